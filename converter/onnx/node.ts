@@ -1,0 +1,91 @@
+/** Nodes: made, decoded, rewired, and what they read, subgraphs included. */
+import type { onnx } from "onnx-proto";
+import { type AttributeInput, decodeAttributes, encodeAttributes } from "./attributes.ts";
+import type { Node } from "./graph.ts";
+import { type NodeProto, withFields } from "./schema.ts";
+
+/** What a new node may say beyond its operator, inputs and outputs. */
+export interface NodeOptions {
+  readonly domain?: string;
+  readonly attributes?: Readonly<Record<string, AttributeInput | undefined>>;
+  /** The node whose place it takes: its metadata (module path, source line) is copied. */
+  readonly origin?: Node;
+}
+
+/** A new node. `name` must be unique in the graph. */
+export function makeNode(
+  name: string,
+  op: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  options: NodeOptions = {},
+): Node {
+  const proto: NodeProto = { name, opType: op, input: [...inputs], output: [...outputs] };
+  if (options.domain) proto.domain = options.domain;
+  if (options.attributes) proto.attribute = encodeAttributes(options.attributes);
+  const metadata = (options.origin?.proto as NodeProto | undefined)?.metadataProps;
+  if (metadata?.length) proto.metadataProps = metadata;
+  return nodeFromProto(proto, name);
+}
+
+/** Decodes a NodeProto; `name` is used where the message has none. */
+export function nodeFromProto(proto: onnx.INodeProto, name: string): Node {
+  return {
+    name: proto.name || name,
+    op: proto.opType ?? "",
+    domain: standardDomain(proto.domain),
+    inputs: proto.input ?? [],
+    outputs: proto.output ?? [],
+    attributes: decodeAttributes(proto.attribute),
+    proto,
+  };
+}
+
+/** "" for the standard operators, also where a file says "ai.onnx". */
+export const standardDomain = (domain: string | null | undefined): string =>
+  domain === "ai.onnx" ? "" : (domain ?? "");
+
+/** The same node with other inputs, outputs or name; its message follows. */
+export function rewire(
+  node: Node,
+  changes: { readonly inputs?: readonly string[]; readonly outputs?: readonly string[]; readonly name?: string },
+): Node {
+  const { inputs = node.inputs, outputs = node.outputs, name = node.name } = changes;
+  const proto = withFields(node.proto, { input: [...inputs], output: [...outputs], name });
+  return { ...node, name, inputs, outputs, proto };
+}
+
+/** Names of all tensors that a node reads: its inputs that are not left out, and what its subgraphs take from outside. */
+export function readsOf(node: Node): Set<string> {
+  const reads = new Set(node.inputs);
+  for (const attribute of node.proto.attribute ?? []) {
+    for (const graph of subgraphsOf(attribute)) for (const name of outerReads(graph)) reads.add(name);
+  }
+  reads.delete("");
+  return reads;
+}
+
+/** Subgraphs of an attribute. */
+export function subgraphsOf(attribute: onnx.IAttributeProto): onnx.IGraphProto[] {
+  return [...(attribute.g ? [attribute.g] : []), ...(attribute.graphs ?? [])];
+}
+
+/** Names that a subgraph reads from the graphs around it. */
+export function outerReads(graph: onnx.IGraphProto): Set<string> {
+  const reads = new Set<string>();
+  const inside = new Set<string>();
+  for (const input of graph.input ?? []) inside.add(input.name ?? "");
+  for (const tensor of graph.initializer ?? []) inside.add(tensor.name ?? "");
+  for (const sparse of graph.sparseInitializer ?? []) inside.add(sparse.values?.name ?? "");
+  for (const proto of graph.node ?? []) {
+    for (const name of proto.input ?? []) reads.add(name);
+    for (const name of proto.output ?? []) inside.add(name);
+    for (const attribute of proto.attribute ?? []) {
+      for (const inner of subgraphsOf(attribute)) for (const name of outerReads(inner)) reads.add(name);
+    }
+  }
+  for (const output of graph.output ?? []) reads.add(output.name ?? "");
+  for (const name of inside) reads.delete(name);
+  reads.delete("");
+  return reads;
+}

@@ -1,0 +1,145 @@
+/** Runs models through ONNX Runtime on the CPU. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { LongConvError } from "../../src/errors.ts";
+import { encodeModel, initializerBytes } from "./encode.ts";
+import type { Model } from "./graph.ts";
+import { hideDftShapes } from "./hidedft.ts";
+import { DataType, type Tensor, type TypedArray } from "./tensor.ts";
+import { writeModel } from "./write.ts";
+
+/** An open session. */
+export interface Runner {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /**
+   * Runs the model.
+   * @param wanted names of the outputs to compute; default all
+   * @throws LongConvError `runtime-failed` with ONNX Runtime's own message
+   */
+  run(feeds: Readonly<Record<string, Tensor>>, wanted?: readonly string[]): Promise<Record<string, Tensor>>;
+  close(): Promise<void>;
+}
+
+export interface RunOptions {
+  /** Threads of one operator; default ONNX Runtime's choice. */
+  readonly threads?: number;
+  /** Graph optimisations; default all. Off, every tensor is computed as the graph says, also when all are outputs. */
+  readonly optimization?: "disabled" | "basic" | "extended" | "all";
+  /**
+   * Models with more bytes of weights are handed over in temporary files; default 1e8. ONNX Runtime maps files, but
+   * copies twice what it is handed in memory.
+   */
+  readonly maxEmbeddedBytes?: number;
+}
+
+// https://onnxruntime.ai/docs/api/js: names of the element types.
+const ORT_TYPES: readonly (readonly [number, OrtTensor.Type])[] = [
+  [DataType.FLOAT, "float32"],
+  [DataType.UINT8, "uint8"],
+  [DataType.INT8, "int8"],
+  [DataType.UINT16, "uint16"],
+  [DataType.INT16, "int16"],
+  [DataType.INT32, "int32"],
+  [DataType.INT64, "int64"],
+  [DataType.STRING, "string"],
+  [DataType.BOOL, "bool"],
+  [DataType.FLOAT16, "float16"],
+  [DataType.DOUBLE, "float64"],
+  [DataType.UINT32, "uint32"],
+  [DataType.UINT64, "uint64"],
+];
+const toOrt = new Map(ORT_TYPES);
+const fromOrt = new Map(ORT_TYPES.map(([type, name]) => [name, type]));
+
+/**
+ * Opens a session for a model in memory.
+ * @throws LongConvError `runtime-failed` if ONNX Runtime refuses it; what `writeModel` throws for a large model
+ */
+export async function openModel(model: Model, options: RunOptions = {}): Promise<Runner> {
+  const runnable = hideDftShapes(model);
+  if (initializerBytes(model) <= (options.maxEmbeddedBytes ?? 1e8)) {
+    return open(encodeModel(runnable), model.file, options);
+  }
+  const folder = await mkdtemp(path.join(tmpdir(), "longconv-run-"));
+  const remove = () => rm(folder, { recursive: true, force: true });
+  try {
+    const file = path.join(folder, "model.onnx");
+    await writeModel(runnable, file, { externalData: "always" });
+    const runner = await open(file, model.file, options);
+    return { ...runner, close: () => runner.close().finally(remove) };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/**
+ * Opens a session for a file as it is; its external data are found beside it.
+ * @throws LongConvError `runtime-failed` if ONNX Runtime refuses it
+ */
+export function openFile(file: string, options: RunOptions = {}): Promise<Runner> {
+  return open(file, file, options);
+}
+
+async function open(source: Uint8Array | string, file: string, { threads, optimization }: RunOptions): Promise<Runner> {
+  const sessionOptions: InferenceSession.SessionOptions = {
+    executionProviders: ["cpu"],
+    // Fatal only: an error is thrown, and need not be printed as well.
+    logSeverityLevel: 4,
+    ...(threads && { intraOpNumThreads: threads }),
+    ...(optimization && { graphOptimizationLevel: optimization }),
+  };
+  const session = await (typeof source === "string"
+    ? InferenceSession.create(source, sessionOptions)
+    : InferenceSession.create(source, sessionOptions)
+  ).catch((cause: unknown) => {
+    throw failed(cause, file, "ONNX Runtime does not load the model");
+  });
+  return {
+    inputs: session.inputNames,
+    outputs: session.outputNames,
+    async run(feeds, wanted) {
+      const given = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, ortTensor(name, tensor)]));
+      const results = await session.run(given, wanted ?? session.outputNames).catch((cause: unknown) => {
+        throw failed(cause, file, "ONNX Runtime fails to run the model");
+      });
+      return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, ownTensor(name, value)]));
+    },
+    close: () => session.release(),
+  };
+}
+
+function failed(cause: unknown, file: string, what: string): LongConvError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new LongConvError("runtime-failed", `${what}: ${message}`, { file: file || undefined }, undefined, cause);
+}
+
+/** The same values as ONNX Runtime takes them. */
+export function ortTensor(name: string, { type, dims, data }: Tensor): OrtTensor {
+  const ortType = toOrt.get(type);
+  if (!ortType) throw new LongConvError("runtime-failed", `element type ${type} cannot be given`, { tensor: name });
+  // Where the engine has Float16Array, ONNX Runtime wants it; the bits are the same.
+  const half = (
+    globalThis as { Float16Array?: new (buffer: ArrayBufferLike, offset: number, length: number) => TypedArray }
+  ).Float16Array;
+  const values =
+    type === DataType.FLOAT16 && half && ArrayBuffer.isView(data)
+      ? new half(data.buffer, data.byteOffset, data.length)
+      : data;
+  return new OrtTensor(ortType as "float32", values as Float32Array, [...dims]);
+}
+
+function ownTensor(name: string, value: OrtTensor): Tensor {
+  const type = fromOrt.get(value.type);
+  if (type === undefined)
+    throw new LongConvError("runtime-failed", `element type ${value.type} is not read`, { tensor: name });
+  const data = value.data as TypedArray | string[];
+  const plain =
+    type === DataType.FLOAT16 && ArrayBuffer.isView(data)
+      ? new Uint16Array(data.buffer, data.byteOffset, data.length)
+      : data;
+  return { type, dims: [...value.dims], data: plain };
+}

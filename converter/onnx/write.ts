@@ -1,0 +1,224 @@
+/** Writes ONNX files whole or not at all; large weights go to one file beside, streamed tensor by tensor. */
+import { createHash } from "node:crypto";
+import { existsSync, realpathSync, statSync } from "node:fs";
+import fs, { type FileHandle } from "node:fs/promises";
+import path from "node:path";
+import type { onnx } from "onnx-proto";
+import { LongConvError } from "../../src/errors.ts";
+import { embedded, encodeModel, initializerBytes, modelToProto, named, sizeOf } from "./encode.ts";
+import { readExternal } from "./external.ts";
+import type { Initializer, Model } from "./graph.ts";
+import { encodeMessage, withFields } from "./schema.ts";
+import { DataType } from "./tensor.ts";
+
+export { encodeModel } from "./encode.ts";
+
+export interface WriteOptions {
+  /** Overwrite existing files; default false. */
+  readonly force?: boolean;
+  /** Weights in a file of their own; default "auto": when they take more than 1.5 GB. */
+  readonly externalData?: "auto" | "always" | "never";
+  /** More models that read the same file of weights: their own weights are only added to it where they differ. */
+  readonly sharing?: readonly { readonly model: Model; readonly file: string }[] | undefined;
+  /** Stops the writing; nothing is left behind. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const AUTO_EXTERNAL_BYTES = 1.5e9;
+/** Smaller tensors stay in the model file: shape inference reads them, and a page of alignment would cost more. */
+const MIN_EXTERNAL_BYTES = 1024;
+const ALIGNMENT_BYTES = 64;
+const CHUNK_BYTES = 64 * 2 ** 20;
+
+/**
+ * Writes a model to `file`, and with external data to `<name>.onnx_data` beside it. Both are written under temporary
+ * names, synced and renamed, so that they appear whole or not at all.
+ * @throws LongConvError `file-exists` (also, whatever `force` says, where the model still reads its own weights from a
+ *   file that would be overwritten), `file-unwritable`, `aborted`
+ */
+export async function writeModel(model: Model, file: string, options: WriteOptions = {}): Promise<void> {
+  const { force = false, externalData = "auto", sharing = [], signal } = options;
+  const all = [...sharing, { model, file }];
+  const external =
+    externalData === "always" ||
+    (externalData === "auto" && (sharing.length > 0 || initializerBytes(model) > AUTO_EXTERNAL_BYTES));
+  const dataFile = path.join(path.dirname(file), `${path.basename(file, ".onnx")}.onnx_data`);
+  const targets = [...(external ? [dataFile] : []), ...all.map((each) => each.file)];
+  for (const each of all) refuseOwnData(each.model, targets);
+  refuseFolders(targets);
+  for (const target of force ? [] : targets) {
+    if (existsSync(target))
+      throw new LongConvError("file-exists", "exists already", { file: target }, "Use --force to overwrite it.");
+  }
+  const temporary = (target: string) =>
+    path.join(
+      path.dirname(target),
+      `.${path.basename(target)}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`,
+    );
+  const moves = targets.map((to) => ({ from: temporary(to), to, backup: temporary(to) }));
+  try {
+    const places = external
+      ? layoutExternal(initializersOf(all.map((each) => each.model)), sharing.length > 0)
+      : new Map<Initializer, Place>();
+    if (external) await writeWhole(moves[0]!.from, (handle) => writeData(handle, places, signal));
+    const location = path.basename(dataFile);
+    for (const [i, { model: each }] of all.entries()) {
+      const proto = modelToProto(each, (initializer) => externalProto(initializer, places.get(initializer), location));
+      const bytes = external ? encodeMessage("ModelProto", proto) : encodeModel(each);
+      await writeWhole(moves[i + (external ? 1 : 0)]!.from, (handle) => writeAt(handle, bytes, 0, signal));
+    }
+    await moveAll(moves);
+  } catch (cause) {
+    throw asWriteError(cause, file);
+  } finally {
+    for (const { from } of moves) await fs.rm(from, { force: true }).catch(() => undefined);
+  }
+}
+
+/** Bytes of the data file. */
+interface Place {
+  readonly offset: number;
+  readonly length: number;
+}
+
+function* initializersOf(models: readonly Model[]): Generator<Initializer> {
+  for (const { graph } of models) yield* graph.initializers.values();
+}
+
+/**
+ * Where each initializer that goes to the data file lies in it: aligned to 64 bytes, in the order of the graph.
+ * @param share initializers with the same bytes lie in the same place
+ */
+export function layoutExternal(initializers: Iterable<Initializer>, share = false): Map<Initializer, Place> {
+  const places = new Map<Initializer, Place>();
+  const known = new Map<string, Place>();
+  let end = 0;
+  for (const initializer of initializers) {
+    const length = sizeOf(initializer);
+    if (length < MIN_EXTERNAL_BYTES || initializer.type === DataType.STRING) continue;
+    const key = share ? contentOf(initializer, length) : initializer.name;
+    const place = (share && known.get(key)) || { offset: Math.ceil(end / ALIGNMENT_BYTES) * ALIGNMENT_BYTES, length };
+    known.set(key, place);
+    places.set(initializer, place);
+    end = Math.max(end, place.offset + length);
+  }
+  return places;
+}
+
+/** Names the bytes: by their place where they lie in a file already, else by their SHA-256. */
+function contentOf(initializer: Initializer, length: number): string {
+  const { external } = initializer;
+  if (external) return `${external.path}:${external.offset}:${length}`;
+  return createHash("sha256").update(initializer.bytes()).digest("hex");
+}
+
+function externalProto(initializer: Initializer, place: Place | undefined, location: string): onnx.ITensorProto {
+  if (!place) return embedded(initializer);
+  const entries = { location, offset: place.offset, length: place.length };
+  const externalData = Object.entries(entries).map(([key, value]) => ({ key, value: String(value) }));
+  // Typed fields must be empty, or the values would be there twice.
+  const empty = { floatData: [], int32Data: [], int64Data: [], doubleData: [], uint64Data: [] };
+  const proto = withFields(named(initializer), { ...empty, dataLocation: 1, externalData });
+  delete proto.rawData;
+  return proto;
+}
+
+async function writeData(
+  handle: FileHandle,
+  places: ReadonlyMap<Initializer, Place>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const written = new Set<number>();
+  for (const [initializer, { offset, length }] of places) {
+    if (written.has(offset)) continue;
+    written.add(offset);
+    const { external } = initializer;
+    if (!external) {
+      await writeAt(handle, initializer.bytes(), offset, signal);
+      continue;
+    }
+    for (let start = 0; start < length; start += CHUNK_BYTES) {
+      const chunk = readExternal(external, start, Math.min(CHUNK_BYTES, length - start));
+      await writeAt(handle, chunk, offset + start, signal);
+    }
+  }
+}
+
+async function writeAt(
+  handle: FileHandle,
+  bytes: Uint8Array,
+  position: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    signal?.throwIfAborted();
+    const length = Math.min(CHUNK_BYTES, bytes.length - done);
+    done += (await handle.write(bytes, done, length, position + done)).bytesWritten;
+  }
+  signal?.throwIfAborted();
+}
+
+async function writeWhole(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+  const handle = await fs.open(file, "wx");
+  try {
+    await write(handle);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+// The last file moved is the model; if a move fails, what was there before comes back.
+async function moveAll(moves: readonly { from: string; to: string; backup: string }[]): Promise<void> {
+  const undo: (() => Promise<void>)[] = [];
+  try {
+    for (const { from, to, backup } of moves) {
+      const existed = existsSync(to);
+      if (existed) {
+        await fs.rename(to, backup);
+        undo.push(() => fs.rename(backup, to));
+      }
+      await fs.rename(from, to);
+      undo.push(() => fs.rm(to, { force: true }));
+    }
+  } catch (cause) {
+    for (const step of undo.reverse()) await step();
+    throw cause;
+  }
+  for (const { backup } of moves) await fs.rm(backup, { force: true });
+}
+
+function refuseOwnData(model: Model, targets: readonly string[]): void {
+  const own = new Set<string>();
+  for (const { external } of model.graph.initializers.values()) if (external) own.add(external.path);
+  const real = new Set([...own].filter((each) => existsSync(each)).map((each) => realpathSync(each)));
+  for (const target of targets) {
+    if (!existsSync(target) || !real.has(realpathSync(target))) continue;
+    const reason = "the model still reads its weights from this file";
+    throw new LongConvError("file-exists", reason, { file: target }, "Write to another path.");
+  }
+}
+
+function refuseFolders(targets: readonly string[]): void {
+  for (const file of targets) {
+    if (!statSync(file, { throwIfNoEntry: false })?.isDirectory()) continue;
+    throw new LongConvError("file-exists", "is a folder", { file }, "Give the path of a file.");
+  }
+}
+
+function asWriteError(cause: unknown, file: string): unknown {
+  if (cause instanceof LongConvError) return cause;
+  if ((cause as Error).name === "AbortError") {
+    return new LongConvError("aborted", "stopped; nothing was written", { file }, undefined, cause);
+  }
+  const code = (cause as NodeJS.ErrnoException).code;
+  if (!code) return cause;
+  const reason = code === "ENOSPC" ? "the disk is full; nothing was written" : `cannot be written (${code})`;
+  return new LongConvError(
+    "file-unwritable",
+    reason,
+    { file },
+    "Choose a folder that can be written and has room.",
+    cause,
+  );
+}
