@@ -1,0 +1,181 @@
+/** Follows time through a graph: what time is to every tensor, where it is mixed, and where it cannot be followed. */
+import type { ErrorCode } from "../../src/errors.ts";
+import type { Model, Node } from "../onnx/graph.ts";
+import { constantLayout, type Fact, type Layout } from "./fact.ts";
+import type { Constant } from "./fold.ts";
+import type { InputAxes } from "./inputs.ts";
+import type { Context, Operand, Verdict } from "./rule.ts";
+import { CONTROL_FLOW, RANDOM, RULES } from "./rules/index.ts";
+import { shapeRules } from "./rules/shape.ts";
+
+/** A node at which time is mixed: a long convolution may begin here. */
+export interface Opening {
+  readonly node: Node;
+  /** The stream that is mixed. */
+  readonly stream: string;
+  readonly reason: string;
+}
+
+/** A node that cannot run token by token, and why. */
+export interface Refusal {
+  readonly node: Node;
+  readonly code: ErrorCode;
+  readonly reason: string;
+  readonly remedy?: string | undefined;
+}
+
+/** A node at which a stream meets a function of the absolute position. */
+export interface PositionUse {
+  readonly node: Node;
+  readonly tensor: string;
+}
+
+/** A region that was found to be a convolution (or to be refused): its nodes are not followed. */
+export interface Closed {
+  readonly opening: Node;
+  readonly nodes: ReadonlySet<Node>;
+  /** What leaves the region; undefined where it was refused. */
+  readonly exit: { readonly tensor: string; readonly axes: Layout } | undefined;
+}
+
+export interface TimeFacts {
+  readonly facts: ReadonlyMap<string, Fact>;
+  readonly openings: readonly Opening[];
+  readonly refusals: readonly Refusal[];
+  readonly positions: readonly PositionUse[];
+  readonly context: Context;
+}
+
+const isData = (fact: Fact): boolean => fact.kind === "stream" || fact.kind === "still" || fact.kind === "last";
+
+/**
+ * One walk over the nodes in topological order. Rules answer for each operator; behind an opening or a refusal the
+ * outputs are open, and so is everything that reads them.
+ * @param tables functions of the position that were seen to have one row for each position
+ */
+export function followTime(
+  model: Model,
+  inputs: InputAxes,
+  constants: ReadonlyMap<string, Constant>,
+  closed: readonly Closed[],
+  tables: ReadonlyMap<string, Layout> = new Map(),
+): TimeFacts {
+  const context: Context = { opset: model.opsets.get("") ?? 1, sizes: inputs.sizes, fixed: inputs.fixed };
+  const facts = new Map<string, Fact>();
+  const openings: Opening[] = [];
+  const refusals: Refusal[] = [];
+  const positions: PositionUse[] = [];
+  for (const [name, constant] of constants) facts.set(name, { kind: "constant", axes: constantLayout(constant.dims) });
+  for (const [name, axes] of inputs.layouts)
+    facts.set(name, { kind: axes.flat().includes("time") ? "stream" : "still", axes });
+
+  const closedOf = new Map<Node, Closed>();
+  for (const region of closed) for (const node of region.nodes) closedOf.set(node, region);
+
+  const open = (node: Node, openings: ReadonlySet<string>) => {
+    for (const output of node.outputs) if (output) facts.set(output, { kind: "open", openings });
+  };
+  const refuse = (node: Node, refusal: Omit<Refusal, "node">) => {
+    refusals.push({ node, ...refusal });
+    open(node, new Set());
+  };
+
+  for (const node of model.graph.nodes) {
+    const region = closedOf.get(node);
+    if (region) {
+      open(node, new Set([region.opening.name]));
+      const exit = region.exit;
+      if (exit && node.outputs.includes(exit.tensor)) facts.set(exit.tensor, { kind: "stream", axes: exit.axes });
+      continue;
+    }
+    if (node.outputs.every((output) => !output || constants.has(output))) continue;
+    const operands = node.inputs.map((name) => (name ? operandOf(name, facts, constants) : undefined));
+    const verdict = judge(node, operands, context);
+    if ("open" in verdict) open(node, verdict.open);
+    else if ("refuses" in verdict)
+      refuse(node, { code: verdict.refuses, reason: verdict.reason, remedy: verdict.remedy });
+    else if ("mixes" in verdict) {
+      const stream =
+        operands[verdict.input]?.fact.kind === "stream" ? node.inputs[verdict.input]! : firstStream(node, operands);
+      openings.push({ node, stream, reason: verdict.mixes });
+      open(node, new Set([node.name]));
+    } else {
+      for (const [i, output] of node.outputs.entries()) {
+        if (!output) continue;
+        const table = tables.get(output);
+        facts.set(output, table ? { kind: "position", axes: table } : verdict.outputs[i]!);
+      }
+      if (!verdict.outputs.some(isData)) continue;
+      const positional = operands.flatMap((operand) => (operand && isPositional(operand.fact) ? [operand.name] : []));
+      for (const tensor of new Set(positional)) positions.push({ node, tensor });
+    }
+  }
+  return { facts, openings, refusals, positions, context };
+}
+
+const isPositional = (fact: Fact): boolean =>
+  fact.kind === "position" && (fact.axes === undefined || fact.axes.flat().includes("time"));
+
+function operandOf(name: string, facts: ReadonlyMap<string, Fact>, constants: ReadonlyMap<string, Constant>): Operand {
+  // a name without a fact is an output that a refused or closed node leaves out of sight
+  const fact = facts.get(name) ?? { kind: "open" as const, openings: new Set<string>() };
+  return { name, fact, constant: () => constants.get(name)?.tensor() };
+}
+
+const firstStream = (node: Node, operands: readonly (Operand | undefined)[]): string =>
+  node.inputs[
+    Math.max(
+      0,
+      operands.findIndex((operand) => operand && isData(operand.fact)),
+    )
+  ]!;
+
+/** The verdict on one node, from the facts of its inputs. */
+function judge(
+  node: Node,
+  operands: readonly (Operand | undefined)[],
+  context: Context,
+): Verdict | { readonly open: ReadonlySet<string> } {
+  const facts = operands.flatMap((operand) => (operand ? [operand.fact] : []));
+  const opened = facts.flatMap((fact) => (fact.kind === "open" ? [...fact.openings] : []));
+  if (node.domain === "" && RANDOM.has(node.op)) return { refuses: "random", reason: "draws random numbers" };
+  if (node.domain === "" && (node.op === "Shape" || node.op === "Size"))
+    return { outputs: [shapeRules[node.op]!(operands, node.attributes) ?? { kind: "position", axes: undefined }] };
+  if (facts.some((fact) => fact.kind === "open")) return { open: new Set(opened) };
+  const data = facts.some(isData);
+  if (CONTROL_FLOW.has(node.op) && node.domain === "")
+    return {
+      refuses: "control-flow",
+      reason: "is control flow, which is not followed",
+      remedy: "Export the model without it (trace instead of script).",
+    };
+  if (!data && node.domain === "") {
+    const followed = shapeRules[node.op]?.(operands, node.attributes);
+    if (followed) return { outputs: [followed] };
+  }
+  const rule = RULES[node.domain ? `${node.domain}::${node.op}` : node.op];
+  // what does not depend on the data is run, whatever it is, and probed
+  if (!rule && !data) return { outputs: node.outputs.map(() => ({ kind: "position", axes: undefined })) };
+  if (!rule)
+    return {
+      refuses: "unknown-operator",
+      reason: `is an operator without a rule, so it cannot be known to work position by position`,
+      remedy: "Export the model with standard operators, or open an issue naming the operator.",
+    };
+  const verdict = rule(operands, node.attributes, context, node.outputs.length);
+  if ("refuses" in verdict && verdict.refuses === "random") return verdict;
+  return data ? verdict : { outputs: positionOutputs(node, operands, verdict) };
+}
+
+/** Without data nothing can go wrong: what is not pointwise in the position is just any function of the length. */
+function positionOutputs(node: Node, operands: readonly (Operand | undefined)[], verdict: Verdict): Fact[] {
+  if (
+    "outputs" in verdict &&
+    !operands.some(
+      (operand) =>
+        operand?.fact.kind === "shape" && node.op !== "Reshape" && node.op !== "Expand" && node.op !== "Slice",
+    )
+  )
+    return verdict.outputs.map((fact) => (fact.kind === "constant" ? { kind: "position", axes: fact.axes } : fact));
+  return node.outputs.map(() => ({ kind: "position", axes: undefined }));
+}

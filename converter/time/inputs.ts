@@ -1,0 +1,91 @@
+/** Which axes of the graph's inputs are batch and time. */
+import { LongConvError } from "../../src/errors.ts";
+import type { Model, ValueInfo } from "../onnx/graph.ts";
+import type { Layout, Sizes } from "./fact.ts";
+
+/** Primes that occur nowhere else stand for a symbolic batch size and length. */
+const SYMBOL_SIZES: Sizes = { batch: 1_000_003, time: 1_000_033 };
+
+/** What the graph's inputs say about batch and time. */
+export interface InputAxes {
+  readonly layouts: ReadonlyMap<string, Layout>;
+  readonly sizes: Sizes;
+  /** The batch size or the length is a number in the graph. */
+  readonly fixed: boolean;
+  /** The input from which batch size and length can be read. */
+  readonly main: ValueInfo;
+}
+
+export interface InputOptions {
+  /** Time axis of an input by name, where the default is wrong. */
+  readonly timeAxis?: Readonly<Record<string, number>> | undefined;
+}
+
+/**
+ * Axis 0 is the batch. Time is axis 1 of the first input of rank 2 or more (token ids [batch, n], signals
+ * [batch, n, features]), or the axis that `timeAxis` names; other inputs have time where they have the same symbol,
+ * and none where they do not: conditioning.
+ * @throws LongConvError unsupported-layout where no input can have time
+ */
+export function inputAxes(model: Model, options: InputOptions = {}): InputAxes {
+  const main =
+    model.graph.inputs.find((input) => options.timeAxis?.[input.name] !== undefined) ??
+    model.graph.inputs.find((input) => (input.dims?.length ?? 0) >= 2);
+  if (!main)
+    throw new LongConvError(
+      "unsupported-layout",
+      "no input has a batch and a time axis",
+      { file: model.file || undefined },
+      "Export the model with an input [batch, sequence, …].",
+    );
+  const time = options.timeAxis?.[main.name] ?? defaultTimeAxis(main);
+  const [batchDim, timeDim] = [main.dims![0], main.dims![time]];
+  const sizes: Sizes = {
+    batch: typeof batchDim === "number" ? batchDim : SYMBOL_SIZES.batch,
+    time: typeof timeDim === "number" ? timeDim : SYMBOL_SIZES.time,
+  };
+  const layouts = new Map<string, Layout>();
+  for (const input of model.graph.inputs) {
+    if (!input.dims) throw unknownShape(model, input);
+    const named = options.timeAxis?.[input.name] ?? (input === main ? time : undefined);
+    layouts.set(input.name, layoutOf(model, input, input.dims, named, batchDim, timeDim));
+  }
+  return { layouts, sizes, fixed: typeof timeDim === "number" || typeof batchDim === "number", main };
+}
+
+/** Axis 1, or the last of three where only that one is symbolic: [batch, features, n]. */
+function defaultTimeAxis(main: ValueInfo): number {
+  const dims = main.dims!;
+  const symbolic = dims.flatMap((d, k) => (k > 0 && typeof d !== "number" ? [k] : []));
+  return symbolic.length === 1 ? symbolic[0]! : 1;
+}
+
+function layoutOf(
+  model: Model,
+  input: ValueInfo,
+  dims: NonNullable<ValueInfo["dims"]>,
+  named: number | undefined,
+  batch: unknown,
+  time: unknown,
+): Layout {
+  return dims.map((d, k) => {
+    if (k === named) return ["time"];
+    if (k === 0 && (d === batch || typeof d !== "number")) return ["batch"];
+    if (typeof d === "number") return d === 1 ? [] : [d];
+    if (d !== undefined && d === time && named === undefined) return ["time"];
+    throw new LongConvError(
+      "unsupported-layout",
+      `axis ${k} of input '${input.name}' is neither batch nor time and has no fixed size`,
+      { file: model.file || undefined, tensor: input.name },
+      "Export the model with this axis fixed.",
+    );
+  });
+}
+
+const unknownShape = (model: Model, input: ValueInfo): LongConvError =>
+  new LongConvError(
+    "unsupported-layout",
+    "the input has no shape",
+    { file: model.file || undefined, tensor: input.name },
+    "Export the model with the shapes of its inputs.",
+  );
