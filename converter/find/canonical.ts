@@ -1,0 +1,58 @@
+/** Between a tensor in any layout and [batch, time, channels]. */
+import type { Factor, Layout, Sizes } from "../time/fact.ts";
+
+interface Order {
+  /** Size of each factor, in the layout's order. */
+  readonly sizes: readonly number[];
+  /** Stride of each factor in [batch, time, channels]. */
+  readonly strides: readonly number[];
+}
+
+function orderOf(axes: Layout, sizes: Sizes): Order {
+  const factors: readonly Factor[] = axes.flat();
+  const sizeOf = (factor: Factor) => (typeof factor === "number" ? factor : sizes[factor]);
+  const channels = factors.reduce<number>((product, f) => (typeof f === "number" ? product * f : product), 1);
+  let within = channels;
+  const strides = factors.map((factor) => {
+    if (factor === "time") return channels;
+    if (factor === "batch") return channels * sizes.time;
+    within /= factor;
+    return within;
+  });
+  return { sizes: factors.map(sizeOf), strides };
+}
+
+/** Visits the layout's elements in order with their place in [batch, time, channels]. */
+function walk(order: Order, visit: (place: number, at: number) => void): void {
+  const { sizes, strides } = order;
+  const total = sizes.reduce((a, b) => a * b, 1);
+  const index = new Int32Array(sizes.length);
+  let at = 0;
+  for (let place = 0; place < total; place++) {
+    visit(place, at);
+    for (let k = sizes.length - 1; k >= 0; k--) {
+      at += strides[k]!;
+      if (++index[k]! < sizes[k]!) break;
+      at -= strides[k]! * sizes[k]!;
+      index[k] = 0;
+    }
+  }
+}
+
+/** From [batch, time, channels] to the layout's row-major order. */
+export function toLayout(canonical: Float64Array, axes: Layout, sizes: Sizes): Float32Array {
+  const result = new Float32Array(canonical.length);
+  walk(orderOf(axes, sizes), (place, at) => {
+    result[place] = canonical[at]!;
+  });
+  return result;
+}
+
+/** From the layout's row-major order to [batch, time, channels]. */
+export function fromLayout(values: ArrayLike<number>, axes: Layout, sizes: Sizes): Float64Array {
+  const result = new Float64Array(values.length);
+  walk(orderOf(axes, sizes), (place, at) => {
+    result[at] = values[place]!;
+  });
+  return result;
+}

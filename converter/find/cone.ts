@@ -1,0 +1,157 @@
+/** What an opening mixes: the nodes on the stream's way, walked forward until everything runs through one tensor again. */
+import type { GraphIndex, Node } from "../onnx/graph.ts";
+import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
+import { LINEAR, type Role } from "./linear.ts";
+
+/** A tensor through which all that was mixed flows, and the nodes on the way to it. */
+export interface Exit {
+  readonly tensor: string;
+  readonly nodes: readonly Node[];
+}
+
+/** A node at which the walk had to stop, and why nothing behind it can be a convolution of this stream. */
+export interface Obstacle {
+  readonly node: Node;
+  readonly code: "not-linear" | "depends-on-data" | "unknown-operator";
+  readonly reason: string;
+}
+
+export interface Cone {
+  /** The stream that enters. */
+  readonly entry: string;
+  /** Smallest first. */
+  readonly exits: readonly Exit[];
+  readonly obstacle: Obstacle | undefined;
+}
+
+/** Names the nodes of closed regions, which the walk does not enter. */
+const closedNodes = (closed: readonly Closed[]): Set<Node> => new Set(closed.flatMap((region) => [...region.nodes]));
+
+/**
+ * Walks forward from an opening, in topological order. Each node on the way must be affine in what is mixed; its other
+ * inputs may be constants and functions of the position, and functions of the entry itself that are linear as well.
+ * @param limit stop after this many nodes beyond the first exit that is wanted
+ */
+export function coneOf(
+  nodes: readonly Node[],
+  index: GraphIndex,
+  time: TimeFacts,
+  closed: readonly Closed[],
+  opening: Opening,
+): Cone {
+  const entry = opening.stream;
+  const place = new Map(nodes.map((node, i) => [node, i]));
+  const outside = closedNodes(closed);
+  const mixed = new Set<string>();
+  const taken: Node[] = [];
+  const done = new Set<Node>();
+  const exits: Exit[] = [];
+  // tensors that still have a reader to be walked to
+  const live = new Set<string>();
+
+  const isIndependent = (name: string): boolean => {
+    const fact = time.facts.get(name);
+    return fact !== undefined && (fact.kind === "constant" || fact.kind === "position" || fact.kind === "shape");
+  };
+  /** Nodes that make `name` from the entry alone, linearly; undefined where it is something else. */
+  const fromEntry = (name: string): Node[] | undefined => {
+    if (name === entry || mixed.has(name)) return [];
+    const node = index.producer.get(name);
+    if (!node || outside.has(node) || (place.get(node) ?? 0) < (place.get(index.producer.get(entry)!) ?? -1))
+      return undefined;
+    if (taken.includes(node)) return [];
+    const roles = node.inputs.map((input): Role | undefined =>
+      !input ? undefined : isIndependent(input) ? "other" : "mixed",
+    );
+    if (!roles.includes("mixed") || !isLinear(node, roles)) return undefined;
+    const found: Node[] = [];
+    for (const [i, input] of node.inputs.entries()) {
+      if (roles[i] !== "mixed") continue;
+      const before = fromEntry(input);
+      if (!before) return undefined;
+      found.push(...before);
+    }
+    return [...found, node];
+  };
+  const take = (node: Node) => {
+    if (done.has(node)) return;
+    done.add(node);
+    taken.push(node);
+    for (const output of node.outputs) if (output) mixed.add(output);
+  };
+
+  take(opening.node);
+  let obstacle = linearObstacle(
+    opening.node,
+    opening.node.inputs.map((name): Role | undefined => roleOf(name, isIndependent)),
+  );
+  const openingOthers = opening.node.inputs.filter((name) => name && name !== entry && !isIndependent(name));
+  for (const name of openingOthers) {
+    const extra = fromEntry(name);
+    if (extra) for (const node of extra) take(node);
+    else obstacle ??= anotherStream(opening.node, name);
+  }
+  for (let i = (place.get(opening.node) ?? 0) + 1; i <= nodes.length && !obstacle; i++) {
+    refreshLive(live, mixed, index, done);
+    if (live.size === 1) {
+      const [tensor] = live;
+      exits.push({ tensor: tensor!, nodes: [...taken] });
+    }
+    const node = nodes[i];
+    if (!node || live.size === 0) break;
+    if (done.has(node) || !node.inputs.some((name) => mixed.has(name))) continue;
+    // the shape of what is mixed says nothing about its values
+    if (isIndependent(node.outputs[0]!)) {
+      done.add(node);
+      continue;
+    }
+    if (outside.has(node)) break;
+    for (const name of node.inputs) {
+      if (!name || mixed.has(name) || isIndependent(name)) continue;
+      const extra = fromEntry(name);
+      if (!extra) {
+        obstacle = anotherStream(node, name);
+        break;
+      }
+      for (const other of extra) take(other);
+    }
+    if (obstacle) break;
+    obstacle = linearObstacle(
+      node,
+      node.inputs.map((name): Role | undefined => roleOf(name, isIndependent)),
+    );
+    take(node);
+  }
+  const distinct = exits.filter((exit, i) => exits.findIndex((other) => other.tensor === exit.tensor) === i);
+  return { entry, exits: distinct, obstacle };
+}
+
+const roleOf = (name: string, isIndependent: (name: string) => boolean): Role | undefined =>
+  !name ? undefined : isIndependent(name) ? "other" : "mixed";
+
+function refreshLive(live: Set<string>, mixed: ReadonlySet<string>, index: GraphIndex, done: ReadonlySet<Node>): void {
+  live.clear();
+  for (const name of mixed) {
+    const readers = index.consumers.get(name) ?? [];
+    if (index.outputs.has(name) || readers.some((node) => !done.has(node))) live.add(name);
+  }
+}
+
+const isLinear = (node: Node, roles: readonly (Role | undefined)[]): boolean =>
+  linearObstacle(node, roles) === undefined;
+
+function linearObstacle(node: Node, roles: readonly (Role | undefined)[]): Obstacle | undefined {
+  const rule = LINEAR[node.domain ? `${node.domain}::${node.op}` : node.op];
+  if (!rule)
+    return {
+      node,
+      code: "not-linear",
+      reason: `${node.op} is not linear in the stream, so what it belongs to is no convolution`,
+    };
+  const reason = rule(roles, node.attributes);
+  return reason === undefined ? undefined : { node, code: "not-linear", reason: `${reason}, so it is no convolution` };
+}
+
+function anotherStream(node: Node, name: string): Obstacle {
+  return { node, code: "depends-on-data", reason: `combines what is being mixed with another stream, '${name}'` };
+}

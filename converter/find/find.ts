@@ -1,0 +1,77 @@
+/** Finds every long convolution of a model: follows time, closes the first opening, and follows again. */
+
+import { LongConvError } from "../../src/errors.ts";
+import { indexGraph, type Model, whereOf } from "../onnx/graph.ts";
+import { hasHalves, widened } from "../onnx/widen.ts";
+import type { Layout } from "../time/fact.ts";
+import { type Constant, foldConstants } from "../time/fold.ts";
+import { type Closed, followTime, type Refusal, type TimeFacts } from "../time/follow.ts";
+import { type InputAxes, type InputOptions, inputAxes } from "../time/inputs.ts";
+import { closeRegion, type Graphs, type Region } from "./region.ts";
+import { shapesByRunning } from "./shapes.ts";
+import { tablesOf } from "./tables.ts";
+
+/** What is known of a model once time was followed to its end. */
+export interface Found {
+  /** The model as it is given. */
+  readonly original: Model;
+  /** What was analysed: the model, or its float32 twin where it computes in half precision. */
+  readonly graphs: Graphs;
+  readonly constants: ReadonlyMap<string, Constant>;
+  /** Functions of the position that are looked up rather than computed, with their layout. */
+  readonly tables: ReadonlyMap<string, Layout>;
+  readonly time: TimeFacts;
+  readonly regions: readonly Region[];
+  /** What stands in the way of running token by token; empty for a model that can be converted. */
+  readonly refusals: readonly Refusal[];
+}
+
+export interface FindOptions extends InputOptions {
+  readonly onProgress?: ((done: number, what: string) => void) | undefined;
+}
+
+/**
+ * @param original inlined: no model-local functions left
+ * @throws LongConvError where the model cannot be run or its inputs have no time axis
+ */
+export async function findConvolutions(original: Model, options: FindOptions = {}): Promise<Found> {
+  const model = hasHalves(original) ? widened(original) : original;
+  const inputs: InputAxes = inputAxes(model, options);
+  const constants = await foldConstants(model);
+  const graphs: Graphs = {
+    model,
+    inputs,
+    index: indexGraph(model.graph),
+    shapes: await shapesByRunning(model, inputs, constants),
+  };
+  const closed: Closed[] = [];
+  const tables = new Map<string, Layout>();
+  const regions: Region[] = [];
+  const refused: Refusal[] = [];
+  for (;;) {
+    const time = followTime(model, inputs, constants, closed, tables);
+    const opening = time.openings[0];
+    if (!opening)
+      return { original, graphs, constants, tables, time, regions, refusals: [...refused, ...time.refusals] };
+    const rows = await tablesOf(graphs, time, opening.node);
+    if (rows.size > 0) {
+      for (const [name, axes] of rows) tables.set(name, axes);
+      continue;
+    }
+    const result = await closeRegion(graphs, time, closed, opening);
+    closed.push(result);
+    if ("code" in result) refused.push({ node: result.at, code: result.code, reason: result.reason });
+    else {
+      regions.push(result as Region);
+      options.onProgress?.(regions.length, opening.node.name);
+    }
+  }
+}
+
+/** The first refusal as an error, with the others in its remedy. */
+export function refusalError(model: Model, refusals: readonly Refusal[]): LongConvError {
+  const [first, ...others] = refusals;
+  const also = others.slice(0, 3).map((other) => `'${other.node.name}' (${other.node.op}) ${other.reason}`);
+  const remedy = [first!.remedy, also.length ? `Also: ${also.join("; ")}` : undefined].filter(Boolean).join(" ");
+  return new LongConvError(first!.code, `${first!.reason}`, whereOf(model, first!.node), remedy || undefined);
+}

@@ -1,0 +1,187 @@
+/** Probes a region: is it a causal convolution of each channel with one kernel, whatever the length? */
+import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import type { ErrorCode } from "../../src/errors.ts";
+import type { Kernels } from "../form.ts";
+
+/** Runs a region on rows [time × channels], one output row [time × channels of the exit] for each. */
+export type Respond = (rows: readonly Float64Array[], time: number) => Promise<Float64Array[]>;
+
+export interface ProbeResult {
+  /** Kernel, bias taken out, over the probed length. */
+  readonly kernels: Kernels;
+  /** What comes out for zeros: a number per channel. */
+  readonly bias: Float64Array;
+}
+
+export interface ProbeFailure {
+  readonly code: ErrorCode;
+  readonly reason: string;
+  /** How far the probes got, to choose the most telling failure among several exits. */
+  readonly stage: number;
+}
+
+/** Unit round-off of float32. */
+const UNIT = 2 ** -24;
+
+/** Pseudo-random numbers in [-1, 1), the same each time, so that a refusal can be repeated. */
+function noise(seed: number): () => number {
+  const generator = xoroshiro128plus(seed);
+  return () => 2 * uniformFloat64(generator) - 1;
+}
+
+interface Row {
+  readonly name: string;
+  readonly code: ErrorCode;
+  readonly says: string;
+  readonly values: Float64Array;
+}
+
+/**
+ * Probes at one length. The region is known to be affine (by rule), so impulses tell all: an impulse at position 0 in
+ * every channel gives the kernels; impulses elsewhere, weighted by channel, show time invariance, causality and
+ * independence of channels; dense signals at several amplitudes confirm it.
+ * @param entryChannels channels that enter: as many as leave, or 1 for one stream to many channels
+ * @param slack how much less precise than float32 sums the region's arithmetic is at this length
+ */
+export async function probe(
+  respond: Respond,
+  time: number,
+  entryChannels: number,
+  slack: number,
+): Promise<ProbeResult | ProbeFailure> {
+  const random = noise(time * 7919 + entryChannels);
+  const row = () => new Float64Array(time * entryChannels);
+  const impulse = (at: number, weight: () => number) => {
+    const values = row();
+    for (let c = 0; c < entryChannels; c++) values[at * entryChannels + c] = weight();
+    return values;
+  };
+  const weight = () => (0.5 + Math.abs(random())) * (random() < 0 ? -1 : 1);
+  const middle = Math.min(time - 1, Math.floor(time / 3));
+  const rows: Row[] = [
+    { name: "impulse", code: "mixes-channels", says: "channels influence one another", values: impulse(0, weight) },
+    {
+      name: "later",
+      code: "not-time-invariant",
+      says: "an impulse at another position has another response",
+      values: impulse(middle, weight),
+    },
+    {
+      name: "last",
+      code: "not-causal",
+      says: "an impulse at the last position changes earlier ones",
+      values: impulse(time - 1, weight),
+    },
+    {
+      name: "dense",
+      code: "not-time-invariant",
+      says: "a dense signal is not answered by the convolution",
+      values: row().map(() => random()),
+    },
+    {
+      name: "loud",
+      code: "not-linear",
+      says: "the response does not grow with the amplitude",
+      values: row().map(() => 1000 * random()),
+    },
+    {
+      name: "soft",
+      code: "not-linear",
+      says: "the response does not shrink with the amplitude",
+      values: row().map(() => 1e-3 * random()),
+    },
+  ];
+  const answers = await respond([row(), impulse(0, () => 1), ...rows.map((r) => r.values)], time);
+  const channels = answers[0]!.length / time;
+  if (!Number.isInteger(channels) || (channels !== entryChannels && entryChannels !== 1))
+    return { code: "mixes-channels", reason: `${entryChannels} channels enter and ${channels} leave`, stage: 0 };
+
+  const bias = answers[0]!.slice(0, channels);
+  const spread = largest(answers[0]!, (_, i) => answers[0]![i]! - bias[i % channels]!);
+  const loudest = largest(answers[0]!, (value) => value);
+  if (spread > 64 * UNIT * slack * loudest)
+    return { code: "absolute-position", reason: "adds something that depends on the absolute position", stage: 1 };
+  const taps = answers[1]!.map((value, i) => value - bias[i % channels]!);
+  if (taps.some((value) => !Number.isFinite(value)))
+    return { code: "not-linear", reason: "answers an impulse with NaN or infinity", stage: 1 };
+  const kernels: Kernels = { lags: time, channels, taps };
+
+  for (const [i, r] of rows.entries()) {
+    const failure = compare(r, answers[i + 2]!, kernels, bias, entryChannels, slack);
+    if (failure) return failure;
+  }
+  return { kernels, bias };
+}
+
+/** Tells what a difference means: something before the impulse is a look ahead, elsewhere it is what the row tests. */
+function compare(
+  { name, code, says, values }: Row,
+  answer: Float64Array,
+  kernels: Kernels,
+  bias: Float64Array,
+  entryChannels: number,
+  slack: number,
+): ProbeFailure | undefined {
+  const { lags: time, channels, taps } = kernels;
+  const expected = convolve(values, kernels, entryChannels);
+  const first =
+    name === "dense" || name === "loud" || name === "soft"
+      ? 0
+      : Math.floor(values.findIndex((value) => value !== 0) / entryChannels);
+  let worst: { i: number; c: number; excess: number } | undefined;
+  for (let c = 0; c < channels; c++) {
+    // an FFT of length 2n errs by about u·log2(2n) of the product of the norms, wherever the result is small as well
+    const input = entryChannels === 1 ? 0 : c;
+    const norms = Math.sqrt(
+      sumOver(time, (k) => taps[k * channels + c]! ** 2) *
+        sumOver(time, (i) => values[i * entryChannels + input]! ** 2),
+    );
+    const tolerance =
+      slack * 16 * UNIT * (Math.log2(2 * time) + 2) * norms + 64 * UNIT * slack * Math.abs(bias[c]!) + 1e-36;
+    for (let i = 0; i < time; i++) {
+      const excess = Math.abs(answer[i * channels + c]! - bias[c]! - expected[i * channels + c]!) / tolerance;
+      if (!(excess <= 1) && (!worst || !(excess <= worst.excess))) worst = { i, c, excess };
+    }
+  }
+  if (!worst) return undefined;
+  const at = `position ${worst.i}, channel ${worst.c}`;
+  if (worst.i < first)
+    return {
+      code: "not-causal",
+      reason: `position ${worst.i} depends on position ${first}, which comes later (channel ${worst.c})`,
+      stage: 2,
+    };
+  if (name === "last") return { code: "not-time-invariant", reason: `${says} (${at})`, stage: 3 };
+  return {
+    code,
+    reason: `${says} (${at}: off by ${worst.excess.toPrecision(2)} times what rounding explains)`,
+    stage: name === "impulse" ? 3 : name === "later" ? 3 : 4,
+  };
+}
+
+/** Causal convolution in float64, [time × channels]. */
+export function convolve(values: Float64Array, { lags, channels, taps }: Kernels, entryChannels: number): Float64Array {
+  const time = values.length / entryChannels;
+  const result = new Float64Array(time * channels);
+  for (let j = 0; j < time; j++) {
+    for (let c = 0; c < channels; c++) {
+      const x = values[j * entryChannels + (entryChannels === 1 ? 0 : c)]!;
+      if (x === 0) continue;
+      for (let i = j; i < time && i - j < lags; i++) result[i * channels + c]! += taps[(i - j) * channels + c]! * x;
+    }
+  }
+  return result;
+}
+
+function sumOver(count: number, of: (i: number) => number): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += of(i);
+  return sum;
+}
+
+function largest(values: Float64Array, of: (value: number, i: number) => number): number {
+  let max = 0;
+  for (let i = 0; i < values.length; i++) max = Math.max(max, Math.abs(of(values[i]!, i)));
+  return max;
+}

@@ -1,0 +1,182 @@
+/** Closes an opening: the smallest region around it that probes show to be a causal convolution, or the reason why none is. */
+import type { ErrorCode } from "../../src/errors.ts";
+import type { Kernels } from "../form.ts";
+import type { GraphIndex, Model, Node } from "../onnx/graph.ts";
+import { DataType } from "../onnx/tensor.ts";
+import { channelCount, type Layout } from "../time/fact.ts";
+import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
+import type { InputAxes } from "../time/inputs.ts";
+import { coneOf, type Exit } from "./cone.ts";
+import { grow } from "./grow.ts";
+import { type ProbeFailure, probe } from "./probe.ts";
+import { type End, openRegion } from "./respond.ts";
+import { fixedSizes, possibleLayouts, type Shapes } from "./shapes.ts";
+
+/** A long convolution: one stream in, one stream out. */
+export interface Region extends Closed {
+  readonly reason: string;
+  readonly entry: End;
+  readonly exit: End;
+  /** Channels that enter: `channels`, or 1 where one stream is answered by many kernels. */
+  readonly entryChannels: number;
+  readonly channels: number;
+  /** What is added to every position, [channels]; undefined where nothing is. */
+  readonly bias: Float64Array | undefined;
+  /** Kernels as probed, at the longest probed length. */
+  readonly probed: Kernels;
+  /** Lags that the graph can give at most: its length, where that is fixed. */
+  readonly maxLags: number | undefined;
+}
+
+/** An opening that no region closes. */
+export interface Unclosed extends Closed {
+  readonly exit: undefined;
+  readonly at: Node;
+  readonly code: ErrorCode;
+  readonly reason: string;
+}
+
+export interface Graphs {
+  readonly model: Model;
+  readonly inputs: InputAxes;
+  readonly index: GraphIndex;
+  readonly shapes: Shapes;
+}
+
+const FLOATS = new Set<number>([DataType.FLOAT, DataType.DOUBLE]);
+
+/** Lengths at which a dynamic region is probed; powers of two, where ORT's DFT is precise, and an odd one, where it is not. */
+const PROBE_LENGTHS = [32, 64, 37] as const;
+
+/** @returns a region, or the obstacle that is most telling */
+export async function closeRegion(
+  graphs: Graphs,
+  time: TimeFacts,
+  closed: readonly Closed[],
+  opening: Opening,
+): Promise<Region | Unclosed> {
+  const { model, index, shapes } = graphs;
+  const cone = coneOf(model.graph.nodes, index, time, closed, opening);
+  const fact = time.facts.get(cone.entry);
+  const refuse = (at: Node, code: ErrorCode, reason: string): Unclosed => ({
+    opening: opening.node,
+    nodes: new Set([opening.node]),
+    exit: undefined,
+    at,
+    code,
+    reason,
+  });
+  if (fact?.kind !== "stream") return refuse(opening.node, "mixes-time", opening.reason);
+  const entry: End = { tensor: cone.entry, axes: fact.axes, type: typeOf(graphs, cone.entry) };
+
+  if (!FLOATS.has(entry.type))
+    return refuse(opening.node, "mixes-time", `${opening.reason}, in values that are not floats`);
+  let telling: (ProbeFailure & { exit: Exit }) | undefined;
+  for (const [i, exit] of cone.exits.entries()) {
+    const seen = shapes.seen.get(exit.tensor);
+    if (!seen) continue;
+    for (const axes of orderedLayouts(possibleLayouts(seen, shapes.runs), entry.axes)) {
+      const end: End = { tensor: exit.tensor, axes, type: seen.type };
+      // what it grows to is probed first: where that is a convolution, nothing more need be known
+      const grown = grow(graphs, time, cone, i, { entry, exit: end, nodes: exit.nodes });
+      const grew = grown && (await probeRegion(graphs, opening, grown.entry, grown.exit, grown.nodes));
+      if (grew && !("code" in grew)) return grew;
+      const found = await probeRegion(graphs, opening, entry, end, exit.nodes);
+      if (!("code" in found)) return found;
+      if (!telling || found.stage > telling.stage) telling = { ...found, exit };
+    }
+  }
+  const first = time.openings.find((other) => other.node === opening.node) ?? opening;
+  if (telling && (telling.stage >= 2 || !cone.obstacle))
+    return refuse(opening.node, telling.code, `${first.reason}, and ${telling.reason}`);
+  if (cone.obstacle)
+    return refuse(
+      cone.obstacle.node,
+      cone.obstacle.code,
+      `${cone.obstacle.reason} (time is mixed from '${opening.node.name}' on: ${first.reason})`,
+    );
+  return refuse(opening.node, "mixes-time", `${first.reason}, and what comes out of it is no stream again`);
+}
+
+/** The same layout as the entry's first, then the same rank. */
+function orderedLayouts(layouts: readonly Layout[], entry: Layout): Layout[] {
+  const score = (axes: Layout) =>
+    axes.length === entry.length && axes.every((axis, k) => axis.join() === entry[k]!.join())
+      ? 0
+      : axes.length === entry.length
+        ? 1
+        : 2;
+  return [...layouts].sort((a, b) => score(a) - score(b));
+}
+
+const typeOf = ({ model, shapes }: Graphs, tensor: string): number =>
+  shapes.seen.get(tensor)?.type ?? model.graph.inputs.find((input) => input.name === tensor)?.type ?? 1;
+
+/** How much less precise the arithmetic is than sums in float32: ORT's DFT at lengths that are no power of two. */
+function slackAt(time: number, nodes: readonly Node[]): number {
+  const powerOfTwo = (time & (time - 1)) === 0;
+  return !powerOfTwo && nodes.some((node) => node.op === "DFT") ? 4096 : 1;
+}
+
+/** Probes a region at every length that the graph allows. */
+async function probeRegion(
+  graphs: Graphs,
+  opening: Opening,
+  entry: End,
+  exit: End,
+  nodes: readonly Node[],
+): Promise<Region | ProbeFailure> {
+  const entryChannels = channelCount(entry.axes);
+  const channels = channelCount(exit.axes);
+  const fixed = fixedSizes(graphs.inputs).time;
+  const responder = await openRegion(graphs.model, graphs.inputs, entry, exit);
+  try {
+    let longest: Kernels | undefined;
+    let bias: Float64Array | undefined;
+    for (const time of fixed ? [fixed] : PROBE_LENGTHS) {
+      const slack = slackAt(time, nodes);
+      const result = await probe(responder.respond, time, entryChannels, slack);
+      if ("code" in result) return result;
+      if (longest) {
+        const failure = compareLengths(longest, result.kernels, slack);
+        if (failure) return failure;
+      }
+      if (!longest || (result.kernels.lags > longest.lags && slack === 1)) longest = result.kernels;
+      bias ??= result.bias;
+    }
+    return {
+      opening: opening.node,
+      reason: opening.reason,
+      nodes: new Set(nodes),
+      entry,
+      exit,
+      entryChannels,
+      channels,
+      bias: bias!.some((value) => value !== 0) ? bias : undefined,
+      probed: longest!,
+      maxLags: fixed,
+    };
+  } finally {
+    await responder.close();
+  }
+}
+
+/** The kernel must not depend on the length of the sequence. */
+export function compareLengths(a: Kernels, b: Kernels, slack: number): ProbeFailure | undefined {
+  const lags = Math.min(a.lags, b.lags);
+  for (let c = 0; c < a.channels; c++) {
+    let norm = 0;
+    for (let k = 0; k < a.lags; k++) norm += a.taps[k * a.channels + c]! ** 2;
+    const tolerance = slack * 256 * 2 ** -24 * Math.sqrt(norm) + 1e-36;
+    for (let k = 0; k < lags; k++) {
+      const difference = Math.abs(a.taps[k * a.channels + c]! - b.taps[k * b.channels + c]!);
+      if (!(difference <= tolerance))
+        return {
+          code: "depends-on-length",
+          reason: `its kernel is another one at length ${a.lags} than at ${b.lags} (lag ${k}, channel ${c})`,
+          stage: 5,
+        };
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,65 @@
+/** A region as a model of its own: rows of the entry in, rows of the exit out. */
+import { cut } from "../onnx/cut.ts";
+import type { Model } from "../onnx/graph.ts";
+import { bfloat16FromFloat32, float16FromFloat32 } from "../onnx/halves.ts";
+import { openModel } from "../onnx/run.ts";
+import { DataType, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
+import { channelCount, dimsOf, type Layout } from "../time/fact.ts";
+import type { InputAxes } from "../time/inputs.ts";
+import { fromLayout, toLayout } from "./canonical.ts";
+import type { Respond } from "./probe.ts";
+import { fixedSizes, zeroInputs } from "./shapes.ts";
+
+/** One end of a region. */
+export interface End {
+  readonly tensor: string;
+  readonly axes: Layout;
+  /** onnx.TensorProto.DataType of the stream. */
+  readonly type: number;
+}
+
+export interface Responder {
+  readonly respond: Respond;
+  close(): Promise<void>;
+}
+
+/** Rows are run together as a batch, or one batch of the fixed size after the other. */
+export async function openRegion(model: Model, inputs: InputAxes, entry: End, exit: End): Promise<Responder> {
+  const others = model.graph.inputs.filter((input) => input.name !== entry.tensor);
+  const region = cut(
+    model,
+    [...others, { name: entry.tensor, type: entry.type, dims: undefined }],
+    [{ name: exit.tensor, type: exit.type, dims: undefined }],
+  );
+  const runner = await openModel(region);
+  const wanted = new Set(region.graph.inputs.map((input) => input.name));
+  const fixed = fixedSizes(inputs);
+  const respond: Respond = async (rows, time) => {
+    const answers: Float64Array[] = [];
+    const batch = fixed.batch ?? rows.length;
+    const size = time * channelCount(entry.axes);
+    for (let from = 0; from < rows.length; from += batch) {
+      const sizes = { batch, time };
+      const canonical = new Float64Array(batch * size);
+      for (const [i, row] of rows.slice(from, from + batch).entries()) canonical.set(row, i * size);
+      const feeds = Object.fromEntries(
+        Object.entries(zeroInputs(model, inputs, sizes)).filter(([name]) => wanted.has(name)),
+      );
+      feeds[entry.tensor] = makeFloats(entry.type, dimsOf(entry.axes, sizes), toLayout(canonical, entry.axes, sizes));
+      const output = (await runner.run(feeds))[exit.tensor]!;
+      const values = fromLayout(toNumbers(output), exit.axes, sizes);
+      const outSize = values.length / batch;
+      for (let i = 0; i < batch && from + i < rows.length; i++)
+        answers.push(values.slice(i * outSize, (i + 1) * outSize));
+    }
+    return answers;
+  };
+  return { respond, close: () => runner.close() };
+}
+
+/** A tensor of a float type from float32 values. */
+function makeFloats(type: number, dims: readonly number[], values: Float32Array): Tensor {
+  if (type === DataType.FLOAT16) return makeTensor(type, dims, float16FromFloat32(values));
+  if (type === DataType.BFLOAT16) return makeTensor(type, dims, bfloat16FromFloat32(values));
+  return makeTensor(type, dims, type === DataType.DOUBLE ? Float64Array.from(values) : values);
+}

@@ -1,0 +1,121 @@
+/** Shapes by running: every tensor's type and dimensions, read off runs at sizes that occur nowhere else in the graph. */
+import { cut } from "../onnx/cut.ts";
+import type { Model } from "../onnx/graph.ts";
+import { openModel } from "../onnx/run.ts";
+import { DataType, makeTensor, type Tensor } from "../onnx/tensor.ts";
+import { dimsOf, type Layout, type Sizes } from "../time/fact.ts";
+import type { Constant } from "../time/fold.ts";
+import type { InputAxes } from "../time/inputs.ts";
+
+/** What was seen of one tensor. */
+export interface Seen {
+  /** onnx.TensorProto.DataType */
+  readonly type: number;
+  /** Dimensions in each run, in the order of `runs`. */
+  readonly dims: readonly (readonly number[])[];
+}
+
+export interface Shapes {
+  /** The sizes of each run: two runs for a dynamic graph, one for a fixed one. */
+  readonly runs: readonly Sizes[];
+  readonly seen: ReadonlyMap<string, Seen>;
+}
+
+const PRIMES = [5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97];
+
+/** Sizes at which the graph can be run: its own where they are fixed, else primes that are no constant's dimension. */
+export function runSizes(model: Model, inputs: InputAxes): Sizes[] {
+  const taken = new Set([...model.graph.initializers.values()].flatMap((initializer) => initializer.dims));
+  const free = PRIMES.filter((prime) => !taken.has(prime) && !taken.has(2 * prime));
+  const [b1, b2, n1, n2] = [free[0] ?? 5, free[1] ?? 7, free[2] ?? 101, free[3] ?? 103];
+  const { batch, time } = fixedSizes(inputs);
+  const first = { batch: batch ?? b1, time: time ?? n1 };
+  return inputs.fixed && batch !== undefined && time !== undefined
+    ? [first]
+    : [first, { batch: batch ?? b2, time: time ?? n2 }];
+}
+
+/** The batch size and the length where the graph fixes them. */
+export function fixedSizes(inputs: InputAxes): { batch: number | undefined; time: number | undefined } {
+  const dims = inputs.main.dims!;
+  const layout = inputs.layouts.get(inputs.main.name)!;
+  const at = (factor: "batch" | "time") => dims[layout.findIndex((axis) => axis.includes(factor))];
+  const [batch, time] = [at("batch"), at("time")];
+  return {
+    batch: typeof batch === "number" ? batch : undefined,
+    time: typeof time === "number" ? time : undefined,
+  };
+}
+
+/** A tensor of zeros of any type. */
+export function zeros(type: number, dims: readonly number[]): Tensor {
+  const size = dims.reduce((a, b) => a * b, 1);
+  if (type === DataType.INT64) return makeTensor(type, dims, new BigInt64Array(size));
+  if (type === DataType.INT32) return makeTensor(type, dims, new Int32Array(size));
+  if (type === DataType.BOOL || type === DataType.UINT8) return makeTensor(type, dims, new Uint8Array(size));
+  if (type === DataType.FLOAT16 || type === DataType.BFLOAT16) return makeTensor(type, dims, new Uint16Array(size));
+  if (type === DataType.DOUBLE) return makeTensor(type, dims, new Float64Array(size));
+  return makeTensor(DataType.FLOAT, dims, new Float32Array(size));
+}
+
+/** Zeros for every graph input at the given sizes. */
+export function zeroInputs(model: Model, inputs: InputAxes, sizes: Sizes): Record<string, Tensor> {
+  const feeds: Record<string, Tensor> = {};
+  for (const input of model.graph.inputs) {
+    const layout: Layout = inputs.layouts.get(input.name)!;
+    feeds[input.name] = zeros(input.type, dimsOf(layout, sizes));
+  }
+  return feeds;
+}
+
+/** Runs the whole graph once or twice with every computed tensor as an output. */
+export async function shapesByRunning(
+  model: Model,
+  inputs: InputAxes,
+  constants: ReadonlyMap<string, Constant>,
+): Promise<Shapes> {
+  const runs = runSizes(model, inputs);
+  const names = model.graph.nodes.flatMap((node) => node.outputs).filter((name) => name && !constants.has(name));
+  // ORT's fusions crash where every tensor is an output (an embedding's, for one)
+  const runner = await openModel(cut(model, model.graph.inputs, names), { optimization: "disabled" });
+  try {
+    const seen = new Map<string, { type: number; dims: (readonly number[])[] }>();
+    for (const sizes of runs) {
+      const outputs = await runner.run(zeroInputs(model, inputs, sizes));
+      for (const [name, tensor] of Object.entries(outputs)) {
+        const entry = seen.get(name);
+        if (entry) entry.dims.push(tensor.dims);
+        else seen.set(name, { type: tensor.type, dims: [tensor.dims] });
+      }
+    }
+    return { runs, seen };
+  } finally {
+    await runner.close();
+  }
+}
+
+/**
+ * The layouts that a tensor of these dimensions can have: one axis that is the batch and one that is the time, in every
+ * run, the rest channels; or a flattened batch of sequences. Several where sizes coincide in a fixed graph.
+ */
+export function possibleLayouts(seen: Seen, runs: readonly Sizes[]): Layout[] {
+  const first = seen.dims[0]!;
+  const is = (k: number, size: (sizes: Sizes) => number) =>
+    runs.every((sizes, run) => seen.dims[run]![k] === size(sizes));
+  const constant = (k: number) => runs.every((_, run) => seen.dims[run]![k] === first[k]);
+  const axes = first.map((_, k) => k);
+  const layouts: Layout[] = [];
+  for (const time of axes.filter((k) => is(k, (sizes) => sizes.time))) {
+    for (const batch of axes.filter((k) => k !== time && is(k, (sizes) => sizes.batch))) {
+      if (!axes.every((k) => k === time || k === batch || constant(k))) continue;
+      layouts.push(
+        axes.map((k) => (k === time ? ["time"] : k === batch ? ["batch"] : first[k] === 1 ? [] : [first[k]!])),
+      );
+    }
+  }
+  for (const both of axes.filter((k) => is(k, (sizes) => sizes.time * sizes.batch))) {
+    if (runs.some((sizes) => sizes.batch === 1) || !axes.every((k) => k === both || constant(k))) continue;
+    layouts.push(axes.map((k) => (k === both ? ["batch", "time"] : first[k] === 1 ? [] : [first[k]!])));
+  }
+  return layouts;
+}

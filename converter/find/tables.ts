@@ -1,0 +1,83 @@
+/** Functions of the position that rules do not follow, but that turn out to have one row for each position. */
+
+import { cut } from "../onnx/cut.ts";
+import type { Node } from "../onnx/graph.ts";
+import { openModel } from "../onnx/run.ts";
+import { type Tensor, toNumbers } from "../onnx/tensor.ts";
+import type { Layout } from "../time/fact.ts";
+import type { TimeFacts } from "../time/follow.ts";
+import { ELEMENTWISE } from "../time/rules/elementwise.ts";
+import type { Graphs } from "./region.ts";
+import { zeroInputs } from "./shapes.ts";
+
+/** Lengths at which the rows must agree; powers of two, where ORT's DFT is precise. */
+const LENGTHS = [32, 64, 128] as const;
+const AGREES = 1e-5;
+
+/**
+ * Among the inputs of a node that works elementwise, those that depend on the length by way of operators that mix
+ * positions (TNN's normaliser: a convolution of ones), yet give each position the same row at every length.
+ */
+export async function tablesOf(graphs: Graphs, time: TimeFacts, node: Node): Promise<ReadonlyMap<string, Layout>> {
+  const tables = new Map<string, Layout>();
+  if (node.domain !== "" || !ELEMENTWISE.rules[node.op] || graphs.inputs.fixed) return tables;
+  for (const name of new Set(node.inputs)) {
+    const fact = time.facts.get(name);
+    if (fact?.kind !== "position" || fact.axes) continue;
+    const axes = rowLayout(graphs, name);
+    if (axes && (await rowsAgree(graphs, name, axes))) tables.set(name, axes);
+  }
+  return tables;
+}
+
+/** The layout of a tensor with one axis as long as the sequence, by its dimensions in two runs. */
+function rowLayout({ shapes }: Graphs, name: string): Layout | undefined {
+  const seen = shapes.seen.get(name);
+  if (!seen) return undefined;
+  const first = seen.dims[0]!;
+  const time = first.findIndex((_, k) => shapes.runs.every((run, i) => seen.dims[i]![k] === run.time));
+  const fixed = first.every((size, k) => k === time || seen.dims.every((dims) => dims[k] === size));
+  return time >= 0 && fixed ? first.map((size, k) => (k === time ? ["time"] : size === 1 ? [] : [size])) : undefined;
+}
+
+async function rowsAgree(graphs: Graphs, name: string, axes: Layout): Promise<boolean> {
+  const at = axes.findIndex((axis) => axis[0] === "time");
+  let previous: readonly Float64Array[] | undefined;
+  for (const length of LENGTHS) {
+    const rows = rowsOf(await evaluatePosition(graphs, name, length), at);
+    if (rows.length !== length) return false;
+    const largest = rows.reduce((most, row) => row.reduce((a, b) => Math.max(a, Math.abs(b)), most), 0);
+    const same = previous?.every((row, i) =>
+      row.every((value, k) => Math.abs(value - rows[i]![k]!) <= AGREES * largest),
+    );
+    if (same === false) return false;
+    previous = rows;
+  }
+  return true;
+}
+
+/** A function of the position, evaluated at a length. */
+export async function evaluatePosition({ model, inputs }: Graphs, name: string, length: number): Promise<Tensor> {
+  const runner = await openModel(cut(model, model.graph.inputs, [name]));
+  try {
+    const feeds = Object.entries(zeroInputs(model, inputs, { batch: 1, time: length }));
+    const wanted = new Set(runner.inputs);
+    return (await runner.run(Object.fromEntries(feeds.filter(([input]) => wanted.has(input)))))[name]!;
+  } finally {
+    await runner.close();
+  }
+}
+
+/** Rows along an axis. */
+export function rowsOf(tensor: Tensor, axis: number): Float64Array[] {
+  const values = toNumbers(tensor);
+  const inner = tensor.dims.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const outer = tensor.dims.slice(0, axis).reduce((a, b) => a * b, 1);
+  const length = tensor.dims[axis]!;
+  return Array.from({ length }, (_, i) => {
+    const row = new Float64Array(outer * inner);
+    for (let o = 0; o < outer; o++)
+      row.set(values.subarray((o * length + i) * inner, (o * length + i + 1) * inner), o * inner);
+    return row;
+  });
+}

@@ -1,0 +1,26 @@
+/**
+ * The floor of a model: the same network with its convolutions cut out. Nothing that keeps the other layers can be
+ * faster, so it is what a converted model is measured against. Its outputs mean nothing.
+ */
+import { assemble } from "../assemble/assemble.ts";
+import { evaluateTables } from "../assemble/positions.ts";
+import type { Found } from "../find/find.ts";
+import type { Model } from "../onnx/graph.ts";
+import { shareTied } from "../weights/tied.ts";
+
+export interface FloorOptions {
+  /** Whether the converted model has the input `attention_mask`; the floor then has it too and reads nothing of it. */
+  readonly attentionMask: boolean;
+  /** Whether the converted model has the input `num_logits_to_keep`. */
+  readonly numLogitsToKeep: boolean;
+}
+
+/**
+ * The converted graph without recurrences: each convolution's stream goes in and out as it is, in the layouts that the
+ * network expects. No states, but for the counter of a model with absolute positions.
+ */
+export async function floorOf(found: Found, options: FloorOptions): Promise<Model> {
+  const layers = found.regions.map((region) => ({ region, form: undefined }));
+  const tables = await evaluateTables(found);
+  return shareTied(assemble(found, layers, { ...options, path: "both", tables, metadata: new Map() }));
+}
