@@ -1,0 +1,93 @@
+/** Several layers at a time, in worker threads where the compiled worker is at hand. */
+
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { LongConvError } from "../../src/errors.ts";
+import { type ContestResult, type ContestTask, contest } from "./contest.ts";
+import { type LayerResult, type LayerTask, reduceLayer } from "./layer.ts";
+import type { Answer } from "./worker.ts";
+
+/** How to share out the layers. */
+export interface LayersOptions {
+  /** Threads at most; default 2 (each holds one layer's kernels). 0: everything in this thread. */
+  readonly threads?: number | undefined;
+  /** Called after each layer, and with done = 0 at the start. */
+  readonly progress?: ((done: number, total: number) => void) | undefined;
+}
+
+/**
+ * Reduces and certifies layers. A task is asked for only when a thread is free, so no more kernels are in memory than
+ * there are threads. Run from TypeScript sources there is no compiled worker, and this thread does the work.
+ *
+ * @param tasks one function for each layer
+ * @returns results in the order of the tasks
+ * @throws LongConvError the first error of any layer
+ */
+export function reduceLayers(
+  tasks: readonly (() => LayerTask | Promise<LayerTask>)[],
+  options: LayersOptions = {},
+): Promise<LayerResult[]> {
+  return shareOut(tasks, reduceLayer, options);
+}
+
+/** The same for {@link contest}: shared poles or poles of each channel's own. */
+export function contestLayers(
+  tasks: readonly (() => ContestTask | Promise<ContestTask>)[],
+  options: LayersOptions = {},
+): Promise<ContestResult[]> {
+  return shareOut(tasks, contest, options);
+}
+
+async function shareOut<T extends LayerTask | ContestTask, R extends LayerResult | ContestResult>(
+  tasks: readonly (() => T | Promise<T>)[],
+  here: (task: T) => R,
+  { threads = 2, progress }: LayersOptions,
+): Promise<R[]> {
+  const results: R[] = [];
+  let [next, done] = [0, 0];
+  const work = async (run: (task: T) => R | Promise<R>) => {
+    while (next < tasks.length) {
+      const index = next++;
+      results[index] = await run(await tasks[index]!());
+      progress?.(++done, tasks.length);
+    }
+  };
+  progress?.(0, tasks.length);
+  const count = import.meta.url.endsWith(".js") ? Math.min(threads, tasks.length, availableParallelism()) : 0;
+  if (count < 2) {
+    await work(here);
+    return results;
+  }
+  const workers = Array.from({ length: count }, () => new Worker(new URL("./worker.js", import.meta.url)));
+  try {
+    await Promise.all(workers.map((worker) => work((task) => ask<R>(worker, task))));
+  } finally {
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+  return results;
+}
+
+/** Sends a task and waits for its answer. */
+function ask<R>(worker: Worker, task: LayerTask | ContestTask): Promise<R> {
+  return new Promise((resolve, reject) => {
+    // taken off one by one: removeAllListeners would take the worker's own as well, and no later answer would arrive
+    const settle = (act: () => void) => {
+      worker.off("error", failed).off("exit", ended).off("message", answered);
+      act();
+    };
+    const failed = (error: unknown) => settle(() => reject(error));
+    const ended = (code: number) => settle(() => reject(new Error(`the reducing worker ended with code ${code}`)));
+    const answered = (answer: Answer) =>
+      settle(() => {
+        if ("result" in answer) resolve(answer.result as R);
+        else if ("code" in answer.error) {
+          const { code, reason, where, remedy } = answer.error;
+          reject(new LongConvError(code, reason, where, remedy));
+        } else reject(new Error(answer.error.message));
+      });
+    worker.on("error", failed).on("exit", ended).on("message", answered);
+    const { taps } = task.kernels;
+    const whole = task.handOver && taps.byteLength === taps.buffer.byteLength && taps.buffer instanceof ArrayBuffer;
+    worker.postMessage(task, whole ? [taps.buffer as ArrayBuffer] : []);
+  });
+}

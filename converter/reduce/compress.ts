@@ -1,0 +1,125 @@
+/** From a layer's kernels [lags × channels] to the few scalar sequences in whose span they all lie. */
+
+import { Matrix, SingularValueDecomposition } from "ml-matrix";
+import type { Kernels } from "../form.ts";
+import { type Columns, orthogonalise, timesSmall } from "./columns.ts";
+import { uniform } from "./random.ts";
+
+/** t_k ≈ Σ_j sequences[j][k-1] · mix[j], k ≥ 1, each row in order of falling energy. */
+export interface Compressed {
+  /** k orthogonal sequences over the lags 1 … lags-1; their lengths are the singular values. */
+  readonly sequences: Columns;
+  /** k orthonormal rows [channels]. */
+  readonly mix: Columns;
+  /** Squared Frobenius norm of what the sequences leave out. */
+  readonly lost: number;
+  /** Squared Frobenius norm of all kernels, lag 0 included. */
+  readonly energy: number;
+  /** All singular values found, those below the cut included, falling. */
+  readonly singularValues: Float64Array;
+}
+
+/** Channels that one random combination adds up, times its columns: each channel enters this many combinations. */
+const SPREAD = 8;
+
+/**
+ * Compresses kernels to their numerical rank by a randomised range finder (Halko, Martinsson & Tropp 2011) with a
+ * sparse sign sketch (Martinsson & Tropp 2020, §9.2), so that no [channels × channels] matrix is formed.
+ *
+ * @param kernels any scale; not all lags ≥ 1 need be non-zero
+ * @param cut singular values below `cut` times the Frobenius norm of the kernels are dropped
+ * @param most sequences that are of any use; no more than about twice as many are looked at
+ */
+export function compress(kernels: Kernels, cut: number, most: number): Compressed {
+  const { lags, channels, taps } = kernels;
+  let energy = 0;
+  for (const tap of taps) energy += tap * tap;
+  let direct = 0;
+  for (let c = 0; c < channels; c++) direct += taps[c]! * taps[c]!;
+  const full = Math.min(lags - 1, channels);
+  if (!Number.isFinite(energy) || full < 1 || energy - direct <= 0) {
+    return { sequences: [], mix: [], lost: 0, energy, singularValues: new Float64Array(0) };
+  }
+  for (let width = Math.min(96, full); ; width = Math.min(2 * width, full)) {
+    const found = project(kernels, width);
+    const kept = found.singularValues.filter((s) => s > cut * Math.sqrt(energy)).length;
+    // The sketch has seen all there is when its last quarter is below the cut
+    if (kept > 0.75 * width && width < full && width < most) continue;
+    // What the sketch has not seen is a difference of large sums: below their rounding it is nothing
+    let [lost, unseen] = [0, energy - direct];
+    found.singularValues.forEach((s, j) => {
+      unseen -= s * s;
+      if (j >= kept) lost += s * s;
+    });
+    if (unseen > 1e-13 * energy) lost += unseen;
+    return {
+      sequences: found.sequences.slice(0, kept),
+      mix: found.mix.slice(0, kept),
+      lost,
+      energy,
+      singularValues: found.singularValues,
+    };
+  }
+}
+
+function project(kernels: Kernels, width: number) {
+  const q = orthogonalise(sketch(kernels, width)).q.filter((column) => column.some((x) => x !== 0));
+  const rows = transposeTimesTaps(q, kernels);
+  // B = Qᵀ T = (LQ of B) → SVD of the small triangle
+  const { q: v, triangle } = orthogonalise(rows);
+  const svd = new SingularValueDecomposition(new Matrix(triangle), { autoTranspose: true });
+  const u = svd.leftSingularVectors;
+  const w = svd.rightSingularVectors;
+  const s = Float64Array.from(svd.diagonal);
+  // B = triangleᵀ vᵀ = w s (v u)ᵀ
+  return {
+    singularValues: s,
+    sequences: timesSmall(q, q.length, (row, j) => w.get(row, j) * s[j]!),
+    mix: timesSmall(v, v.length, (row, j) => u.get(row, j)),
+  };
+}
+
+/** `width` random combinations of the channels over the lags ≥ 1; all channels where `width` reaches their number. */
+function sketch({ lags, channels, taps }: Kernels, width: number): Float64Array[] {
+  const columns = Array.from({ length: width }, () => new Float64Array(lags - 1));
+  const next = uniform(channels * 31 + lags);
+  const [target, sign]: [number[], number[]] = [[], []];
+  const spread = width < channels ? SPREAD : 1;
+  for (let i = 0; i < channels * spread; i++) {
+    target.push(width < channels ? Math.floor(next() * width) : i);
+    sign.push(width < channels && next() < 0.5 ? -1 : 1);
+  }
+  const row = new Float64Array(width);
+  for (let k = 1; k < lags; k++) {
+    row.fill(0);
+    for (let c = 0, i = 0; c < channels; c++) {
+      const tap = taps[k * channels + c]!;
+      for (let e = 0; e < spread; e++, i++) row[target[i]!] = row[target[i]!]! + sign[i]! * tap;
+    }
+    for (let b = 0; b < width; b++) columns[b]![k - 1] = row[b]!;
+  }
+  return columns;
+}
+
+/** Qᵀ T over the lags ≥ 1: one row [channels] for each column of Q. */
+function transposeTimesTaps(q: Columns, { lags, channels, taps }: Kernels): Float64Array[] {
+  const rows = q.map(() => new Float64Array(channels));
+  let k = 1;
+  for (; k + 3 < lags; k += 4) {
+    const [o0, o1, o2, o3] = [k * channels, (k + 1) * channels, (k + 2) * channels, (k + 3) * channels];
+    for (let j = 0; j < q.length; j++) {
+      const [column, row] = [q[j]!, rows[j]!];
+      const [q0, q1, q2, q3] = [column[k - 1]!, column[k]!, column[k + 1]!, column[k + 2]!];
+      for (let c = 0; c < channels; c++) {
+        row[c] = row[c]! + (q0 * taps[o0 + c]! + q1 * taps[o1 + c]! + (q2 * taps[o2 + c]! + q3 * taps[o3 + c]!));
+      }
+    }
+  }
+  for (; k < lags; k++) {
+    for (let j = 0; j < q.length; j++) {
+      const [factor, row] = [q[j]![k - 1]!, rows[j]!];
+      for (let c = 0; c < channels; c++) row[c] = row[c]! + factor * taps[k * channels + c]!;
+    }
+  }
+  return rows;
+}

@@ -1,0 +1,115 @@
+/** The dominant eigenvectors of one sequence's Hankel matrix, which is symmetric: Lanczos by FFT, at low cost. */
+
+import { EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { planDft } from "../solve/dft.ts";
+import { dot, subtractCombination, timesSmall, transposeTimes } from "./columns.ts";
+import type { HankelSubspace } from "./hankel.ts";
+import { normal } from "./random.ts";
+
+/** What {@link hankelSpectrum} finds of one sequence. */
+export interface HankelSpectrum extends HankelSubspace {
+  /** Squared Frobenius norm of the matrix. */
+  readonly energy: number;
+  /** Rows, and columns. */
+  readonly size: number;
+}
+
+type Transform = ReturnType<typeof planDft>["forward"];
+const plans = new Map<number, Transform>();
+
+/** A transform of that many points; the tables are made once. */
+function transformOf(size: number): Transform {
+  const known = plans.get(size);
+  if (known) return known;
+  const { forward } = planDft(size);
+  plans.set(size, forward);
+  return forward;
+}
+
+/** y = Hx for the square Hankel matrix with entry (i, a) = sequence[i + a], which is never formed. */
+function hankelProduct(sequence: Float64Array, size: number): (x: Float64Array) => Float64Array {
+  const length = 2 ** Math.ceil(Math.log2(Math.max(sequence.length, 2)));
+  const transform = transformOf(length);
+  const [packed, spectrum, product] = [0, 0, 0].map(() => new Float64Array(2 * length)) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ];
+  sequence.forEach((value, i) => {
+    packed[2 * i] = value;
+  });
+  const own = new Float64Array(2 * length);
+  transform(packed, own);
+  return (x) => {
+    packed.fill(0);
+    for (let a = 0; a < size; a++) packed[2 * a] = x[a]!;
+    transform(packed, spectrum);
+    // Σ_a s(i+a) x(a) has the spectrum S(ω) X(-ω), and X(-ω) is the conjugate of X(ω): x is real
+    for (let f = 0; f < 2 * length; f += 2) {
+      const [ar, ai, br, bi] = [own[f]!, own[f + 1]!, spectrum[f]!, -spectrum[f + 1]!];
+      product[f] = ar * br - ai * bi;
+      product[f + 1] = ar * bi + ai * br;
+    }
+    // Inverse transform by the forward one: x(n) = DFT(X)(-n) / length
+    transform(product, packed);
+    const y = new Float64Array(size);
+    for (let i = 0; i < size; i++) y[i] = packed[i === 0 ? 0 : 2 * (length - i)]! / length;
+    return y;
+  };
+}
+
+/**
+ * The `width` dominant eigenvectors of the square Hankel matrix of one sequence (which is symmetric, so that they are
+ * its singular vectors), by Lanczos with full reorthogonalisation. Singular values of kernels fall fast, so a Krylov
+ * space a third larger than `width` holds them. Cost: two FFTs and O(size · step) for each step.
+ *
+ * @param sequence at least one value
+ */
+export function hankelSpectrum(sequence: Float64Array, width: number): HankelSpectrum {
+  const m = sequence.length;
+  const size = (m + 1) >> 1;
+  let energy = 0;
+  for (let i = 0; i < 2 * size - 1; i++) energy += sequence[i]! ** 2 * Math.min(i + 1, 2 * size - 1 - i);
+  const most = Math.min(size, Math.ceil(1.3 * width) + 8);
+  const apply = hankelProduct(sequence.subarray(0, 2 * size - 1), size);
+  const next = normal(m + 31 * width);
+  // The matrix's first column lies in the space sought; the noise makes sure that nothing in it is missed
+  const scale = 1e-3 * Math.sqrt(dot(sequence, sequence) / m);
+  let q: Float64Array = Float64Array.from({ length: size }, (_, i) => sequence[i]! + scale * next());
+  const basis: Float64Array[] = [];
+  const diagonal: number[] = [];
+  const beside: number[] = [];
+  const h = new Float64Array(most);
+  for (let step = 0; step < most; step++) {
+    const length = Math.sqrt(dot(q, q));
+    if (!(length > 1e-13 * Math.sqrt(energy)) && step > 0) break;
+    for (let i = 0; i < size; i++) q[i] = q[i]! / (length || 1);
+    if (step > 0) beside.push(length);
+    basis.push(q);
+    const image = apply(q);
+    diagonal.push(dot(image, q));
+    // The two terms that Lanczos knows of, then what rounding has left along the others
+    const [alpha, beta, before] = [diagonal[step]!, beside[step - 1] ?? 0, basis[step - 1] ?? q];
+    for (let i = 0; i < size; i++) image[i] = image[i]! - alpha * q[i]! - beta * before[i]!;
+    transposeTimes(basis, image, h);
+    subtractCombination(image, basis, h);
+    q = image;
+  }
+  const count = basis.length;
+  const small = Matrix.zeros(count, count);
+  for (const [i, value] of diagonal.entries()) small.set(i, i, value);
+  for (let i = 0; i + 1 < count; i++) {
+    small.set(i, i + 1, beside[i]!);
+    small.set(i + 1, i, beside[i]!);
+  }
+  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(small, { assumeSymmetric: true });
+  const bySize = Array.from({ length: count }, (_, i) => i)
+    .sort((a, b) => Math.abs(realEigenvalues[b]!) - Math.abs(realEigenvalues[a]!))
+    .slice(0, width);
+  return {
+    energy,
+    size,
+    singularValues: Float64Array.from(bySize, (i) => Math.abs(realEigenvalues[i]!)),
+    vectors: timesSmall(basis, bySize.length, (row, j) => eigenvectorMatrix.get(row, bySize[j]!)),
+  };
+}
