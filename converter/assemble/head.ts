@@ -1,0 +1,66 @@
+/** num_logits_to_keep: after a prompt only the last positions' logits are wanted, and the head over all costs more than a layer. */
+import { NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
+import type { Builder } from "../onnx/build.ts";
+import type { GraphIndex, Node } from "../onnx/graph.ts";
+import { timeAxis } from "../time/fact.ts";
+import type { TimeFacts } from "../time/follow.ts";
+
+/** Where the last positions are taken: in front of `node`'s input number `input`. */
+export interface Cutting {
+  readonly node: Node;
+  readonly input: number;
+  /** The time axis of the stream there. */
+  readonly axis: number;
+}
+
+/**
+ * The product with the vocabulary is found by walking back from the logits: everything behind it must read that one
+ * stream and constants only.
+ * @returns undefined where there is no such product; the logits themselves are cut then
+ */
+export function headCutting(logits: string, index: GraphIndex, time: TimeFacts): Cutting | undefined {
+  let name = logits;
+  for (;;) {
+    const node = index.producer.get(name);
+    if (node?.domain !== "") return undefined;
+    const streams = node.inputs.flatMap((input, i) => (isData(time, input) ? [i] : []));
+    if (streams.length !== 1) return undefined;
+    const input = streams[0]!;
+    const fact = time.facts.get(node.inputs[input]!);
+    if (fact?.kind !== "stream") return undefined;
+    const axis = timeAxis(fact.axes);
+    if (fact.axes[axis]!.length !== 1) return undefined;
+    if (node.op === "MatMul" || node.op === "Gemm") return { node, input, axis };
+    if (!KEEPS_POSITIONS.has(node.op)) return undefined;
+    if (name !== logits && (index.consumers.get(name)?.length ?? 0) > 1) return undefined;
+    name = node.inputs[input]!;
+  }
+}
+
+const KEEPS_POSITIONS = new Set([
+  "Add",
+  "Mul",
+  "Div",
+  "Sub",
+  "Identity",
+  "Cast",
+  "Tanh",
+  "Clip",
+  "Softmax",
+  "LogSoftmax",
+]);
+
+const isData = (time: TimeFacts, name: string): boolean => {
+  const kind = time.facts.get(name)?.kind;
+  return kind !== undefined && kind !== "constant";
+};
+
+/** Adds the nodes that keep the last positions of `stream`, all of them for 0; returns what is kept. */
+export function keepLast(b: Builder, stream: string, axis: number): string {
+  const minusOne = b.ints("minus_one", [-1]);
+  const count = b.one("Reshape", [NUM_LOGITS_TO_KEEP, b.ints("one", [1])], {}, { hint: "keep" });
+  // -0 is 0: from the first position on
+  const start = b.one("Mul", [count, minusOne], {}, { hint: "first_kept" });
+  const end = b.ints("end", [2 ** 53 - 1]);
+  return b.one("Slice", [stream, start, end, b.ints("axis", [axis])], {}, { hint: "kept" });
+}

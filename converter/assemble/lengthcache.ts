@@ -1,0 +1,62 @@
+/** The length cache: a state without elements that grows with the text, for drivers that read the past length from it. */
+import { BATCH_SIZE } from "../../src/contract.ts";
+import { LongConvError } from "../../src/errors.ts";
+import { createBuilder, namesOf } from "../onnx/build.ts";
+import type { Model, ValueInfo } from "../onnx/graph.ts";
+import { DataType } from "../onnx/tensor.ts";
+
+/** [batch_size, 1, past_sequence_length, 0] float32 */
+export const PAST_LENGTH = "past_key_values.0.key";
+/** [batch_size, 1, total_sequence_length, 0] float32 */
+export const PRESENT_LENGTH = "present.0.key";
+
+const info = (name: string, length: string): ValueInfo => ({
+  name,
+  type: DataType.FLOAT,
+  dims: [BATCH_SIZE, 1, length, 0],
+});
+
+/**
+ * Adds `past_key_values.0.key` → `present.0.key`: the length of the past as the third dimension of a tensor that never
+ * holds an element, so that the state stays as small as it was. transformers.js reads the length from there.
+ * @param stream an input [batch, sequence_length, …]; its first two dimensions are read
+ * @throws LongConvError invalid-graph where the model has no such input
+ */
+export function withLengthCache(model: Model, stream: string): Model {
+  const { graph } = model;
+  if (graph.inputs.some(({ name }) => name === PAST_LENGTH)) return model;
+  if (!graph.inputs.some(({ name }) => name === stream))
+    throw new LongConvError("invalid-graph", "no such input to read the length from", {
+      file: model.file || undefined,
+      tensor: stream,
+    });
+  const b = createBuilder(model.opsets.get("") ?? 13, namesOf(graph));
+  const shape = b.one("Shape", [stream], {}, { hint: "shape" });
+  const size = (axis: number) => b.one("Gather", [shape, b.ints("axis", [axis])], { axis: 0 }, { hint: "size" });
+  const dims = b.one("Concat", [size(0), b.ints("one", [1]), size(1), b.ints("zero", [0])], { axis: 0 });
+  const added = b.one("ConstantOfShape", [dims], {}, { hint: "length" });
+  b.add("Concat", [PAST_LENGTH, added], { axis: 2 }, { outputs: [PRESENT_LENGTH], hint: "length" });
+  return {
+    ...model,
+    graph: {
+      inputs: [...graph.inputs, info(PAST_LENGTH, "past_sequence_length")],
+      outputs: [...graph.outputs, info(PRESENT_LENGTH, "total_sequence_length")],
+      nodes: [...graph.nodes, ...b.nodes],
+      initializers: new Map([...graph.initializers, ...b.initializers]),
+    },
+  };
+}
+
+/** Leaves the length cache out again: drivers with buffers of fixed size cannot carry it. */
+export function withoutLengthCache(model: Model): Model {
+  const { graph } = model;
+  return {
+    ...model,
+    graph: {
+      ...graph,
+      inputs: graph.inputs.filter(({ name }) => name !== PAST_LENGTH),
+      outputs: graph.outputs.filter(({ name }) => name !== PRESENT_LENGTH),
+      nodes: graph.nodes.filter(({ outputs }) => !outputs.includes(PRESENT_LENGTH)),
+    },
+  };
+}

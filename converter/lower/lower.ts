@@ -1,0 +1,106 @@
+/** The subgraph that takes a convolution's place: its state, its step for one token and its pass over many. */
+import { BATCH_SIZE, pastConv, pastSsm, presentConv, presentSsm } from "../../src/contract.ts";
+import { LongConvError } from "../../src/errors.ts";
+import type { Form } from "../form.ts";
+import type { Builder } from "../onnx/build.ts";
+import type { ValueInfo } from "../onnx/graph.ts";
+import { DataType } from "../onnx/tensor.ts";
+import { channelKernels } from "../solve/channels.ts";
+import { kernelOf } from "../solve/evaluate.ts";
+import { compactRecurrence } from "./compact.ts";
+import { diagonalRecurrence } from "./diagonal.ts";
+import { exactRecurrence } from "./exact.ts";
+import type { PathTensors, Recurrence } from "./recurrence.ts";
+import { windowRecurrence } from "./window.ts";
+
+/** Where a recurrence goes. */
+export interface Site {
+  /** Index of the state in past_ssm.{i} or past_conv.{i}. */
+  readonly index: number;
+  /** The convolution's input, [batch, T, channels]. */
+  readonly input: string;
+  /** onnx.TensorProto.DataType of the input and of the output: FLOAT (default), FLOAT16, BFLOAT16 or DOUBLE. */
+  readonly elementType?: number | undefined;
+  /** [batch, T, 1], float32: what every input is multiplied by. */
+  readonly mask?: string | undefined;
+  /** Boolean scalar of {@link stepCondition}; needed for both paths. */
+  readonly isStep?: string | undefined;
+}
+
+export interface LowerOptions {
+  /** "both" (default): T = 1 and any other T, chosen by an If; "step": T = 1 only; "prompt": any T. No control flow. */
+  readonly path?: "both" | "step" | "prompt";
+  /** Tokens in a chunk of the prompt pass of a modal form; default by its order. */
+  readonly chunk?: number | undefined;
+}
+
+/** What a lowered convolution leaves in the graph. */
+export interface Lowered {
+  /** [batch, T, channels] of the input's type. */
+  readonly output: string;
+  /** Graph input and output to declare, float32 [batch_size, rows, channels]; none where nothing is carried. */
+  readonly state: { readonly past: ValueInfo; readonly present: ValueInfo } | undefined;
+}
+
+/** Adds the test whether a stream [batch, T, …] has T = 1; one serves every layer of a model. */
+export function stepCondition(b: Builder, stream: string): string {
+  const length = b.one("Gather", [b.one("Shape", [stream]), b.ints("time_axis", 1)], { axis: 0 });
+  return b.one("Equal", [length, b.ints("one", 1)], undefined, { hint: "is_step" });
+}
+
+/** The recurrence of a form. */
+export function recurrenceOf(form: Form, chunk?: number): Recurrence {
+  if (form.kind === "window") return windowRecurrence(form.kernels);
+  if (form.kind === "diagonal") return diagonalRecurrence(form.modal, chunk);
+  return form.kind === "exact" ? exactRecurrence(form.modal, chunk) : compactRecurrence(form.modal, chunk);
+}
+
+/**
+ * Adds the recurrence of a form to a graph. Everything between the casts is float32.
+ * @throws LongConvError `invalid-graph` if both paths are wanted and the site has no condition
+ */
+export function lowerConvolution(b: Builder, form: Form, site: Site, options: LowerOptions = {}): Lowered {
+  const { path = "both", chunk } = options;
+  const recurrence = recurrenceOf(form, chunk);
+  const { elementType = DataType.FLOAT } = site;
+  const plain = elementType === DataType.FLOAT;
+  const stream = plain ? site.input : b.one("Cast", [site.input], { to: DataType.FLOAT });
+  const x = site.mask === undefined ? stream : b.one("Mul", [stream, site.mask], undefined, { hint: "masked" });
+  const typed = (y: string) => (plain ? y : b.one("Cast", [y], { to: elementType }));
+  if (recurrence.rows === 0) {
+    const taps = b.floats("tap", [recurrence.channels], lagZeroOf(form));
+    return { output: typed(b.one("Mul", [x, taps])), state: undefined };
+  }
+  const state = stateOf(recurrence, site.index);
+  const tensors = { x, past: state.past.name, present: state.present.name };
+  const y = path === "both" ? chooseByLength(b, recurrence, site, tensors) : recurrence[path](b, tensors);
+  return { output: typed(y), state };
+}
+
+function lagZeroOf(form: Form): Float64Array {
+  if (form.kind === "diagonal") return channelKernels(form.modal, 1).taps;
+  return form.kind === "window" ? form.kernels.taps.subarray(0, form.kernels.channels) : kernelOf(form.modal, 1).taps;
+}
+
+/** If(T = 1) around the two paths. Both write straight to its outputs. */
+function chooseByLength(b: Builder, recurrence: Recurrence, site: Site, tensors: PathTensors): string {
+  if (site.isStep === undefined) {
+    throw new LongConvError("invalid-graph", "two paths need the condition that chooses", { tensor: site.input });
+  }
+  const branch = (path: "step" | "prompt") => {
+    const inner = b.subgraph();
+    const present = b.name(`${tensors.present}_${path}`);
+    const y = recurrence[path](inner, { ...tensors, present });
+    return inner.finish(`${path}_${site.index}`, [y, present]);
+  };
+  const attributes = { then_branch: { graph: branch("step") }, else_branch: { graph: branch("prompt") } };
+  const y = b.name("recurrence");
+  b.add("If", [site.isStep], attributes, { outputs: [y, tensors.present], hint: `${tensors.present}_if` });
+  return y;
+}
+
+function stateOf({ state, rows, channels }: Recurrence, index: number): { past: ValueInfo; present: ValueInfo } {
+  const [past, present] = state === "ssm" ? [pastSsm, presentSsm] : [pastConv, presentConv];
+  const info = (name: string): ValueInfo => ({ name, type: DataType.FLOAT, dims: [BATCH_SIZE, rows, channels] });
+  return { past: info(past(index)), present: info(present(index)) };
+}
