@@ -1,0 +1,83 @@
+/** Random inputs for a model: token ids inside its vocabulary, normal signals. Repeatable. */
+import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { LongConvError } from "../../src/errors.ts";
+import type { Graphs } from "../find/region.ts";
+import type { ValueInfo } from "../onnx/graph.ts";
+import { bfloat16FromFloat32, float16FromFloat32 } from "../onnx/halves.ts";
+import { DataType, makeTensor, type Tensor } from "../onnx/tensor.ts";
+import { dimsOf, type Sizes } from "../time/fact.ts";
+import type { Constant } from "../time/fold.ts";
+
+/** Ids are drawn below the size of the table that they look up. */
+const DEFAULT_IDS = 2;
+
+/** A source of uniform numbers in [0, 1). */
+export function uniform(seed: number): () => number {
+  const generator = xoroshiro128plus(seed);
+  return () => uniformFloat64(generator);
+}
+
+/** Rows of the table that an integer input looks up; undefined where it looks up none. */
+export function vocabularyOf(
+  { index }: Graphs,
+  constants: ReadonlyMap<string, Constant>,
+  input: string,
+): number | undefined {
+  const queue = [input];
+  for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+    for (const node of index.consumers.get(name) ?? []) {
+      if (node.op === "Gather" && node.inputs[1] === name) {
+        const rows = constants.get(node.inputs[0]!)?.dims[Number(node.attributes.axis ?? 0)];
+        if (rows !== undefined) return rows;
+      }
+      if (["Cast", "Reshape", "Identity", "Clip", "Unsqueeze", "Squeeze"].includes(node.op) && node.inputs[0] === name)
+        queue.push(...node.outputs);
+    }
+  }
+  return undefined;
+}
+
+/** Random values for every input of the graph at these sizes. */
+export function randomInputs(
+  graphs: Graphs,
+  constants: ReadonlyMap<string, Constant>,
+  sizes: Sizes,
+  seed: number,
+): Record<string, Tensor> {
+  const next = uniform(seed);
+  const feeds: Record<string, Tensor> = {};
+  for (const input of graphs.model.graph.inputs) {
+    const dims = dimsOf(graphs.inputs.layouts.get(input.name)!, sizes);
+    feeds[input.name] = randomTensor(input, dims, vocabularyOf(graphs, constants, input.name) ?? DEFAULT_IDS, next);
+  }
+  return feeds;
+}
+
+/** A tensor of an input's type: integers below `bound`, booleans, or a normal distribution. */
+function randomTensor({ name, type }: ValueInfo, dims: readonly number[], bound: number, next: () => number): Tensor {
+  const size = dims.reduce((a, b) => a * b, 1);
+  const integer = () => Math.floor(next() * bound);
+  if (type === DataType.INT64)
+    return makeTensor(
+      type,
+      dims,
+      BigInt64Array.from({ length: size }, () => BigInt(integer())),
+    );
+  if (type === DataType.INT32) return makeTensor(type, dims, Int32Array.from({ length: size }, integer));
+  if (type === DataType.BOOL)
+    return makeTensor(
+      type,
+      dims,
+      Uint8Array.from({ length: size }, () => (next() < 0.5 ? 0 : 1)),
+    );
+  const normal = Float32Array.from(
+    { length: size },
+    () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()),
+  );
+  if (type === DataType.FLOAT) return makeTensor(type, dims, normal);
+  if (type === DataType.FLOAT16) return makeTensor(type, dims, float16FromFloat32(normal));
+  if (type === DataType.BFLOAT16) return makeTensor(type, dims, bfloat16FromFloat32(normal));
+  if (type === DataType.DOUBLE) return makeTensor(type, dims, Float64Array.from(normal));
+  throw new LongConvError("unsupported-layout", `inputs of this type are not supported (${type})`, { tensor: name });
+}

@@ -1,0 +1,219 @@
+/** The pipeline: an exported model in, a recurrent one out, checked before anything is written. */
+import { CONTRACT_VERSION, type LayerMetadata, METADATA } from "../src/contract.ts";
+import { LongConvError } from "../src/errors.ts";
+import { assemble, type Layer } from "./assemble/assemble.ts";
+import { evaluateTables, positionUses } from "./assemble/positions.ts";
+import type { Certificate } from "./certify/certify.ts";
+import { type CheckReport, checkConverted } from "./check/check.ts";
+import { type Candidate, type ChooseOptions, type Chosen, chooseForms } from "./choose.ts";
+import { type Found, findConvolutions, refusalError } from "./find/find.ts";
+import { kernelSource } from "./find/kernel.ts";
+import { type Form, stateOrder } from "./form.ts";
+import type { Model } from "./onnx/graph.ts";
+import { inlineFunctions } from "./onnx/inline.ts";
+import { readModel } from "./onnx/read.ts";
+import { DataType } from "./onnx/tensor.ts";
+import type { Reduction } from "./reduce/reduce.ts";
+import { sha256OfFile } from "./source.ts";
+import { CONVERTER_VERSION } from "./version.ts";
+import { compareWeights, type WeightsReport } from "./weights/compare.ts";
+import { shareTied } from "./weights/tied.ts";
+import { reduceWeights, type WeightCache, type WeightKind } from "./weights/weights.ts";
+
+export interface ConvertOptions extends ChooseOptions {
+  /** Time axis of an input by name, where axis 1 of the first input is wrong. */
+  readonly timeAxis?: Readonly<Record<string, number>> | undefined;
+  /** Add the input `attention_mask`. Default: for models of token ids. */
+  readonly attentionMask?: boolean | undefined;
+  /** Add the input `num_logits_to_keep`. Default: for models of token ids with one output. */
+  readonly numLogitsToKeep?: boolean | undefined;
+  /** Make a second model for one token of one sequence a call: static shapes, no control flow. For GPUs. Default false. */
+  readonly stepFile?: boolean | undefined;
+  /**
+   * Relative difference of the outputs that the check allows. Default: 1e-4, and with compact or diagonal states 30 times the sum of
+   * the layers' certified relative errors more.
+   */
+  readonly checkTolerance?: number | undefined;
+  /** Store the matrices in fewer bits. Default: as they are. */
+  readonly weights?: WeightKind | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Stops between two steps of the work once it is aborted; its reason is thrown. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What is being done, for a progress bar. */
+export interface Progress {
+  readonly step: "find" | "solve" | "check";
+  readonly done: number;
+  /** Undefined where it is not known yet. */
+  readonly total: number | undefined;
+}
+
+/** A converted convolution, for reports. */
+export interface LayerReport extends LayerMetadata {
+  readonly operator: string;
+  /** Where the kernel was read: a tensor of the graph, or the response to an impulse. */
+  readonly kernelFrom: string;
+  readonly because: string;
+  readonly wrapAround: number;
+  readonly certificate: Certificate | undefined;
+  readonly reduction: Reduction | undefined;
+}
+
+export interface Conversion {
+  /** The converted model, in memory. */
+  readonly model: Model;
+  /** The same for one token of one sequence, where `stepFile` asks for it; its states have the same names. */
+  readonly step: Model | undefined;
+  readonly layers: readonly LayerReport[];
+  /** Of the model before its weights were stored in fewer bits. */
+  readonly check: CheckReport;
+  /** What fewer bits changed, where `weights` asks for them. */
+  readonly weights: WeightsReport | undefined;
+}
+
+/** A convolution with its kernel and the form chosen for it. */
+interface Solved extends Layer, Candidate {
+  readonly chosen: Chosen;
+}
+
+/**
+ * Converts an exported model: finds its long convolutions, solves each for a recurrence, swaps them, and compares the
+ * result with the original.
+ *
+ *     const { model, layers, check } = await convert("model.onnx", { horizon: 512 });
+ *     await writeModel(model, "converted.onnx");
+ *
+ * @throws LongConvError with the node and the reason where the model cannot run token by token (see ERROR_EXIT_CODES);
+ * the reason of `signal` once it is aborted
+ */
+export async function convert(file: string, given: ConvertOptions = {}): Promise<Conversion> {
+  const options = {
+    ...given,
+    onProgress: (progress: Progress) => {
+      given.signal?.throwIfAborted();
+      given.onProgress?.(progress);
+    },
+  };
+  const model = inlineFunctions(await readModel(file));
+  const found = await findConvolutions(model, {
+    timeAxis: options.timeAxis,
+    onProgress: (done) => options.onProgress?.({ step: "find", done, total: undefined }),
+  });
+  refuseUnlessConvertible(found);
+  const solved = await solve(found, options);
+  const layers = solved.map(reportOf);
+  const metadata = new Map([
+    [METADATA.version, CONTRACT_VERSION],
+    [METADATA.converter, CONVERTER_VERSION],
+    [METADATA.sourceSha256, await sha256OfFile(file)],
+    [METADATA.layers, JSON.stringify(layers.map(metadataOf))],
+  ]);
+  const inputs = languageInputs(model, options);
+  const tables = await evaluateTables(found);
+  const converted = shareTied(assemble(found, solved, { ...inputs, path: "both", tables, metadata }));
+  const single = { attentionMask: false, numLogitsToKeep: false };
+  const step = options.stepFile
+    ? shareTied(assemble(found, solved, { ...single, path: "step", tables, metadata }))
+    : undefined;
+  const horizon = Math.min(...solved.map(({ chosen }) => (chosen.form.kind === "window" ? Infinity : chosen.lags)));
+  const reduced = solved.reduce((sum, { chosen }) => sum + (isApproximate(chosen.form) ? chosen.error : 0), 0);
+  const check = await checkConverted(found, converted, {
+    tolerance: options.checkTolerance ?? 1e-4 + 30 * reduced,
+    horizon,
+    step,
+    onProgress: (done, total) => options.onProgress?.({ step: "check", done, total }),
+  });
+  options.signal?.throwIfAborted();
+  const written = await inFewerBits(found, { model: converted, step }, options.weights);
+  const said = { ...check, ...(written.weights && { weights: written.weights }) };
+  return { ...written, model: withMetadata(written.model, METADATA.check, JSON.stringify(said)), layers, check };
+}
+
+/** Both models with their weights stored in fewer bits, compared with what they were. */
+async function inFewerBits(
+  found: Found,
+  { model, step }: Pick<Conversion, "model" | "step">,
+  kind: WeightKind | undefined,
+): Promise<Pick<Conversion, "model" | "step" | "weights">> {
+  if (!kind) return { model, step, weights: undefined };
+  const source = new Set(found.original.graph.initializers.keys());
+  const cache: WeightCache = new Map();
+  const reduced = reduceWeights(model, kind, source, cache);
+  const weights = await compareWeights(found, model, kind, reduced);
+  return { model: reduced.model, step: step && reduceWeights(step, kind, source, cache).model, weights };
+}
+
+/** @throws LongConvError the first refusal; no-long-convolution where there is nothing to convert */
+function refuseUnlessConvertible(found: Found): void {
+  const { graphs, regions, refusals } = found;
+  const { model } = graphs;
+  if (refusals.length > 0) throw refusalError(model, refusals);
+  if (regions.length === 0 && positionUses(found).length === 0)
+    throw new LongConvError(
+      "no-long-convolution",
+      "no long convolution was found: every operator works position by position",
+      { file: model.file || undefined },
+      "Such a model needs no state; run it as it is.",
+    );
+}
+
+/** Kernel and form of every convolution, in the order of the graph. */
+async function solve(found: Found, options: ConvertOptions): Promise<Solved[]> {
+  const candidates: Candidate[] = [];
+  for (const region of found.regions)
+    candidates.push({ region, source: await kernelSource(found.graphs, found.time, region) });
+  const forms = await chooseForms(candidates, options, (done, total) =>
+    options.onProgress?.({ step: "solve", done, total }),
+  );
+  return candidates.map((candidate, i) => ({ ...candidate, chosen: forms[i]!, form: forms[i]!.form }));
+}
+
+/** Inputs that drivers of language models know; other models keep to their own. */
+function languageInputs(model: Model, options: ConvertOptions): { attentionMask: boolean; numLogitsToKeep: boolean } {
+  const [input] = model.graph.inputs;
+  const tokens = model.graph.inputs.length === 1 && input!.type === DataType.INT64 && input!.dims?.length === 2;
+  return {
+    attentionMask: options.attentionMask ?? tokens,
+    numLogitsToKeep: options.numLogitsToKeep ?? (tokens && model.graph.outputs.length === 1),
+  };
+}
+
+/** Whether a form follows its kernel within a tolerance only. */
+const isApproximate = ({ kind }: Form): boolean => kind === "compact" || kind === "diagonal";
+
+function reportOf({ region, source, chosen }: Solved, index: number): LayerReport {
+  const { form } = chosen;
+  return {
+    index,
+    state: form.kind === "window" ? "conv" : "ssm",
+    node: region.opening.name,
+    operator: region.opening.op,
+    form: form.kind,
+    channels: region.channels,
+    lags: chosen.lags,
+    order: stateOrder(form),
+    error: chosen.error,
+    kernelFrom: source.tensor ?? "impulse response",
+    because: chosen.because,
+    wrapAround: chosen.wrapAround,
+    certificate: chosen.certificate,
+    reduction: chosen.reduction,
+  };
+}
+
+const metadataOf = ({ index, state, node, form, channels, lags, order, error }: LayerReport): LayerMetadata => ({
+  index,
+  state,
+  node,
+  form,
+  channels,
+  lags,
+  order,
+  error,
+});
+
+const withMetadata = (model: Model, key: string, value: string): Model => ({
+  ...model,
+  metadata: new Map([...model.metadata, [key, value]]),
+});

@@ -1,0 +1,210 @@
+/** Whether a model keeps the state contract of docs/state-contract.md, rule by rule. */
+import {
+  ATTENTION_MASK,
+  CONTRACT_VERSION,
+  INPUT_IDS,
+  type LayerMetadata,
+  METADATA,
+  NUM_LOGITS_TO_KEEP,
+  pairStates,
+} from "../../src/contract.ts";
+import { PAST_LENGTH, PRESENT_LENGTH } from "../assemble/lengthcache.ts";
+import type { Model, ValueInfo } from "../onnx/graph.ts";
+import { DataType } from "../onnx/tensor.ts";
+import { aliasingHazard } from "./aliasing.ts";
+
+/** The rules, in the order of the document. */
+export const RULES = ["pairs", "types", "shapes", "zero-start", "aliasing", "inputs", "version"] as const;
+export type Rule = (typeof RULES)[number];
+
+/** What a rule found. */
+export interface Finding {
+  readonly rule: Rule;
+  /** A remark breaks nothing. */
+  readonly breaks: boolean;
+  readonly tensor?: string | undefined;
+  readonly reason: string;
+}
+
+/** The states of a model, as declared. */
+export interface DeclaredState {
+  readonly past: string;
+  readonly present: string;
+  readonly type: number;
+  readonly dims: ValueInfo["dims"];
+}
+
+export interface ContractReport {
+  readonly kept: boolean;
+  readonly states: readonly DeclaredState[];
+  readonly findings: readonly Finding[];
+}
+
+interface Pair {
+  readonly past: ValueInfo;
+  readonly present: ValueInfo;
+}
+
+/** Checks every rule; whoever made the model. Zeros that stay zeros, and rows that keep apart, only running can show. */
+export function checkContract(model: Model): ContractReport {
+  const { inputs, outputs } = model.graph;
+  const names = (infos: readonly ValueInfo[]) => infos.map(({ name }) => name);
+  const pairs = pairStates(names(inputs), names(outputs)).map(({ past, present }) => ({
+    past: inputs.find(({ name }) => name === past)!,
+    present: outputs.find(({ name }) => name === present)!,
+  }));
+  const states = pairs.filter(({ past }) => past.name !== PAST_LENGTH);
+  const findings = [
+    ...pairing(model, pairs),
+    ...states.flatMap(types),
+    ...states.flatMap(shapes),
+    ...zeroStart(model),
+    ...states.flatMap((pair) => aliasing(model, pair)),
+    ...otherInputs(model),
+    ...version(model, states),
+  ];
+  return {
+    kept: !findings.some(({ breaks }) => breaks),
+    states: states.map(({ past, present }) => ({
+      past: past.name,
+      present: present.name,
+      type: past.type,
+      dims: past.dims,
+    })),
+    findings,
+  };
+}
+
+const broken = (rule: Rule, tensor: string | undefined, reason: string): Finding => ({
+  rule,
+  breaks: true,
+  tensor,
+  reason,
+});
+const remark = (rule: Rule, tensor: string | undefined, reason: string): Finding => ({
+  rule,
+  breaks: false,
+  tensor,
+  reason,
+});
+
+function pairing({ graph }: Model, pairs: readonly Pair[]): Finding[] {
+  const paired = new Set(pairs.flatMap(({ past, present }) => [past.name, present.name]));
+  const single = (infos: readonly ValueInfo[], prefix: RegExp, missing: string) =>
+    infos
+      .filter(({ name }) => prefix.test(name) && !paired.has(name))
+      .map(({ name }) => broken("pairs", name, `has no ${missing}`));
+  const none = pairs.every(({ past }) => past.name === PAST_LENGTH)
+    ? [broken("pairs", undefined, "no input past_* with an output present_*: the model carries no state")]
+    : [];
+  const foreign = pairs.filter(({ past }) => past.name !== PAST_LENGTH && !/^past_(ssm|conv)\.\d+$/.test(past.name));
+  const unusual = foreign.length
+    ? [
+        remark(
+          "pairs",
+          foreign[0]!.past.name,
+          `${foreign.length > 1 ? `and ${foreign.length - 1} more: ` : ""}names that stock transformers.js does not know; it knows past_ssm.0, past_conv.0, …`,
+        ),
+      ]
+    : [];
+  const length = pairs.some(({ past }) => past.name === PAST_LENGTH)
+    ? [remark("pairs", PAST_LENGTH, `a length cache without elements, paired with ${PRESENT_LENGTH}; no state`)]
+    : [];
+  return [
+    ...none,
+    ...single(graph.inputs, /^past_/, "output present_*"),
+    ...single(graph.outputs, /^present_/, "input past_*"),
+    ...unusual,
+    ...length,
+  ];
+}
+
+function types({ past, present }: Pair): Finding[] {
+  if (past.type !== present.type)
+    return [broken("types", past.name, `its type ${past.type} differs from ${present.type} of '${present.name}'`)];
+  return past.type === DataType.FLOAT ? [] : [broken("types", past.name, `has type ${past.type}, not float32 (1)`)];
+}
+
+function shapes({ past, present }: Pair): Finding[] {
+  const findings: Finding[] = [];
+  if (!past.dims || past.dims.length < 2)
+    return [broken("shapes", past.name, "must be declared with a batch axis first and one more at least")];
+  const [batch, ...rest] = past.dims;
+  if (batch === undefined) findings.push(broken("shapes", past.name, "its first dimension is not declared"));
+  else if (typeof batch === "number")
+    findings.push(remark("shapes", past.name, `takes batches of ${batch} only: the batch dimension is fixed`));
+  else if (batch !== "batch_size")
+    findings.push(
+      remark("shapes", past.name, `its batch dimension is called '${batch}'; transformers.js knows 'batch_size'`),
+    );
+  for (const [i, dim] of rest.entries()) {
+    if (typeof dim === "number" && dim > 0) continue;
+    findings.push(
+      broken(
+        "shapes",
+        past.name,
+        `dimension ${i + 1} is ${dim === undefined ? "not declared" : `'${dim}'`}; a state does not grow, so it must be a positive number`,
+      ),
+    );
+  }
+  const declared = present.dims;
+  if (!declared) findings.push(remark("shapes", present.name, "its shape is not declared"));
+  else if (declared.length !== past.dims.length || rest.some((dim, i) => declared[i + 1] !== dim))
+    findings.push(broken("shapes", present.name, `shape [${declared}] differs from [${past.dims}] of '${past.name}'`));
+  return findings;
+}
+
+/** A state with a default value in the file would start from it in runtimes that leave inputs out. */
+const zeroStart = ({ graph }: Model): Finding[] =>
+  [...graph.initializers.keys()]
+    .filter((name) => /^past_(ssm|conv)\./.test(name))
+    .map((name) => broken("zero-start", name, "has a value in the file; states are inputs, and start at zero"));
+
+function aliasing(model: Model, { past, present }: Pair): Finding[] {
+  const hazard = aliasingHazard(model, past.name, present.name);
+  return hazard ? [broken("aliasing", past.name, hazard)] : [];
+}
+
+function otherInputs({ graph }: Model): Finding[] {
+  const findings: Finding[] = [];
+  const expect = (name: string, rank: number, allowed: readonly number[]) => {
+    const info = graph.inputs.find((input) => input.name === name);
+    if (!info) return;
+    if (!allowed.includes(info.type)) findings.push(broken("inputs", name, `has type ${info.type}, not int64 (7)`));
+    if (info.dims && info.dims.length !== rank)
+      findings.push(broken("inputs", name, `has rank ${info.dims.length}, not ${rank}`));
+  };
+  expect(INPUT_IDS, 2, [DataType.INT64, DataType.INT32]);
+  expect(ATTENTION_MASK, 2, [DataType.INT64]);
+  expect(NUM_LOGITS_TO_KEEP, 0, [DataType.INT64]);
+  return findings;
+}
+
+function version({ metadata }: Model, states: readonly Pair[]): Finding[] {
+  const said = metadata.get(METADATA.version);
+  if (said === undefined)
+    return [remark("version", undefined, `no metadata ${METADATA.version}: converted elsewhere, it runs all the same`)];
+  if (said !== CONTRACT_VERSION)
+    return [broken("version", undefined, `${METADATA.version} is '${said}', this is version ${CONTRACT_VERSION}`)];
+  const layers = metadata.get(METADATA.layers);
+  if (layers === undefined) return [remark("version", undefined, `no metadata ${METADATA.layers}`)];
+  return layersOf(layers).flatMap((layer) => {
+    if (layer.order === 0) return [];
+    const name = `past_${layer.state}.${layer.index}`;
+    const dims = states.find(({ past }) => past.name === name)?.past.dims;
+    if (!dims) return [broken("version", name, "is in the metadata, but not among the inputs")];
+    const size = [layer.order, layer.channels];
+    return dims.slice(1).every((dim, i) => dim === size[i])
+      ? []
+      : [broken("version", name, `shape [${dims}] differs from the metadata's [batch_size,${size}]`)];
+  });
+}
+
+function layersOf(json: string): LayerMetadata[] {
+  try {
+    const value: unknown = JSON.parse(json);
+    return Array.isArray(value) ? value : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,134 @@
+/** ONNX Runtime GenAI: the names and ranks of states that its `decoder` models have, and genai_config.json. */
+import { ATTENTION_MASK, INPUT_IDS, LOGITS, METADATA, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
+import { LongConvError } from "../../src/errors.ts";
+import { withoutLengthCache } from "../assemble/lengthcache.ts";
+import { createBuilder, namesOf } from "../onnx/build.ts";
+import type { Model, ValueInfo } from "../onnx/graph.ts";
+import { DataType } from "../onnx/tensor.ts";
+import type { Json } from "../output/beside.ts";
+import { withConstantInput } from "./constant.ts";
+
+/** Dimensions of the convolution state that GenAI wants beside each recurrent state. */
+const DUMMY = ["batch_size", 1, 1] as const;
+
+/**
+ * The model under GenAI's names: state i is `past_key_values.{i}.recurrent_state` [batch_size, rows, channels, 1] →
+ * `present.{i}.recurrent_state`, with a `conv_state` [batch_size, 1, 1] beside it that is passed through. The length
+ * cache goes, and `num_logits_to_keep` becomes a constant 0: GenAI feeds no such input and picks the last logits itself.
+ *
+ * GenAI binds one buffer as past and present; each present is written by the last node, from a tensor of its own.
+ * @throws LongConvError bad-input where the model has no `input_ids` and `logits`, not-converted where it has no states
+ */
+export function genaiModel(converted: Model): Model {
+  const model = withConstantInput(withoutLengthCache(converted), NUM_LOGITS_TO_KEEP, 0);
+  const { graph } = model;
+  refuseUnlessLanguage(model);
+  const pairs = statesOf(model);
+  const b = createBuilder(model.opsets.get("") ?? 13, namesOf(graph));
+  const [inputs, outputs]: ValueInfo[][] = [[], []];
+  const after = b.subgraph();
+  for (const [i, { past, present, info }] of pairs.entries()) {
+    const dims = [...info.dims!, 1];
+    const state = (end: string, shape: ValueInfo["dims"]) => [
+      { name: `past_key_values.${i}.${end}`, type: DataType.FLOAT, dims: shape },
+      { name: `present.${i}.${end}`, type: DataType.FLOAT, dims: shape },
+    ];
+    const [recurrentIn, recurrentOut] = state("recurrent_state", dims);
+    const [dummyIn, dummyOut] = state("conv_state", DUMMY);
+    const axis = b.ints("last_axis", [dims.length - 1]);
+    b.add("Squeeze", [recurrentIn!.name, axis], {}, { outputs: [past], hint: past });
+    after.add("Unsqueeze", [present, axis], {}, { outputs: [recurrentOut!.name], hint: present });
+    after.add("Identity", [dummyIn!.name], {}, { outputs: [dummyOut!.name], hint: "pass" });
+    inputs!.push(dummyIn!, recurrentIn!);
+    outputs!.push(dummyOut!, recurrentOut!);
+  }
+  const states = new Set(pairs.flatMap(({ past, present }) => [past, present]));
+  return {
+    ...model,
+    // it describes the states under the names that they had
+    metadata: new Map([...model.metadata].filter(([key]) => key !== METADATA.layers)),
+    graph: {
+      inputs: [...graph.inputs.filter(({ name }) => !states.has(name)), ...inputs!],
+      outputs: [...graph.outputs.filter(({ name }) => !states.has(name)), ...outputs!],
+      nodes: [...b.nodes, ...graph.nodes, ...after.nodes],
+      initializers: new Map([...graph.initializers, ...b.initializers]),
+    },
+  };
+}
+
+/** Pairs of states with the declaration of the past. */
+function statesOf({ graph, file }: Model): { past: string; present: string; info: ValueInfo }[] {
+  const names = (infos: readonly ValueInfo[]) => infos.map(({ name }) => name);
+  const pairs = pairStates(names(graph.inputs), names(graph.outputs));
+  if (pairs.length === 0)
+    throw new LongConvError("not-converted", "the model carries no state", { file }, "Convert it first.");
+  return pairs.map((pair) => ({ ...pair, info: graph.inputs.find(({ name }) => name === pair.past)! }));
+}
+
+function refuseUnlessLanguage({ graph, file }: Model): void {
+  if (graph.inputs.some(({ name }) => name === INPUT_IDS) && graph.outputs.some(({ name }) => name === LOGITS)) return;
+  const reason = `ONNX Runtime GenAI generates text: it needs the input '${INPUT_IDS}' and the output '${LOGITS}'`;
+  throw new LongConvError("bad-input", reason, { file }, "Use onnxruntime itself for other models.");
+}
+
+export interface GenaiConfigOptions {
+  /** Name of the model file; default model.onnx. */
+  readonly file?: string;
+  /** Tokens of prompt and text together at most; GenAI asks for a number, the model has no limit. Default 1048576. */
+  readonly contextLength?: number;
+  /** Token ids that end a text; default: none that can occur. */
+  readonly endTokens?: readonly number[];
+}
+
+/**
+ * genai_config.json for a model of {@link genaiModel}: greedy unless the caller asks for sampling.
+ * Source: https://onnxruntime.ai/docs/genai/reference/config.html
+ */
+export function genaiConfig(model: Model, options: GenaiConfigOptions = {}): Json {
+  const { file = "model.onnx", contextLength = 2 ** 20, endTokens = [] } = options;
+  const vocabulary = model.graph.outputs.find(({ name }) => name === LOGITS)!.dims?.at(-1);
+  if (typeof vocabulary !== "number") {
+    const reason = "the logits' last dimension must be a number, the size of the vocabulary";
+    throw new LongConvError("bad-input", reason, { file: model.file, tensor: LOGITS });
+  }
+  const layers = model.graph.inputs.filter(({ name }) => name.endsWith(".recurrent_state"));
+  const masked = model.graph.inputs.some(({ name }) => name === ATTENTION_MASK);
+  const end = endTokens.length === 1 ? endTokens[0]! : endTokens;
+  return {
+    model: {
+      type: "decoder",
+      vocab_size: vocabulary,
+      context_length: contextLength,
+      // GenAI wants one; -1 never occurs
+      eos_token_id: endTokens.length ? end : -1,
+      pad_token_id: endTokens[0] ?? 0,
+      decoder: {
+        session_options: { log_id: "onnxruntime-genai", provider_options: [] },
+        filename: file,
+        // no attention: these only have to be there
+        num_attention_heads: 1,
+        num_key_value_heads: 1,
+        head_size: 1,
+        hidden_size: Number(layers[0]?.dims?.[2] ?? 1),
+        num_hidden_layers: layers.length,
+        inputs: {
+          input_ids: INPUT_IDS,
+          ...(masked ? { attention_mask: ATTENTION_MASK } : {}),
+          past_key_names: "past_key_values.%d.key",
+          past_value_names: "past_key_values.%d.value",
+        },
+        outputs: {
+          logits: LOGITS,
+          present_key_names: "present.%d.key",
+          present_value_names: "present.%d.value",
+        },
+      },
+    },
+    search: {
+      do_sample: false,
+      max_length: Math.min(contextLength, 4096),
+      num_beams: 1,
+      past_present_share_buffer: false,
+    },
+  };
+}

@@ -1,0 +1,6 @@
+/** Entry point `longconv-ssm/converter`. */
+export { type Conversion, type ConvertOptions, convert, type LayerReport, type Progress } from "./convert.ts";
+export { type Found, findConvolutions } from "./find/find.ts";
+export { inlineFunctions } from "./onnx/inline.ts";
+export { readModel } from "./onnx/read.ts";
+export { type WriteOptions, writeModel } from "./onnx/write.ts";

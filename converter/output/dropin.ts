@@ -1,0 +1,67 @@
+/** What makes the folder one that stock transformers.js loads: the length cache, and the fields of config.json. */
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { ATTENTION_MASK, INPUT_IDS, LOGITS } from "../../src/contract.ts";
+import { withLengthCache } from "../assemble/lengthcache.ts";
+import type { Model } from "../onnx/graph.ts";
+import type { Json } from "./beside.ts";
+
+/**
+ * The family of transformers.js whose caches have the names past_ssm.{i} and past_conv.{i}, and which makes no zero
+ * states but those that the session asks for.
+ */
+const MODEL_TYPE = "granitemoehybrid";
+
+const NOTE = `model_type '${MODEL_TYPE}' is the family whose cache names transformers.js 4 has for state space models; this is a long-convolution model that longconv-ssm made recurrent, and no Granite model`;
+
+/** Whether a model reads token ids and gives logits, so that text can be generated from it. */
+export const isLanguageModel = ({ graph: { inputs, outputs } }: Model): boolean =>
+  [INPUT_IDS, ATTENTION_MASK].every((name) => inputs.some((input) => input.name === name)) &&
+  outputs.some(({ name }) => name === LOGITS);
+
+/** A model for transformers.js, and what config.json must say of it. */
+export interface DropIn {
+  readonly model: Model;
+  /** Fields that win over the source's. */
+  readonly config: Json;
+  /** More fields of our own section. */
+  readonly section: Json;
+}
+
+/**
+ * Adds the length cache, and names the family under which the model is loaded.
+ * @param source config.json of the source
+ */
+export function forTransformersJs(model: Model, source: Json = {}): DropIn {
+  const indices = model.graph.inputs.flatMap(({ name }) => {
+    const index = /^past_(?:ssm|conv)\.(\d+)$/.exec(name)?.[1];
+    return index === undefined ? [] : [Number(index)];
+  });
+  return {
+    model: withLengthCache(model, INPUT_IDS),
+    config: {
+      model_type: MODEL_TYPE,
+      architectures: ["GraniteMoeHybridForCausalLM"],
+      // states past_ssm.0 … past_ssm.{n-1} are looked for, and those that the session has are made
+      num_hidden_layers: Math.max(-1, ...indices) + 1,
+      // with these, only the states of some layers would be looked for
+      layer_types: undefined,
+      layers_block_type: undefined,
+    },
+    section: { note: NOTE, source_model_type: source.model_type },
+  };
+}
+
+/** config.json with what transformers.js must know of the files beside it, once they are written. */
+export function withFilesBeside(config: Json, file: string): Json {
+  const external = existsSync(path.join(path.dirname(file), "onnx/model.onnx_data"));
+  return {
+    ...config,
+    "transformers.js_config": {
+      ...(config["transformers.js_config"] as Json | undefined),
+      // onnx/model.onnx; in a browser it would look for a quantized file
+      dtype: "fp32",
+      ...(external ? { use_external_data_format: true } : {}),
+    },
+  };
+}

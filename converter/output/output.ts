@@ -1,0 +1,73 @@
+/** Writes a converted model: to a .onnx file, or to a folder as model hubs and transformers.js expect. */
+import path from "node:path";
+import type { Model } from "../onnx/graph.ts";
+import { type WriteOptions, writeModel } from "../onnx/write.ts";
+import type { Beside, Json } from "./beside.ts";
+import { configsOf } from "./configs.ts";
+import { forTransformersJs, isLanguageModel, withFilesBeside } from "./dropin.ts";
+import { copiedFile, type FolderFile, textFile, writeFolder } from "./folder.ts";
+import { refuseTarget, type Target } from "./target.ts";
+
+export interface OutputOptions extends WriteOptions {
+  /** Files that are read and must stay as they are. */
+  readonly inputs?: readonly string[];
+  /** The model for one token a call: onnx/model_step.onnx in a folder, sharing onnx/model.onnx_data with the other. */
+  readonly step?: Model | undefined;
+  /** Fields of config.json that win over the source's. */
+  readonly config?: Json;
+  /** Make the folder one that stock transformers.js loads; default: where the model is a language model. */
+  readonly transformersJs?: boolean | undefined;
+}
+
+/**
+ * Writes `model` to the target; a folder gets onnx/model.onnx, config.json, generation_config.json and, where the
+ * source has a tokenizer, tokenizer.json, tokenizer_config.json and what belongs to them.
+ *
+ *     const source = "exported/model.onnx";
+ *     const { model } = await convert(source);
+ *     await writeOutput(model, await lookBeside(source), targetOf("converted"));
+ *
+ * @throws LongConvError file-exists, file-unwritable, tokenizer-mismatch, aborted
+ */
+export async function writeOutput(
+  model: Model,
+  beside: Beside,
+  target: Target,
+  options: OutputOptions = {},
+): Promise<void> {
+  const { force = false, signal, externalData = "auto" } = options;
+  refuseTarget(target, options.inputs ?? [], force);
+  if (target.kind === "file") return writeModel(model, target.path, { force, signal, externalData });
+  await writeFolder(folderFiles(model, beside, options), target.path, { force, signal });
+}
+
+/** Beside model.onnx. */
+const STEP_FILE = "model_step.onnx";
+
+/** The files of the folder, in the order in which they are written: the large one first, so that a full disk shows early. */
+export function folderFiles(model: Model, beside: Beside, options: OutputOptions = {}): FolderFile[] {
+  const { signal, step, externalData = "auto", transformersJs = isLanguageModel(model) } = options;
+  const dropIn = transformersJs ? forTransformersJs(model, beside.config) : { model, config: {}, section: {} };
+  const configs = configsOf(model, beside, { ...dropIn.config, ...options.config }, dropIn.section);
+  const text = (value: Json) => `${JSON.stringify(value, undefined, 2)}\n`;
+  const json = (name: string, value: Json | undefined) => (value === undefined ? [] : [textFile(name, text(value))]);
+  return [
+    {
+      name: "onnx/model.onnx",
+      write: (file) => {
+        const sharing = step ? [{ model: step, file: path.join(path.dirname(file), STEP_FILE) }] : [];
+        return writeModel(dropIn.model, file, { signal, externalData, sharing });
+      },
+    },
+    {
+      name: "config.json",
+      write: (file) =>
+        textFile("config.json", text(transformersJs ? withFilesBeside(configs.config, file) : configs.config)).write(
+          file,
+        ),
+    },
+    ...json("generation_config.json", configs.generation),
+    ...json("tokenizer_config.json", configs.tokenizer),
+    ...[...beside.copied].map(([name, from]) => copiedFile(name, from)),
+  ];
+}

@@ -1,0 +1,96 @@
+/** Where the output goes, and whether it may: nothing of the source, and nothing that is not ours, is ever replaced. */
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import path from "node:path";
+import { LongConvError } from "../../src/errors.ts";
+import type { Model } from "../onnx/graph.ts";
+import { CONFIG_SECTION } from "./configs.ts";
+
+/** A single .onnx file, or a folder as model hubs lay it out. */
+export interface Target {
+  readonly kind: "file" | "folder";
+  readonly path: string;
+}
+
+/** A path that ends in .onnx is a file, any other a folder. */
+export const targetOf = (out: string): Target => ({ kind: /\.onnx$/i.test(out) ? "file" : "folder", path: out });
+
+/** Every file that a model is made of: itself and its external data. */
+export function filesOf(model: Model): string[] {
+  const files = new Set([model.file]);
+  for (const { external } of model.graph.initializers.values()) if (external) files.add(external.path);
+  return [...files];
+}
+
+/**
+ * Says early whether the output can be written.
+ * @param inputs files that are read and must stay as they are
+ * @throws LongConvError file-exists where something is there that is not to be replaced; file-unwritable where the
+ *   parent folder is missing
+ */
+export function refuseTarget(target: Target, inputs: readonly string[], force: boolean): void {
+  const file = target.path;
+  const parent = path.dirname(path.resolve(file));
+  if (!statSync(parent, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new LongConvError("file-unwritable", `its folder '${parent}' does not exist`, { file }, "Create it first.");
+  }
+  if (!existsSync(file)) return;
+  refuseInputs(target, inputs);
+  const isFolder = statSync(file).isDirectory();
+  if (target.kind === "file") {
+    if (isFolder) throw new LongConvError("file-exists", "is a folder", { file }, "Give the path of a file.");
+    if (!force) throw exists(file);
+    return;
+  }
+  if (!isFolder) {
+    const remedy = "Give a path that ends in .onnx for a single file, else the path of a folder.";
+    throw new LongConvError("file-exists", "is a file, not a folder", { file }, remedy);
+  }
+  if (readdirSync(file).length === 0) return;
+  if (!force) throw exists(file);
+  refuseForeign(file);
+}
+
+const exists = (file: string) =>
+  new LongConvError("file-exists", "exists already", { file }, "Use --force to replace it.");
+
+function refuseInputs({ kind, path: file }: Target, inputs: readonly string[]): void {
+  const identity = (each: string) => {
+    const { dev, ino } = statSync(each);
+    return `${dev}:${ino}`;
+  };
+  const target = realpathSync(file);
+  const inside = (each: string) => !path.relative(target, realpathSync(each)).startsWith("..");
+  for (const input of inputs.filter((each) => existsSync(each))) {
+    if (identity(input) !== identity(file) && !(kind === "folder" && inside(input))) continue;
+    const what = identity(input) === identity(file) ? "is" : "contains";
+    const reason = `${what} '${input}', which is read; an input is never overwritten, also not with --force`;
+    throw new LongConvError("file-exists", reason, { file }, "Write to another path.");
+  }
+}
+
+/** Files that a folder of ours may hold. */
+const OURS =
+  /^(onnx\/[^/]+\.onnx(_data[^/]*)?|[^/]+\.json|merges\.txt|vocab\.txt|tokenizer\.model|chat_template\.jinja)$/;
+
+/** A folder is replaced only where we wrote it and nobody added to it. */
+function refuseForeign(folder: string): void {
+  const remedy = "Choose another folder, or remove it yourself.";
+  const config = path.join(folder, "config.json");
+  let ours = false;
+  try {
+    ours = CONFIG_SECTION in JSON.parse(readFileSync(config, "utf8"));
+  } catch {
+    ours = false;
+  }
+  if (!ours) {
+    const reason = "is a folder that was not written by longconv-ssm, so it is not replaced, also not with --force";
+    throw new LongConvError("file-exists", reason, { file: folder }, remedy);
+  }
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join("/"));
+  const foreign = files.find((name) => !OURS.test(name));
+  if (foreign === undefined) return;
+  const reason = `contains '${foreign}', which longconv-ssm did not write, so it is not replaced, also not with --force`;
+  throw new LongConvError("file-exists", reason, { file: folder }, remedy);
+}

@@ -1,0 +1,185 @@
+/** The page: complete, well-formed, true to its inputs, and safe whatever the names in a model are. */
+import { parseHTML } from "linkedom";
+import { expect, test } from "vitest";
+import { demoModel, trapModels, zooModel } from "../../test/testdata.ts";
+import { certify } from "../certify/certify.ts";
+import { type Found, findConvolutions } from "../find/find.ts";
+import { kernelSource } from "../find/kernel.ts";
+import type { Kernels, Modal } from "../form.ts";
+import { inlineFunctions } from "../onnx/inline.ts";
+import { readModel } from "../onnx/read.ts";
+import { reduceKernels } from "../reduce/reduce.ts";
+import { htmlReport, type LayerInput } from "./report.ts";
+
+const follow = async (file: string): Promise<Found> => findConvolutions(inlineFunctions(await readModel(file)));
+
+const kernelsOf = (found: Found, lags: number): Promise<Kernels[]> =>
+  Promise.all(
+    found.regions.map(async (region) => {
+      const source = await kernelSource(found.graphs, found.time, region);
+      return source.at(source.maxLags ?? lags);
+    }),
+  );
+
+/** Parses a page and checks what holds for every one of them. */
+function parsed(html: string) {
+  const { document } = parseHTML(html);
+  const numbers = html.matchAll(/ (?:d|points|transform|x|y|x1|x2|y1|y2|cx|cy|r|width|height|viewBox)="([^"]*)"/g);
+  expect(
+    Array.from(numbers, ([, value]) => value!).filter((value) => /NaN|Infinity|undefined|null/.test(value)),
+  ).toEqual([]);
+  for (const [svg] of html.matchAll(/<svg[\s\S]*?<\/svg>/g)) {
+    expect(unbalanced(svg)).toEqual([]);
+    // Every "<" begins a tag that the above has read
+    expect(svg.match(/</g)!.length).toBe(svg.match(/<\/?[a-zA-Z]+(?:\s+[a-zA-Z0-9:-]+="[^"<]*")*\s*\/?>/g)!.length);
+  }
+  expect(document.querySelectorAll("script, link, img, iframe, object, embed")).toHaveLength(0);
+  for (const element of document.querySelectorAll("[href], [src]")) expect(element.getAttribute("href")).toMatch(/^#/);
+  expect(html).not.toMatch(/url\((?!#)/);
+  const ids = Array.from(document.querySelectorAll("[id]"), (element) => element.id);
+  expect(new Set(ids).size).toBe(ids.length);
+  // Every opening tag of the source has been understood: nothing unclosed swallowed the rest
+  expect(document.querySelectorAll("section").length).toBe(html.match(/<section/g)?.length);
+  return document;
+}
+
+/** Tags of an SVG that are opened and not closed, or closed and not opened: none in well-formed XML. */
+function unbalanced(svg: string): string[] {
+  const open: string[] = [];
+  for (const [, slash, name, rest] of svg.matchAll(/<(\/?)([a-zA-Z]+)((?:\s+[a-zA-Z0-9:-]+="[^"<]*")*\s*\/?)>/g)) {
+    if (slash) {
+      if (open.pop() !== name) return [...open, `/${name}`];
+    } else if (!rest!.endsWith("/")) open.push(name!);
+  }
+  return open;
+}
+
+const figureNames = (element: Element) => Array.from(element.querySelectorAll("h3"), (heading) => heading.textContent);
+
+test("the demo model: every layer with all its figures, and the numbers of the inputs", async () => {
+  const found = await follow(demoModel().file);
+  const kernels = await kernelsOf(found, 256);
+  const layers = found.regions.map((region, i): LayerInput => {
+    const { modal, singularValues } = reduceKernels(kernels[i]!, { order: 12 + i }, { refinements: 0 });
+    return {
+      region,
+      kernels: kernels[i]!,
+      form: { kind: "compact", modal, lags: 256 },
+      singularValues,
+      certificate: certify(kernels[i]!, modal),
+      because: `reason ${i}`,
+    };
+  });
+  const html = htmlReport({ title: "demo", found, layers });
+  expect(html.length).toBeLessThan(1.5e6);
+  const document = parsed(html);
+  const sections = [...document.querySelectorAll("section.layer")];
+  expect(sections).toHaveLength(4);
+  for (const section of sections) {
+    expect(figureNames(section)).toEqual([
+      "Kernels",
+      "How they die away",
+      "Error at every lag",
+      "Singular values",
+      "Poles",
+      "Certified against measured",
+    ]);
+    expect(section.querySelectorAll("svg")).toHaveLength(6);
+  }
+  const rows = [...document.querySelectorAll("table.layers tbody tr")];
+  expect(rows).toHaveLength(4);
+  rows.forEach((row, i) => {
+    const value = (label: string) => row.querySelector(`td[data-label="${label}"]`)!.getAttribute("data-value");
+    const order = 12 + i;
+    expect(row.textContent).toContain(found.regions[i]!.opening.name);
+    expect(row.textContent).toContain(`mixers.${i}, tnn.py line 56`);
+    expect(row.textContent).toContain(`reason ${i}`);
+    expect(Number(value("Order"))).toBe(order);
+    expect(Number(value("Lags"))).toBe(256);
+    expect(Number(value("State"))).toBe(4 * 384 * order);
+    expect(Number(value("Relative error"))).toBe(layers[i]!.certificate!.layer.relative);
+  });
+  // One dot for each pole in the disc, and a ring around the slowest
+  const poles = sections[0]!.querySelectorAll('svg[aria-label*="poles in the unit disc"] circle');
+  expect(poles.length).toBe(12 + 1);
+});
+
+test("kernels alone are enough, and forms without a certificate", async () => {
+  const found = await follow(zooModel("hyena").file);
+  const kernels = await kernelsOf(found, 64);
+  const layers = found.regions.map((region, i): LayerInput => ({ region, kernels: kernels[i]! }));
+  expect(figureNames(parsed(htmlReport({ title: "hyena", found, layers })).querySelector("section.layer")!)).toEqual([
+    "Kernels",
+    "How they die away",
+  ]);
+
+  const short: LayerInput = {
+    ...layers[0]!,
+    form: { kind: "window", kernels: { lags: 3, channels: 48, taps: kernels[0]!.taps.slice(0, 3 * 48) } },
+  };
+  const { modal } = reduceKernels(kernels[1]!, { order: 4 });
+  const long: LayerInput = { ...layers[1]!, form: { kind: "compact", modal, lags: 64 } };
+  const document = parsed(htmlReport({ title: "hyena", found, layers: [short, long] }));
+  const state = Array.from(document.querySelectorAll('td[data-label="State"]'), (cell) =>
+    Number(cell.getAttribute("data-value")),
+  );
+  expect(state).toEqual([4 * 48 * 2, 4 * 16 * 4]);
+});
+
+test("kernels of zeros, of one lag, of huge and of tiny values, and ones that are not numbers", async () => {
+  const found = await follow(zooModel("filterbank").file);
+  const [region] = found.regions;
+  const modal: Modal = {
+    channels: 2,
+    pairs: { re: new Float64Array(0), im: new Float64Array(0) },
+    reals: Float64Array.of(0),
+    residues: new Float64Array(2),
+    direct: new Float64Array(2),
+  };
+  const cases = [
+    [0, 0, 0, 0],
+    [1, 2],
+    [1e300, -1e300, 1e299, 1e280],
+    [1e-300, 0, 1e-310, 0],
+    [Number.NaN, 1, Number.POSITIVE_INFINITY, 0.5],
+  ];
+  for (const taps of cases) {
+    const kernels: Kernels = { lags: taps.length / 2, channels: 2, taps: Float64Array.from(taps) };
+    parsed(
+      htmlReport({
+        title: "odd",
+        found,
+        layers: [{ region: region!, kernels, form: { kind: "compact", modal, lags: kernels.lags } }],
+      }),
+    );
+  }
+});
+
+test("a refused model says where time stops and why, in the picture and in words", async () => {
+  const trap = trapModels().find(({ name }) => name === "attention")!;
+  const found = await follow(trap.file);
+  const document = parsed(htmlReport({ title: "attention", found, layers: [] }));
+  expect(document.querySelector(".lead")!.textContent).toContain("Cannot run token by token");
+  const [refusal] = found.refusals;
+  const picture = document.querySelector("svg.path .refused")!.textContent!;
+  expect(picture).toContain("Time stops here");
+  expect(picture).toContain(refusal!.node.name);
+  const words = document.querySelector(".refusals")!.textContent!;
+  expect(words).toContain(refusal!.node.name);
+  expect(words).toContain(refusal!.reason.slice(1));
+  expect(words).toContain("traps.py line 85");
+  expect(words).toContain(refusal!.code);
+});
+
+test("names that are markup stay text", async () => {
+  const hostile = `</title></style></svg><script>alert("1")</script><img src=x onerror='alert(2)'>&amp;\u0000`;
+  const found = await follow(trapModels().find(({ name }) => name === "attention")!.file);
+  for (const node of found.graphs.model.graph.nodes) (node as { name: string }).name = `${hostile}${node.name}`;
+  const refusals = found.refusals.map((refusal) => ({ ...refusal, reason: hostile, remedy: hostile }));
+  const kernels = await kernelsOf(found, 32);
+  const layers = found.regions.map((region, i) => ({ region, kernels: kernels[i]!, because: hostile }));
+  const document = parsed(htmlReport({ title: hostile, found: { ...found, refusals }, layers }));
+  expect(document.querySelector("h1")!.textContent).toBe(hostile.replace("\u0000", "\ufffd"));
+  expect(document.querySelector("table.layers code")!.textContent).toContain(`<script>alert("1")</script>`);
+  expect(document.querySelectorAll("[onerror]")).toHaveLength(0);
+});

@@ -1,0 +1,257 @@
+/** The report of `inspect --html`: one page that needs nothing else, with what was found, chosen and certified, in pictures. */
+import { stateOrder } from "../form.ts";
+import { sourceOf } from "../onnx/graph.ts";
+import { certificateFigure, lagErrorFigure } from "./errors.ts";
+import { kernelFigures } from "./kernels.ts";
+import { lagErrors, outputErrors } from "./measure.ts";
+import { decayOverview, singularValueOverview } from "./overview.ts";
+import type { Followed } from "./path.ts";
+import { pathFigure } from "./path-figure.ts";
+import { poleFigure, singularValueFigure } from "./spectrum.ts";
+import { STYLE } from "./style.ts";
+import { errorOf, type LayerInput, lagsOfForm, layerTable, positionNote, refusalList, stateBytes } from "./table.ts";
+import { byteSize, count, escapeHtml, grouped, significant } from "./text.ts";
+
+export type { LayerInput } from "./table.ts";
+
+/** What the report is about. Of a layer only the region and its kernels are needed; figures of what is missing are left out. */
+export interface ReportInput {
+  /** The model's name or path. */
+  readonly title: string;
+  readonly found: Followed;
+  /** In the order of `found.regions`. */
+  readonly layers: readonly LayerInput[];
+}
+
+/**
+ * A page of HTML that loads nothing, follows the reader's light or dark setting, and prints. It measures the forms it is
+ * given against the kernels (a second or so for a layer of usual size), so that certified and measured stand side by side.
+ *
+ *     await writeFile("inspect.html", htmlReport({ title: "model.onnx", found, layers }));
+ */
+export function htmlReport({ title, found, layers }: ReportInput): string {
+  const notes = new Map(
+    layers.map(
+      ({ region, kernels, form }) =>
+        [found.regions.indexOf(region), { kernels, form: form && described(form) }] as const,
+    ),
+  );
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>${escapeHtml(title)}: long convolutions</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<main>
+<header>
+<h1>${escapeHtml(title)}</h1>
+${lead(found, layers)}
+</header>
+<section class="overview">
+<figure>
+<figcaption><h2>The path of time</h2><p>From input to output. A convolution looks back along time; every other block works on each position alone.</p></figcaption>
+${pathFigure(found, notes)}
+</figure>
+<div>
+${found.refusals.length ? `<h2>What stands in the way</h2>${refusalList(found.graphs.model, found.refusals)}` : ""}
+${layers.length ? `<h2>Long convolutions</h2>${layerTable(layers)}` : ""}
+${overview(layers)}
+${positionNote(found.time.positions)}
+${layers.map(nodeList).join("\n")}
+</div>
+</section>
+${layers.map(layerSection).join("\n")}
+</main>
+</body>
+</html>
+`;
+}
+
+type KnownForm = NonNullable<LayerInput["form"]>;
+
+/** "compact, order 24" */
+const described = (form: KnownForm): string =>
+  form.kind === "window"
+    ? `window of ${count(stateOrder(form), "input")}`
+    : `${form.kind}, order ${grouped(stateOrder(form))}`;
+
+/** The whole report in two sentences. */
+function lead({ refusals, regions }: Followed, layers: readonly LayerInput[]): string {
+  const sentences: string[] = [];
+  const convolutions = count(regions.length, "long convolution");
+  if (refusals.length)
+    sentences.push(
+      `<strong>Cannot run token by token:</strong> ${convolutions} found, and ${count(refusals.length, "obstacle")} in the way.`,
+    );
+  else if (regions.length === 0)
+    sentences.push(
+      "<strong>No long convolution:</strong> every operator works position by position, so no state is needed.",
+    );
+  else sentences.push(`<strong>${convolutions}</strong>; every other operator works position by position.`);
+  const forms = layers.flatMap(({ form, region }) => (form ? [{ form, region }] : []));
+  if (forms.length && forms.length === layers.length) {
+    const bytes = forms.reduce((sum, { form, region }) => sum + stateBytes(form, region.channels), 0);
+    const exact = forms.reduce((sum, { form, region }) => sum + 4 * region.channels * lagsOfForm(form), 0);
+    const ratio = exact / Math.max(bytes, 1);
+    const errors = layers.flatMap((layer) => errorOf(layer) ?? []);
+    const worst =
+      errors.length === layers.length
+        ? `, relative error of the kernels at most <strong>${significant(Math.max(...errors))}</strong>`
+        : "";
+    const smaller = ratio >= 1.5 ? ` (${significant(ratio)} times smaller than exact)` : "";
+    sentences.push(`State of a sequence: <strong>${byteSize(bytes)}</strong>${smaller}${worst}.`);
+  }
+  return `<p class="lead">${sentences.join(" ")}</p>`;
+}
+
+/** Names of the nodes that a convolution takes the place of. */
+function nodeList({ region }: LayerInput, index: number): string {
+  const names = [...region.nodes]
+    .map((node) => `<code>${escapeHtml(node.name)}</code> ${escapeHtml(node.op)}`)
+    .join(", ");
+  return `<details><summary>Convolution ${index}: ${count(region.nodes.size, "node")}</summary>${names}</details>`;
+}
+
+/** Layers side by side, where there are several. */
+function overview(layers: readonly LayerInput[]): string {
+  if (layers.length < 2) return "";
+  const reduced = layers.filter(({ singularValues }) => singularValues?.length);
+  const figures = [
+    figure(
+      "Memory of each convolution",
+      "Median over its channels; the numbers are those of the table.",
+      decayOverview(layers),
+    ),
+  ];
+  if (reduced.length > 1)
+    figures.push(
+      figure(
+        "Singular values of each convolution",
+        "Of its Hankel matrix, by size; a dot marks the order chosen.",
+        singularValueOverview(layers),
+      ),
+    );
+  return `<div class="figures two">${figures.join("\n")}</div>`;
+}
+
+function layerSection(layer: LayerInput, index: number): string {
+  const { region, kernels, form, singularValues, certificate } = layer;
+  const source = sourceOf(region.opening);
+  const { linear, logarithmic, shownLags, drawn } = kernelFigures(kernels);
+  const shown =
+    shownLags < kernels.lags
+      ? `the first ${grouped(shownLags)} of ${grouped(kernels.lags)} lags`
+      : `all ${grouped(kernels.lags)} lags`;
+  const figures = [
+    figure(
+      "Kernels",
+      `${drawn === region.channels ? `All ${count(drawn, "channel")}` : `${drawn} of ${grouped(region.channels)} channels`} and the envelope of all; ${shown}.`,
+      linear,
+    ),
+    figure("How they die away", `${logarithmicNote(kernels.lags)}`, logarithmic),
+  ];
+  if (form?.kind === "window") {
+    figures.push(
+      figure(
+        "Error",
+        `None at any lag: the last ${count(stateOrder(form), "input")} are carried, and the kernel is zero from lag ${grouped(form.kernels.lags)} on.`,
+        "",
+      ),
+    );
+  } else if (form) {
+    const truth = within(kernels, form.lags);
+    const errors = lagErrors(truth, form.modal);
+    const of =
+      errors.channels < region.channels
+        ? ` Measured in ${grouped(errors.channels)} of ${grouped(region.channels)} channels.`
+        : "";
+    const beyond = form.kind === "exact" ? ` Beyond lag ${grouped(form.lags)} it wraps around.` : "";
+    figures.push(
+      figure(
+        "Error at every lag",
+        `|t − t̂| over the channel’s own ‖t‖₂.${of}${beyond}`,
+        lagErrorFigure(errors, certificate),
+      ),
+    );
+  }
+  const order = form && form.kind !== "window" ? stateOrder(form) : undefined;
+  if (singularValues?.length) {
+    const chosen = form?.kind === "compact" ? order : undefined;
+    figures.push(
+      figure(
+        "Singular values",
+        chosen === undefined ? "Of the layer’s Hankel matrix." : "Of the layer’s Hankel matrix; filled: kept.",
+        singularValueFigure(singularValues, chosen),
+      ),
+    );
+  }
+  if (form && form.kind !== "window") {
+    figures.push(
+      figure(
+        "Poles",
+        form.kind === "diagonal"
+          ? "In the unit disc; each channel has its own."
+          : "In the unit disc; all channels share them.",
+        poleFigure(form.modal),
+      ),
+    );
+    if (certificate) {
+      const errors = outputErrors(within(kernels, form.lags), form.modal, certificate);
+      const points = errors.worst.length;
+      figures.push(
+        figure(
+          "Certified against measured",
+          `Output error for inputs |x| ≤ 1, over the largest possible output ‖t‖₁; ${points === region.channels ? "every channel" : `${points} of ${grouped(region.channels)} channels`}.`,
+          certificateFigure(errors),
+        ),
+      );
+    }
+  }
+  return `<section class="layer" id="convolution-${index}">
+<h2>Convolution ${index}${source ? ` <span class="soft">${escapeHtml(source)}</span>` : ""}</h2>
+<p>${sentence(layer)}</p>
+<div class="figures">
+${figures.join("\n")}
+</div>
+</section>`;
+}
+
+const logarithmicNote = (lags: number): string => `Largest |t| near each of ${grouped(lags)} lags, over the channels.`;
+
+/** The first lags of kernels, where they are more than a form reproduces. */
+const within = ({ lags, channels, taps }: LayerInput["kernels"], most: number): LayerInput["kernels"] =>
+  lags <= most ? { lags, channels, taps } : { lags: most, channels, taps: taps.subarray(0, most * channels) };
+
+/** What is known of a layer, in a sentence or two. */
+function sentence(layer: LayerInput): string {
+  const { region, form, certificate, because } = layer;
+  const error = errorOf(layer);
+  const parts = [
+    `Begins at <code>${escapeHtml(region.opening.name)}</code> (${escapeHtml(region.opening.op)}), ${count(region.channels, "channel")}.`,
+  ];
+  if (form)
+    parts.push(
+      `<strong>${described(form)}</strong>${error === undefined ? "" : `, relative error ${significant(error)} over ${count(lagsOfForm(form), "lag")}`}${because ? `: ${escapeHtml(because)}` : ""}.`,
+    );
+  if (certificate) {
+    const { layer: bounds, tail, roundoff } = certificate;
+    const rounding = `float32 rounding adds at most ${significant(bounds.roundoff)} in ${grouped(roundoff.steps)} steps`;
+    parts.push(
+      `For inputs |x| ≤ 1 an output is off by at most ${significant(bounds.outputPerLargestInput)} over the first ${grouped(certificate.horizon)} positions; ${rounding}.`,
+    );
+    const rest = Math.max(...tail.one);
+    parts.push(
+      tail.kernel === "zero"
+        ? `The kernel ends there; for ever, the bound is ${significant(bounds.outputPerLargestInputForEver)}.`
+        : `From lag ${grouped(tail.from)} on, the recurrence’s own kernel holds no more than ${significant(rest)}.`,
+    );
+  }
+  return parts.join(" ");
+}
+
+const figure = (name: string, note: string, svg: string): string =>
+  `<figure><figcaption><h3>${name}</h3><p>${note}</p></figcaption>${svg}</figure>`;

@@ -1,0 +1,100 @@
+/** What was chosen for every convolution, as a table; and what stands in the way, in words. */
+import type { Certificate } from "../certify/certify.ts";
+import type { Region } from "../find/region.ts";
+import { type Form, type Kernels, stateOrder } from "../form.ts";
+import { type Model, sourceOf, whereOf } from "../onnx/graph.ts";
+import type { PositionUse, Refusal } from "../time/follow.ts";
+import { byteSize, escapeHtml, grouped, significant } from "./text.ts";
+
+/** A convolution with what is known of it so far. */
+export interface LayerInput {
+  readonly region: Region;
+  readonly kernels: Kernels;
+  readonly form?: Form | undefined;
+  /** Hankel singular values, falling. */
+  readonly singularValues?: Float64Array | undefined;
+  readonly certificate?: Certificate | undefined;
+  /** Relative error of the form's kernels over its lags, Frobenius norm; taken from the certificate where there is one. */
+  readonly error?: number | undefined;
+  /** Why this form, in a sentence. */
+  readonly because?: string | undefined;
+}
+
+export const lagsOfForm = (form: Form): number => (form.kind === "window" ? form.kernels.lags : form.lags);
+
+/** Bytes of one sequence's state, float32. */
+export const stateBytes = (form: Form, channels: number): number => 4 * channels * stateOrder(form);
+
+/** Relative error of a layer's kernels, where it is known; a window has none. */
+export const errorOf = ({ certificate, error, form }: LayerInput): number | undefined =>
+  certificate?.layer.relative ?? error ?? (form?.kind === "window" ? 0 : undefined);
+
+/** All layers, one a row; each number also in full, as the attribute `data-value`. */
+export function layerTable(layers: readonly LayerInput[]): string {
+  const decided = layers.some(({ form }) => form);
+  const columns = [
+    "",
+    "Node",
+    "Source",
+    ...(decided ? ["Form", "Order", "Lags", "State", "Relative error", "Why"] : ["Channels", "Lags"]),
+  ];
+  const numbers = new Set(["Channels", "Order", "Lags", "State", "Relative error"]);
+  const kind = (name: string, empty = false) =>
+    [...(numbers.has(name) ? ["number"] : []), ...(empty ? ["empty"] : [])].join(" ");
+  const cell = (name: string, html: string, value?: number | string) =>
+    `<td${kind(name, html === "") ? ` class="${kind(name, html === "")}"` : ""} data-label="${name || "Convolution"}"${value === undefined ? "" : ` data-value="${escapeHtml(String(value))}"`}>${html && `<span>${html}</span>`}</td>`;
+  const rows = layers.map((layer, i) => {
+    const { region, form, kernels, because } = layer;
+    const error = errorOf(layer);
+    const cells = [
+      cell("", `<a href="#convolution-${i}">${i}</a>`),
+      cell("Node", `<code>${escapeHtml(region.opening.name)}</code>`),
+      cell("Source", escapeHtml(sourceOf(region.opening) ?? "")),
+      ...(decided
+        ? [
+            cell("Form", form ? form.kind : "not decided", form?.kind),
+            cell("Order", form ? grouped(stateOrder(form)) : "", form && stateOrder(form)),
+            cell("Lags", grouped(form ? lagsOfForm(form) : kernels.lags), form ? lagsOfForm(form) : kernels.lags),
+            cell(
+              "State",
+              form ? byteSize(stateBytes(form, region.channels)) : "",
+              form && stateBytes(form, region.channels),
+            ),
+            cell("Relative error", error === undefined ? "" : significant(error), error),
+            cell("Why", escapeHtml(because ?? "")),
+          ]
+        : [
+            cell("Channels", grouped(region.channels), region.channels),
+            cell("Lags", grouped(kernels.lags), kernels.lags),
+          ]),
+    ];
+    return `<tr>${cells.join("")}</tr>`;
+  });
+  const head = columns
+    .map((name) => `<th${kind(name) ? ` class="${kind(name)}"` : ""} scope="col">${name}</th>`)
+    .join("");
+  return `<table class="layers"><thead><tr>${head}</tr></thead><tbody>${rows.join("\n")}</tbody></table>`;
+}
+
+/** Every refusal: node, operator, source, reason, stable code, and what the user can do. */
+export function refusalList(model: Pick<Model, "file">, refusals: readonly Refusal[]): string {
+  const items = refusals.map(({ node, code, reason, remedy }) => {
+    const { operator, source } = whereOf(model, node);
+    const where = `<code>${escapeHtml(node.name)}</code> (${escapeHtml(operator ?? "")}${source ? `, ${escapeHtml(source)}` : ""})`;
+    const words = `<p>${escapeHtml(capital(reason))}. <code>${code}</code></p>`;
+    return `<li><p class="where">${where}</p>${words}${remedy ? `<p>${escapeHtml(remedy)}</p>` : ""}</li>`;
+  });
+  return `<ul class="refusals">${items.join("\n")}</ul>`;
+}
+
+/** Where streams meet functions of the absolute position. */
+export function positionNote(positions: readonly PositionUse[]): string {
+  if (positions.length === 0) return "";
+  const names = positions.map(
+    ({ node, tensor }) =>
+      `<code>${escapeHtml(node.name)}</code> (${escapeHtml(node.op)}) reads <code>${escapeHtml(tensor)}</code>`,
+  );
+  return `<p>The model uses the absolute position: ${names.join("; ")}.</p>`;
+}
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,0 +1,73 @@
+/** Text of the report: escaped names, and numbers as a reader of papers expects them. */
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+/** Text as HTML or SVG content or attribute value; control characters, which neither may hold, become U+FFFD. */
+export const escapeHtml = (text: string): string =>
+  text.replace(/(?![\t\n\r])[\p{Cc}\p{Cs}\ufffe\uffff]/gu, "\ufffd").replace(/[&<>"']/g, (c) => ENTITIES[c]!);
+
+/** 12345 -> "12 345", with thin spaces that do not break. */
+export const grouped = (value: number): string => {
+  const text = String(value);
+  return /^\d{5,}$/.test(text) ? text.replace(/\B(?=(\d{3})+$)/g, "\u202f") : text;
+};
+
+const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** An exponent in superscript characters: -5 -> "⁻⁵". */
+const superscript = (exponent: number): string =>
+  (exponent < 0 ? "⁻" : "") + String(Math.abs(exponent)).replace(/\d/g, (digit) => SUPERSCRIPTS[Number(digit)]!);
+
+/** Label of a tick on a logarithmic axis: powers of ten, "" between them. */
+export const powerOfTen = (value: number): string => {
+  const exponent = Math.log10(value);
+  if (Math.abs(exponent - Math.round(exponent)) > 1e-9) return "";
+  return `10${superscript(Math.round(exponent))}`;
+};
+
+/** Two significant digits: 0.0000123 -> "1.2 × 10⁻⁵", 0.31 -> "0.31", 0 -> "0". */
+export function significant(value: number, digits = 2): string {
+  if (value === 0) return "0";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : Number.isNaN(value) ? "not a number" : "−∞";
+  const [mantissa, exponent] = value.toExponential(digits - 1).split("e") as [string, string];
+  const power = Number(exponent);
+  if (power >= -2 && power < 4)
+    return (power < digits ? Number(`${mantissa}e${power}`) : Math.round(value)).toString().replace("-", "−");
+  return `${mantissa.replace("-", "−")} × 10${superscript(power)}`;
+}
+
+/** 150000 -> "146 KiB". */
+export function byteSize(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  const [unit, size] = bytes < 2 ** 20 ? ["KiB", bytes / 1024] : ["MiB", bytes / 2 ** 20];
+  return `${size < 10 ? size.toFixed(1) : grouped(Math.round(size))} ${unit}`;
+}
+
+/** "1 node", "3 nodes". */
+export const count = (number: number, noun: string): string => `${grouped(number)} ${noun}${number === 1 ? "" : "s"}`;
+
+/** At most `length` characters, cut at the end with an ellipsis. */
+export const shortened = (text: string, length: number): string => {
+  const characters = [...text];
+  return characters.length <= length ? text : `${characters.slice(0, Math.max(1, length - 1)).join("")}…`;
+};
+
+/** Lines of at most `length` characters, broken at spaces, inside a word only where it is longer than a line. */
+export function wrapped(text: string, length: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/\s+/).flatMap((part) => part.match(new RegExp(`.{1,${length}}`, "gu")) ?? [])) {
+    if (line && line.length + 1 + word.length > length) {
+      lines.push(line);
+      line = word;
+    } else line = line ? `${line} ${word}` : word;
+  }
+  if (line) lines.push(line);
+  return lines;
+}

@@ -1,0 +1,134 @@
+/** Runs both language models over windows of ids; no more than one window's logits are in memory at a time. */
+import { ATTENTION_MASK, LOGITS, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
+import { LongConvError } from "../../src/errors.ts";
+import { zeros } from "../find/shapes.ts";
+import type { Model } from "../onnx/graph.ts";
+import { openModel, type Runner } from "../onnx/run.ts";
+import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
+
+/** Logits of consecutive positions: row t of batch row b begins at (b · time + t) · vocabulary. */
+export interface Logits {
+  readonly values: ArrayLike<number> & { subarray(from: number, to: number): ArrayLike<number> };
+  readonly time: number;
+  readonly vocabulary: number;
+}
+
+/** Rows of ids of one length. */
+export type Rows = readonly Int32Array[];
+
+/** A model that reads rows of ids from left to right. */
+export interface Reader {
+  /** All logits at once. */
+  read(rows: Rows): Promise<Logits>;
+  close(): Promise<void>;
+}
+
+/** A model that reads rows of ids in pieces, with its state carried. */
+export interface PieceReader {
+  /** Logits piece by piece; `piece` positions each, the last one shorter. */
+  read(rows: Rows, piece: number): AsyncGenerator<Logits & { readonly from: number }>;
+  close(): Promise<void>;
+}
+
+/** Whether a graph takes token ids [batch, n] and gives logits [batch, n, vocabulary]. */
+export function isLanguageModel({ graph: { inputs, outputs } }: Model): boolean {
+  const ids = inputs.filter(
+    ({ name }) => !name.startsWith("past_") && name !== ATTENTION_MASK && name !== NUM_LOGITS_TO_KEEP,
+  );
+  const logits = outputs.filter(({ name }) => !name.startsWith("present"));
+  const isIds = (type: number) => type === DataType.INT64 || type === DataType.INT32;
+  return (
+    ids.length === 1 &&
+    isIds(ids[0]!.type) &&
+    ids[0]!.dims?.length === 2 &&
+    logits.length === 1 &&
+    logits[0]!.dims?.length === 3
+  );
+}
+
+/** The exported model. */
+export async function openOriginal(model: Model, threads: number | undefined): Promise<Reader> {
+  const runner = await openModel(model, threads === undefined ? {} : { threads });
+  const [input] = model.graph.inputs;
+  const output = runner.outputs[0]!;
+  return {
+    read: async (rows) =>
+      logitsOf((await runner.run({ [input!.name]: idsTensor(rows, input!.type) }, [output]))[output]!),
+    close: () => runner.close(),
+  };
+}
+
+/**
+ * The converted model.
+ * @throws LongConvError not-converted where it carries no state
+ */
+export async function openConverted(model: Model, threads: number | undefined): Promise<PieceReader> {
+  const { inputs, outputs } = model.graph;
+  const pairs = pairStates(
+    inputs.map(({ name }) => name),
+    outputs.map(({ name }) => name),
+  );
+  if (pairs.length === 0) {
+    const remedy = "Give the exported model first and the converted one second.";
+    throw new LongConvError("not-converted", "the model carries no state", { file: model.file || undefined }, remedy);
+  }
+  const runner = await openModel(model, threads === undefined ? {} : { threads });
+  return { read: (rows, piece) => readPieces(model, runner, pairs, rows, piece), close: () => runner.close() };
+}
+
+async function* readPieces(
+  model: Model,
+  runner: Runner,
+  pairs: readonly { past: string; present: string }[],
+  rows: Rows,
+  piece: number,
+): AsyncGenerator<Logits & { from: number }> {
+  const declared = new Map(model.graph.inputs.map((input) => [input.name, input]));
+  const isState = new Set(pairs.map(({ past }) => past));
+  const known = [ATTENTION_MASK, NUM_LOGITS_TO_KEEP];
+  const ids = model.graph.inputs.find(({ name }) => !isState.has(name) && !known.includes(name))!;
+  const logits = model.graph.outputs.find(({ name }) => name === LOGITS) ?? model.graph.outputs[0]!;
+  const wanted = [logits.name, ...pairs.map(({ present }) => present)];
+  const batch = rows.length;
+  const length = rows[0]!.length;
+  // A symbolic dimension of a state that never holds an element starts at 0.
+  let states = Object.fromEntries(
+    pairs.map(({ past }): [string, Tensor] => {
+      const { type, dims = [] } = declared.get(past)!;
+      return [
+        past,
+        zeros(
+          type,
+          dims.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0)),
+        ),
+      ];
+    }),
+  );
+  for (let from = 0; from < length; from += piece) {
+    const to = Math.min(length, from + piece);
+    const feeds: Record<string, Tensor> = {
+      ...states,
+      [ids.name]: idsTensor(
+        rows.map((row) => row.subarray(from, to)),
+        ids.type,
+      ),
+    };
+    if (declared.has(ATTENTION_MASK)) feeds[ATTENTION_MASK] = int64Tensor([batch, to], new Array(batch * to).fill(1));
+    if (declared.has(NUM_LOGITS_TO_KEEP))
+      feeds[NUM_LOGITS_TO_KEEP] = makeTensor(DataType.INT64, [], new BigInt64Array(1));
+    const results = await runner.run(feeds, wanted);
+    states = Object.fromEntries(pairs.map(({ past, present }) => [past, results[present]!]));
+    yield { ...logitsOf(results[logits.name]!), from };
+  }
+}
+
+function idsTensor(rows: Rows, type: number): Tensor {
+  const dims = [rows.length, rows[0]!.length];
+  const flat = rows.flatMap((row) => Array.from(row));
+  return type === DataType.INT32 ? makeTensor(type, dims, Int32Array.from(flat)) : int64Tensor(dims, flat);
+}
+
+function logitsOf(tensor: Tensor): Logits {
+  const values = tensor.data instanceof Float32Array ? tensor.data : toNumbers(tensor);
+  return { values, time: tensor.dims[1]!, vocabulary: tensor.dims[2]! };
+}

@@ -1,0 +1,61 @@
+/** Models that are not language models: random inputs, and the largest difference of their outputs. */
+import { difference } from "../check/check.ts";
+import { byPosition, drive } from "../check/drive.ts";
+import { randomInputs } from "../check/inputs.ts";
+import type { Found } from "../find/find.ts";
+import { fixedSizes } from "../find/shapes.ts";
+import type { Model } from "../onnx/graph.ts";
+import { openModel } from "../onnx/run.ts";
+import type { Layout } from "../time/fact.ts";
+import type { Way } from "./verify.ts";
+
+/** One comparison of outputs that are no logits. */
+export interface SignalRow {
+  readonly length: number;
+  readonly way: Way;
+  /** Largest |difference|. */
+  readonly largest: number;
+  /** The same over the largest |output|. */
+  readonly relative: number;
+}
+
+/**
+ * Compares at each length, whole and token by token.
+ * @param lengths of sequences; a graph with a fixed length is compared at that length only
+ */
+export async function verifySignals(
+  found: Found,
+  converted: Model,
+  lengths: readonly number[],
+  seed: number,
+  onProgress?: (done: number, total: number) => void,
+): Promise<SignalRow[]> {
+  const { model } = found.graphs;
+  const axes = new Map(model.graph.outputs.map(({ name }): [string, Layout] => [name, layoutOf(found, name)]));
+  const { batch = 1, time } = fixedSizes(found.graphs.inputs);
+  const [original, runner] = [await openModel(model), await openModel(converted)];
+  const rows: SignalRow[] = [];
+  try {
+    const sizes = time === undefined ? lengths : [time];
+    for (const [i, length] of sizes.entries()) {
+      const feeds = randomInputs(found.graphs, found.constants, { batch, time: length }, seed + i);
+      const outputs = await original.run(feeds);
+      const wanted = new Map([...axes].map(([name, layout]) => [name, byPosition(outputs[name]!, layout)]));
+      for (const way of ["whole", "token by token"] as const) {
+        const cuts = way === "whole" ? [length] : Array.from({ length }, (_, k) => k + 1);
+        const got = await drive(converted, runner, found.graphs, axes, feeds, cuts, batch);
+        const { absolute, relative } = difference(wanted, got);
+        rows.push({ length, way, largest: absolute, relative });
+      }
+      onProgress?.(i + 1, sizes.length);
+    }
+  } finally {
+    await Promise.all([original.close(), runner.close()]);
+  }
+  return rows;
+}
+
+function layoutOf(found: Found, tensor: string): Layout {
+  const fact = found.time.facts.get(tensor);
+  return fact && "axes" in fact && fact.axes ? fact.axes : [];
+}

@@ -1,0 +1,107 @@
+/** What weights in fewer bits cost: the reduced model against the same model with float32 weights. */
+import { LongConvError } from "../../src/errors.ts";
+import { drive, type Trace } from "../check/drive.ts";
+import { randomInputs } from "../check/inputs.ts";
+import type { Found } from "../find/find.ts";
+import { fixedSizes } from "../find/shapes.ts";
+import type { Model } from "../onnx/graph.ts";
+import { openModel } from "../onnx/run.ts";
+import { DataType } from "../onnx/tensor.ts";
+import type { Layout } from "../time/fact.ts";
+import type { Reduced, WeightKind } from "./weights.ts";
+
+/** The comparison, on random inputs; `verify` compares on a text. */
+export interface WeightsReport {
+  readonly kind: WeightKind;
+  /** Matrices that were changed. */
+  readonly matrices: number;
+  /** Bytes of all initializers. */
+  readonly bytes: { readonly before: number; readonly after: number };
+  readonly positions: number;
+  /** Root mean square of the outputs' difference over that of the outputs. */
+  readonly rms: number;
+  /** Largest |difference| over largest |output|. */
+  readonly largest: number;
+  /** Share of the positions with the same largest logit; undefined for models that are not language models. */
+  readonly sameArgmax: number | undefined;
+}
+
+/** Differences (rms) beyond which something is broken rather than rounded: two unrelated outputs differ by 1.4. */
+const SANE_RMS: Readonly<Record<WeightKind, number>> = { float16: 0.02, int8: 0.15, int4: 0.7 };
+
+const POSITIONS = 64;
+
+/**
+ * Runs both converted models over the same random inputs, in passes of many and of one token.
+ * @throws LongConvError check-failed where they have nothing to do with each other
+ */
+export async function compareWeights(
+  found: Found,
+  model: Model,
+  kind: WeightKind,
+  reduced: Reduced,
+): Promise<WeightsReport> {
+  const fixed = fixedSizes(found.graphs.inputs);
+  const sizes = { batch: fixed.batch ?? 1, time: fixed.time ?? POSITIONS };
+  const feeds = randomInputs(found.graphs, found.constants, sizes, 77);
+  const axes = new Map(
+    found.graphs.model.graph.outputs.map(({ name }) => {
+      const fact = found.time.facts.get(name);
+      return [name, fact && "axes" in fact && fact.axes ? fact.axes : []] as [string, Layout];
+    }),
+  );
+  const half = Math.ceil(sizes.time / 2);
+  const cuts = Array.from({ length: sizes.time - half + 1 }, (_, i) => half + i);
+  const traceOf = async (each: Model): Promise<Trace> => {
+    const runner = await openModel(each);
+    try {
+      return await drive(each, runner, found.graphs, axes, feeds, cuts, sizes.batch);
+    } finally {
+      await runner.close();
+    }
+  };
+  const [wanted, got] = [await traceOf(model), await traceOf(reduced.model)];
+  const isLanguage = axes.size === 1 && model.graph.inputs[0]?.type === DataType.INT64;
+  const report: WeightsReport = {
+    kind,
+    matrices: reduced.matrices,
+    bytes: reduced.bytes,
+    positions: sizes.time,
+    ...differenceOf(wanted, got),
+    sameArgmax: isLanguage && sizes.batch === 1 ? sameArgmaxOf(wanted, got) : undefined,
+  };
+  if (report.rms <= SANE_RMS[kind]) return report;
+  throw new LongConvError(
+    "check-failed",
+    `with ${kind} weights the outputs differ by ${report.rms.toPrecision(2)} of their size (rms)`,
+    { file: model.file || undefined },
+    "Nothing was written. Such a model needs weights of more bits.",
+  );
+}
+
+function differenceOf(wanted: Trace, got: Trace): { rms: number; largest: number } {
+  let [squares, all, apart, most] = [0, 0, 0, 0];
+  for (const [name, rows] of wanted)
+    for (const [i, row] of rows.entries()) {
+      const other = got.get(name)![i]!;
+      for (let k = 0; k < row.length; k++) {
+        const difference = Math.abs(row[k]! - other[k]!);
+        squares += difference ** 2;
+        all += row[k]! ** 2;
+        if (!(difference <= apart)) apart = difference;
+        most = Math.max(most, Math.abs(row[k]!));
+      }
+    }
+  return { rms: Math.sqrt(squares / all), largest: apart / most };
+}
+
+function sameArgmaxOf(wanted: Trace, got: Trace): number {
+  const [name, rows] = [...wanted][0]!;
+  const others = got.get(name)!;
+  const argmax = (row: ArrayLike<number>) => {
+    let best = 0;
+    for (let k = 1; k < row.length; k++) if (row[k]! > row[best]!) best = k;
+    return best;
+  };
+  return rows.filter((row, i) => argmax(row) === argmax(others[i]!)).length / rows.length;
+}

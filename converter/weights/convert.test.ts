@@ -1,0 +1,83 @@
+/** `weights` in the pipeline, on a small model of the paper's kind. Expected values: the same conversion in float32. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { buildTnn } from "../../scripts/paper-model.ts";
+import { METADATA, pairStates } from "../../src/contract.ts";
+import { type Conversion, convert } from "../convert.ts";
+import { createBuilder } from "../onnx/build.ts";
+import { initializerBytes } from "../onnx/encode.ts";
+import type { Model } from "../onnx/graph.ts";
+import { DataType } from "../onnx/tensor.ts";
+import { writeModel } from "../onnx/write.ts";
+import { WEIGHT_KINDS } from "./weights.ts";
+
+const SIZE = {
+  layers: 1,
+  width: 64,
+  channels: 32,
+  hidden: 64,
+  vocabulary: 100,
+  rpeWidth: 16,
+  rpeDepth: 1,
+  gamma: 0.99,
+};
+const folder = mkdtempSync(join(tmpdir(), "longconv-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+const file = join(folder, "tnn.onnx");
+
+/** The model with the embedding's transpose as its head, as exporters write tied weights. */
+function tied(model: Model): Model {
+  const find = (dims: string) => [...model.graph.initializers.values()].find((each) => each.dims.join() === dims)!;
+  const [table, head] = [find("100,64"), find("64,100")];
+  const values = table.tensor().data as Float32Array;
+  const b = createBuilder(18);
+  const name = b.floats(
+    head.name,
+    [64, 100],
+    values.map((_, i) => values[(i % 100) * 64 + Math.floor(i / 100)]!),
+  );
+  const initializers = new Map(model.graph.initializers).set(name, b.initializers.get(name)!);
+  return { ...model, graph: { ...model.graph, initializers } };
+}
+
+let plain: Conversion;
+const options = { horizon: 64, tolerance: 1e-3, stepFile: true };
+beforeAll(async () => {
+  await writeModel(tied(buildTnn(SIZE)), file);
+  plain = await convert(file, options);
+});
+
+test("tied weights are one tensor in the converted model", () => {
+  const sizes = [...plain.model.graph.initializers.values()].map(({ dims }) => dims.join());
+  expect(sizes.filter((dims) => ["100,64", "64,100"].includes(dims))).toHaveLength(1);
+  expect(plain.weights).toBeUndefined();
+});
+
+test.each(WEIGHT_KINDS)("%s: compared, smaller, states as they were", async (weights) => {
+  const { model, step, weights: report, check } = await convert(file, { ...options, weights });
+  expect(report).toMatchObject({ kind: weights, matrices: 7 });
+  expect(report!.rms).toBeGreaterThan(0);
+  expect(report!.rms).toBeLessThan({ float16: 2e-3, int8: 0.03, int4: 0.3 }[weights]);
+  expect(report!.sameArgmax).toBeGreaterThan(0.5);
+  expect(check.largest).toBe(plain.check.largest);
+  expect(JSON.parse(model.metadata.get(METADATA.check)!).weights).toEqual(report);
+  expect(initializerBytes(model)).toBeLessThan(0.8 * initializerBytes(plain.model));
+  const states = (each: Model) => each.graph.inputs.filter(({ name }) => name.startsWith("past_"));
+  expect(states(model)).toEqual(states(plain.model));
+  expect(states(model).every(({ type }) => type === DataType.FLOAT)).toBe(true);
+  expect(pairStates(...namesOf(model))).toHaveLength(1);
+  // the constants of the recurrence are bit for bit what they were
+  const [before, after] = [plain.model.graph.initializers, model.graph.initializers];
+  const source = new Set([...before.values()].filter(({ dims }) => dims.length === 2).map(({ name }) => name));
+  for (const [name, initializer] of before)
+    if (!source.has(name)) expect(after.get(name)?.bytes()).toEqual(initializer.bytes());
+  for (const [name, initializer] of step!.graph.initializers)
+    if (name.includes("_int")) expect(after.get(name)).toBe(initializer);
+});
+
+const namesOf = ({ graph }: Model): [string[], string[]] => [
+  graph.inputs.map(({ name }) => name),
+  graph.outputs.map(({ name }) => name),
+];
