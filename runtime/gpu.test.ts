@@ -1,0 +1,139 @@
+/**
+ * Tensors on a GPU, by a backend that runs on the CPU but hands out tensors whose data must be downloaded and whose
+ * buffers must be freed, and that counts both.
+ */
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+import * as ort from "onnxruntime-node";
+import { describe, expect, test } from "vitest";
+import { tinyModel, tinyReference, tinyWeights } from "../test/tiny-model.ts";
+import type { Backend } from "./backend.ts";
+import { generateBatch } from "./batch.ts";
+import { generate } from "./generate.ts";
+import { nodeBackend } from "./node-backend.ts";
+import { read } from "./read.ts";
+import { loadModel } from "./session.ts";
+import { disposeState } from "./state.ts";
+import { stateFromBytes, stateToBytes } from "./state-file.ts";
+
+function countingGpu() {
+  const live = new Map<object, Float32Array>();
+  const counts = { downloads: 0, downloadedStates: 0, running: 0, overlaps: 0 };
+  const upload = (tensor: Tensor, name: string): Tensor => {
+    const data = (tensor.data as Float32Array).slice();
+    const buffer = { size: data.byteLength, mapState: "unmapped" };
+    live.set(buffer, data);
+    return ort.Tensor.fromGpuBuffer(buffer as never, {
+      dataType: "float32",
+      dims: tensor.dims,
+      download: async () => {
+        counts.downloads++;
+        if (name.startsWith("present")) counts.downloadedStates++;
+        return data;
+      },
+      dispose: () => void live.delete(buffer),
+    });
+  };
+  const onCpu = (tensor: Tensor): Tensor => {
+    if (tensor.location === "cpu") return tensor;
+    const data = live.get(tensor.gpuBuffer);
+    if (!data) throw new Error("a buffer was used after it was freed");
+    return new ort.Tensor("float32", data, tensor.dims);
+  };
+  const backend: Backend = {
+    ...nodeBackend,
+    oneRunAtATime: true,
+    writesIntoFetches: false,
+    async open(source, options) {
+      const session = await nodeBackend.open(source, options);
+      const run = async (feeds: Record<string, Tensor>, fetches: Record<string, null>) => {
+        if (counts.running++) counts.overlaps++;
+        await new Promise((resolve) => setImmediate(resolve));
+        const inputs = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, onCpu(tensor)]));
+        const outputs = await session.run(inputs, fetches);
+        counts.running--;
+        return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, upload(tensor, name)]));
+      };
+      const { inputNames, outputNames, inputMetadata, outputMetadata } = session;
+      const release = () => session.release();
+      return { run, release, inputNames, outputNames, inputMetadata, outputMetadata } as unknown as InferenceSession;
+    },
+  };
+  return { backend, live, counts };
+}
+
+const weights = tinyWeights();
+const STATES = 2;
+
+describe("states on a GPU", () => {
+  test("stay there from step to step, and their buffers do not pile up", async () => {
+    const { backend, live, counts } = countingGpu();
+    const model = await loadModel(backend, tinyModel(weights), { sliceLength: 4 });
+    const generation = generate(model, { inputIds: [1, 2, 3, 4, 5, 6, 7, 8, 9], maxNewTokens: 300 });
+    const tokens: number[] = [];
+    for await (const { token } of generation) {
+      tokens.push(token);
+      expect(live.size).toBe(STATES);
+    }
+    expect(live.size).toBe(0);
+    expect(counts).toMatchObject({ downloads: 300, downloadedStates: 0 });
+    const logits = tinyReference(weights, [1, 2, 3, 4, 5, 6, 7, 8, 9, ...tokens.slice(0, -1)]);
+    for (const [step, token] of tokens.entries()) {
+      const row = logits[8 + step]!;
+      expect(row[token]).toBeCloseTo(Math.max(...row), 4);
+    }
+  });
+
+  test("are freed when the loop is left, and live while a snapshot needs them", async () => {
+    const { backend, live } = countingGpu();
+    const model = await loadModel(backend, tinyModel(weights));
+    let snapshot: Awaited<ReturnType<typeof read>> | undefined;
+    let made = 0;
+    const generation = generate(model, { inputIds: [1] });
+    for await (const _ of generation) {
+      if (++made === 3) snapshot = await generation.snapshot();
+      if (made === 7) break;
+    }
+    expect(live.size).toBe(STATES);
+    // Two continuations of the snapshot leave it alone.
+    for (const seed of [1, 2]) for await (const _ of generate(model, { state: snapshot!, seed, maxNewTokens: 5 }));
+    expect(live.size).toBe(STATES);
+    const again = await stateFromBytes(model, await stateToBytes(model, snapshot!));
+    expect(again.logits).toEqual(snapshot!.logits);
+    disposeState(snapshot!);
+    expect(live.size).toBe(0);
+  });
+
+  test("are freed when a prompt is aborted between slices", async () => {
+    const { backend, live } = countingGpu();
+    const model = await loadModel(backend, tinyModel(weights), { sliceLength: 2 });
+    const controller = new AbortController();
+    const reading = read(model, [[1, 2, 3, 4, 5, 6, 7]], {
+      signal: controller.signal,
+      onPrompt: () => controller.abort(),
+    });
+    await expect(reading).rejects.toMatchObject({ code: "aborted" });
+    expect(live.size).toBe(0);
+  });
+
+  test("are freed when rows join, leave and end; runs never overlap", async () => {
+    const { backend, live, counts } = countingGpu();
+    const model = await loadModel(backend, tinyModel(weights, { mask: true }), { sliceLength: 4 });
+    const requests = [5, 1, 9, 3].map((length) => ({
+      inputIds: Array.from({ length }, (_, index) => (index * 5) % 16),
+      maxNewTokens: 3 * length,
+    }));
+    const batch: number[][] = requests.map(() => []);
+    for await (const { row, token } of generateBatch(model, requests, { maxBatchSize: 3 })) batch[row]!.push(token);
+    expect(live.size).toBe(0);
+    const alone = await Promise.all(
+      requests.map(async (request) => {
+        const tokens: number[] = [];
+        for await (const { token } of generate(model, request)) tokens.push(token);
+        return tokens;
+      }),
+    );
+    expect(batch).toEqual(alone);
+    expect(live.size).toBe(0);
+    expect(counts.overlaps).toBe(0);
+  });
+});

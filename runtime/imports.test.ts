@@ -1,0 +1,24 @@
+/** The runtime but for its Node binding runs in a browser: it imports nothing that a browser does not have. */
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const ALLOWED = [/^\.\.?\//, /^pure-rand\//, /^@huggingface\/tokenizers$/];
+
+test("only node*.ts imports from Node, and nothing imports the converter", () => {
+  const folder = path.dirname(fileURLToPath(import.meta.url));
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) =>
+    /(?<!\.test)\.ts$/.test(file),
+  );
+  expect(files).toContain("generate.ts");
+  for (const file of files) {
+    const code = readFileSync(path.join(folder, file), "utf8").replace(/^ *\*.*$/gm, "");
+    for (const [, type, from = ""] of code.matchAll(/^(?:import|export)( type)?\b[^;]*?\bfrom "([^"]+)"/gm)) {
+      expect(from, file).not.toContain("converter");
+      if (file.startsWith("node") || type) continue;
+      expect(ALLOWED.some((pattern) => pattern.test(from)) && !from.includes("node"), `${file}: ${from}`).toBe(true);
+    }
+    if (!file.startsWith("node")) expect(code, file).not.toMatch(/\b(Buffer|process|require)\b[.(]/);
+  }
+});

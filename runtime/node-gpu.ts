@@ -1,0 +1,94 @@
+/** The binding to onnxruntime-node's GPU provider: states stay in GPU buffers from step to step. */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+import * as ort from "onnxruntime-node";
+import type { Backend, ModelSource } from "./backend.ts";
+import { nodeBackend } from "./node-backend.ts";
+import { outputNames } from "./output-names.ts";
+import { stepFileOf, twoSessions } from "./two-sessions.ts";
+
+/** Like the other, with states in GPU buffers; single tokens go to the file made for them, where it is beside the model. */
+export const nodeGpuBackend: Backend = {
+  ...nodeBackend,
+  name: "onnxruntime-node (GPU)",
+  writesIntoFetches: false,
+  async open(source, options) {
+    const open = async (each: ModelSource) => nodeBackend.open(each, await withStatesOnGpu(each, options));
+    const whole = await open(source);
+    const stepFile = typeof source === "string" ? stepFileOf(source) : undefined;
+    return downloadable(stepFile && existsSync(stepFile) ? twoSessions(whole, await open(stepFile)) : whole);
+  },
+};
+
+/** onnxruntime-node ends the process when a tensor on the GPU is downloaded, so all outputs but the states come to the CPU. */
+async function withStatesOnGpu(
+  source: ModelSource,
+  options: InferenceSession.SessionOptions,
+): Promise<InferenceSession.SessionOptions> {
+  if (typeof source === "string" && !existsSync(source)) return options;
+  const names = outputNames(typeof source === "string" ? await readFile(source) : source);
+  const states = names.filter((name) => name.startsWith("present"));
+  return {
+    ...options,
+    preferredOutputLocation: Object.fromEntries(states.map((name) => [name, "gpu-buffer" as const])),
+  };
+}
+
+/** The session, with outputs on the GPU that can be downloaded all the same: by a model that copies. */
+function downloadable(session: InferenceSession): InferenceSession {
+  const run = async (...args: Parameters<InferenceSession["run"]>) => {
+    const results = await session.run(...args);
+    for (const tensor of Object.values(results) as Tensor[]) {
+      if (tensor.location === "cpu") continue;
+      const getData = async (release?: boolean) => {
+        const copy = await copier(tensor.type);
+        const { y } = await copy.run({ x: tensor });
+        if (release) tensor.dispose();
+        return y!.data;
+      };
+      Object.defineProperty(tensor, "getData", { value: getData });
+    }
+    return results;
+  };
+  return {
+    run: run as InferenceSession["run"],
+    release: () => session.release(),
+    startProfiling: () => session.startProfiling(),
+    endProfiling: () => session.endProfiling(),
+    inputNames: session.inputNames,
+    outputNames: session.outputNames,
+    inputMetadata: session.inputMetadata,
+    outputMetadata: session.outputMetadata,
+  };
+}
+
+/** onnx.TensorProto.DataType of the types that states have. */
+const ELEMENT_TYPES: Partial<Record<Tensor.Type, number>> = {
+  float32: 1,
+  int32: 6,
+  int64: 7,
+  float16: 10,
+  float64: 11,
+};
+
+const copiers = new Map<Tensor.Type, Promise<InferenceSession>>();
+
+function copier(type: Tensor.Type): Promise<InferenceSession> {
+  const known = copiers.get(type);
+  if (known) return known;
+  const made = ort.InferenceSession.create(copyModel(ELEMENT_TYPES[type] ?? 1), { executionProviders: ["webgpu"] });
+  copiers.set(type, made);
+  return made;
+}
+
+/** The bytes of a model of one node, y = Identity(x), for tensors of any shape. */
+function copyModel(elementType: number): Uint8Array {
+  const field = (number: number, body: readonly number[]) => [number * 8 + 2, body.length, ...body];
+  const text = (value: string) => [...new TextEncoder().encode(value)];
+  const value = (name: string) => [...field(1, text(name)), ...field(2, field(1, [8, elementType]))];
+  const node = [...field(1, text("x")), ...field(2, text("y")), ...field(4, text("Identity"))];
+  const graph = [...field(1, node), ...field(2, text("copy")), ...field(11, value("x")), ...field(12, value("y"))];
+  // ir_version 8, the graph, opset 13
+  return Uint8Array.from([8, 8, ...field(7, graph), ...field(8, [16, 13])]);
+}

@@ -1,0 +1,61 @@
+/** Typed arrays of the tensors that the runtime makes and copies. */
+import type { Tensor } from "onnxruntime-common";
+import { LongConvError } from "../src/errors.ts";
+
+const ARRAYS = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  int64: BigInt64Array,
+  int32: Int32Array,
+  int16: Int16Array,
+  int8: Int8Array,
+  uint64: BigUint64Array,
+  uint32: Uint32Array,
+  uint16: Uint16Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+} as const;
+
+export type NumericData = InstanceType<(typeof ARRAYS)[keyof typeof ARRAYS]>;
+
+/** Zeros for a tensor of a numeric type; float16 as its bits. */
+export function zeros(type: Tensor.Type, length: number): NumericData {
+  const TypedArray = ARRAYS[type as keyof typeof ARRAYS];
+  if (!TypedArray) throw new LongConvError("not-converted", `a state of type ${type} is not supported`);
+  return new TypedArray(length);
+}
+
+const downloads = new WeakMap<Tensor, Promise<NumericData>>();
+
+/** The numbers of a tensor, downloaded where it is on a GPU. Its buffer there stays until it is disposed. */
+export async function dataOf(tensor: Tensor): Promise<NumericData> {
+  if (tensor.location === "cpu") return tensor.data as NumericData;
+  // ONNX Runtime refuses a second download while the first is under way.
+  const known = downloads.get(tensor);
+  if (known) return known;
+  const download = tensor.getData() as Promise<NumericData>;
+  downloads.set(tensor, download);
+  return download;
+}
+
+/** Float32 values of a float32 or float16 array of the given type. */
+export function toFloat32(type: Tensor.Type, data: NumericData): Float32Array {
+  return type === "float16" ? Float32Array.from(data as Uint16Array, halfToNumber) : (data as Float32Array);
+}
+
+/** Row `fromRow` of one array into row `toRow` of another of the same type; `size` numbers a row. */
+export function copyRow(to: NumericData, toRow: number, from: NumericData, fromRow: number, size: number): void {
+  // Both have the type of the same state, so that bigint meets bigint.
+  (to as Float32Array).set((from as Float32Array).subarray(fromRow * size, (fromRow + 1) * size), toRow * size);
+}
+
+/** The value of an IEEE 754 half precision number given by its bits. */
+function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1024 + fraction) * 2 ** (exponent - 25);
+}

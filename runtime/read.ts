@@ -1,0 +1,198 @@
+/** A language model reads tokens: prompts in slices of bounded length, and single tokens, each row one. */
+import type { Tensor } from "onnxruntime-common";
+import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
+import { LongConvError } from "../src/errors.ts";
+import { dataOf, toFloat32 } from "./numeric.ts";
+import type { LanguageModel, Model } from "./session.ts";
+import { concatStates, disposeState, type State, sliceState } from "./state.ts";
+import { step, zeroState } from "./step.ts";
+
+/** Token ids of one sequence. */
+export type Ids = readonly number[];
+
+export interface ReadOptions {
+  /** Read after this state (as many rows as prompts). It is not changed. Default: after nothing. */
+  readonly state?: State | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onPrompt?: ((progress: { readonly tokens: number; readonly total: number }) => void) | undefined;
+}
+
+/**
+ * Reads prompts of any lengths, one a row, and returns the state after them with the logits of the next token.
+ * Prompts of unequal length are padded on the left where the model has an attention mask and they start from nothing
+ * (which is exact: zeros leave a zero state at zero), else read one after the other.
+ *
+ *     const model = await load("model");
+ *     const state = await read(model, [model.tokenizer.encode("In the beginning")]);
+ *     for await (const { text } of generate(model, { state, seed: 1 })) process.stdout.write(text);
+ *     for await (const { text } of generate(model, { state, seed: 2 })) process.stdout.write(text);
+ *
+ * @throws LongConvError bad-input, token-out-of-range, state-mismatch, aborted, runtime-failed
+ */
+export async function read(model: Model, prompts: readonly Ids[], options: ReadOptions = {}): Promise<State> {
+  const language = languageOf(model);
+  for (const ids of prompts) checkIds(ids, language, model.file);
+  if (prompts.length === 0 || prompts.some((ids) => ids.length === 0)) {
+    throw new LongConvError("bad-input", "a prompt has no tokens", { file: model.file }, "Give at least one token.");
+  }
+  const unequal = prompts.some((ids) => ids.length !== prompts[0]!.length);
+  const paddable = language.hasMask && !options.state;
+  if (!unequal || paddable) return drain(readSlices(model, prompts, options));
+  const states: State[] = [];
+  for (const [row, ids] of prompts.entries()) {
+    const state = options.state && (await sliceState(model, options.state, [row]));
+    states.push(await drain(readSlices(model, [ids], { ...options, state })));
+  }
+  const all = await concatStates(model, states);
+  states.forEach(disposeState);
+  return all;
+}
+
+/**
+ * {@link read} a slice at a time: yields after each slice, so that other work can go between, and returns the state.
+ * Unequal prompts are padded; the caller sees to it that they may be.
+ */
+export async function* readSlices(
+  model: Model,
+  prompts: readonly Ids[],
+  { state: start, signal, onPrompt }: ReadOptions,
+): AsyncGenerator<void, State> {
+  const length = Math.max(...prompts.map((ids) => ids.length));
+  const slice = Math.max(1, Math.floor(model.sliceLength / prompts.length));
+  let state = start ?? zeroState(model, prompts.length);
+  let spare: State | undefined;
+  let done = false;
+  try {
+    for (let from = 0; from < length; from += slice) {
+      throwIfAborted(signal);
+      const to = Math.min(from + slice, length);
+      const next = await readColumns(model, prompts, length, from, to, state, spare);
+      spare = state === start ? undefined : retire(model, state);
+      state = next;
+      onPrompt?.({ tokens: to, total: length });
+      if (to < length) yield;
+    }
+    done = true;
+    return state;
+  } finally {
+    if (!done && state !== start) disposeState(state);
+  }
+}
+
+/**
+ * One decode step: each row reads its token.
+ * @param overwrite a state whose buffers may be used for the result; see {@link retire}
+ * @returns the next state, with the logits of the token after it
+ */
+export async function readTokens(model: Model, tokens: Ids, state: State, overwrite?: State): Promise<State> {
+  const { idType, hasMask, hasNumLogitsToKeep } = languageOf(model);
+  const dims = [tokens.length, 1];
+  const { Tensor } = model.backend;
+  const feeds: Record<string, Tensor> = { [INPUT_IDS]: idTensor(model, idType, Float64Array.from(tokens), dims) };
+  if (hasMask) feeds[ATTENTION_MASK] = new Tensor("int64", new BigInt64Array(tokens.length).fill(1n), dims);
+  if (hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new Tensor("int64", ONE, []);
+  const { outputs, state: next } = await step(model, feeds, state, { overwrite, outputs: [LOGITS], advance: 1 });
+  return { ...next, logits: await lastLogits(outputs[LOGITS]!) };
+}
+
+/**
+ * Gives up a state that nobody else holds.
+ * @returns the state where its buffers can be written again by the next step; else frees it
+ */
+export function retire(model: Model, state: State): State | undefined {
+  if (model.backend.writesIntoFetches) return state;
+  disposeState(state);
+  return undefined;
+}
+
+/** The model as a language model, or an error that says what it is instead. */
+export function languageOf(model: Model): LanguageModel {
+  if (model.language) return model.language;
+  const names = (values: readonly { readonly name: string }[]) => values.map(({ name }) => name).join(", ");
+  throw new LongConvError(
+    "bad-input",
+    `not a language model: it takes ${names(model.inputs)} and gives ${names(model.outputs)}`,
+    { file: model.file },
+    "Run it with step().",
+  );
+}
+
+/** Embeddings are looked up by index, and a negative index would count from the end: every id is checked. */
+export function checkIds(ids: Ids, { vocabulary }: LanguageModel, file: string | undefined): void {
+  for (const [position, id] of ids.entries()) {
+    if (Number.isInteger(id) && id >= 0 && id < vocabulary) continue;
+    const reason = `token ${id} at position ${position} is outside the vocabulary (0 to ${vocabulary - 1})`;
+    throw new LongConvError("token-out-of-range", reason, { file, tensor: INPUT_IDS }, "Use the model's tokenizer.");
+  }
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (!signal?.aborted) return;
+  throw new LongConvError("aborted", "the generation was aborted", {}, undefined, signal.reason);
+}
+
+const ONE = new BigInt64Array([1n]);
+
+/** Runs columns from … to of the prompts, padded on the left to `length`. */
+async function readColumns(
+  model: Model,
+  prompts: readonly Ids[],
+  length: number,
+  from: number,
+  to: number,
+  state: State,
+  overwrite: State | undefined,
+): Promise<State> {
+  const { idType, hasMask, hasNumLogitsToKeep } = languageOf(model);
+  const { Tensor } = model.backend;
+  const width = to - from;
+  const dims = [prompts.length, width];
+  const ids = new Float64Array(prompts.length * width);
+  const mask = new BigInt64Array(ids.length);
+  const advance = prompts.map((prompt, row) => {
+    const padding = length - prompt.length;
+    const first = Math.max(from, padding);
+    for (let column = first; column < to; column++) {
+      ids[row * width + column - from] = prompt[column - padding]!;
+      mask[row * width + column - from] = 1n;
+    }
+    return Math.max(0, to - first);
+  });
+  const feeds: Record<string, Tensor> = { [INPUT_IDS]: idTensor(model, idType, ids, dims) };
+  if (hasMask) feeds[ATTENTION_MASK] = new Tensor("int64", mask, dims);
+  if (hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new Tensor("int64", ONE, []);
+  const last = to === length;
+  // The logits are fetched after the last slice only; a run must fetch something, and the states are always fetched.
+  const outputs = last ? [LOGITS] : [];
+  const result = await step(model, feeds, state, { overwrite, outputs, advance });
+  return last ? { ...result.state, logits: await lastLogits(result.outputs[LOGITS]!) } : result.state;
+}
+
+function idTensor(model: Model, type: "int64" | "int32", ids: Float64Array, dims: readonly number[]): Tensor {
+  return type === "int32"
+    ? new model.backend.Tensor(type, Int32Array.from(ids), dims)
+    : new model.backend.Tensor(type, BigInt64Array.from(ids as unknown as ArrayLike<number>, BigInt), dims);
+}
+
+/** Logits of the last position of every row, as float32: [batch, kept, vocabulary] → [batch × vocabulary]. */
+async function lastLogits(tensor: Tensor): Promise<Float32Array> {
+  const onCpu = tensor.location === "cpu";
+  const data = await dataOf(tensor);
+  if (!onCpu) tensor.dispose();
+  const floats = toFloat32(tensor.type, data);
+  const [batch = 1, kept = 1, vocabulary = 1] = tensor.dims;
+  if (kept === 1) return floats;
+  const result = new Float32Array(batch * vocabulary);
+  for (let row = 0; row < batch; row++) {
+    const end = (row + 1) * kept * vocabulary;
+    result.set(floats.subarray(end - vocabulary, end), row * vocabulary);
+  }
+  return result;
+}
+
+async function drain<T>(slices: AsyncGenerator<void, T>): Promise<T> {
+  for (;;) {
+    const { done, value } = await slices.next();
+    if (done) return value;
+  }
+}

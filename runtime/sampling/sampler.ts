@@ -1,0 +1,102 @@
+/** From logits to a token: penalties on all logits, then the methods' table, then a reproducible draw. */
+import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { LongConvError } from "../../src/errors.ts";
+import { allTokens, argmax, probabilities } from "./candidates.ts";
+import { METHODS, type MethodOptions } from "./methods.ts";
+
+/** What a processor may look at. */
+export interface SamplingContext {
+  /** Ids of the prompt and of what was generated, oldest first. */
+  readonly ids: readonly number[];
+  /** How many of them were generated. */
+  readonly generated: number;
+}
+
+/** Changes logits [vocabulary] in place before a token is chosen: biases, bans, grammars. */
+export type LogitsProcessor = (logits: Float32Array, context: SamplingContext) => void;
+
+export interface SamplingOptions extends MethodOptions {
+  /** Makes tokens that have occurred less likely: logits are divided (or multiplied, below 0) by this (Keskar et al. 2019). 1 is off. */
+  readonly repetitionPenalty?: number;
+  /** Makes a draw reproducible. Default: different every time. */
+  readonly seed?: number;
+  /** Called in order after the repetition penalty and before the sampling methods. */
+  readonly processors?: LogitsProcessor | readonly LogitsProcessor[];
+}
+
+/** Chooses tokens for one sequence. */
+export interface Sampler {
+  /** Whether `choose` changes the logits that it is given. */
+  readonly changesLogits: boolean;
+  /** @param logits [vocabulary] @throws LongConvError runtime-failed where they are not numbers */
+  choose(logits: Float32Array): number;
+}
+
+/**
+ * A sampler after the ids of the prompt.
+ * @throws LongConvError bad-input for a setting out of its range
+ */
+export function createSampler(options: SamplingOptions, promptIds: readonly number[] = []): Sampler {
+  const names = Object.keys(METHODS) as (keyof MethodOptions)[];
+  for (const name of names) {
+    const value = options[name];
+    if (value !== undefined && !METHODS[name].valid(value)) throw outOfRange(name, METHODS[name].range, value);
+  }
+  const { repetitionPenalty = 1, seed } = options;
+  if (!(repetitionPenalty > 0)) throw outOfRange("repetitionPenalty", "above 0", repetitionPenalty);
+  if (seed !== undefined && !Number.isSafeInteger(seed)) throw outOfRange("seed", "an integer", seed);
+
+  const draws = seed !== undefined || names.some((name) => options[name] !== undefined);
+  const greedy = !draws || options.temperature === 0;
+  const active = names.filter((name) => options[name] !== undefined && options[name] !== METHODS[name].neutral);
+  const random = xoroshiro128plus(seed ?? Math.floor(Math.random() * 2 ** 32));
+  const processors = [options.processors ?? []].flat();
+  const remembers = processors.length > 0 || repetitionPenalty !== 1;
+  const ids = remembers ? [...promptIds] : [];
+  const seen = new Set(ids);
+  let generated = 0;
+
+  const choose = (logits: Float32Array): number => {
+    if (repetitionPenalty !== 1) penalise(logits, seen, repetitionPenalty);
+    for (const processor of processors) processor(logits, { ids, generated });
+    const token = greedy ? argmax(logits) : draw(logits);
+    if (token < 0) {
+      throw new LongConvError("runtime-failed", "no token can be chosen: the logits are NaN or all -Infinity");
+    }
+    generated++;
+    if (remembers) {
+      ids.push(token);
+      seen.add(token);
+    }
+    return token;
+  };
+
+  const draw = (logits: Float32Array): number => {
+    let candidates = allTokens(logits);
+    for (const name of active) candidates = METHODS[name].apply(candidates, options[name]!);
+    const probability = probabilities(candidates);
+    const aim = uniformFloat64(random);
+    let sum = 0;
+    let last = -1;
+    for (let index = 0; index < probability.length; index++) {
+      if (!(probability[index]! > 0)) continue;
+      last = index;
+      sum += probability[index]!;
+      if (aim < sum) break;
+    }
+    return candidates.ids[last] ?? -1;
+  };
+
+  return { changesLogits: remembers, choose };
+}
+
+function penalise(logits: Float32Array, seen: ReadonlySet<number>, penalty: number): void {
+  for (const id of seen) {
+    const logit = logits[id];
+    if (logit !== undefined) logits[id] = logit > 0 ? logit / penalty : logit * penalty;
+  }
+}
+
+const outOfRange = (name: string, range: string, value: number) =>
+  new LongConvError("bad-input", `${name} must be ${range}, got ${value}`);

@@ -1,0 +1,85 @@
+/** One sequence that is being generated: from the logits of the next token to a piece of text, and when it ends. */
+import { LongConvError } from "../src/errors.ts";
+import type { FinishReason, GenerateOptions, Piece, StartOptions } from "./options.ts";
+import { checkIds, type Ids, languageOf } from "./read.ts";
+import { createSampler } from "./sampling/sampler.ts";
+import type { Model } from "./session.ts";
+import { otherModel } from "./step.ts";
+import { textStream } from "./text.ts";
+
+export interface Sequence {
+  /** What is to be read before the first token. May be empty after a state that has its next logits. */
+  readonly ids: Ids;
+  /** Tokens to make at most. */
+  readonly maxNewTokens: number;
+  /** Chooses the next token. @param logits [vocabulary]; not changed */
+  choose(logits: Float32Array): Piece;
+}
+
+/**
+ * Checks the options and starts a sequence; nothing is run.
+ * @throws LongConvError bad-input, token-out-of-range, state-mismatch
+ */
+export function createSequence(model: Model, given: GenerateOptions): Sequence {
+  const options = { ...model.defaults, ...withoutUndefined(given) };
+  const language = languageOf(model);
+  const ids = startIds(model, options);
+  checkIds(ids, language, model.file);
+  if (options.state && options.state.session !== model.session) throw otherModel(model);
+  if (options.state && options.state.batchSize !== 1) {
+    const reason = `a generation starts from a state of one row, got ${options.state.batchSize}`;
+    throw new LongConvError("bad-input", reason, {}, "Take a row with sliceState(model, state, [row]).");
+  }
+  if (ids.length === 0 && !options.state?.logits) {
+    throw new LongConvError("bad-input", "there is nothing to continue", {}, "Give a prompt or inputIds of ≥ 1 token.");
+  }
+  const { maxNewTokens = 256, stopTokens = [], returnLogits = false } = options;
+  if (!(maxNewTokens >= 0)) {
+    throw new LongConvError("bad-input", `maxNewTokens must be at least 0, got ${maxNewTokens}`);
+  }
+  const stop = [options.stop ?? []].flat().filter((string) => string !== "");
+  if (stop.length > 0 && !model.tokenizer) {
+    throw new LongConvError("bad-input", "stop strings need a tokenizer", { file: model.file }, NO_TOKENIZER);
+  }
+  const text = model.tokenizer && textStream(model.tokenizer, { stop, ...skipOf(options) });
+  const sampler = createSampler(options, ids);
+  const ends = new Set(stopTokens);
+  let made = 0;
+
+  const choose = (logits: Float32Array): Piece => {
+    const token = sampler.choose(sampler.changesLogits ? logits.slice() : logits);
+    made++;
+    const stops = ends.has(token);
+    const pushed = stops ? undefined : text?.push(token);
+    let finish: FinishReason | undefined;
+    if (stops) finish = "stop-token";
+    else if (pushed?.stopped) finish = "stop-string";
+    else if (made >= maxNewTokens) finish = "length";
+    const piece = { token, text: (pushed?.text ?? "") + (finish ? (text?.flush() ?? "") : "") };
+    const kept = returnLogits ? { ...piece, logits: logits.slice() } : piece;
+    return finish ? { ...kept, finish } : kept;
+  };
+  return { ids, maxNewTokens, choose };
+}
+
+const NO_TOKENIZER = "Load a folder with a tokenizer.json, or pass inputIds and stopTokens.";
+
+function startIds(model: Model, { prompt, inputIds, state, addSpecialTokens = !state }: StartOptions): Ids {
+  if (prompt !== undefined && inputIds !== undefined) {
+    throw new LongConvError("bad-input", "give a prompt or inputIds, not both");
+  }
+  if (inputIds) return Array.from(inputIds);
+  if (prompt === undefined) return [];
+  if (!model.tokenizer) {
+    throw new LongConvError("bad-input", "a prompt needs a tokenizer", { file: model.file }, NO_TOKENIZER);
+  }
+  return model.tokenizer.encode(prompt, { addSpecialTokens });
+}
+
+const skipOf = ({ skipSpecialTokens }: GenerateOptions) =>
+  skipSpecialTokens === undefined ? {} : { skipSpecialTokens };
+
+/** So that an option passed as undefined means its default. */
+function withoutUndefined(options: GenerateOptions): GenerateOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}

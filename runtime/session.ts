@@ -1,0 +1,188 @@
+/** A converted model in a session: its states paired by name, zero states of any batch size, and one pure step. */
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP, pairStates } from "../src/contract.ts";
+import { LongConvError } from "../src/errors.ts";
+import type { Backend, ModelSource } from "./backend.ts";
+import { zeros } from "./numeric.ts";
+import type { GenerationDefaults } from "./options.ts";
+import { step, zeroState } from "./step.ts";
+import type { Tokenizer } from "./text.ts";
+
+/** A state tensor of the model. Axis 0 is the batch. */
+export interface StateSpec {
+  readonly past: string;
+  readonly present: string;
+  readonly type: Tensor.Type;
+  /** All dimensions after the batch. */
+  readonly dims: readonly number[];
+  /** Numbers per batch row. */
+  readonly size: number;
+}
+
+/** What `step` and `generate` need of a language model; absent for other models. */
+export interface LanguageModel {
+  readonly idType: "int64" | "int32";
+  /** Size of the vocabulary: the last dimension of the logits. */
+  readonly vocabulary: number;
+  readonly hasMask: boolean;
+  readonly hasNumLogitsToKeep: boolean;
+}
+
+/** A loaded model. It holds no state: states are values passed to {@link step} and returned by it. */
+export interface Model {
+  readonly backend: Backend;
+  readonly session: InferenceSession;
+  readonly source: ModelSource;
+  /** Path or URL, for messages. */
+  readonly file: string | undefined;
+  readonly states: readonly StateSpec[];
+  /** Inputs without elements (a length cache for other drivers): fed empty each time, never carried. */
+  readonly empties: readonly Pick<StateSpec, "past" | "type" | "dims">[];
+  /** Inputs and outputs that are not states. */
+  readonly inputs: readonly InferenceSession.TensorValueMetadata[];
+  readonly outputs: readonly InferenceSession.TensorValueMetadata[];
+  /** The only batch size that the model takes, where it is fixed. */
+  readonly batchSize: number | undefined;
+  readonly language: LanguageModel | undefined;
+  readonly tokenizer: Tokenizer | undefined;
+  /** From generation_config.json; what a call does not say. */
+  readonly defaults: GenerationDefaults;
+  /** Tokens (of all rows together) that a prompt is read in at a time. */
+  readonly sliceLength: number;
+  /** Runs one after the other where the backend needs it. */
+  readonly run: InferenceSession["run"];
+  /** Frees the session; a second call does nothing. States on the CPU stay readable. */
+  close(): Promise<void>;
+}
+
+export interface LoadModelOptions {
+  /** Options of ONNX Runtime's session. */
+  readonly session?: InferenceSession.SessionOptions;
+  readonly tokenizer?: Tokenizer | undefined;
+  readonly defaults?: GenerationDefaults;
+  /** Prompts are read in slices of at most this many tokens, so that memory does not grow with the prompt. Default 512. */
+  readonly sliceLength?: number;
+  /** Name for messages where the source is bytes. */
+  readonly file?: string;
+}
+
+/**
+ * Loads a converted model through a backend. In Node, use `load` of `longconv-ssm/node`, which calls this.
+ * @throws LongConvError file-missing, not-onnx, unsupported-opset (from the backend); not-converted; tokenizer-mismatch
+ */
+export async function loadModel(backend: Backend, source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
+  const file = options.file ?? (typeof source === "string" ? source : undefined);
+  const session = await backend.open(source, options.session ?? {});
+  try {
+    const { all, batchSize } = stateSpecs(session, file);
+    const isState = new Set(all.flatMap((state) => [state.past, state.present]));
+    const plain = (metadata: readonly InferenceSession.ValueMetadata[]) =>
+      metadata.filter((value) => value.isTensor).filter((value) => !isState.has(value.name));
+    const model: Model = {
+      backend,
+      session,
+      source,
+      file,
+      states: all.filter(({ size }) => size > 0),
+      empties: all.filter(({ size }) => size === 0),
+      inputs: plain(session.inputMetadata),
+      outputs: plain(session.outputMetadata),
+      batchSize,
+      language: undefined,
+      tokenizer: options.tokenizer,
+      defaults: options.defaults ?? {},
+      sliceLength: options.sliceLength ?? 512,
+      run: backend.oneRunAtATime ? queued(session) : session.run.bind(session),
+      close: once(() => session.release()),
+    };
+    const language = await languageModel(model);
+    checkTokenizer(options.tokenizer, language, file);
+    return { ...model, language };
+  } catch (error) {
+    await session.release();
+    throw error;
+  }
+}
+
+function stateSpecs(session: InferenceSession, file: string | undefined) {
+  const remedy = "Convert it first: longconv-ssm convert model.onnx -o recurrent.onnx";
+  const pairs = pairStates(session.inputNames, session.outputNames);
+  const unpaired = session.inputNames.find(
+    (name) => name.startsWith("past_") && !pairs.some((pair) => pair.past === name),
+  );
+  if (unpaired) {
+    const reason = `the state has no output '${unpaired.replace(/^past/, "present")}'`;
+    throw new LongConvError("not-converted", reason, { file, tensor: unpaired }, remedy);
+  }
+  if (pairs.length === 0) {
+    const reason = `the model carries no state: none of its inputs (${session.inputNames.join(", ")}) begins with past_`;
+    throw new LongConvError("not-converted", reason, { file }, remedy);
+  }
+  const fixedBatches = new Set<number>();
+  const all = pairs.map(({ past, present }): StateSpec => {
+    const metadata = session.inputMetadata.find((value) => value.name === past);
+    if (!metadata?.isTensor || metadata.shape.length === 0) {
+      throw new LongConvError("not-converted", "the state has no batch axis", { file, tensor: past }, remedy);
+    }
+    const [batch, ...rest] = metadata.shape;
+    if (typeof batch === "number") fixedBatches.add(batch);
+    // A tensor that never holds an element may have symbolic axes (a length cache): any length will do, also 0.
+    const empty = rest.includes(0);
+    const dims = rest.map((dim, index) => {
+      if (typeof dim === "number") return dim;
+      if (empty) return 0;
+      const reason = `dimension ${index + 1} ('${dim}') of a state must be a fixed number: a state does not grow`;
+      throw new LongConvError("not-converted", reason, { file, tensor: past }, remedy);
+    });
+    return { past, present, type: metadata.type, dims, size: dims.reduce((product, dim) => product * dim, 1) };
+  });
+  return { all, batchSize: fixedBatches.size ? Math.max(...fixedBatches) : undefined };
+}
+
+/** What kind of language model it is. Where the file does not say its vocabulary, one step says it. */
+async function languageModel(model: Model): Promise<LanguageModel | undefined> {
+  const ids = model.inputs.find((input) => input.name === INPUT_IDS);
+  const logits = model.outputs.find((output) => output.name === LOGITS);
+  if (!ids || !logits || (ids.type !== "int64" && ids.type !== "int32")) return undefined;
+  const has = (name: string) => model.inputs.some((input) => input.name === name);
+  const language = { idType: ids.type, hasMask: has(ATTENTION_MASK), hasNumLogitsToKeep: has(NUM_LOGITS_TO_KEEP) };
+  const declared = logits.shape.at(-1);
+  if (typeof declared === "number") return { ...language, vocabulary: declared };
+  const known = [INPUT_IDS, ATTENTION_MASK, NUM_LOGITS_TO_KEEP];
+  if (model.inputs.some((input) => !known.includes(input.name))) return undefined;
+  const state = zeroState(model, model.batchSize ?? 1);
+  const dims = [state.batchSize, 1];
+  const filled = (type: Tensor.Type, value: bigint | number) => {
+    const data = zeros(type, state.batchSize);
+    (data as BigInt64Array).fill(value as bigint);
+    return new model.backend.Tensor(type, data, dims);
+  };
+  const feeds: Record<string, Tensor> = { [INPUT_IDS]: filled(ids.type, ids.type === "int64" ? 0n : 0) };
+  if (language.hasMask) feeds[ATTENTION_MASK] = filled("int64", 1n);
+  if (language.hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new model.backend.Tensor("int64", [1n], []);
+  const { outputs } = await step(model, feeds, state);
+  return { ...language, vocabulary: outputs[LOGITS]!.dims.at(-1)! };
+}
+
+function checkTokenizer(tokenizer: Tokenizer | undefined, language: LanguageModel | undefined, file?: string): void {
+  if (!tokenizer || !language || tokenizer.size <= language.vocabulary) return;
+  const reason = `the tokenizer has ids up to ${tokenizer.size - 1}, the model a vocabulary of ${language.vocabulary}`;
+  throw new LongConvError("tokenizer-mismatch", reason, { file }, "Use the tokenizer.json the model was trained with.");
+}
+
+const once = <T>(action: () => T): (() => T) => {
+  let result: { readonly value: T } | undefined;
+  return () => {
+    result ??= { value: action() };
+    return result.value;
+  };
+};
+
+function queued(session: InferenceSession): InferenceSession["run"] {
+  let last: Promise<unknown> = Promise.resolve();
+  return ((...args: Parameters<InferenceSession["run"]>) => {
+    const result = last.then(() => session.run(...args));
+    last = result.catch(() => undefined);
+    return result;
+  }) as InferenceSession["run"];
+}

@@ -1,0 +1,98 @@
+/** States as values: rows, bytes, and models that they do not belong to. */
+import { describe, expect, test } from "vitest";
+import { type TinyOptions, tinyModel, tinyReference, tinyWeights } from "../test/tiny-model.ts";
+import { nodeBackend } from "./node-backend.ts";
+import { read, readTokens } from "./read.ts";
+import { loadModel, type Model } from "./session.ts";
+import { concatStates, gatherRows, type State, sliceState } from "./state.ts";
+import { fingerprint, stateFromBytes, stateToBytes } from "./state-file.ts";
+import { zeroState } from "./step.ts";
+
+const weights = tinyWeights();
+const open = (options: TinyOptions = {}, seed = 1) =>
+  loadModel(nodeBackend, tinyModel(tinyWeights({ seed }), options), { file: "tiny.onnx" });
+
+async function expectAfter(model: Model, state: State, row: number, ids: readonly number[]): Promise<void> {
+  const next = await readTokens(model, new Array<number>(state.batchSize).fill(5), state);
+  const expected = tinyReference(weights, [...ids, 5]).at(-1)!;
+  const logits = next.logits!.subarray(row * 16, row * 16 + 16);
+  for (const [token, logit] of logits.entries()) expect(logit).toBeCloseTo(expected[token]!, 4);
+}
+
+describe("rows", () => {
+  test("are gathered in any order and number, and go on as if they were alone", async () => {
+    const model = await open();
+    const prompts = [[1, 2, 3], [4, 5], [6]];
+    const states = await Promise.all(prompts.map((ids) => read(model, [ids])));
+    const all = await concatStates(model, states);
+    expect(all.batchSize).toBe(3);
+    expect(all.positions).toEqual([3, 2, 1]);
+    const picked = await sliceState(model, all, [2, 0, 0]);
+    for (const [row, from] of [2, 0, 0].entries()) {
+      await expectAfter(model, picked, row, prompts[from]!);
+      const expected = tinyReference(weights, prompts[from]!).at(-1)!;
+      expect(picked.logits![row * 16 + 3]).toBeCloseTo(expected[3]!, 4);
+    }
+    const mixed = await gatherRows(model, [
+      { state: all, row: 1 },
+      { state: states[0]!, row: 0 },
+    ]);
+    await expectAfter(model, mixed, 0, prompts[1]!);
+    await expectAfter(model, mixed, 1, prompts[0]!);
+    await expect(sliceState(model, all, [3])).rejects.toMatchObject({ code: "bad-input" });
+    const other = await open();
+    await expect(sliceState(other, all, [0])).rejects.toMatchObject({ code: "state-mismatch" });
+    await expect(readTokens(other, [1, 1, 1], all)).rejects.toMatchObject({ code: "state-mismatch" });
+  });
+});
+
+describe("bytes", () => {
+  test("bring a state back, into another session of the same file", async () => {
+    const model = await open();
+    const state = await read(model, [
+      [1, 2, 3],
+      [4, 5, 6],
+    ]);
+    const bytes = await stateToBytes(model, state);
+    const again = await open();
+    // At an offset, as a slice of a larger buffer would be
+    const shifted = new Uint8Array(bytes.length + 3);
+    shifted.set(bytes, 3);
+    const loaded = await stateFromBytes(again, shifted.subarray(3));
+    expect(loaded.positions).toEqual([3, 3]);
+    expect(loaded.logits).toEqual(state.logits);
+    for (const [index, tensor] of state.tensors.entries()) {
+      expect(loaded.tensors[index]!.data).toEqual(tensor.data);
+      expect(loaded.tensors[index]!.dims).toEqual(tensor.dims);
+    }
+    await expectAfter(again, loaded, 1, [4, 5, 6]);
+    const silent = await stateFromBytes(again, await stateToBytes(model, zeroState(model)));
+    expect(silent.logits).toBeUndefined();
+  });
+
+  test("of another model are refused: other weights, another shape", async () => {
+    const model = await open();
+    const bytes = await stateToBytes(model, zeroState(model));
+    for (const other of [await open({}, 2), await open({ mask: true })]) {
+      await expect(stateFromBytes(other, bytes)).rejects.toMatchObject({ code: "state-mismatch" });
+      expect(await fingerprint(other)).not.toBe(await fingerprint(model));
+    }
+    const other = await open({}, 2);
+    await expect(stateToBytes(other, zeroState(model))).rejects.toMatchObject({ code: "state-mismatch" });
+  });
+
+  test("that are damaged are refused", async () => {
+    const model = await open();
+    const bytes = await stateToBytes(model, await read(model, [[1, 2, 3]]));
+    const flipped = bytes.slice();
+    flipped[bytes.length - 9]! ^= 1;
+    const newer = bytes.slice();
+    newer[7] = 9;
+    const garbled = bytes.slice();
+    garbled[20]! ^= 0x80;
+    for (const bad of [flipped, newer, garbled, bytes.slice(0, -1), bytes.slice(0, 40), bytes.slice(0, 5), weights]) {
+      const loading = stateFromBytes(model, bad instanceof Uint8Array ? bad : new Uint8Array(50));
+      await expect(loading).rejects.toMatchObject({ code: "bad-input" });
+    }
+  });
+});

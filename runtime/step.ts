@@ -1,0 +1,106 @@
+/** One step of a model: state in, state out. */
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { LongConvError } from "../src/errors.ts";
+import { zeros } from "./numeric.ts";
+import type { Model } from "./session.ts";
+import type { State } from "./state.ts";
+
+/** Zeros at the start, for any batch size: [batch_size, …] as the model's own inputs say. */
+export function zeroState(model: Model, batchSize = 1): State {
+  if (!Number.isInteger(batchSize) || batchSize < 1) {
+    throw new LongConvError("bad-input", `the batch size must be a positive integer, got ${batchSize}`);
+  }
+  if (model.batchSize !== undefined && batchSize !== model.batchSize) {
+    throw new LongConvError("bad-input", `the model takes a batch of ${model.batchSize}, got ${batchSize}`, {
+      file: model.file,
+    });
+  }
+  const tensors = model.states.map(
+    ({ type, size, dims }) => new model.backend.Tensor(type, zeros(type, size * batchSize), [batchSize, ...dims]),
+  );
+  return { session: model.session, batchSize, positions: new Array<number>(batchSize).fill(0), tensors };
+}
+
+export interface StepOptions {
+  /** A state that nobody needs any more: its CPU tensors may be overwritten by the new state. Never the state passed in. */
+  readonly overwrite?: State | undefined;
+  /** Names of the outputs that are wanted, states aside. Default: all. */
+  readonly outputs?: readonly string[];
+  /** Positions that the step reads, per row. Default: dimension 1 of the first feed. */
+  readonly advance?: number | readonly number[];
+}
+
+/**
+ * One run of the model, from a state to the next: state in, state out, nothing changed in place. The state passed in
+ * stays valid, so any number of steps can start from it.
+ *
+ *     const model = await load("filterbank.onnx");
+ *     let state = zeroState(model);
+ *     for (const sample of samples) {
+ *       const signal = new model.backend.Tensor("float32", sample, [1, 1, sample.length]);
+ *       const { outputs, state: next } = await step(model, { signal }, state);
+ *       console.log(outputs.features.data);
+ *       state = next;
+ *     }
+ *
+ * @param feeds every input of the model that is not a state, by name
+ * @returns the outputs that are not states, by name, and the next state
+ * @throws LongConvError bad-input, state-mismatch, runtime-failed
+ */
+export async function step(
+  model: Model,
+  feeds: Readonly<Record<string, Tensor>>,
+  state: State,
+  options: StepOptions = {},
+): Promise<{ outputs: Record<string, Tensor>; state: State }> {
+  if (state.session !== model.session) throw otherModel(model);
+  const all: Record<string, Tensor> = {};
+  for (const { name } of model.inputs) {
+    const tensor = feeds[name];
+    if (!tensor) {
+      const remedy = `The model's inputs are ${model.inputs.map((input) => input.name).join(", ")}.`;
+      throw new LongConvError("bad-input", `no value for input '${name}'`, { file: model.file, tensor: name }, remedy);
+    }
+    all[name] = tensor;
+  }
+  for (const { past, type, dims } of model.empties)
+    all[past] = new model.backend.Tensor(type, zeros(type, 0), [state.batchSize, ...dims]);
+  const fetches: Record<string, Tensor | null> = {};
+  const wanted = options.outputs ?? model.outputs.map((output) => output.name);
+  for (const name of wanted) fetches[name] = null;
+  const reusable = model.backend.writesIntoFetches && options.overwrite?.batchSize === state.batchSize;
+  model.states.forEach(({ past, present, size }, index) => {
+    all[past] = state.tensors[index]!;
+    const old = reusable && size > 0 ? options.overwrite!.tensors[index]! : null;
+    fetches[present] = old;
+  });
+  let results: InferenceSession.ReturnType;
+  try {
+    results = await model.run(all, fetches);
+  } catch (error) {
+    throw new LongConvError("runtime-failed", firstLine(error), { file: model.file }, undefined, error);
+  }
+  const outputs: Record<string, Tensor> = {};
+  for (const name of wanted) outputs[name] = results[name]!;
+  const advance = options.advance ?? feeds[model.inputs[0]?.name ?? ""]?.dims[1] ?? 1;
+  return {
+    outputs,
+    state: {
+      session: state.session,
+      batchSize: state.batchSize,
+      positions: state.positions.map((at, row) => at + (typeof advance === "number" ? advance : (advance[row] ?? 0))),
+      tensors: model.states.map(({ present }) => fetches[present] ?? results[present]!),
+    },
+  };
+}
+
+/** The error for a state that another model made. */
+export const otherModel = (model: Model): LongConvError =>
+  new LongConvError(
+    "state-mismatch",
+    "the state belongs to another model",
+    { file: model.file },
+    "Start from the state that this model returned, from zeroState, or from a saved state of this model.",
+  );
+
+const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0]!;

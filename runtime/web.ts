@@ -1,0 +1,94 @@
+/** Entry point `longconv-ssm/web`: converted models in a browser, in the page or in a worker, through onnxruntime-web. */
+import type { InferenceSession } from "onnxruntime-common";
+import { LongConvError } from "../src/errors.ts";
+import { generationDefaults } from "./defaults.ts";
+import { loadModel, type Model } from "./session.ts";
+import { createTokenizer, type Tokenizer } from "./text.ts";
+import { type ModelFile, type WebProvider, webBackend } from "./web-backend.ts";
+import { type FileOptions, type WebFiles, type WebSource, webFiles } from "./web-files.ts";
+
+export * from "./api.ts";
+export { loadModel } from "./session.ts";
+export type { WebProvider } from "./web-backend.ts";
+export type { FileProgress, WebSource } from "./web-files.ts";
+
+export interface LoadOptions extends FileOptions {
+  /**
+   * In the order of preference. Default `["webgpu", "wasm"]`: on the GPU, and on WebAssembly where there is none or when
+   * it is lost. `["webgpu"]` alone fails instead of falling back.
+   */
+  readonly executionProviders?: readonly WebProvider[];
+  /** Called with a sentence when it falls back to WebAssembly. Default: a warning on the console. */
+  readonly onFallback?: (why: string) => void;
+  /** Threads of WebAssembly; more than one needs a page that is cross-origin isolated. */
+  readonly threads?: number;
+  /** Folder of ONNX Runtime's .wasm files. Default: beside its script, as bundlers put them. */
+  readonly wasmPaths?: string;
+  /** Tokens of a prompt that are read at a time; see LoadModelOptions. */
+  readonly sliceLength?: number;
+  /** Model file inside a folder. Default: onnx/model.onnx, else model.onnx. */
+  readonly modelFile?: string;
+  /** More options of ONNX Runtime's session. */
+  readonly session?: InferenceSession.SessionOptions;
+}
+
+/**
+ * Loads a converted model: by the URL of a .onnx file or of a folder laid out as model hubs expect, or from files that
+ * the user picked or dropped.
+ *
+ *     import { generate, load } from "longconv-ssm/web";
+ *     const model = await load("/models/demo", { onProgress: ({ file, loadedBytes }) => show(file, loadedBytes) });
+ *     for await (const { text } of generate(model, { prompt: "In the beginning" })) output.append(text);
+ *     await model.close();
+ *
+ * @throws LongConvError file-missing, external-data-missing, not-onnx, unsupported-opset, not-converted,
+ *   tokenizer-mismatch, bad-input (a JSON file that cannot be read), runtime-failed (no GPU, where only that is allowed),
+ *   aborted
+ */
+export async function load(source: WebSource, options: LoadOptions = {}): Promise<Model> {
+  const files = webFiles(source, options);
+  const backend = await webBackend(files, await modelIn(files, options.modelFile), {
+    executionProviders: options.executionProviders ?? ["webgpu", "wasm"],
+    onFallback: options.onFallback ?? ((why) => console.warn(`longconv-ssm: ${why}`)),
+    wasmPaths: options.wasmPaths,
+    threads: options.threads,
+    session: options.session,
+  });
+  const isFolder = files.single === undefined;
+  return loadModel(backend, files.label, {
+    tokenizer: isFolder ? await tokenizerIn(files) : undefined,
+    defaults: isFolder
+      ? generationDefaults({
+          ...(await jsonIn(files, "config.json")),
+          ...(await jsonIn(files, "generation_config.json")),
+        })
+      : {},
+    ...(options.sliceLength === undefined ? {} : { sliceLength: options.sliceLength }),
+  });
+}
+
+async function modelIn(files: WebFiles, modelFile: string | undefined): Promise<ModelFile> {
+  const inFolder = modelFile === undefined ? ["onnx/model.onnx", "model.onnx"] : [modelFile, `onnx/${modelFile}`];
+  for (const name of files.single === undefined ? inFolder : [files.single]) {
+    const bytes = await files.read(name);
+    if (bytes) return { name, bytes };
+  }
+  if (files.single !== undefined) throw new LongConvError("file-missing", "no such file", { file: files.label });
+  throw new LongConvError("file-missing", `the folder has no ${inFolder.join(" or ")}`, { file: files.label });
+}
+
+async function tokenizerIn(files: WebFiles): Promise<Tokenizer | undefined> {
+  const json = await jsonIn(files, "tokenizer.json");
+  if (json === undefined) return undefined;
+  return createTokenizer(json, (await jsonIn(files, "tokenizer_config.json")) ?? {}, `${files.label}/tokenizer.json`);
+}
+
+async function jsonIn(files: WebFiles, name: string): Promise<Record<string, unknown> | undefined> {
+  const bytes = await files.read(name);
+  if (!bytes) return undefined;
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch (error) {
+    throw new LongConvError("bad-input", `not JSON: ${(error as Error).message}`, { file: name }, undefined, error);
+  }
+}
