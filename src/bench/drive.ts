@@ -1,0 +1,130 @@
+/** What is timed: one token with the state carried, or a sequence from a zero state, by bare `session.run`. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import type { Model, ValueInfo } from "../../converter/onnx/graph.ts";
+import { hideDftShapes } from "../../converter/onnx/hidedft.ts";
+import { ortTensor } from "../../converter/onnx/run.ts";
+import type { Tensor } from "../../converter/onnx/tensor.ts";
+import { writeModel } from "../../converter/onnx/write.ts";
+import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates, type StatePair } from "../contract.ts";
+import { LongConvError } from "../errors.ts";
+
+/** A model in a session. */
+export interface Opened {
+  readonly session: InferenceSession;
+  readonly inputs: ReadonlyMap<string, ValueInfo>;
+  readonly states: readonly StatePair[];
+  close(): Promise<void>;
+}
+
+type Feeds = Readonly<Record<string, Tensor>>;
+type OrtFeeds = Record<string, OrtTensor>;
+
+/**
+ * Opens a model on the CPU.
+ * @param threads of one operator; default ONNX Runtime's choice
+ * @throws LongConvError runtime-failed where ONNX Runtime does not load it
+ */
+export async function openForBench(model: Model, threads?: number): Promise<Opened> {
+  const folder = await mkdtemp(path.join(tmpdir(), "longconv-bench-"));
+  try {
+    const file = path.join(folder, "model.onnx");
+    // beside the model ONNX Runtime maps its weights, however many there are
+    await writeModel(hideDftShapes(model), file, { externalData: "always" });
+    const session = await InferenceSession.create(file, {
+      executionProviders: ["cpu"],
+      logSeverityLevel: 3,
+      ...(threads && { intraOpNumThreads: threads }),
+    });
+    const remove = () => rm(folder, { recursive: true, force: true });
+    return {
+      session,
+      inputs: new Map(model.graph.inputs.map((input) => [input.name, input])),
+      states: pairStates(session.inputNames, session.outputNames),
+      close: () => session.release().finally(remove),
+    };
+  } catch (cause) {
+    await rm(folder, { recursive: true, force: true });
+    if (cause instanceof LongConvError) throw cause;
+    const reason = `ONNX Runtime does not load it: ${(cause as Error).message}`;
+    throw new LongConvError("runtime-failed", reason, { file: model.file || undefined }, undefined, cause);
+  }
+}
+
+/** States of a sequence and how many tokens it has had. */
+export interface Position {
+  readonly states: OrtFeeds;
+  readonly tokens: number;
+}
+
+/** No token read. */
+export function start({ inputs, states }: Opened, batch: number): Position {
+  const zeros = states.map(({ past }): [string, OrtTensor] => {
+    const dims = inputs.get(past)!.dims!.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0));
+    return [past, new OrtTensor("float32", new Float32Array(dims.reduce((a, b) => a * b, 1)), dims)];
+  });
+  return { states: Object.fromEntries(zeros), tokens: 0 };
+}
+
+/**
+ * Steps from a position on, forever: every run reads the token, and past and present change places in two sets of
+ * buffers, as in the runtime.
+ * @param feeds inputs of the original model for one position
+ */
+export async function stepper(
+  opened: Opened,
+  feeds: Feeds,
+  from: Position,
+  batch = 1,
+): Promise<() => Promise<unknown>> {
+  const { session, states } = opened;
+  const fixed = fixedFeeds(opened, feeds, batch, from.tokens + 1);
+  const outputs = await session.run({ ...fixed, ...from.states });
+  const presents = new Set(states.map(({ present }) => present));
+  const rest = Object.fromEntries(Object.entries(outputs).filter(([name]) => !presents.has(name)));
+  let [past, spare] = [
+    states.map(({ present }) => outputs[present]!),
+    states.map((pair) => copyOf(from.states[pair.past]!)),
+  ];
+  return async () => {
+    const all: OrtFeeds = { ...fixed };
+    const fetches: OrtFeeds = { ...rest };
+    states.forEach((pair, i) => {
+      all[pair.past] = past[i]!;
+      fetches[pair.present] = spare[i]!;
+    });
+    await session.run(all, fetches);
+    [past, spare] = [spare, past];
+  };
+}
+
+/** Reads a sequence of any length from a position on; every run starts there again. */
+export function reader(
+  opened: Opened,
+  feeds: Feeds,
+  tokens: number,
+  from: Position,
+  batch = 1,
+): () => Promise<Position> {
+  const fixed = fixedFeeds(opened, feeds, batch, from.tokens + tokens);
+  return async () => {
+    const outputs = await opened.session.run({ ...fixed, ...from.states });
+    const states = opened.states.map(({ past, present }) => [past, outputs[present]!] as const);
+    return { states: Object.fromEntries(states), tokens: from.tokens + tokens };
+  };
+}
+
+/** The inputs that do not change: the model's own, a mask of ones, logits of the last position only. */
+function fixedFeeds({ inputs }: Opened, feeds: Feeds, batch: number, total: number): OrtFeeds {
+  const fixed: OrtFeeds = {};
+  for (const [name, tensor] of Object.entries(feeds)) if (inputs.has(name)) fixed[name] = ortTensor(name, tensor);
+  if (inputs.has(ATTENTION_MASK))
+    fixed[ATTENTION_MASK] = new OrtTensor("int64", new BigInt64Array(batch * total).fill(1n), [batch, total]);
+  if (inputs.has(NUM_LOGITS_TO_KEEP)) fixed[NUM_LOGITS_TO_KEEP] = new OrtTensor("int64", BigInt64Array.of(1n), []);
+  return fixed;
+}
+
+const copyOf = (tensor: OrtTensor): OrtTensor =>
+  new OrtTensor("float32", (tensor.data as Float32Array).slice(), tensor.dims);

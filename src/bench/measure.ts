@@ -1,0 +1,109 @@
+/** Interleaved timing: every round runs each case, so that what else the machine does falls on all of them alike. */
+import { availableParallelism, cpus } from "node:os";
+
+/** Something to time; `run` does it once. */
+export interface Case {
+  readonly name: string;
+  run(): Promise<unknown>;
+}
+
+/** Times of one case over all rounds, ms. */
+export interface Timing {
+  readonly name: string;
+  /** Median over the rounds. */
+  readonly ms: number;
+  /** First and third quartile. */
+  readonly low: number;
+  readonly high: number;
+  readonly rounds: number;
+  /** Runs in a round, of which the round keeps the median. */
+  readonly repeats: number;
+  /** One for each round, in their order. */
+  readonly samples: readonly number[];
+}
+
+/** How many times longer one case takes than another: median and quartiles over the rounds, each round a pair. */
+export interface Ratio {
+  readonly ratio: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface MeasureOptions {
+  readonly rounds: number;
+  /** A round repeats a case for about so long, but at least once; default 30. */
+  readonly roundMs?: number;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+const MOST_REPEATS = 200;
+
+/** Times all cases, interleaved; the order turns round from round to round. A round before the first warms up. */
+export async function interleave(cases: readonly Case[], options: MeasureOptions): Promise<Timing[]> {
+  const { rounds, roundMs = 30, onProgress } = options;
+  const samples = cases.map((): number[] => []);
+  const repeats: number[] = [];
+  for (const { run } of cases) {
+    await run();
+    const once = await time(run);
+    repeats.push(Math.max(1, Math.min(MOST_REPEATS, Math.round(roundMs / once))));
+  }
+  for (let round = 0; round < rounds; round++) {
+    const order = cases.map((_, i) => (round % 2 ? cases.length - 1 - i : i));
+    for (const i of order) {
+      const times: number[] = [];
+      for (let k = 0; k < repeats[i]!; k++) times.push(await time(cases[i]!.run));
+      samples[i]!.push(quantile(times, 0.5));
+    }
+    onProgress?.(round + 1, rounds);
+  }
+  return cases.map(({ name }, i) => ({
+    name,
+    ...quartiles(samples[i]!, "ms"),
+    rounds,
+    repeats: repeats[i]!,
+    samples: samples[i]!,
+  }));
+}
+
+async function time(run: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await run();
+  return performance.now() - start;
+}
+
+/** Paired by rounds. */
+export function ratioOf(over: Timing, under: Timing): Ratio {
+  return quartiles(
+    over.samples.map((value, round) => value / under.samples[round]!),
+    "ratio",
+  );
+}
+
+function quartiles<K extends string>(values: readonly number[], key: K) {
+  return { [key]: quantile(values, 0.5), low: quantile(values, 0.25), high: quantile(values, 0.75) } as Record<
+    K | "low" | "high",
+    number
+  >;
+}
+
+/** Between neighbours where the place is between them. */
+export function quantile(values: readonly number[], at: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const place = at * (sorted.length - 1);
+  const [below, above] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
+  return below + (place - Math.floor(place)) * (above - below);
+}
+
+/** Where the times were taken. */
+export interface Machine {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly node: string;
+}
+
+export const thisMachine = (): Machine => ({
+  cpu: cpus()[0]?.model.trim() ?? "unknown",
+  cores: availableParallelism(),
+  node: process.version,
+});

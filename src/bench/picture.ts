@@ -1,0 +1,52 @@
+/** Pictures of what was measured, as SVG files of their own: white paper, so that they read on light and dark pages. */
+import * as Plot from "@observablehq/plot";
+import { parseHTML } from "linkedom";
+import type { BenchReport } from "./bench.ts";
+import type { Timing } from "./measure.ts";
+
+const { document } = parseHTML("<!doctype html><html><body></body></html>");
+
+/** Draws a plot to a standalone SVG. */
+export function standalone(options: Plot.PlotOptions): string {
+  const svg = Plot.plot({
+    width: 720,
+    ...options,
+    document: document as unknown as Document,
+    style: { background: "white", color: "#222", fontSize: "13px", fontFamily: "system-ui, sans-serif" },
+  });
+  svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  return `${svg.outerHTML}\n`;
+}
+
+/** Medians and quartiles of every case, one row each, on a logarithmic axis. */
+export function benchPicture({ decode, prompt, batch }: BenchReport): string {
+  const row = (what: string, kind: string, { ms, low, high }: Timing) => ({ what, kind, ms, low, high });
+  const rows = [
+    row("one token: floor", "floor", decode.floor),
+    row("one token: converted", "converted", decode.converted),
+    ...(batch ? [row(`${batch.size} tokens, one of each sequence`, "converted", batch.timing)] : []),
+    ...decode.exported.map(({ context, timing }) => row(`one token: exported, context ${context}`, "exported", timing)),
+    row(`prompt of ${prompt.tokens}: floor`, "floor", prompt.floor),
+    row(`prompt of ${prompt.tokens}: converted`, "converted", prompt.converted),
+    ...prompt.exported.map(({ context, timing }) => row(`prompt of ${context}: exported`, "exported", timing)),
+  ];
+  const text = (ms: number) => `${ms.toPrecision(3)} ms`;
+  return standalone({
+    height: 70 + 30 * rows.length,
+    marginLeft: 250,
+    marginRight: 80,
+    x: {
+      type: "log",
+      label: "milliseconds, median and quartiles →",
+      grid: true,
+      tickFormat: (ms: number) => String(ms),
+    },
+    y: { label: null, domain: rows.map(({ what }) => what) },
+    color: { domain: ["floor", "converted", "exported"], range: ["#777777", "#1f6f8b", "#b5482e"] },
+    marks: [
+      Plot.ruleY(rows, { y: "what", x1: "low", x2: "high", stroke: "kind", strokeWidth: 2 }),
+      Plot.dot(rows, { y: "what", x: "ms", fill: "kind", r: 5 }),
+      Plot.text(rows, { y: "what", x: "high", text: ({ ms }) => text(ms), textAnchor: "start", dx: 9 }),
+    ],
+  });
+}

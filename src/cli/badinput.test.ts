@@ -1,0 +1,350 @@
+/** What bad input gets: a code, the place, an exit code, and nothing written. */
+import { spawnSync } from "node:child_process";
+import {
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import path from "node:path";
+import { onnx } from "onnx-proto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readModel } from "../../converter/onnx/read.ts";
+import { decodeMessage, encodeMessage } from "../../converter/onnx/schema.ts";
+import { writeModel } from "../../converter/onnx/write.ts";
+import { contents, type Ended, longconv, scratch } from "../../test/command.ts";
+import { demoModel, trapModels, zooModel } from "../../test/testdata.ts";
+import { ERROR_EXIT_CODES, type ErrorCode } from "../errors.ts";
+
+const SMALL = zooModel("tnn-time-second").file;
+const dir = scratch();
+afterAll(() => dir.remove());
+
+/** The error that --json gives, with what people read on stderr held against it. */
+function errorOf({ code, stdout, stderr }: Ended): { code: ErrorCode; reason: string; file?: string; node?: string } {
+  const { error } = JSON.parse(stdout);
+  expect(stderr).toContain(`[${error.code}]`);
+  expect(stderr).toContain(error.reason);
+  expect(stderr).not.toMatch(/ at .*\.js:\d+/);
+  expect(code).toBe(ERROR_EXIT_CODES[error.code as ErrorCode]);
+  expect(code).not.toBe(0);
+  return error;
+}
+
+/** Converts a file that must be refused; nothing may be there afterwards that was not there before. */
+async function refused(file: string, expected: ErrorCode): Promise<ReturnType<typeof errorOf>> {
+  const before = contents(dir.folder);
+  const error = errorOf(await longconv(["convert", file, "-o", dir.at("out.onnx"), "--json"]));
+  expect(error.code).toBe(expected);
+  expect(error.file).toContain(path.basename(file));
+  expect(contents(dir.folder)).toEqual(before);
+  return error;
+}
+
+function written(name: string, bytes: Uint8Array | string): string {
+  writeFileSync(dir.at(name), bytes);
+  return dir.at(name);
+}
+
+/** The small model with its message changed. */
+function changed(name: string, change: (model: onnx.IModelProto) => void): string {
+  const proto = decodeMessage("ModelProto", readFileSync(SMALL));
+  change(proto);
+  return written(name, encodeMessage("ModelProto", proto));
+}
+
+describe("files that are no model", () => {
+  test("no such file", async () => {
+    await refused(dir.at("none.onnx"), "file-missing");
+  });
+  test("a truncated file", async () => {
+    await refused(written("cut.onnx", readFileSync(SMALL).subarray(0, 20_000)), "not-onnx");
+  });
+  test("random bytes", async () => {
+    const bytes = Uint8Array.from({ length: 5000 }, (_, i) => (Math.imul(i + 1, 2654435761) >>> 13) & 255);
+    await refused(written("random.onnx", bytes), "not-onnx");
+  });
+  test("an empty file", async () => {
+    await refused(written("empty.onnx", ""), "not-onnx");
+  });
+  test("a text", async () => {
+    await refused(written("text.onnx", "no model, only a text\n".repeat(9)), "not-onnx");
+  });
+  test("a JSON file", async () => {
+    await refused(written("json.onnx", '{"model_type": "tnn"}'), "not-onnx");
+  });
+});
+
+describe("models that are not supported", () => {
+  test.each([9, 99])("opset %d", async (version) => {
+    const file = changed(`opset${version}.onnx`, (model) => {
+      model.opsetImport![0]!.version = version;
+    });
+    await refused(file, "unsupported-opset");
+  });
+  test.each([1, 99])("IR version %d", async (version) => {
+    const file = changed(`ir${version}.onnx`, (model) => {
+      model.irVersion = version;
+    });
+    await refused(file, "unsupported-opset");
+  });
+  test("a cyclic graph", async () => {
+    const file = changed("cyclic.onnx", ({ graph }) => {
+      const [first, second] = graph!.node!.filter((node) => node.input?.length && node.opType === "Add");
+      first!.input![0] = second!.output![0]!;
+      second!.input![0] = first!.output![0]!;
+    });
+    const error = await refused(file, "invalid-graph");
+    expect(error.reason).toContain("cycl");
+  });
+});
+
+describe("external data", () => {
+  const outside = (name: string): Promise<string> => {
+    mkdirSync(dir.at(name));
+    const file = dir.at(name, "model.onnx");
+    return readModel(SMALL)
+      .then((model) => writeModel(model, file, { externalData: "always" }))
+      .then(() => file);
+  };
+  test("missing", async () => {
+    const file = await outside("missing");
+    rmSync(`${file}_data`);
+    expect((await refused(file, "external-data-missing")).reason).toContain("model.onnx_data");
+  });
+  test("short", async () => {
+    const file = await outside("short");
+    truncateSync(`${file}_data`, 3000);
+    await refused(file, "external-data-short");
+  });
+  test.each(["../secret", "/etc/hostname", "a/../../b"])("a path that leaves the folder: %s", async (location) => {
+    const file = await outside(`leaves${location.replace(/\W/g, "-")}`);
+    const proto = decodeMessage("ModelProto", readFileSync(file));
+    for (const tensor of proto.graph!.initializer!)
+      for (const entry of tensor.externalData ?? []) if (entry.key === "location") entry.value = location;
+    writeFileSync(file, encodeMessage("ModelProto", proto));
+    expect((await refused(file, "external-data-outside")).reason).toContain(location);
+  });
+  test("a symbolic link that leaves the folder", async () => {
+    const file = await outside("link");
+    copyFileSync(`${file}_data`, dir.at("elsewhere"));
+    rmSync(`${file}_data`);
+    symlinkSync(dir.at("elsewhere"), `${file}_data`);
+    await refused(file, "external-data-outside");
+  });
+});
+
+describe("models that cannot run token by token", () => {
+  test("no long convolution: nothing mixes time", async () => {
+    const float = new Uint8Array(new Float32Array(64).fill(0.5).buffer);
+    const value = (name: string, elemType: number, dims: (string | number)[]) => ({
+      name,
+      type: {
+        tensorType: {
+          elemType,
+          shape: { dim: dims.map((d) => (typeof d === "number" ? { dimValue: d } : { dimParam: d })) },
+        },
+      },
+    });
+    const bytes = onnx.ModelProto.encode({
+      irVersion: 8,
+      opsetImport: [{ domain: "", version: 17 }],
+      graph: {
+        name: "pointwise",
+        node: [
+          { opType: "Gather", input: ["table", "input_ids"], output: ["x"], name: "embed" },
+          { opType: "MatMul", input: ["x", "head"], output: ["logits"], name: "head_product" },
+        ],
+        initializer: [
+          { name: "table", dims: [16, 4], dataType: 1, rawData: float },
+          { name: "head", dims: [4, 16], dataType: 1, rawData: float },
+        ],
+        input: [value("input_ids", 7, ["batch_size", "sequence_length"])],
+        output: [value("logits", 1, ["batch_size", "sequence_length", 16])],
+      },
+    }).finish();
+    await refused(written("pointwise.onnx", bytes), "no-long-convolution");
+  });
+
+  test.each(trapModels().filter(({ expected }) => expected === "refuse"))("$name", async ({ file }) => {
+    const run = await longconv(["convert", file, "-o", dir.at("out.onnx"), "--json"]);
+    const error = errorOf(run);
+    expect(run.code).toBe(4);
+    expect(error.node).toBeTruthy();
+    expect(run.stderr).toContain(`node '${error.node}' (`);
+    expect(run.stderr).toContain(file);
+    expect(contents(dir.folder).has("out.onnx")).toBe(false);
+    // inspect names the same node, and says why.
+    const { convertible, obstacles } = JSON.parse((await longconv(["inspect", file, "--json"])).stdout);
+    expect(convertible).toBe(false);
+    expect(obstacles).toContainEqual(
+      expect.objectContaining({ node: error.node, code: error.code, reason: error.reason }),
+    );
+  });
+});
+
+describe("with a converted model", () => {
+  const demo = demoModel();
+  beforeAll(async () => {
+    for (const [source, name] of [
+      [SMALL, "small"],
+      [zooModel("tnn-multi-decay").file, "other"],
+    ] as const) {
+      const { code, stderr } = await longconv(["convert", source, "-o", dir.at(name), "--exact", "--horizon", "64"]);
+      expect(code, stderr).toBe(0);
+    }
+  });
+
+  test("a token id outside the vocabulary", async () => {
+    for (const ids of ["3,61", "-1", "5,100000"]) {
+      const error = errorOf(await longconv(["generate", dir.at("small"), "--json", `--ids=${ids}`]));
+      expect(error.code).toBe("token-out-of-range");
+      expect(error.reason).toContain(ids.split(",").at(-1));
+    }
+    const file = written("ids.json", JSON.stringify([...new Array(70).fill(1), 61]));
+    const verified = errorOf(await longconv(["verify", SMALL, dir.at("small"), "--ids", file, "--json"]));
+    expect(verified).toMatchObject({ code: "token-out-of-range", file });
+  });
+
+  test("a tokenizer that does not fit: nothing is written, nothing is generated", async () => {
+    mkdirSync(dir.at("misfit"));
+    copyFileSync(SMALL, dir.at("misfit/model.onnx"));
+    copyFileSync(path.join(demo.folder, "tokenizer.json"), dir.at("misfit/tokenizer.json"));
+    const before = contents(dir.folder);
+    const error = errorOf(
+      await longconv(["convert", dir.at("misfit"), "-o", dir.at("misfit-out"), "--json", "--exact"]),
+    );
+    expect(error.code).toBe("tokenizer-mismatch");
+    expect(error.reason).toContain("2047");
+    expect(contents(dir.folder)).toEqual(before);
+
+    mkdirSync(dir.at("patched/onnx"), { recursive: true });
+    copyFileSync(dir.at("small/onnx/model.onnx"), dir.at("patched/onnx/model.onnx"));
+    copyFileSync(path.join(demo.folder, "tokenizer.json"), dir.at("patched/tokenizer.json"));
+    for (const model of [dir.at("patched"), dir.at("patched/onnx/model.onnx")]) {
+      const generated = errorOf(await longconv(["generate", model, "--prompt", "In", "--json"]));
+      expect(generated.code).toBe("tokenizer-mismatch");
+    }
+  });
+
+  test("a state from another model, and one that is damaged", async () => {
+    const state = dir.at("story.state");
+    const made = await longconv([
+      "generate",
+      dir.at("small"),
+      "--ids",
+      "1,2,3",
+      "-n",
+      "4",
+      "--save-state",
+      state,
+      "--json",
+    ]);
+    expect(made.code, made.stderr).toBe(0);
+    expect((await longconv(["generate", dir.at("small"), "--state", state, "--json", "-n", "2"])).code).toBe(0);
+    const other = errorOf(await longconv(["generate", dir.at("other"), "--state", state, "--json"]));
+    expect(other).toMatchObject({ code: "state-mismatch", file: state });
+    const damaged = readFileSync(state);
+    damaged[damaged.length - 9]! ^= 1;
+    const broken = errorOf(
+      await longconv(["generate", dir.at("small"), "--state", written("broken.state", damaged), "--json"]),
+    );
+    expect(broken.code).toBe("bad-input");
+  });
+
+  test("a model that was not converted", async () => {
+    const error = errorOf(await longconv(["generate", SMALL, "--ids", "1", "--json"]));
+    expect(error.code).toBe("not-converted");
+  });
+
+  test("a text without a tokenizer", async () => {
+    const error = errorOf(await longconv(["generate", dir.at("small"), "--prompt", "In", "--json"]));
+    expect(error.code).toBe("bad-input");
+  });
+
+  describe("an existing output", () => {
+    const convert = (out: string, ...more: string[]) =>
+      longconv(["convert", SMALL, "-o", out, "--exact", "--horizon", "32", "--json", ...more]);
+
+    test("is refused, and replaced with --force", async () => {
+      const before = contents(dir.folder);
+      expect(errorOf(await convert(dir.at("small")))).toMatchObject({ code: "file-exists", file: dir.at("small") });
+      expect(contents(dir.folder)).toEqual(before);
+      const forced = await convert(dir.at("small"), "--force");
+      expect(forced.code, forced.stderr).toBe(0);
+      const after = contents(dir.folder);
+      expect([...after.keys()]).toEqual([...before.keys()]);
+      expect(after.get("small/onnx/model.onnx")).not.toBe(before.get("small/onnx/model.onnx"));
+    });
+
+    test("is never an input, whatever --force says", async () => {
+      mkdirSync(dir.at("input"));
+      copyFileSync(SMALL, dir.at("input/model.onnx"));
+      linkSync(dir.at("input/model.onnx"), dir.at("hardlink.onnx"));
+      symlinkSync(dir.at("input/model.onnx"), dir.at("symlink.onnx"));
+      const before = contents(dir.folder);
+      for (const out of ["input/model.onnx", "hardlink.onnx", "symlink.onnx", "input"]) {
+        const run = await longconv(["convert", dir.at("input"), "-o", dir.at(out), "--force", "--json"]);
+        expect(errorOf(run).code).toBe("file-exists");
+      }
+      expect(contents(dir.folder)).toEqual(before);
+    });
+
+    test("is never a folder that somebody else wrote or added to", async () => {
+      mkdirSync(dir.at("thesis"));
+      writeFileSync(dir.at("thesis/chapter1.tex"), "years of work");
+      writeFileSync(dir.at("other/notes.txt"), "worth keeping");
+      const before = contents(dir.folder);
+      for (const out of ["thesis", "other"])
+        expect(errorOf(await convert(dir.at(out), "--force")).code).toBe("file-exists");
+      expect(contents(dir.folder)).toEqual(before);
+      rmSync(dir.at("other/notes.txt"));
+    });
+
+    test("an output whose folder does not exist", async () => {
+      expect(errorOf(await convert(dir.at("nowhere/out.onnx"))).code).toBe("file-unwritable");
+    });
+  });
+
+  // A limit on the size of a file: writes fail halfway, as on a full disk.
+  test.each(["full.onnx", "full", "small"])("a full disk halfway: %s", async (out) => {
+    const before = contents(dir.folder);
+    const args = ["convert", SMALL, "-o", dir.at(out), "--exact", "--horizon", "64", "--force", "--json"];
+    const error = errorOf(await longconv(args, { fileBlocks: 40 }));
+    expect(error.code).toBe("file-unwritable");
+    expect(error.file).toBe(dir.at(out));
+    expect(contents(dir.folder)).toEqual(before);
+  });
+
+  test("Ctrl-C halfway: exit code 130, nothing left behind", async () => {
+    const before = contents(dir.folder);
+    const run = await longconv(["convert", demo.file, "-o", dir.at("stopped")], {
+      interruptWhen: (_, ms) => ms > 2500,
+    });
+    expect(run.code, run.stderr).toBe(130);
+    expect(run.stderr).toContain("[aborted]");
+    expect(contents(dir.folder)).toEqual(before);
+  });
+
+  test("Ctrl-C while a step of the work does not end: the same message, after a grace", async () => {
+    const terminal = new URL("../../dist/src/cli/terminal.js", import.meta.url);
+    const script = `const { interruptible } = await import("${terminal}");
+      interruptible();
+      setInterval(() => undefined, 1000);
+      process.kill(process.pid, "SIGINT");`;
+    const run = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
+    expect(run.status, run.stderr).toBe(130);
+    expect(run.stderr).toContain("[aborted]");
+  });
+
+  test("Ctrl-C while text is streamed", async () => {
+    const args = ["generate", dir.at("small"), "--ids", "1,2,3", "-n", "1000000"];
+    const run = await longconv(args, { interruptWhen: (stdout) => stdout.length > 20 });
+    expect(run.code, run.stderr).toBe(130);
+    expect(run.stdout).toMatch(/^\d+(,\d+){5,}/);
+  });
+});

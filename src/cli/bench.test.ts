@@ -1,0 +1,152 @@
+/** bench on small models: what is timed is what it says, and the numbers are numbers. No time is asserted. */
+import { existsSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { randomInputs } from "../../converter/check/inputs.ts";
+import { convert } from "../../converter/convert.ts";
+import { findConvolutions } from "../../converter/find/find.ts";
+import { floorOf } from "../../converter/floor/floor.ts";
+import { inlineFunctions } from "../../converter/onnx/inline.ts";
+import { readModel } from "../../converter/onnx/read.ts";
+import { openModel } from "../../converter/onnx/run.ts";
+import { int64Tensor } from "../../converter/onnx/tensor.ts";
+import { writeModel } from "../../converter/onnx/write.ts";
+import { longconv, scratch } from "../../test/command.ts";
+import { zooModel } from "../../test/testdata.ts";
+import { openForBench, reader, start, stepper } from "../bench/drive.ts";
+import { interleave, quantile, ratioOf } from "../bench/measure.ts";
+
+const dir = scratch();
+afterAll(() => dir.remove());
+const NAME = "tnn-fft-opset18";
+const converted = dir.at("converted.onnx");
+beforeAll(async () => {
+  await writeModel((await convert(zooModel(NAME).file, { horizon: 64 })).model, converted);
+});
+
+describe("the floor", () => {
+  test.each([NAME, "tnn-heads", "tnn-time-last", "filterbank"])(
+    "%s: no states, the original's shapes",
+    async (name) => {
+      const original = await readModel(zooModel(name).file);
+      const found = await findConvolutions(inlineFunctions(original));
+      const floor = await floorOf(found, { attentionMask: false, numLogitsToKeep: false });
+      expect(floor.graph.inputs.map((input) => input.name)).toEqual(original.graph.inputs.map((input) => input.name));
+      expect(floor.graph.outputs.map((output) => output.name)).toEqual(original.graph.outputs.map((each) => each.name));
+      expect(floor.graph.nodes.some(({ op }) => ["DFT", "If"].includes(op))).toBe(false);
+      const [whole, cut] = [await openModel(original), await openModel(floor)];
+      const feeds = randomInputs(found.graphs, found.constants, { batch: 1, time: 16 }, 5);
+      const [wanted, got] = [await whole.run(feeds), await cut.run(feeds)];
+      for (const output of whole.outputs) {
+        expect(got[output]!.dims).toEqual(wanted[output]!.dims);
+        expect((got[output]!.data as Float32Array).every(Number.isFinite)).toBe(true);
+      }
+      await Promise.all([whole.close(), cut.close()]);
+    },
+  );
+
+  test("it is pointwise along time: a token's logits depend on no other token", async () => {
+    const found = await findConvolutions(inlineFunctions(await readModel(zooModel(NAME).file)));
+    const floor = await openModel(await floorOf(found, { attentionMask: false, numLogitsToKeep: false }));
+    const logits = async (ids: number[]) =>
+      (await floor.run({ input_ids: int64Tensor([1, ids.length], ids) })).logits!.data as Float32Array;
+    const [many, one] = [await logits([3, 9, 4]), await logits([4])];
+    const last = many.subarray(-one.length);
+    for (let k = 0; k < one.length; k++) expect(last[k]).toBeCloseTo(one[k]!, 5);
+    await floor.close();
+  });
+});
+
+test("the timed step carries the state: steps give what one pass gives", async () => {
+  const model = await readModel(converted);
+  const opened = await openForBench(model);
+  const step = { input_ids: int64Tensor([1, 1], [7]) };
+  const tokens = 6;
+  const run = await stepper(opened, step, start(opened, 1));
+  // the first token is read when the stepper is made
+  for (let i = 1; i < tokens - 1; i++) await run();
+  const seen: Record<string, { data: unknown }>[] = [];
+  const plain = opened.session.run.bind(opened.session);
+  opened.session.run = (async (...args: Parameters<typeof plain>) => {
+    const outputs = await plain(...args);
+    seen.push(outputs);
+    return outputs;
+  }) as typeof plain;
+  await run();
+  const read = reader(opened, { input_ids: int64Tensor([1, tokens], Array(tokens).fill(7)) }, tokens, start(opened, 1));
+  await read();
+  expect(seen.length).toBe(2);
+  for (const { present } of opened.states) {
+    const [stepped, whole] = seen.map((outputs) => outputs[present]!.data as Float32Array);
+    expect(Math.max(...whole!.map((value, i) => Math.abs(value - stepped![i]!)))).toBeLessThan(1e-4);
+    expect(Math.max(...whole!.map(Math.abs))).toBeGreaterThan(1e-3);
+  }
+  await opened.close();
+});
+
+test("interleaved rounds: medians, and ratios of pairs", async () => {
+  const order: string[] = [];
+  const wait = (name: string, ms: number) => ({
+    name,
+    run: async () => {
+      order.push(name);
+      const until = performance.now() + ms;
+      while (performance.now() < until);
+    },
+  });
+  const [a, b] = await interleave([wait("a", 1), wait("b", 4)], { rounds: 4, roundMs: 1 });
+  // two runs of each to find how often to repeat, then rounds that turn round
+  expect(
+    order
+      .slice(4)
+      .filter((name, i, all) => name !== all[i - 1])
+      .join(""),
+  ).toBe("ababa");
+  expect(a!.ms).toBeGreaterThanOrEqual(1);
+  const { ratio } = ratioOf(b!, a!);
+  expect(ratio).toBeCloseTo(
+    quantile(
+      b!.samples.map((ms, i) => ms / a!.samples[i]!),
+      0.5,
+    ),
+    10,
+  );
+  expect(quantile([4, 1, 3, 2], 0.5)).toBe(2.5);
+  expect(quantile([5, 1, 3], 0.25)).toBe(2);
+});
+
+describe("the command", () => {
+  test("--json is one document of positive numbers, and there is a picture", async () => {
+    const picture = dir.at("bench.svg");
+    const args = ["--contexts", "16,64", "--prompt", "32", "--batch", "4", "--rounds", "2", "--picture", picture];
+    const run = await longconv(["bench", zooModel(NAME).file, converted, ...args, "--json"]);
+    expect(run.code, run.stderr).toBe(0);
+    const report = JSON.parse(run.stdout);
+    const times = [report.decode, report.prompt].flatMap(({ converted: own, floor, exported }) => [
+      own,
+      floor,
+      ...exported.map(({ timing }: { timing: unknown }) => timing),
+    ]);
+    expect(report.decode.exported.map(({ context }: { context: number }) => context)).toEqual([16, 64]);
+    expect(times.length).toBe(7);
+    for (const { ms, low, high, samples } of [...times, report.batch.timing]) {
+      for (const value of [ms, low, high, ...samples]) expect(value).toBeGreaterThan(0);
+      expect(low <= ms && ms <= high).toBe(true);
+      expect(samples.length).toBe(2);
+    }
+    const ratios = [report.decode.overFloor, report.prompt.overFloor, report.batch.timesOne];
+    for (const { ratio } of ratios) expect(Number.isFinite(ratio) && ratio > 0).toBe(true);
+    expect(report.batch.tokensPerSecond).toBeCloseTo(4000 / report.batch.timing.ms, 3);
+    const svg = readFileSync(picture, "utf8");
+    expect(svg).toMatch(/^<svg[\s>]/);
+    expect(svg).toContain("exported, context 64");
+    expect(existsSync(picture)).toBe(true);
+  });
+
+  test.each([
+    [[zooModel(NAME).file, zooModel(NAME).file], "not-converted"],
+    [["missing.onnx", "missing.onnx"], "file-missing"],
+  ])("%j is refused", async (models, code) => {
+    const run = await longconv(["bench", ...models, "--json"]);
+    expect(JSON.parse(run.stdout).error.code).toBe(code);
+  });
+});

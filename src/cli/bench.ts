@@ -1,0 +1,111 @@
+/** `longconv-ssm bench ORIGINAL CONVERTED` */
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { type Command, InvalidArgumentError } from "commander";
+import { modelFileOf } from "../../converter/output/beside.ts";
+import { type BenchReport, bench } from "../bench/bench.ts";
+import type { Ratio, Timing } from "../bench/measure.ts";
+import { benchPicture } from "../bench/picture.ts";
+import { LongConvError } from "../errors.ts";
+import { collected, integer, newCommand, timeAxes, withAction } from "./command.ts";
+import { type Terminal, table } from "./terminal.ts";
+
+interface Options {
+  readonly contexts?: readonly number[];
+  readonly prompt?: number;
+  readonly batch?: number;
+  readonly rounds?: number;
+  readonly threads?: number;
+  readonly timeAxis?: readonly string[];
+  readonly picture?: string;
+  readonly force?: boolean;
+}
+
+/** The command's options and examples. */
+export function benchCommand(): Command {
+  const command = newCommand("bench", "Time a converted model against its original and its floor.", [
+    ["longconv-ssm bench model.onnx recurrent.onnx", "one token and a prompt of 512, interleaved runs"],
+    [
+      "longconv-ssm bench model.onnx model/ --contexts 512,2048 --batch 32",
+      "longer contexts, and 32 sequences at once",
+    ],
+    ["longconv-ssm bench model.onnx model/ --picture bench.svg --json", "a picture, and every sample for a program"],
+  ])
+    .argument("<original>", "exported model: a .onnx file or a folder")
+    .argument("<converted>", "what convert made of it: a .onnx file or a folder")
+    .option("--contexts <list>", "lengths at which the original is run again (default: 128,512)", lengthList)
+    .option("--prompt <n>", "tokens of the prompt (default: 512)", integer(1))
+    .option("--batch <n>", "also time one token of each of n sequences", integer(2))
+    .option("--rounds <n>", "rounds of interleaved runs (default: 15)", integer(2))
+    .option("--threads <n>", "threads of one operator", integer(1))
+    .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", collected)
+    .option("--picture <file>", "draw medians and quartiles to this SVG file")
+    .option("--force", "replace an existing picture")
+    .addHelpText("after", `\n${FLOOR}`);
+  return withAction(command, run);
+}
+
+const FLOOR = "The floor is the same network with its convolutions cut out: no converted model can be faster.";
+
+async function run(terminal: Terminal, original: string, converted: string, options: Options): Promise<void> {
+  const { contexts, prompt, batch, rounds, threads, picture } = options;
+  if (picture !== undefined && !options.force && existsSync(picture))
+    throw new LongConvError("file-exists", "exists already", { file: picture }, "Use --force to replace it.");
+  const report = await bench(modelFileOf(original), modelFileOf(converted), {
+    contexts,
+    prompt,
+    batch,
+    rounds,
+    threads,
+    timeAxis: timeAxes(options.timeAxis),
+    onProgress: (step, done, total) => terminal.progress(step, done, total),
+  });
+  if (picture !== undefined)
+    await writeFile(picture, benchPicture(report)).catch((cause: unknown) => {
+      throw new LongConvError("file-unwritable", "cannot be written", { file: picture }, "Check its folder.", cause);
+    });
+  terminal.print(reportOf(report));
+  terminal.result(report);
+}
+
+function reportOf({ machine, decode, prompt, batch }: BenchReport): string {
+  const row = (what: string, { ms, low, high }: Timing, ratio?: Ratio, of = "") => [
+    what,
+    milliseconds(ms),
+    `${milliseconds(low)}–${milliseconds(high)}`,
+    ratio ? `${times(ratio.ratio)} (${times(ratio.low)}–${times(ratio.high)}) ${of}` : "",
+  ];
+  const rows = [
+    ["", "median ms", "quartiles", "ratio"],
+    row("one token, converted", decode.converted, decode.overFloor, "× the floor"),
+    row("one token, floor", decode.floor),
+    ...decode.exported.map(({ context, timing, timesFaster }) =>
+      row(`one token, exported again, context ${context}`, timing, timesFaster, "× the converted model"),
+    ),
+    row(`prompt of ${prompt.tokens}, converted`, prompt.converted, prompt.overFloor, "× the floor"),
+    row(`prompt of ${prompt.tokens}, floor`, prompt.floor),
+    ...prompt.exported.map(({ context, timing, timesFaster }) =>
+      row(`prompt of ${context}, exported`, timing, timesFaster, "× the converted model"),
+    ),
+    ...(batch ? [row(`one token of each of ${batch.size} sequences`, batch.timing)] : []),
+  ];
+  const speeds = [
+    `${Math.round(decode.tokensPerSecond)} tokens/s for one sequence`,
+    ...(batch
+      ? [`${Math.round(batch.tokensPerSecond)} for ${batch.size} (${times(batch.timesOne.ratio)} times as many)`]
+      : []),
+    `${Math.round(prompt.tokensPerSecond)} of a prompt`,
+  ];
+  const { cpu, cores, node } = machine;
+  return [table(rows), "", speeds.join(", "), `${cpu}, ${cores} cores, Node ${node}`].join("\n");
+}
+
+const milliseconds = (ms: number): string => (ms >= 100 ? ms.toFixed(0) : ms.toPrecision(3));
+const times = (ratio: number): string => (ratio >= 100 ? ratio.toFixed(0) : ratio.toPrecision(3));
+
+function lengthList(text: string): number[] {
+  const lengths = text.split(",").map(Number);
+  if (!lengths.every((length) => Number.isSafeInteger(length) && length > 0))
+    throw new InvalidArgumentError("It must be lengths such as 128,512.");
+  return lengths;
+}

@@ -1,0 +1,225 @@
+/** The commands from end to end: what they print, --json, --help, usage errors, and pipes without progress bars. */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { longconv, scratch } from "../../test/command.ts";
+import { demoModel, readTensorProto, zooModel } from "../../test/testdata.ts";
+import { ERROR_EXIT_CODES } from "../errors.ts";
+
+const COMMANDS = ["inspect", "convert", "verify", "generate"];
+const demo = demoModel();
+const dir = scratch();
+afterAll(() => dir.remove());
+
+async function json(...args: string[]) {
+  const run = await longconv([...args, "--json"]);
+  expect(run.code, run.stderr).toBe(0);
+  return JSON.parse(run.stdout);
+}
+
+describe("help", () => {
+  test.each(COMMANDS)("%s --help has examples and exit codes", async (command) => {
+    const { code, stdout } = await longconv([command, "--help"]);
+    expect(code).toBe(0);
+    expect(stdout).toContain("Examples:");
+    expect(stdout).toContain(`longconv-ssm ${command} `);
+    for (const exit of new Set(Object.values(ERROR_EXIT_CODES)))
+      expect(stdout).toMatch(new RegExp(`^ +${exit}  `, "m"));
+    for (const error of Object.keys(ERROR_EXIT_CODES))
+      if (error !== "usage") expect(stdout.replace(/\s+/g, " ")).toContain(error);
+  });
+
+  test("docs/cli.md shows the help of every command", async () => {
+    const docs = readFileSync(new URL("../../docs/cli.md", import.meta.url), "utf8");
+    const titled = [...docs.matchAll(/^## ([^\n]*)\n\n```text\n(.*?)\n```$/gms)].map(([, title, text]) => ({
+      title: title!,
+      text,
+    }));
+    const sections = titled.filter(({ title }) => title !== "Exit codes");
+    expect(sections.map(({ title }) => title)).toEqual(expect.arrayContaining(COMMANDS));
+    for (const { title, text } of sections) {
+      const { stdout } = await longconv([...title.split(" "), "--help"]);
+      const [usage] = stdout.split("\nExit codes:");
+      expect(text, "run `node dist/scripts/cli-docs.js`").toBe(usage!.trimEnd());
+    }
+  });
+
+  test.each([
+    [["conver"], "unknown command"],
+    [["convert", "a.onnx"], "--out"],
+    [["convert", "a.onnx", "-o", "b.onnx", "--horizon", "-3"], "--horizon"],
+    [["convert", "a.onnx", "-o", "b.onnx", "--exact", "--order", "4"], "only one of"],
+    [["convert", "a.onnx", "-o", "b.onnx", "--time-axis", "x"], "--time-axis"],
+    [["generate", "m", "--top-p", "1.5", "--prompt", "x"], "--top-p"],
+    [["generate", "m"], "nothing to continue"],
+    [["verify", "a.onnx"], "converted"],
+  ])("%j is a usage error", async (args, reason) => {
+    const run = await longconv([...args, "--json"]);
+    expect(run.code).toBe(2);
+    expect(run.stderr).toContain(reason);
+    expect(JSON.parse(run.stdout).error.code).toBe("usage");
+  });
+});
+
+test("without a command, the help is an error", async () => {
+  const { code, stdout, stderr } = await longconv([]);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr).toContain("Usage: longconv-ssm");
+  expect(stderr).toContain("[usage]");
+});
+
+describe("the demo model", () => {
+  beforeAll(async () => {
+    const { code, stdout, stderr } = await longconv([
+      "convert",
+      demo.file,
+      "-o",
+      dir.at("demo"),
+      "--exact",
+      "--horizon",
+      "512",
+    ]);
+    expect(code, stderr).toBe(0);
+    // People get a table with a row for each layer; a pipe gets no bar and no colours.
+    expect(stdout.match(/^ +\d+ +node_constant_pad_nd\S* +Pad +exact +384 +512 +512 /gm)).toHaveLength(4);
+    expect(stdout).toContain("trained   with 512 positions (training.json)");
+    for (const code of ["\u001b", "\r", "█", "░"]) expect(stdout + stderr).not.toContain(code);
+    expect(stderr).toBe("");
+  });
+
+  test("becomes a folder as model hubs lay it out", () => {
+    const files = readdirSync(dir.at("demo"), { recursive: true, encoding: "utf8" }).sort();
+    expect(files).toEqual([
+      "config.json",
+      "generation_config.json",
+      "onnx",
+      path.join("onnx", "model.onnx"),
+      "tokenizer.json",
+      "tokenizer_config.json",
+    ]);
+    const read = (name: string) => JSON.parse(readFileSync(dir.at("demo", name), "utf8"));
+    expect(read("config.json")).toMatchObject({ vocab_size: 2048, eos_token_id: 0, longconv_ssm: { version: "1" } });
+    expect(read("config.json").longconv_ssm.layers).toHaveLength(4);
+    expect(read("generation_config.json")).toEqual({ eos_token_id: 0 });
+    expect(read("tokenizer_config.json")).toMatchObject({ eos_token: "<|endoftext|>" });
+    const source = path.join(demo.folder, "tokenizer.json");
+    expect(readFileSync(dir.at("demo/tokenizer.json"))).toEqual(readFileSync(source));
+  });
+
+  test("generates the tokens of PyTorch's outputs, streamed and as JSON", async () => {
+    const ids = Array.from(
+      readTensorProto(path.join(demo.folder, "test_data_set_0/input_0.pb")).data as BigInt64Array,
+      Number,
+    );
+    const logits = readTensorProto(path.join(demo.folder, "test_data_set_0/output_0.pb"));
+    // Greedy after the whole first row: the largest of PyTorch's last logits.
+    const [, length = 0, vocabulary = 0] = logits.dims;
+    const last = (logits.data as Float32Array).subarray((length - 1) * vocabulary, length * vocabulary);
+    const best = last.indexOf(last.reduce((a, b) => Math.max(a, b)));
+    const prompt = ids.slice(0, length).join(",");
+    const result = await json("generate", dir.at("demo"), "--ids", prompt, "-n", "1");
+    expect(result).toMatchObject({ tokens: [best], finish: "length", promptTokens: length });
+
+    const streamed = await longconv(["generate", dir.at("demo"), "--prompt", "In the beginning", "-n", "20"]);
+    const whole = await json("generate", dir.at("demo"), "--prompt", "In the beginning", "-n", "20");
+    expect(streamed.stdout).toBe(`${whole.text}\n`);
+    expect(whole.tokens).toHaveLength(20);
+    expect(streamed.stderr).toMatch(/20 tokens, \d+ tokens\/s; ended by length/);
+  });
+
+  test("samples the same text for the same seed, and continues from a saved state", async () => {
+    const sampled = (seed: string) =>
+      json("generate", dir.at("demo"), "-p", "And", "-n", "12", "-t", "1", "--seed", seed);
+    const [a, b, c] = [await sampled("7"), await sampled("7"), await sampled("8")];
+    expect(a.tokens).toEqual(b.tokens);
+    expect(a.tokens).not.toEqual(c.tokens);
+
+    const whole = await json("generate", dir.at("demo"), "-p", "And he said", "-n", "16");
+    const first = await json("generate", dir.at("demo"), "-p", "And he said", "-n", "6", "--save-state", dir.at("s"));
+    const rest = await json("generate", dir.at("demo"), "--state", dir.at("s"), "-n", "10");
+    expect([...first.tokens, ...rest.tokens]).toEqual(whole.tokens);
+  });
+
+  test("is verified on held-out ids, whole and token by token, and beyond its training length", async () => {
+    const ids = path.join(demo.folder, "valid_ids.pb");
+    const args = ["verify", demo.file, dir.at("demo"), "--ids", ids, "--lengths", "64,1024", "--positions", "1024"];
+    const { rows, trainingLength } = await json(...args);
+    expect(trainingLength).toBe(512);
+    expect(rows.map((row: { length: number; way: string }) => [row.length, row.way])).toEqual([
+      [64, "whole"],
+      [64, "token by token"],
+      [1024, "whole"],
+      [1024, "token by token"],
+    ]);
+    const [short, , long] = rows;
+    expect(short).toMatchObject({ windows: 16, positions: 1024, argmaxDiffers: 0, beyondTraining: false });
+    expect(short.largest).toBeLessThan(1e-3);
+    expect(short.perplexity.converted / short.perplexity.original).toBeCloseTo(1, 6);
+    // The exact form with 512 lags wraps around from there on, and verify shows where.
+    expect(long.beyondTraining).toBe(true);
+    const largestFrom = (from: number) => long.byPosition.find((each: { from: number }) => each.from === from).largest;
+    expect(largestFrom(255)).toBeLessThan(1e-3);
+    expect(largestFrom(511)).toBeGreaterThan(1e-3);
+
+    const strict = await longconv([...args, "--max-difference", "1e-4"]);
+    expect(strict.code).toBe(5);
+    expect(strict.stdout).toContain("1024*");
+    expect(strict.stderr).toContain("[check-failed]");
+  });
+
+  test("is verified on a text", async () => {
+    const text = dir.at("text.txt");
+    const { text: made } = await json("generate", dir.at("demo"), "-p", "In the beginning", "-n", "200");
+    writeFileSync(text, made);
+    const { rows } = await json("verify", demo.file, dir.at("demo"), "--text", text, "--lengths", "64");
+    // Greedy text of the model is likely text to the model.
+    expect(rows[0].perplexity.original).toBeLessThan(10);
+  });
+});
+
+test("a .onnx file, with weights outside and without the inputs of language models", async () => {
+  const { file } = zooModel("tnn-fft-opset18");
+  const out = dir.at("plain.onnx");
+  const more = ["--external-data", "always", "--no-attention-mask", "--no-num-logits-to-keep"];
+  const result = await json("convert", file, "-o", out, ...more);
+  expect(result).toMatchObject({ kind: "file", output: out, source: file });
+  expect(result.check.largest).toBeLessThan(result.check.tolerance);
+  expect(readdirSync(dir.folder)).toContain("plain.onnx_data");
+  const { inputs } = await json("inspect", out).catch(() => ({ inputs: [] }));
+  expect(inputs.map(({ name }: { name: string }) => name)).not.toContain("attention_mask");
+});
+
+test("models that are not language models are verified too", async () => {
+  const { file } = zooModel("filterbank");
+  await json("convert", file, "-o", dir.at("filterbank.onnx"), "--exact");
+  const { kind, rows } = await json("verify", file, dir.at("filterbank.onnx"), "--lengths", "64");
+  expect(kind).toBe("signal");
+  for (const { relative } of rows) expect(relative).toBeLessThan(1e-3);
+});
+
+test("a source whose LongConv has no body is verified inlined", async () => {
+  const { file } = zooModel("longconv-node");
+  await json("convert", file, "-o", dir.at("longconv.onnx"), "--exact", "--horizon", "256");
+  const { rows } = await json("verify", file, dir.at("longconv.onnx"), "--lengths", "64,256", "--positions", "512");
+  for (const row of rows) expect(row).toMatchObject({ argmaxDiffers: 0 });
+});
+
+describe("inspect", () => {
+  test("says what was found, where, and how the kernel is read", async () => {
+    const { convertible, layers, obstacles, opset } = await json("inspect", zooModel("sgconv").file);
+    expect({ convertible, obstacles, opset }).toEqual({ convertible: true, obstacles: [], opset: 18 });
+    // sgconv's kernel is a table of 64 values.
+    expect(layers).toEqual([expect.objectContaining({ channels: 16, lags: 64, ends: true, operator: "Pad" })]);
+  });
+
+  test("writes a page with pictures, once", async () => {
+    const page = dir.at("page.html");
+    const { file } = zooModel("tnn-fft-opset18");
+    await json("inspect", file, "--html", page);
+    const html = readFileSync(page, "utf8");
+    expect(html).toMatch(/^<!doctype html>/i);
+    expect(html).toContain("<svg");
+    expect((await longconv(["inspect", file, "--html", page])).code).toBe(3);
+    expect(readFileSync(page, "utf8")).toBe(html);
+  });
+});

@@ -1,0 +1,173 @@
+/** What all commands share: --json, help with examples and exit codes, and how an error ends the process. */
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { createColors } from "picocolors";
+import { ERROR_EXIT_CODES, LongConvError } from "../errors.ts";
+import { interruptible, openTerminal, resultWritten, type Terminal } from "./terminal.ts";
+
+// picocolors alone would colour a pipe as well where CI is set
+const errorColors = createColors(process.stderr.isTTY === true && !process.env.NO_COLOR);
+
+/** An example in the help: the command line, and what it does. */
+export type Example = readonly [line: string, does: string];
+
+/** Meaning of the exit codes; the codes of errors are in ERROR_EXIT_CODES. */
+const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] = [
+  [0, "done"],
+  [1, "an error of longconv-ssm itself: please open an issue"],
+  [2, "wrong command line"],
+  [3, "files: missing, damaged, not supported, existing, not writable"],
+  [4, "the model cannot run token by token"],
+  [5, "the converted model does not agree with the original"],
+  [6, "running a model: not converted, wrong input, tokenizer or state"],
+  [130, "stopped by Ctrl-C"],
+];
+
+/** Exit codes and the error codes that they stand for, for --help and the docs. */
+export function exitCodeLines(): string[] {
+  return EXIT_CODES.map(([code, meaning]) => {
+    const errors = Object.entries(ERROR_EXIT_CODES).flatMap(([error, exit]) =>
+      exit === code && error !== "usage" ? [error] : [],
+    );
+    return `${String(code).padStart(3)}  ${meaning}${errors.length ? ` (${errors.join(", ")})` : ""}`;
+  });
+}
+
+/** A command with --json and examples; add arguments and options to it, then {@link withAction}. */
+export function newCommand(name: string, summary: string, examples: readonly Example[]): Command {
+  const shown = examples.map(([line, does]) => `  ${line}\n      ${does}`).join("\n");
+  return new Command(name)
+    .description(summary)
+    .option("--json", "write one JSON document to stdout, and nothing else")
+    .addHelpText(
+      "after",
+      () =>
+        `\nExamples:\n${shown}\n\nExit codes:\n${exitCodeLines()
+          .map((line) => `  ${line}`)
+          .join("\n")}`,
+    );
+}
+
+/** Runs `action` with the terminal; commander's own last argument, the command, is left out. */
+export function withAction<Args extends unknown[]>(
+  command: Command,
+  action: (terminal: Terminal, ...args: Args) => Promise<void>,
+): Command {
+  return command.action(async (...given: unknown[]) => {
+    const options = given.at(-2) as { json?: boolean };
+    const terminal = openTerminal({ json: options.json === true, signal: interruptible() });
+    try {
+      await action(terminal, ...(given.slice(0, -1) as Args));
+    } finally {
+      terminal.settle();
+    }
+  });
+}
+
+/**
+ * Parses the command line and runs the command.
+ * @returns the exit code
+ */
+export async function runProgram(program: Command, argv: readonly string[]): Promise<number> {
+  const json = argv.includes("--json");
+  for (const command of withSubcommands(program)) {
+    command.exitOverride().configureOutput({ writeErr: () => undefined });
+  }
+  try {
+    await program.parseAsync([...argv], { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    const known = asLongConvError(error, program);
+    if (!known) {
+      const { stack, message } = error as Error;
+      process.stderr.write(`${errorColors.red("error:")} ${stack ?? message ?? String(error)}\n`);
+      if (json) writeJsonError({ code: "internal", reason: String(message ?? error) });
+      return 1;
+    }
+    const { code, reason, where, remedy } = known;
+    process.stderr.write(`${errorColors.red("error:")} ${known.message}\n`);
+    // A verdict that was written is the one document.
+    if (json && !resultWritten()) writeJsonError({ code, reason, ...where, remedy });
+    return ERROR_EXIT_CODES[code];
+  }
+}
+
+/** The command and all below it. */
+const withSubcommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withSubcommands)];
+
+const writeJsonError = (error: unknown) => process.stdout.write(`${JSON.stringify({ error }, undefined, 2)}\n`);
+
+function asLongConvError(error: unknown, program: Command): LongConvError | undefined {
+  if (error instanceof LongConvError) return error;
+  if (!(error instanceof CommanderError)) return undefined;
+  // Without a command, commander wants to show the help.
+  if (error.code === "commander.help") process.stderr.write(program.helpInformation());
+  const reason = error.code === "commander.help" ? "no command given" : error.message.replace(/^error: /, "");
+  return new LongConvError("usage", reason, {}, "See longconv-ssm --help, or longconv-ssm COMMAND --help.");
+}
+
+/** Parses a whole number that is at least `least`. */
+export const integer =
+  (least: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least)
+      throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+    return value;
+  };
+
+/** Parses a number within limits, the lower one excluded where `above` is given instead of `least`. */
+export const number =
+  ({ least = -Infinity, above = -Infinity, most = Infinity }: { least?: number; above?: number; most?: number } = {}) =>
+  (text: string): number => {
+    const value = text.trim() === "" ? Number.NaN : Number(text);
+    if (!(value >= least && value > above && value <= most) || !Number.isFinite(value)) {
+      const bounds = [
+        least > -Infinity && `at least ${least}`,
+        above > -Infinity && `above ${above}`,
+        most < Infinity && `at most ${most}`,
+      ].filter(Boolean);
+      throw new InvalidArgumentError(`It must be a number${bounds.length ? ` ${bounds.join(" and ")}` : ""}.`);
+    }
+    return value;
+  };
+
+const BYTE_UNITS: Readonly<Record<string, number>> = {
+  "": 1,
+  b: 1,
+  k: 1e3,
+  kb: 1e3,
+  m: 1e6,
+  mb: 1e6,
+  g: 1e9,
+  gb: 1e9,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+};
+
+/** Parses a size in bytes: 50000, 64k, 1.5MB, 512KiB. */
+export function bytes(text: string): number {
+  const [, value = "", unit = ""] = /^([\d.]+) ?([a-z]*)$/i.exec(text) ?? [];
+  const size = Math.floor(Number(value) * (BYTE_UNITS[unit.toLowerCase()] ?? Number.NaN));
+  if (value === "" || !(size >= 1))
+    throw new InvalidArgumentError("It must be a size such as 50000, 64k, 1.5MB or 512KiB.");
+  return size;
+}
+
+/** Collects an option that may be given several times. */
+export const collected = (value: string, before: readonly string[] = []): string[] => [...before, value];
+
+/**
+ * Time axes by input, from `name=axis`.
+ * @throws LongConvError usage
+ */
+export function timeAxes(given: readonly string[] = []): Record<string, number> | undefined {
+  const entries = given.map((each): [string, number] => {
+    const [, name, axis] = /^(.+)=(\d+)$/.exec(each) ?? [];
+    if (name === undefined)
+      throw new LongConvError("usage", `--time-axis ${each}: it must be name=axis, such as input_ids=1`);
+    return [name, Number(axis)];
+  });
+  return entries.length ? Object.fromEntries(entries) : undefined;
+}

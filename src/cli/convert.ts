@@ -1,0 +1,219 @@
+/** `longconv-ssm convert MODEL -o OUT` */
+import { statSync } from "node:fs";
+import path from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import { type Conversion, convert, type LayerReport } from "../../converter/convert.ts";
+import { readModel } from "../../converter/onnx/read.ts";
+import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
+import { writeOutput } from "../../converter/output/output.ts";
+import { filesOf, refuseTarget, type Target, targetOf } from "../../converter/output/target.ts";
+import type { WeightsReport } from "../../converter/weights/compare.ts";
+import { WEIGHT_KINDS, type WeightKind } from "../../converter/weights/weights.ts";
+import { LongConvError } from "../errors.ts";
+import { bytes, collected, integer, newCommand, number, timeAxes, withAction } from "./command.ts";
+import { byteSize, scientific, type Terminal, table } from "./terminal.ts";
+
+interface Options {
+  readonly out: string;
+  readonly exact?: boolean;
+  readonly tolerance?: number;
+  readonly order?: number;
+  readonly maxState?: number;
+  readonly horizon?: number;
+  readonly trainingLength?: number;
+  readonly threads?: number;
+  readonly timeAxis?: readonly string[];
+  readonly attentionMask: boolean;
+  readonly numLogitsToKeep: boolean;
+  readonly checkTolerance?: number;
+  readonly externalData?: "auto" | "always" | "never";
+  readonly weights?: WeightKind;
+  readonly stepFile?: boolean;
+  readonly force?: boolean;
+}
+
+/** The command's options and examples. */
+export function convertCommand(): Command {
+  const command = newCommand("convert", "Convert an exported model into a recurrent one, check it, and write it.", [
+    ["longconv-ssm convert model.onnx -o recurrent.onnx", "compact states within the default tolerance, one file"],
+    ["longconv-ssm convert model.onnx -o model/", "a folder with onnx/model.onnx, config.json and the tokenizer"],
+    [
+      "longconv-ssm convert model.onnx -o exact.onnx --exact --horizon 2048",
+      "full-order ETSC, exact for 2048 positions",
+    ],
+    ["longconv-ssm convert model.onnx -o small.onnx --max-state 64k", "the best that 64 000 bytes of state can do"],
+  ])
+    .argument("<model>", "exported model: a .onnx file, or a folder with onnx/model.onnx or model.onnx")
+    .requiredOption("-o, --out <path>", "output: a path that ends in .onnx, else a folder")
+    .option("--exact", "full-order ETSC instead of compact states")
+    .option(
+      "--tolerance <error>",
+      "relative error of a layer's kernels that compact states may have",
+      number({ above: 0 }),
+    )
+    .option("--order <n>", "the same order for every compact state, instead of a tolerance", integer(1))
+    .option("--max-state <bytes>", "bytes of state of one sequence, instead of a tolerance (50000, 64k, 1MB)", bytes)
+    .option("--horizon <lags>", "lags of the kernels that the form reproduces", integer(1))
+    .option(
+      "--training-length <n>",
+      "length that the model was trained with; default: as config.json or training.json beside it says",
+      integer(1),
+    )
+    .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", collected)
+    .option("--no-attention-mask", "leave out the input attention_mask")
+    .option("--no-num-logits-to-keep", "leave out the input num_logits_to_keep")
+    .option(
+      "--check-tolerance <error>",
+      "relative difference of the outputs that the check before writing allows",
+      number({ above: 0 }),
+    )
+    .option("--external-data <when>", "weights in a file of their own: auto (over 1.5 GB), always, never", externalData)
+    .option("--weights <kind>", "store the matrices in fewer bits: int8, int4, float16", weightKind)
+    .option(
+      "--step-file",
+      "in a folder, also write onnx/model_step.onnx: one token a call, no control flow, for WebGPU",
+    )
+    .option("--threads <n>", "threads that reduce layers", integer(1))
+    .option("--force", "replace an existing output, once the new one is complete");
+  return withAction(command, run);
+}
+
+async function run(terminal: Terminal, given: string, options: Options): Promise<void> {
+  const started = performance.now();
+  if (
+    [options.exact, options.order, options.maxState, options.tolerance].filter((each) => each !== undefined).length > 1
+  )
+    throw new LongConvError("usage", "give only one of --exact, --tolerance, --order and --max-state");
+  const timeAxis = timeAxes(options.timeAxis);
+  const file = modelFileOf(given);
+  const target = targetOf(options.out);
+  const force = options.force === true;
+  const inputs = filesOf(await readModel(file));
+  refuseTarget(target, inputs, force);
+  const beside = await lookBeside(file);
+  const trainingLength = options.trainingLength ?? beside.trainingLength?.positions;
+  const { exact, tolerance, order, maxState, horizon, threads, checkTolerance, weights, stepFile } = options;
+  if (stepFile && target.kind !== "folder")
+    throw new LongConvError("usage", "--step-file needs a folder as output: the two files share their weights");
+  const conversion = await convert(file, {
+    exact,
+    tolerance,
+    order,
+    maxState,
+    horizon,
+    threads,
+    checkTolerance,
+    weights,
+    stepFile,
+    trainingLength,
+    timeAxis,
+    signal: terminal.signal,
+    ...(options.attentionMask ? {} : { attentionMask: false }),
+    ...(options.numLogitsToKeep ? {} : { numLogitsToKeep: false }),
+    onProgress: ({ step, done, total }) => terminal.progress(STEPS[step], done, total),
+  });
+  terminal.signal.throwIfAborted();
+  const read = [...inputs, ...beside.copied.values()];
+  await writeOutput(conversion.model, beside, target, {
+    inputs: read,
+    step: conversion.step,
+    force,
+    signal: terminal.signal,
+    externalData: options.externalData ?? "auto",
+  });
+  const seconds = (performance.now() - started) / 1000;
+  terminal.print(reportOf(conversion, target, trainingLength, beside.trainingLength?.from, seconds));
+  terminal.result(jsonOf(file, conversion, target, trainingLength, seconds));
+}
+
+const STEPS = { find: "finding convolutions", solve: "solving layers", check: "checking" } as const;
+
+function externalData(text: string): string {
+  if (!["auto", "always", "never"].includes(text)) throw new InvalidArgumentError("It must be auto, always or never.");
+  return text;
+}
+
+function weightKind(text: string): WeightKind {
+  const kind = WEIGHT_KINDS.find((each) => each === text);
+  if (!kind) throw new InvalidArgumentError(`It must be one of ${WEIGHT_KINDS.join(", ")}.`);
+  return kind;
+}
+
+/** Bytes of float32 state of one sequence. */
+const stateBytes = (layers: readonly LayerReport[]): number =>
+  layers.reduce((sum, { order, channels }) => sum + 4 * order * channels, 0);
+
+function reportOf(
+  { layers, check, weights }: Conversion,
+  target: Target,
+  trainingLength: number | undefined,
+  from: string | undefined,
+  seconds: number,
+): string {
+  const heading = ["layer", "node", "operator", "form", "channels", "lags", "order", "error", "why"];
+  const rows = layers.map((layer) => [
+    String(layer.index),
+    layer.node,
+    layer.operator,
+    layer.form,
+    String(layer.channels),
+    String(layer.lags),
+    String(layer.order),
+    scientific(layer.error),
+    layer.because,
+  ]);
+  const lines = [
+    table([heading, ...rows]),
+    "",
+    `state     ${byteSize(stateBytes(layers))} for each sequence`,
+    `check     ${check.comparisons.length} comparisons with the original; largest difference ${scientific(check.largest)} of the largest output (allowed: ${scientific(check.tolerance)})`,
+    ...(from === undefined ? [] : [`trained   with ${trainingLength} positions (${path.basename(from)})`]),
+    ...(weights ? [weightsLine(weights)] : []),
+    ...wraps(layers),
+    `written   ${target.path} (${byteSize(sizeOf(target))}) in ${seconds.toFixed(1)} s`,
+  ];
+  return lines.join("\n");
+}
+
+function weightsLine({ kind, matrices, bytes: { before, after }, rms, sameArgmax }: WeightsReport): string {
+  const argmax = sameArgmax === undefined ? "" : `, same first choice at ${Math.round(100 * sameArgmax)} %`;
+  return `weights   ${kind} in ${matrices} matrices, ${byteSize(before)} → ${byteSize(after)}; outputs differ by ${scientific(rms)} (rms)${argmax}, on random inputs`;
+}
+
+/** The exact form repeats its kernel beyond the horizon: never unsaid. */
+function wraps(layers: readonly LayerReport[]): string[] {
+  const worst = layers.filter(({ form }) => form === "exact").sort((a, b) => b.wrapAround - a.wrapAround)[0];
+  if (!worst) return [];
+  return [
+    `beyond    ${worst.lags} positions the exact form repeats its kernel, damped to ${scientific(worst.wrapAround)} (layer ${worst.index})`,
+  ];
+}
+
+function jsonOf(
+  file: string,
+  { layers, check, weights }: Conversion,
+  target: Target,
+  trainingLength: number | undefined,
+  seconds: number,
+) {
+  return {
+    source: file,
+    output: target.path,
+    kind: target.kind,
+    trainingLength,
+    stateBytes: stateBytes(layers),
+    seconds,
+    layers: layers.map(({ certificate, reduction, ...layer }) => ({
+      ...layer,
+      ...(certificate && { certificate: { horizon: certificate.horizon, ...certificate.layer } }),
+      ...(reduction && {
+        reduction: { order: reduction.order, error: reduction.error, met: reduction.met, gain: reduction.gain },
+      }),
+    })),
+    check,
+    weights,
+  };
+}
+
+const sizeOf = ({ kind, path: out }: Target): number =>
+  statSync(kind === "file" ? out : path.join(out, "onnx/model.onnx")).size;

@@ -1,0 +1,251 @@
+/** `longconv-ssm generate OUT --prompt …` */
+import { existsSync, statSync } from "node:fs";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import {
+  type FinishReason,
+  generate,
+  type LoadOptions,
+  load,
+  type Model,
+  type State,
+  stateFromBytes,
+  stateToBytes,
+  tokenizerIn,
+} from "../../runtime/node.ts";
+import { LongConvError } from "../errors.ts";
+import { collected, integer, newCommand, number, withAction } from "./command.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface Options {
+  readonly prompt?: string;
+  readonly promptFile?: string;
+  readonly ids?: readonly number[];
+  readonly maxNewTokens?: number;
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly repetitionPenalty?: number;
+  readonly seed?: number;
+  readonly stop?: readonly string[];
+  readonly stopToken?: readonly number[];
+  readonly state?: string;
+  readonly saveState?: string;
+  readonly provider?: "cpu" | "webgpu";
+  readonly threads?: number;
+}
+
+/** The command's options and examples. */
+export function generateCommand(): Command {
+  const command = newCommand("generate", "Generate text from a converted model, streamed to stdout.", [
+    ['longconv-ssm generate model/ --prompt "In the beginning"', "greedy, up to 256 tokens"],
+    [
+      'longconv-ssm generate model/ --prompt "And he said" --temperature 0.8 --top-p 0.95 --seed 7',
+      "sampled, repeatable",
+    ],
+    ["longconv-ssm generate model/ --prompt-file book.txt -n 0 --save-state book.state", "read a long prompt once"],
+    ["longconv-ssm generate model/ --state book.state --json", "continue from it"],
+    ["longconv-ssm generate recurrent.onnx --ids 17,4,211", "a model without a tokenizer: ids in, ids out"],
+  ])
+    .argument("<model>", "converted model: the folder or the .onnx file that convert wrote")
+    .option("-p, --prompt <text>", "text to continue")
+    .option("--prompt-file <file>", "text to continue, from a file")
+    .option("--ids <list>", "token ids to continue, separated by commas", idList)
+    .option(
+      "-n, --max-new-tokens <n>",
+      "tokens to make at most (default: generation_config.json's, else 256)",
+      integer(0),
+    )
+    .option("-t, --temperature <t>", "sampling temperature; without any sampling option: greedy", number({ least: 0 }))
+    .option("--top-k <n>", "sample from the n most probable tokens", integer(1))
+    .option(
+      "--top-p <p>",
+      "sample from the most probable tokens that hold this probability",
+      number({ above: 0, most: 1 }),
+    )
+    .option(
+      "--min-p <p>",
+      "sample from tokens with at least this part of the largest probability",
+      number({ least: 0, most: 1 }),
+    )
+    .option("--repetition-penalty <r>", "divide the logits of tokens that were seen by this", number({ above: 0 }))
+    .option("--seed <n>", "the same text for the same seed", integer(0))
+    .option("--stop <text>", "end before this text; may be repeated", collected)
+    .option("--stop-token <list>", "end at one of these token ids", idList)
+    .option("--state <file>", "start after a saved state")
+    .option("--save-state <file>", "save the state at the end")
+    .option("--provider <name>", "execution provider: cpu or webgpu", provider)
+    .option("--threads <n>", "threads of one operator", integer(1));
+  return withAction(command, run);
+}
+
+async function run(terminal: Terminal, out: string, options: Options): Promise<void> {
+  const prompts = [options.prompt, options.promptFile, options.ids].filter((each) => each !== undefined);
+  if (prompts.length > 1) throw new LongConvError("usage", "give only one of --prompt, --prompt-file and --ids");
+  if (prompts.length === 0 && options.state === undefined)
+    throw new LongConvError(
+      "usage",
+      "there is nothing to continue",
+      {},
+      "Give --prompt, --prompt-file, --ids or --state.",
+    );
+  const model = await loadWithTokenizer(out, options);
+  try {
+    await stream(terminal, out, model, options);
+  } finally {
+    await model.close();
+  }
+}
+
+async function stream(terminal: Terminal, out: string, model: Model, options: Options): Promise<void> {
+  const prompt = options.promptFile === undefined ? options.prompt : await readText(options.promptFile);
+  const state = options.state === undefined ? undefined : await readState(model, options.state);
+  const { signal } = terminal;
+  const started = performance.now();
+  let read = { tokens: 0, ms: 0 };
+  const generation = generate(model, {
+    ...chosen(options),
+    ...(prompt !== undefined && { prompt }),
+    ...(options.ids && { inputIds: options.ids }),
+    ...(state && { state }),
+    signal,
+    onPrompt: ({ tokens, total }) => {
+      read = { tokens: total, ms: performance.now() - started };
+      terminal.progress("reading the prompt", tokens, total);
+    },
+  });
+  const tokens: number[] = [];
+  let text = "";
+  let finish: FinishReason | undefined;
+  let first = 0;
+  const textless = !model.tokenizer;
+  const keepsState = options.saveState !== undefined;
+  let after = keepsState && options.maxNewTokens === 0 ? await generation.snapshot() : undefined;
+  for await (const piece of generation) {
+    if (tokens.length === 0) {
+      first = performance.now();
+      terminal.settle();
+    }
+    tokens.push(piece.token);
+    text += piece.text;
+    finish = piece.finish;
+    if (finish && keepsState) after = await generation.snapshot();
+    if (!terminal.json) process.stdout.write(textless ? `${tokens.length > 1 ? "," : ""}${piece.token}` : piece.text);
+  }
+  const decodeMs = performance.now() - first;
+  if (!terminal.json && tokens.length > 0) process.stdout.write("\n");
+  if (options.saveState !== undefined && after) await saveState(model, after, options.saveState);
+  // The first token comes from the prompt's logits; only those after it cost a step.
+  const steps = Math.max(0, tokens.length - 1);
+  const speed = steps > 0 ? (1000 * steps) / decodeMs : undefined;
+  terminal.result({
+    model: out,
+    text: textless ? undefined : text,
+    tokens,
+    finish,
+    promptTokens: read.tokens,
+    promptMs: read.ms,
+    msPerToken: steps > 0 ? decodeMs / steps : undefined,
+    tokensPerSecond: speed,
+  });
+  if (terminal.json) return;
+  const prefix = read.tokens > 0 ? `${read.tokens} tokens of prompt in ${read.ms.toFixed(0)} ms; ` : "";
+  const rate = speed === undefined ? "" : `, ${speed.toFixed(0)} tokens/s`;
+  terminal.note(`[${prefix}${tokens.length} tokens${rate}${finish ? `; ended by ${finish}` : ""}]`);
+}
+
+/** A folder brings its tokenizer; for a .onnx file it may lie beside, or above where the file is in onnx/. */
+async function loadWithTokenizer(out: string, { provider: name, threads }: Options): Promise<Model> {
+  const options: LoadOptions = { ...(name && { executionProviders: [name] }), ...(threads && { threads }) };
+  if (!existsSync(out) || statSync(out).isDirectory()) return load(out, options);
+  const folder = path.dirname(path.resolve(out));
+  const beside =
+    path.basename(folder) === "onnx" && !existsSync(path.join(folder, "tokenizer.json"))
+      ? path.dirname(folder)
+      : folder;
+  const model = await load(out, options);
+  const tokenizer = await tokenizerIn(beside);
+  const vocabulary = model.language?.vocabulary;
+  if (tokenizer && vocabulary !== undefined && tokenizer.size > vocabulary) {
+    await model.close();
+    const reason = `the tokenizer beside it has ids up to ${tokenizer.size - 1}, the model a vocabulary of ${vocabulary}`;
+    throw new LongConvError(
+      "tokenizer-mismatch",
+      reason,
+      { file: out },
+      "Use the tokenizer.json the model was trained with.",
+    );
+  }
+  return { ...model, tokenizer };
+}
+
+const chosen = ({ maxNewTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop, stopToken }: Options) =>
+  Object.fromEntries(
+    Object.entries({
+      maxNewTokens,
+      temperature,
+      topK,
+      topP,
+      minP,
+      repetitionPenalty,
+      seed,
+      stop,
+      stopTokens: stopToken,
+    }).filter(([, value]) => value !== undefined),
+  );
+
+function idList(text: string): number[] {
+  const ids = text
+    .split(/[\s,]+/)
+    .filter(Boolean)
+    .map(Number);
+  if (ids.length === 0 || !ids.every((id) => Number.isSafeInteger(id)))
+    throw new InvalidArgumentError("It must be token ids such as 17,4,211.");
+  return ids;
+}
+
+function provider(text: string): string {
+  if (text !== "cpu" && text !== "webgpu") throw new InvalidArgumentError("It must be cpu or webgpu.");
+  return text;
+}
+
+const readText = async (file: string): Promise<string> => (await readInput(file)).toString("utf8");
+
+const readState = async (model: Model, file: string): Promise<State> => {
+  try {
+    return await stateFromBytes(model, await readInput(file));
+  } catch (error) {
+    if (!(error instanceof LongConvError) || error.where.file === file) throw error;
+    throw new LongConvError(error.code, error.reason, { file }, error.remedy, error);
+  }
+};
+
+async function readInput(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (cause) {
+    throw new LongConvError(
+      "file-missing",
+      `cannot be read (${(cause as NodeJS.ErrnoException).code})`,
+      { file },
+      "Check the path.",
+      cause,
+    );
+  }
+}
+
+async function saveState(model: Model, state: State, file: string): Promise<void> {
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    await writeFile(temporary, await stateToBytes(model, state));
+    await rename(temporary, file);
+  } catch (cause) {
+    if (cause instanceof LongConvError) throw cause;
+    const reason = `cannot be written (${(cause as NodeJS.ErrnoException).code})`;
+    throw new LongConvError("file-unwritable", reason, { file }, undefined, cause);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}

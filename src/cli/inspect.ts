@@ -1,0 +1,240 @@
+/** `longconv-ssm inspect MODEL` */
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { type Candidate, chooseForms, finiteLags } from "../../converter/choose.ts";
+import { type Found, findConvolutions } from "../../converter/find/find.ts";
+import { type KernelSource, kernelSource } from "../../converter/find/kernel.ts";
+import type { Region } from "../../converter/find/region.ts";
+import { initializerBytes } from "../../converter/onnx/encode.ts";
+import { type Model, type Node, whereOf } from "../../converter/onnx/graph.ts";
+import { inlineFunctions } from "../../converter/onnx/inline.ts";
+import { readModel } from "../../converter/onnx/read.ts";
+import { typeName } from "../../converter/onnx/tensor.ts";
+import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
+import type { LayerInput } from "../../converter/picture/table.ts";
+import { significantLags } from "../../converter/solve/decay.ts";
+import { describeLayout } from "../../converter/time/fact.ts";
+import { LongConvError } from "../errors.ts";
+import { collected, newCommand, timeAxes, withAction } from "./command.ts";
+import { byteSize, type Terminal, table } from "./terminal.ts";
+
+interface Options {
+  readonly html?: string;
+  readonly timeAxis?: readonly string[];
+  readonly force?: boolean;
+}
+
+/** The command's options and examples. */
+export function inspectCommand(): Command {
+  const command = newCommand(
+    "inspect",
+    "Show the long convolutions of a model, and what stands in the way of converting it.",
+    [
+      ["longconv-ssm inspect model.onnx", "what was found and where"],
+      ["longconv-ssm inspect model.onnx --html kernels.html", "with a picture of each layer's kernel"],
+      ["longconv-ssm inspect model.onnx --json", "the same for machines; `convertible` says whether convert can start"],
+    ],
+  )
+    .argument("<model>", "exported model: a .onnx file, or a folder with onnx/model.onnx or model.onnx")
+    .option("--html <file>", "write a page with a picture of each layer's kernel")
+    .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", collected)
+    .option("--force", "replace an existing page");
+  return withAction(command, run);
+}
+
+/** How far kernels are looked at, where the graph gives any number of lags. */
+const LOOKED_AT_LAGS = 4096;
+/** A kernel has died away where what remains is below this part of it. */
+const NEGLIGIBLE = 1e-6;
+
+/** A convolution, for the report. */
+interface Layer {
+  readonly node: string;
+  readonly operator: string;
+  readonly source: string | undefined;
+  readonly reason: string;
+  readonly channels: number;
+  readonly input: string;
+  readonly output: string;
+  /** Where the kernel is read. */
+  readonly kernelFrom: string;
+  /** Lags that the graph gives; undefined: any number. */
+  readonly maxLags: number | undefined;
+  /** Lags until the kernel ends or has died away; undefined where it does neither within the lags looked at. */
+  readonly lags: number | undefined;
+  readonly ends: boolean;
+  readonly bias: boolean;
+}
+
+/** What stands in the way, for the report. */
+interface Obstacle {
+  readonly code: string;
+  readonly node: string;
+  readonly operator: string;
+  readonly source: string | undefined;
+  readonly reason: string;
+  readonly remedy: string | undefined;
+}
+
+async function run(terminal: Terminal, given: string, options: Options): Promise<void> {
+  const file = modelFileOf(given);
+  if (options.html !== undefined && existsSync(options.html) && !options.force)
+    throw new LongConvError("file-exists", "exists already", { file: options.html }, "Use --force to replace it.");
+  const model = inlineFunctions(await readModel(file));
+  const trainingLength = (await lookBeside(file)).trainingLength?.positions;
+  const found = await findConvolutions(model, {
+    timeAxis: timeAxes(options.timeAxis),
+    onProgress: (done) => terminal.progress("finding convolutions", done, undefined),
+  });
+  const candidates: Candidate[] = [];
+  const layers: Layer[] = [];
+  for (const [i, region] of found.regions.entries()) {
+    terminal.progress("reading kernels", i, found.regions.length);
+    const source = await kernelSource(found.graphs, found.time, region);
+    candidates.push({ region, source });
+    layers.push(await layerOf(found, region, source));
+  }
+  const obstacles = found.refusals.map((refusal) => obstacleOf(model, refusal));
+  if (options.html !== undefined)
+    await writePage(options.html, file, found, candidates, {
+      trainingLength,
+      force: options.force === true,
+      terminal,
+    });
+  const convertible = obstacles.length === 0 && layers.length > 0;
+  terminal.print(reportOf(model, file, layers, obstacles, trainingLength));
+  terminal.result({ ...summaryOf(model, file), trainingLength, convertible, layers, obstacles, html: options.html });
+}
+
+async function layerOf({ graphs: { model } }: Found, region: Region, source: KernelSource): Promise<Layer> {
+  const kernels = await source.at(source.maxLags ?? LOOKED_AT_LAGS);
+  const finite = finiteLags(kernels);
+  const significant = finite ?? significantLags(kernels, NEGLIGIBLE);
+  return {
+    ...placeOf(model, region.opening),
+    reason: region.reason,
+    channels: region.channels,
+    input: describeLayout(region.entry.axes),
+    output: describeLayout(region.exit.axes),
+    kernelFrom: source.tensor ?? "impulse response",
+    maxLags: source.maxLags,
+    lags: finite === undefined && significant === kernels.lags ? undefined : significant,
+    ends: finite !== undefined,
+    bias: region.bias !== undefined,
+  };
+}
+
+function placeOf(model: Model, node: Node): { node: string; operator: string; source: string | undefined } {
+  const { operator = node.op, source } = whereOf(model, node);
+  return { node: node.name, operator, source };
+}
+
+const obstacleOf = (model: Model, { node, code, reason, remedy }: Found["refusals"][number]): Obstacle => ({
+  code,
+  ...placeOf(model, node),
+  reason,
+  remedy,
+});
+
+function summaryOf(model: Model, file: string) {
+  const { inputs, outputs, nodes } = model.graph;
+  const describe = ({ name, type, dims }: (typeof inputs)[number]) => ({
+    name,
+    type: typeName(type),
+    dims: dims?.map((dim) => dim ?? "?"),
+  });
+  return {
+    file,
+    irVersion: model.irVersion,
+    opset: model.opsets.get("") ?? 0,
+    nodes: nodes.length,
+    weightBytes: initializerBytes(model),
+    inputs: inputs.map(describe),
+    outputs: outputs.map(describe),
+  };
+}
+
+function reportOf(
+  model: Model,
+  file: string,
+  layers: readonly Layer[],
+  obstacles: readonly Obstacle[],
+  trainingLength: number | undefined,
+): string {
+  const { opset, irVersion, nodes, weightBytes, inputs, outputs } = summaryOf(model, file);
+  const values = (list: typeof inputs) =>
+    list.map(({ name, type, dims }) => `${name} ${type} [${dims?.join(", ") ?? "?"}]`).join("; ");
+  const lines = [
+    `file      ${file}: opset ${opset}, IR ${irVersion}, ${nodes} nodes, ${byteSize(weightBytes)} of weights`,
+    `inputs    ${values(inputs)}`,
+    `outputs   ${values(outputs)}`,
+    ...(trainingLength === undefined ? [] : [`trained   with ${trainingLength} positions`]),
+    "",
+  ];
+  if (layers.length > 0) {
+    const heading = ["layer", "node", "operator", "channels", "stream", "lags", "kernel read from", "source"];
+    const rows = layers.map((layer, i) => [
+      String(i),
+      layer.node,
+      layer.operator,
+      String(layer.channels),
+      layer.input === layer.output ? layer.input : `${layer.input} → ${layer.output}`,
+      lagsOf(layer),
+      layer.kernelFrom,
+      layer.source ?? "",
+    ]);
+    lines.push(`${layers.length} long convolution${layers.length === 1 ? "" : "s"}:`, table([heading, ...rows]));
+  } else if (obstacles.length === 0) lines.push("No long convolution: every operator works position by position.");
+  else lines.push("No long convolution was found; the closest candidates are below.");
+  if (obstacles.length > 0) {
+    lines.push("", "In the way of running token by token:");
+    for (const { code, node, operator, source, reason, remedy } of obstacles) {
+      lines.push(`  node '${node}' (${operator})${source ? `, ${source}` : ""}: ${reason} [${code}]`);
+      if (remedy) lines.push(`    ${remedy}`);
+    }
+  } else if (layers.length > 0) lines.push("", "Nothing stands in the way of converting it.");
+  return lines.join("\n");
+}
+
+function lagsOf({ lags, ends, maxLags }: Layer): string {
+  if (lags !== undefined) return ends ? `ends after ${lags}` : `dies away after ${lags}`;
+  return maxLags === undefined ? `more than ${LOOKED_AT_LAGS}` : `${maxLags} (fixed)`;
+}
+
+/** The page also shows the forms that `convert` would choose by default, where it would convert the model. */
+async function writePage(
+  file: string,
+  title: string,
+  found: Found,
+  candidates: readonly Candidate[],
+  options: PageOptions,
+): Promise<void> {
+  const { htmlReport } = await import("../../converter/picture/report.ts");
+  const { trainingLength, terminal } = options;
+  const forms =
+    found.refusals.length > 0
+      ? []
+      : await chooseForms(candidates, { trainingLength }, (done, total) =>
+          terminal.progress("choosing forms", done, total),
+        );
+  const layers: LayerInput[] = [];
+  for (const [i, { region, source }] of candidates.entries()) {
+    const chosen = forms[i];
+    const lags = Math.min(source.maxLags ?? Infinity, 2 * (chosen?.lags ?? LOOKED_AT_LAGS / 2));
+    const singularValues = chosen?.reduction?.singularValues;
+    layers.push({ ...chosen, region, kernels: await source.at(lags), singularValues });
+  }
+  try {
+    await writeFile(file, htmlReport({ title, found, layers }), { flag: options.force ? "w" : "wx" });
+  } catch (cause) {
+    const reason = `cannot be written (${(cause as NodeJS.ErrnoException).code})`;
+    throw new LongConvError("file-unwritable", reason, { file }, undefined, cause);
+  }
+}
+
+interface PageOptions {
+  readonly trainingLength: number | undefined;
+  readonly force: boolean;
+  readonly terminal: Terminal;
+}

@@ -1,0 +1,84 @@
+/** Progress bars on a terminal only, tables, sizes, and the numbers of JSON. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { bytes, integer, number, timeAxes } from "./command.ts";
+import { byteSize, openTerminal, table } from "./terminal.ts";
+
+describe("the terminal", () => {
+  const written = { stdout: "", stderr: "" };
+  const wasTty = process.stderr.isTTY;
+  beforeEach(() => {
+    Object.assign(written, { stdout: "", stderr: "" });
+    for (const name of ["stdout", "stderr"] as const)
+      vi.spyOn(process[name], "write").mockImplementation((chunk) => {
+        written[name] += String(chunk);
+        return true;
+      });
+    vi.useFakeTimers({ toFake: ["performance", "Date"] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+    process.stderr.isTTY = wasTty;
+  });
+
+  const progressAfter = (ms: number, isTTY: boolean) => {
+    process.stderr.isTTY = isTTY;
+    const terminal = openTerminal({ json: false, signal: new AbortController().signal });
+    vi.advanceTimersByTime(ms);
+    terminal.progress("checking", 1, 4);
+    terminal.settle();
+    return written.stderr;
+  };
+
+  test("shows a bar after a second", () => expect(progressAfter(1500, true)).toContain("checking"));
+  test("shows none before", () => expect(progressAfter(500, true)).toBe(""));
+  test("shows none in a pipe", () => expect(progressAfter(60_000, false)).toBe(""));
+
+  test("stops the work once Ctrl-C was pressed", () => {
+    const terminal = openTerminal({ json: false, signal: AbortSignal.abort(new Error("stopped")) });
+    expect(() => terminal.progress("checking", 1, 4)).toThrow("stopped");
+  });
+
+  test("writes text or JSON, never both", () => {
+    for (const json of [false, true]) {
+      const terminal = openTerminal({ json, signal: new AbortController().signal });
+      terminal.print("a table");
+      terminal.result({ largest: Number.NaN, tail: Infinity, values: Float64Array.of(1, 2) });
+    }
+    const [text, ...document] = written.stdout.split("\n");
+    expect(text).toBe("a table");
+    expect(JSON.parse(document.join("\n"))).toEqual({ largest: "NaN", tail: "Infinity", values: [1, 2] });
+  });
+});
+
+test("tables align text on the left and numbers on the right", () => {
+  const rows = [
+    ["node", "error", "why"],
+    ["a", "1.2e-5", "as asked"],
+    ["long name", "0", ""],
+  ];
+  expect(table(rows).split("\n").slice(1)).toEqual(["a          1.2e-5  as asked", "long name       0"]);
+});
+
+test("sizes", () => {
+  expect([0, 999, 1500, 345_600, 25_111_732, 3e12].map(byteSize)).toEqual([
+    "0 B",
+    "999 B",
+    "1.5 kB",
+    "346 kB",
+    "25.1 MB",
+    "3.0 TB",
+  ]);
+  expect(["50000", "64k", "1.5MB", "512KiB", "2 gib"].map(bytes)).toEqual([50000, 64000, 1.5e6, 524288, 2 ** 31]);
+  for (const wrong of ["", "0", "k", "5 apples", "-4k", "1.2.3"])
+    expect(() => bytes(wrong)).toThrow(/It must be a size/);
+});
+
+test("options are checked", () => {
+  expect(integer(1)("12")).toBe(12);
+  for (const wrong of ["0", "1.5", "-1", "x", "", "1e3"]) expect(() => integer(1)(wrong)).toThrow(/whole number/);
+  expect(number({ above: 0, most: 1 })("0.5")).toBe(0.5);
+  for (const wrong of ["0", "1.1", "", "NaN", "Infinity"]) expect(() => number({ above: 0, most: 1 })(wrong)).toThrow();
+  expect(timeAxes(["signal=2", "a=b=1"])).toEqual({ signal: 2, "a=b": 1 });
+  expect(() => timeAxes(["signal"])).toThrow(/name=axis/);
+});

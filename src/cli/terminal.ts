@@ -1,0 +1,141 @@
+/** What a command writes to: text or JSON on stdout, notes and progress on stderr; and how it is stopped. */
+import { SingleBar } from "cli-progress";
+import { createColors } from "picocolors";
+import { LongConvError } from "../errors.ts";
+
+// picocolors alone would colour a pipe as well where CI is set
+const colors = createColors(process.stdout.isTTY === true && !process.env.NO_COLOR);
+
+/** Passed to every command. */
+export interface Terminal {
+  /** Whether stdout is to hold one JSON document and nothing else. */
+  readonly json: boolean;
+  /** Aborted by the first Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** Text for people, on stdout; nothing with --json. */
+  print(text: string): void;
+  /** The result for machines, on stdout; only with --json. */
+  result(value: unknown): void;
+  /** A remark, on stderr. */
+  note(text: string): void;
+  /** Shows a bar on a terminal after a second, nothing in a pipe; throws once Ctrl-C was pressed. */
+  progress(step: string, done: number, total: number | undefined): void;
+  /** Takes the bar away. */
+  settle(): void;
+}
+
+/** No bar for what takes less. */
+const PATIENCE_MS = 1000;
+
+let written = false;
+/** Whether the one JSON document is on stdout already. */
+export const resultWritten = (): boolean => written;
+
+/** The terminal of this process. */
+export function openTerminal({ json, signal }: { json: boolean; signal: AbortSignal }): Terminal {
+  const started = performance.now();
+  let bar: SingleBar | undefined;
+  let shown = "";
+  const settle = () => {
+    bar?.stop();
+    bar = undefined;
+  };
+  return {
+    json,
+    signal,
+    print(text) {
+      settle();
+      if (!json) process.stdout.write(`${text}\n`);
+    },
+    result(value) {
+      settle();
+      written ||= json;
+      if (json) process.stdout.write(`${JSON.stringify(value, plainNumbers, 2)}\n`);
+    },
+    note(text) {
+      settle();
+      process.stderr.write(`${text}\n`);
+    },
+    progress(step, done, total) {
+      signal.throwIfAborted();
+      if (!process.stderr.isTTY || performance.now() - started < PATIENCE_MS) return;
+      const label = total === undefined ? `${step} ${done}` : step;
+      if (!bar) {
+        bar = newBar();
+        bar.start(total ?? 0, done, { label });
+      }
+      if (shown !== step) bar.setTotal(total ?? 0);
+      shown = step;
+      bar.setTotal(total ?? 0);
+      bar.update(done, { label });
+    },
+    settle,
+  };
+}
+
+const newBar = () =>
+  new SingleBar({
+    stream: process.stderr,
+    format: "{label} {bar} {percentage}% {eta_formatted}",
+    barsize: 30,
+    barCompleteChar: "█",
+    barIncompleteChar: "░",
+    clearOnComplete: true,
+    hideCursor: true,
+    linewrap: false,
+  });
+
+/** JSON has no infinity; typed arrays are lists. */
+function plainNumbers(_key: string, value: unknown): unknown {
+  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+  if (ArrayBuffer.isView(value)) return Array.from(value as Float64Array);
+  return value;
+}
+
+/** How long work may take to stop by itself, so that its temporary files are removed. */
+const GRACE_MS = 5000;
+
+/** A signal that Ctrl-C aborts. A second Ctrl-C, or work that does not stop in time, ends the process with 130. */
+export function interruptible(): AbortSignal {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(130);
+    const stopped = new LongConvError("aborted", "stopped; nothing was written");
+    controller.abort(stopped);
+    setTimeout(() => {
+      process.stderr.write(`error: ${stopped.message}\n`);
+      process.exit(130);
+    }, GRACE_MS).unref();
+  };
+  process.on("SIGINT", stop).on("SIGTERM", stop);
+  return controller.signal;
+}
+
+/** Rows as aligned columns; the first row is the heading. Columns of numbers are aligned on the right. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const columns = rows[0]?.length ?? 0;
+  const cells = (k: number) => rows.map((row) => row[k] ?? "");
+  const widths = Array.from({ length: columns }, (_, k) => Math.max(...cells(k).map((cell) => cell.length)));
+  const isNumeric = (k: number) =>
+    cells(k)
+      .slice(1)
+      .every((cell) => /^[-+−]?[\d.,]+(e[-+]?\d+)?( ?[%×a-zA-Z/]+)?$|^$|^–$/.test(cell));
+  const right = Array.from({ length: columns }, (_, k) => isNumeric(k));
+  return rows
+    .map((row, r) => {
+      const line = row.map((cell, k) => (right[k] ? cell.padStart(widths[k]!) : cell.padEnd(widths[k]!))).join("  ");
+      return r === 0 ? colors.bold(line.trimEnd()) : line.trimEnd();
+    })
+    .join("\n");
+}
+
+/** "1.2e-5"; "0" for nothing. */
+export const scientific = (value: number): string => (value === 0 ? "0" : value.toExponential(1));
+
+/** "1.5 MB", decimal units. */
+export function byteSize(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const power = bytes < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1000 ** power;
+  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
+}

@@ -1,0 +1,171 @@
+/** `longconv-ssm verify ORIGINAL CONVERTED` */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
+import { readIds } from "../../converter/verify/ids.ts";
+import type { SignalRow } from "../../converter/verify/signals.ts";
+import { type LanguageRow, type Verification, verify } from "../../converter/verify/verify.ts";
+import { tokenizerIn } from "../../runtime/node.ts";
+import { LongConvError } from "../errors.ts";
+import { integer, newCommand, number, withAction } from "./command.ts";
+import { scientific, type Terminal, table } from "./terminal.ts";
+
+interface Options {
+  readonly text?: string;
+  readonly ids?: string;
+  readonly lengths?: readonly number[];
+  readonly positions?: number;
+  readonly stepWindows?: number;
+  readonly seed?: number;
+  readonly trainingLength?: number;
+  readonly threads?: number;
+  readonly maxDifference?: number;
+}
+
+/** The command's options and examples. */
+export function verifyCommand(): Command {
+  const command = newCommand("verify", "Compare a converted model with the original, at several lengths.", [
+    ["longconv-ssm verify model.onnx recurrent.onnx", "on random token ids"],
+    [
+      "longconv-ssm verify model.onnx model/ --text held-out.txt",
+      "on a text, with the tokenizer of the model's folder",
+    ],
+    ["longconv-ssm verify model.onnx model/ --ids valid_ids.pb --lengths 512,4096", "on token ids, at two lengths"],
+    ["longconv-ssm verify model.onnx model/ --max-difference 1e-3", "exit code 5 where a logit differs by more"],
+  ])
+    .argument("<original>", "exported model: a .onnx file or a folder")
+    .argument("<converted>", "what convert made of it: a .onnx file or a folder")
+    .option("--text <file>", "read this text; needs a tokenizer.json beside one of the models")
+    .option("--ids <file>", "read these token ids: a TensorProto (.pb) or a JSON list; default: random ids")
+    .option("--lengths <list>", "lengths of the windows; default: powers of two from 64 on", lengthList)
+    .option("--positions <n>", "positions read in one pass at each length, at most (default: 8192)", integer(1))
+    .option("--step-windows <n>", "windows read token by token at each length (default: 1)", integer(0))
+    .option("--seed <n>", "seed of the random ids", integer(0))
+    .option(
+      "--training-length <n>",
+      "length that the model was trained with; default: as config.json or training.json says",
+      integer(1),
+    )
+    .option("--threads <n>", "threads of one operator", integer(1))
+    .option("--max-difference <d>", "fail where a logit (or an output) differs by more", number({ least: 0 }));
+  return withAction(command, run);
+}
+
+async function run(terminal: Terminal, original: string, converted: string, options: Options): Promise<void> {
+  if (options.text !== undefined && options.ids !== undefined)
+    throw new LongConvError("usage", "give --text or --ids, not both");
+  const [from, to] = [modelFileOf(original), modelFileOf(converted)];
+  const trainingLength =
+    options.trainingLength ?? (existsSync(from) ? (await lookBeside(from)).trainingLength?.positions : undefined);
+  const ids =
+    options.ids !== undefined
+      ? await readIds(options.ids)
+      : options.text !== undefined
+        ? await idsOfText(options.text, from, to)
+        : undefined;
+  const { lengths, positions, stepWindows, seed, threads } = options;
+  const verification = await verify(from, to, {
+    ids,
+    idsFile: options.ids ?? options.text,
+    lengths,
+    positions,
+    stepWindows,
+    seed,
+    threads,
+    trainingLength,
+    onProgress: (done, total) => terminal.progress("comparing", done, total),
+  });
+  terminal.print(
+    verification.kind === "language" ? languageReport(verification.rows) : signalReport(verification.rows),
+  );
+  terminal.result({ original: from, converted: to, trainingLength, ...verification });
+  refuseDifference(verification, options.maxDifference, to);
+}
+
+function refuseDifference({ rows }: Verification, allowed: number | undefined, file: string): void {
+  if (allowed === undefined) return;
+  const worst = [...rows].sort((a, b) => (b.largest > a.largest || Number.isNaN(b.largest) ? 1 : -1))[0]!;
+  if (worst.largest <= allowed) return;
+  const reason = `differs from the original by ${scientific(worst.largest)} at length ${worst.length} (${worst.way}); ${allowed} is allowed`;
+  throw new LongConvError("check-failed", reason, { file });
+}
+
+function languageReport(rows: readonly LanguageRow[]): string {
+  const heading = [
+    "length",
+    "read",
+    "windows",
+    "positions",
+    "argmax differs",
+    "KL (nats)",
+    "ppl original",
+    "ppl converted",
+    "largest logit difference",
+  ];
+  const summary = rows.map((row) => [
+    `${row.length}${row.beyondTraining ? "*" : ""}`,
+    row.way,
+    String(row.windows),
+    String(row.positions),
+    String(row.argmaxDiffers),
+    scientific(row.klMean),
+    row.perplexity.original.toPrecision(6),
+    row.perplexity.converted.toPrecision(6),
+    scientific(row.largest),
+  ]);
+  const last = rows.filter(({ length }) => length === rows.at(-1)!.length);
+  const ranges = last[0]!.byPosition.map(({ from, to }, k) => [
+    rangeOf(from, Math.min(to, last[0]!.length)),
+    ...last.map((row) => scientific(row.byPosition[k]?.largest ?? 0)),
+  ]);
+  return [
+    table([heading, ...summary]),
+    ...(rows.some(({ beyondTraining }) => beyondTraining) ? ["* longer than the model was trained with"] : []),
+    "",
+    `Largest logit difference by position, length ${last[0]!.length}:`,
+    table([["positions", ...last.map(({ way }) => way)], ...ranges]),
+  ].join("\n");
+}
+
+const rangeOf = (from: number, to: number): string => (to - 1 > from ? `${from}–${to - 1}` : String(from));
+
+function signalReport(rows: readonly SignalRow[]): string {
+  const cells = rows.map(({ length, way, largest, relative }) => [
+    String(length),
+    way,
+    scientific(largest),
+    scientific(relative),
+  ]);
+  return table([["length", "read", "largest difference", "of the largest output"], ...cells]);
+}
+
+async function idsOfText(file: string, ...models: string[]): Promise<Int32Array> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    throw new LongConvError("file-missing", "cannot be read", { file }, "Check the path.", cause);
+  }
+  for (const model of models) {
+    const folder = path.dirname(path.resolve(model));
+    for (const each of path.basename(folder) === "onnx" ? [folder, path.dirname(folder)] : [folder]) {
+      const tokenizer = await tokenizerIn(each);
+      if (tokenizer) return Int32Array.from(tokenizer.encode(text, { addSpecialTokens: false }));
+    }
+  }
+  throw new LongConvError(
+    "bad-input",
+    "a text needs a tokenizer",
+    { file },
+    "Put tokenizer.json beside a model, or give --ids.",
+  );
+}
+
+function lengthList(text: string): number[] {
+  const lengths = text.split(",").map(Number);
+  if (!lengths.every((length) => Number.isSafeInteger(length) && length > 0))
+    throw new InvalidArgumentError("It must be lengths such as 64,512.");
+  return lengths;
+}
