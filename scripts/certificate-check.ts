@@ -1,0 +1,109 @@
+/** Measures, by other means than the certificate's own, everything that a certificate claims; lists what fails. */
+
+import { certify } from "../converter/certify/certify.ts";
+import { roundoffBound } from "../converter/certify/roundoff.ts";
+import { type Kernels, type Modal, orderOf } from "../converter/form.ts";
+import { uniform } from "../converter/reduce/random.ts";
+import type { Reduction } from "../converter/reduce/reduce.ts";
+
+/** One channel's recurrence, step by step, in float64 or (every operation rounded) float32. */
+export function recurrence(modal: Modal, channel: number, precision: "float32" | "float64"): (x: number) => number {
+  const f = precision === "float32" ? Math.fround : (x: number) => x;
+  const { channels, pairs, reals } = modal;
+  const count = pairs.re.length;
+  const [re, im, real] = [pairs.re.map(f), pairs.im.map(f), reals.map(f)];
+  const residues = Float64Array.from({ length: orderOf(modal) }, (_, s) => f(modal.residues[s * channels + channel]!));
+  const direct = f(modal.direct[channel]!);
+  const u = new Float64Array(orderOf(modal));
+  return (x) => {
+    for (let p = 0; p < count; p++) {
+      const [a, b] = [u[2 * p]!, u[2 * p + 1]!];
+      u[2 * p] = f(f(f(re[p]! * a) - f(im[p]! * b)) + x);
+      u[2 * p + 1] = f(f(im[p]! * a) + f(re[p]! * b));
+    }
+    for (let r = 0; r < real.length; r++) u[2 * count + r] = f(f(real[r]! * u[2 * count + r]!) + x);
+    let y = f(direct * x);
+    for (let s = 0; s < u.length; s++) y = f(y + f(residues[s]! * u[s]!));
+    return y;
+  };
+}
+
+/**
+ * Checks one reduction against its certificate: stability, no NaN, error norms against a recurrence, the frequency
+ * response at random frequencies, the tail, the worst-case input, and float32 against float64.
+ *
+ * @returns a sentence for each claim that fails
+ */
+export function failuresOf(kernels: Kernels, { modal, error }: Reduction, seed: number): string[] {
+  const failures: string[] = [];
+  const claim = (name: string, measured: number, bound: number) => {
+    if (!(measured <= bound)) failures.push(`${name}: measured ${measured}, certified ${bound}`);
+  };
+  const { lags, channels, taps } = kernels;
+  const steps = 2 * lags + 50;
+  const { error: certified, layer, tail, roundoff } = certify(kernels, modal, { steps });
+  const next = uniform(seed);
+  for (const values of [
+    ...Object.values(certified),
+    tail.one,
+    tail.two,
+    roundoff.bound,
+    modal.residues,
+    modal.direct,
+  ]) {
+    if (values.some(Number.isNaN)) failures.push("NaN");
+  }
+  modal.pairs.re.forEach((re, p) => {
+    claim("stability", Math.hypot(re, modal.pairs.im[p]!), 1 - 2 ** -23);
+  });
+  for (const real of modal.reals) claim("stability", Math.abs(real), 1);
+  const shorter = roundoffBound(modal, lags, 1);
+  let [square, whole] = [0, 0];
+  for (let c = 0; c < channels; c++) {
+    const impulse = recurrence(modal, c, "float64");
+    const response = Float64Array.from({ length: lags + 400 }, (_, k) => impulse(k === 0 ? 1 : 0));
+    const e = Float64Array.from({ length: lags }, (_, k) => taps[k * channels + c]! - response[k]!);
+    // The recurrence that measures is itself rounded; its unit is 2⁻⁵³ where the bound's is 2⁻²⁴
+    const slack = shorter[c]! * 2 ** -28;
+    claim(
+      "1-norm",
+      e.reduce((sum, x) => sum + Math.abs(x), 0),
+      certified.one[c]! + lags * slack,
+    );
+    claim("2-norm", Math.hypot(...e), certified.two[c]! + lags * slack);
+    claim(
+      "tail 1-norm",
+      response.subarray(lags).reduce((sum, x) => sum + Math.abs(x), 0),
+      tail.one[c]! + 400 * slack,
+    );
+    claim("tail 2-norm", Math.hypot(...response.subarray(lags)), tail.two[c]! + 400 * slack);
+    for (let trial = 0; trial < 4; trial++) {
+      const omega = Math.PI * next();
+      let [x, y] = [0, 0];
+      e.forEach((value, k) => {
+        x += value * Math.cos(omega * k);
+        y += value * Math.sin(omega * k);
+      });
+      claim("frequency", Math.hypot(x, y), certified.frequency[c]! + lags * slack);
+    }
+    square += Math.hypot(...e) ** 2;
+    whole += e.reduce((sum, _, k) => sum + taps[k * channels + c]! ** 2, 0);
+    // The input that makes the last output's error as large as it gets, and a random one
+    for (const input of [(i: number) => Math.sign(e[lags - 1 - (i % lags)]!) || 1, () => Math.fround(2 * next() - 1)]) {
+      const [single, double] = [recurrence(modal, c, "float32"), recurrence(modal, c, "float64")];
+      const xs = Float64Array.from({ length: steps }, (_, i) => input(i));
+      xs.forEach((x, i) => {
+        const y = double(x);
+        claim("float32", Math.abs(single(x) - y), roundoff.bound[c]! + steps * slack);
+        if (i >= lags) return;
+        let truth = 0;
+        for (let k = 0; k <= i; k++) truth += taps[k * channels + c]! * xs[i - k]!;
+        claim("output", Math.abs(truth - y), layer.outputPerLargestInput * (1 + 1e-12) + lags * slack + 1e-300);
+      });
+    }
+  }
+  const measured = Math.sqrt(square / (whole || 1));
+  claim("layer", measured, layer.relative * (1 + 1e-9) + 1e-12);
+  claim("reduction's own figure", Math.abs(measured - error), 0.02 * error + 3e-7);
+  return failures;
+}

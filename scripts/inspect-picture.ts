@@ -1,0 +1,45 @@
+/**
+ * The picture report of a model, reduced and certified: `npm run build && node dist/scripts/inspect-picture.js
+ * [MODEL.onnx [OUT.html [ORDER]]]`; by default the demo model to out/inspect.html, order by the converter's tolerance.
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { reduceLayers } from "../converter/certify/layers.ts";
+import { findConvolutions } from "../converter/find/find.ts";
+import { kernelSource } from "../converter/find/kernel.ts";
+import { inlineFunctions } from "../converter/onnx/inline.ts";
+import { readModel } from "../converter/onnx/read.ts";
+import { htmlReport } from "../converter/picture/report.ts";
+
+/** Lags at which the kernels are looked at, where the graph gives any number. */
+const LAGS = 2048;
+
+const [file = "test/models/demo/model.onnx", output = "out/inspect.html", order] = process.argv.slice(2);
+
+const found = await findConvolutions(inlineFunctions(await readModel(file)));
+const kernels = await Promise.all(
+  found.regions.map(async (region) => {
+    const source = await kernelSource(found.graphs, found.time, region);
+    return source.at(source.maxLags ?? LAGS);
+  }),
+);
+const target = order === undefined ? { tolerance: 1e-5 } : { order: Number(order) };
+const results = await reduceLayers(kernels.map((each) => () => ({ kernels: each, target })));
+const layers = found.regions.map((region, i) => {
+  const { reduction, certificate } = results[i]!;
+  const { modal, singularValues, met, reason } = reduction;
+  const lags = kernels[i]!.lags;
+  const because = met ? `${reduction.order} shared poles follow the kernels over ${lags} lags` : reason;
+  return {
+    region,
+    kernels: kernels[i]!,
+    form: { kind: "compact" as const, modal, lags },
+    singularValues,
+    certificate,
+    because,
+  };
+});
+await mkdir(path.dirname(output), { recursive: true });
+const html = htmlReport({ title: file, found, layers });
+await writeFile(output, html);
+console.log(`${output}: ${layers.length} layers, ${(html.length / 1024).toFixed(0)} KiB`);

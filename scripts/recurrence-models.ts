@@ -1,0 +1,19 @@
+/**
+ * Writes every lowered form as a model of its own, for tests in other languages:
+ * `npm run build && node dist/scripts/recurrence-models.js FOLDER`, then `python test/deploy/aliasing.py FOLDER/*`.
+ */
+import { mkdirSync } from "node:fs";
+import path from "node:path";
+import { recurrenceModel } from "../converter/lower/model.ts";
+import { FORMS } from "../converter/lower/testforms.ts";
+import { writeModel } from "../converter/onnx/write.ts";
+
+const folder = process.argv[2];
+if (!folder) throw new Error("usage: recurrence-models FOLDER");
+mkdirSync(folder, { recursive: true });
+for (const [name, form] of FORMS) {
+  for (const kind of ["both", "prompt"] as const) {
+    const file = path.join(folder, `${name.replace(/[ ,]+/g, "-")}.${kind}.onnx`);
+    await writeModel(recurrenceModel(form, { path: kind }), file, { force: true });
+  }
+}

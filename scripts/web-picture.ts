@@ -1,0 +1,40 @@
+/** `npm run picture:web`: drives the demo page in Chromium, as a user would, and takes docs/web.png. */
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+import { buildSite, serveSite } from "./web-site.ts";
+
+const root = path.resolve(
+  path.dirname(fileURLToPath(import.meta.url)).replace(/[\\/]dist[\\/]scripts$/, "/scripts"),
+  "..",
+);
+const outDir = path.join(root, "out/web-demo");
+const [tokens = "1024", target = path.join(root, "docs/web.png")] = process.argv.slice(2);
+
+await buildSite(root, outDir);
+const server = await serveSite(root, outDir);
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM_PATH ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-background-networking"],
+});
+const views = [
+  { name: "", width: 1200, height: 900, colorScheme: "light" },
+  { name: "-dark", width: 1200, height: 900, colorScheme: "dark" },
+  { name: "-phone", width: 390, height: 844, colorScheme: "light" },
+] as const;
+await mkdir(path.dirname(target), { recursive: true });
+for (const { name, width, height, colorScheme } of process.env.ALL_VIEWS ? views : views.slice(0, 1)) {
+  const page = await browser.newPage({ viewport: { width, height }, colorScheme });
+  await page.goto(server.resolvedUrls!.local[0]!);
+  await page.getByRole("button", { name: "Load the demo model" }).click();
+  await page.getByText("Ready.").waitFor({ timeout: 120_000 });
+  await page.getByLabel("Tokens").fill(tokens);
+  await page.getByRole("button", { name: "Generate" }).click();
+  await page.getByText("Done.").waitFor({ timeout: 600_000 });
+  await page.waitForTimeout(300);
+  await page.screenshot({ path: target.replace(/\.png$/, `${name}.png`), fullPage: true });
+  await page.close();
+}
+await browser.close();
+await server.close();
