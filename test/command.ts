@@ -1,0 +1,81 @@
+/** Runs the built command `longconv-ssm` as a user would: a process of its own, its output in pipes. */
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const COMMAND = fileURLToPath(new URL("../dist/src/cli/main.js", import.meta.url));
+
+/** How a process ended and what it wrote. */
+export interface Ended {
+  /** Exit code; null where a signal ended it. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly cwd?: string;
+  /** Limit of the size of a file that the process may write, blocks of 512 bytes: a full disk. */
+  readonly fileBlocks?: number;
+  /** Sends Ctrl-C once this is true of what was written so far, or of the time in ms. */
+  readonly interruptWhen?: (stdout: string, ms: number) => boolean;
+}
+
+/** Runs the command with these arguments. */
+export function longconv(args: readonly string[], { cwd, fileBlocks, interruptWhen }: RunOptions = {}): Promise<Ended> {
+  if (!existsSync(COMMAND)) throw new Error(`${COMMAND} is missing: run \`npm run build\` first`);
+  const argv = [COMMAND, ...args];
+  const child =
+    fileBlocks === undefined
+      ? spawn(process.execPath, argv, { cwd })
+      : spawn("sh", ["-c", `ulimit -f ${fileBlocks}; exec "$0" "$@"`, process.execPath, ...argv], { cwd });
+  const output = { stdout: "", stderr: "" };
+  const started = performance.now();
+  let interrupted = false;
+  const interrupt = () => {
+    if (interrupted || !interruptWhen?.(output.stdout, performance.now() - started)) return;
+    interrupted = true;
+    child.kill("SIGINT");
+  };
+  const clock = setInterval(interrupt, 50);
+  for (const name of ["stdout", "stderr"] as const)
+    child[name].setEncoding("utf8").on("data", (chunk: string) => {
+      output[name] += chunk;
+      interrupt();
+    });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject).on("close", (code) => {
+      clearInterval(clock);
+      resolve({ code, ...output });
+    });
+  });
+}
+
+/** A folder that {@link remove} takes away. */
+export interface Scratch {
+  readonly folder: string;
+  /** A path in it. */
+  at(...names: string[]): string;
+  remove(): void;
+}
+
+export function scratch(): Scratch {
+  const folder = mkdtempSync(path.join(tmpdir(), "longconv-test-"));
+  return {
+    folder,
+    at: (...names) => path.join(folder, ...names),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** Every file below a folder with its bytes, hidden ones too: what must not change. */
+export function contents(folder: string): Map<string, string> {
+  const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  const entries = names.sort().map((name): [string, string] => {
+    const file = path.join(folder, name);
+    return [name, statSync(file).isDirectory() ? "folder" : readFileSync(file).toString("base64")];
+  });
+  return new Map(entries);
+}

@@ -1,0 +1,181 @@
+/** Random graphs: a chain of pieces between an input and one or two outputs. */
+
+import { makeModel } from "../../converter/onnx/build.ts";
+import type { Model, ValueInfo } from "../../converter/onnx/graph.ts";
+import { LONGCONV_DOMAIN } from "../../converter/onnx/longconv.ts";
+import { float32Tensor } from "../../converter/onnx/tensor.ts";
+import type { TimeAxes } from "../converted.ts";
+import { CAUSAL, POSITIONAL } from "./convolutions.ts";
+import { type Draft, END, linear, newDraft, type Piece, type Stream, slice, transpose } from "./draft.ts";
+import { pointwise } from "./pointwise.ts";
+import { type Random, random } from "./random.ts";
+import { TRAPS } from "./traps.ts";
+
+const FLOAT = 1;
+const INT64 = 7;
+export const VOCABULARY = 11;
+
+/** A graph to be converted, and what is known of it by its making. */
+export interface FuzzGraph {
+  readonly seed: number;
+  readonly kind: "causal" | "trap" | "rewritten";
+  readonly model: Model;
+  /** What gives the outputs that must be met; the model itself unless it was rewritten. */
+  readonly reference: Model;
+  /** Names of the reference's inputs and outputs by those of the model, where they differ. */
+  readonly renamed: ReadonlyMap<string, string>;
+  /** What it is made of. */
+  readonly pieces: readonly string[];
+  /** Time axes of inputs and outputs that are not 1. */
+  readonly axes: TimeAxes;
+  /** Inputs of token ids are below this. */
+  readonly vocabulary: number;
+  /** Sizes of an export with fixed shapes. */
+  readonly length: number | undefined;
+  readonly batch: number | undefined;
+}
+
+/** The random graph of a seed: causal and convertible, or with a trap in it. */
+export function generate(seed: number): FuzzGraph {
+  const r = random(seed);
+  const trapped = r.chance(0.45);
+  const fixedLength = r.chance(0.2);
+  const length = fixedLength ? r.pick([8, 16, 32]) : undefined;
+  const batch = fixedLength && r.chance(0.7) ? r.int(1, 3) : undefined;
+  // channels that could be taken for time or batch, too
+  const channels = length !== undefined && r.chance(0.3) ? length : r.pick([1, 2, 3, 4, 6, 8, 12]);
+  const opset = r.pick([17, 18, 18, 19, 20, 21]);
+  const d = newDraft(r, opset, channels, { length, batch });
+  const axes: Record<string, number> = {};
+  const { input, stream } = inputOf(d, r, channels, axes);
+  const blocks = r.int(1, 3);
+  const trapAt = trapped ? r.int(0, blocks - 1) : -1;
+  const streams: Stream[] = [];
+  let x = stream;
+  for (let block = 0; block < blocks; block++) {
+    for (let i = r.int(0, 2); i > 0; i--) x = pointwise(d, x);
+    // a trap alone, or beside a convolution
+    if (block !== trapAt || r.chance(0.5)) x = residual(d, x, causalPiece(d, block === 0 || length !== undefined));
+    if (block === trapAt) x = residual(d, x, named(d, r.pick(Object.keys(TRAPS)), TRAPS));
+    for (let i = r.int(0, 2); i > 0; i--) x = pointwise(d, x);
+    streams.push(x);
+  }
+  const outputs = [outputOf(d, r, r.chance(0.5) ? linear(d, x, r.int(1, 6)) : x, "y", axes)];
+  if (streams.length > 1 && r.chance(0.2)) outputs.push(outputOf(d, r, streams[0]!, "features", axes));
+  const inputs = [input];
+  if (d.conditioning) {
+    const { name, channels: size } = d.conditioning;
+    inputs.push({ name, type: FLOAT, dims: [batch ?? "batch", size] });
+    axes[name] = -1;
+  }
+  const opsets = new Map([
+    ["", opset],
+    ...(d.b.nodes.some((node) => node.domain) ? ([[LONGCONV_DOMAIN, 1]] as const) : []),
+  ]);
+  const model = makeModel({ inputs, outputs, nodes: needed(d, outputs), initializers: d.b.initializers, opsets });
+  const kind = trapped ? "trap" : "causal";
+  return {
+    seed,
+    kind,
+    model,
+    reference: model,
+    renamed: new Map(),
+    pieces: d.pieces,
+    axes,
+    vocabulary: VOCABULARY,
+    length,
+    batch,
+  };
+}
+
+/** Token ids and a table, a signal [batch, n, channels], or one [batch, channels, n]. */
+function inputOf(
+  d: Draft,
+  r: Random,
+  channels: number,
+  axes: Record<string, number>,
+): { input: ValueInfo; stream: Stream } {
+  const [batch, n] = [d.batch ?? "batch", d.length ?? "n"];
+  const way = r.next();
+  if (way < 0.4) {
+    const table = d.b.constant(
+      "embedding",
+      float32Tensor(
+        [VOCABULARY, channels],
+        Float32Array.from({ length: VOCABULARY * channels }, () => r.normal()),
+      ),
+    );
+    // pairs of neighbouring ids, hashed
+    const paired = d.length === undefined && r.chance(0.08);
+    const name = d.b.one("Gather", [table, paired ? bigrams(d) : "x"], { axis: 0 });
+    return { input: { name: "x", type: INT64, dims: [batch, n] }, stream: { name, channels } };
+  }
+  if (way < 0.85)
+    return { input: { name: "x", type: FLOAT, dims: [batch, n, channels] }, stream: { name: "x", channels } };
+  axes.x = 2;
+  return {
+    input: { name: "x", type: FLOAT, dims: [batch, channels, n] },
+    stream: { name: transpose(d, "x", [0, 2, 1]), channels },
+  };
+}
+
+/** (3 · id before + id) mod the vocabulary. */
+function bigrams(d: Draft): string {
+  d.pieces.push("bigrams");
+  const before = d.b.one("Pad", ["x", d.b.ints("pads", [0, 1, 0, -1])], { mode: "constant" });
+  const sum = d.b.one("Add", ["x", d.b.one("Mul", [before, d.b.ints("three", 3)])]);
+  return d.b.one("Mod", [sum, d.b.ints("vocabulary", VOCABULARY)]);
+}
+
+function outputOf(d: Draft, r: Random, x: Stream, name: string, axes: Record<string, number>): ValueInfo {
+  const [batch, n] = [d.batch ?? "batch", d.length ?? "n"];
+  if (d.length === undefined && r.chance(0.06)) {
+    // the last position alone, as exports of language models for generation have it
+    axes[name] = -1;
+    d.pieces.push("last position");
+    const way = r.chance(0.5);
+    if (way) d.b.add("Gather", [x.name, d.b.ints("last", -1)], { axis: 1 }, { outputs: [name] });
+    else d.b.add("Identity", [slice(d, x.name, 1, -1, END)], {}, { outputs: [name] });
+    return { name, type: FLOAT, dims: way ? [batch, x.channels] : [batch, 1, x.channels] };
+  }
+  if (r.chance(0.2)) {
+    axes[name] = 2;
+    d.b.add("Transpose", [x.name], { perm: [0, 2, 1] }, { outputs: [name] });
+    return { name, type: FLOAT, dims: [batch, x.channels, n] };
+  }
+  d.b.add("Identity", [x.name], {}, { outputs: [name] });
+  return { name, type: FLOAT, dims: [batch, n, x.channels] };
+}
+
+/** Without positions in a fixed export, and in the first block: positions alone are no convolution. */
+function causalPiece(d: Draft, plain: boolean): Piece {
+  return !plain && d.r.chance(0.1)
+    ? named(d, d.r.pick(Object.keys(POSITIONAL)), POSITIONAL)
+    : named(d, d.r.pick(Object.keys(CAUSAL)), CAUSAL);
+}
+
+const named =
+  (d: Draft, name: string, pieces: Readonly<Record<string, Piece>>): Piece =>
+  (draft, x) => {
+    d.pieces.push(name);
+    return pieces[name]!(draft, x);
+  };
+
+const residual = (d: Draft, x: Stream, piece: Piece): Stream => {
+  const y = piece(d, x);
+  return d.r.chance(0.4) && y.channels === x.channels
+    ? { name: d.b.one("Add", [x.name, y.name]), channels: x.channels }
+    : y;
+};
+
+/** Nodes that an output needs: exporters leave no others. */
+function needed(d: Draft, outputs: readonly ValueInfo[]): Draft["b"]["nodes"] {
+  const wanted = new Set(outputs.map(({ name }) => name));
+  const kept = [];
+  for (const node of [...d.b.nodes].reverse()) {
+    if (!node.outputs.some((name) => wanted.has(name))) continue;
+    kept.unshift(node);
+    for (const name of node.inputs) wanted.add(name);
+  }
+  return kept;
+}

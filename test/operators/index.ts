@@ -1,0 +1,27 @@
+/** All rows, by family. */
+import {
+  CONTRACTION_CASES,
+  CONVOLUTION_CASES,
+  NORMALIZATION_CASES,
+  POOLING_CASES,
+  POSITION_CASES,
+  QUANTIZATION_CASES,
+  REDUCTION_CASES,
+} from "./computing.ts";
+import { ELEMENTWISE_CASES } from "./elementwise.ts";
+import { FUSED_CASES } from "./fused.ts";
+import { LAYOUT_CASES, SELECTION_CASES } from "./movement.ts";
+
+export const CASES = [
+  ...ELEMENTWISE_CASES,
+  ...LAYOUT_CASES,
+  ...SELECTION_CASES,
+  ...CONTRACTION_CASES,
+  ...REDUCTION_CASES,
+  ...NORMALIZATION_CASES,
+  ...CONVOLUTION_CASES,
+  ...POOLING_CASES,
+  ...POSITION_CASES,
+  ...QUANTIZATION_CASES,
+  ...FUSED_CASES,
+];

@@ -1,0 +1,62 @@
+/** The README's examples run as they stand, against the built package under its own name. */
+import { execFile } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { longconv } from "./command.ts";
+import { demoModel } from "./testdata.ts";
+
+// Inside the project, so that the package's own name resolves.
+const folder = fileURLToPath(new URL(`../out/readme-${process.pid}`, import.meta.url));
+const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+const examples = [...readme.matchAll(/```js\n(.*?)```/gs)].map((match) => match[1]!);
+
+beforeAll(async () => {
+  mkdirSync(folder, { recursive: true });
+  copyFileSync(demoModel().file, path.join(folder, "model.onnx"));
+  const { code, stderr } = await longconv([
+    "convert",
+    demoModel().file,
+    "-o",
+    path.join(folder, "model"),
+    "--exact",
+    "--horizon",
+    "64",
+  ]);
+  expect(code, stderr).toBe(0);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function run(example: string): Promise<string> {
+  const file = path.join(folder, "example.mjs");
+  writeFileSync(file, example);
+  const { stdout } = await promisify(execFile)(process.execPath, [file], { cwd: folder });
+  return stdout;
+}
+
+test("there are three", () => expect(examples).toHaveLength(3));
+
+test("convert", async () => {
+  const stdout = await run(examples[0]!);
+  expect(stdout.match(/^node_constant_pad_nd\S* compact \d+ \d\S+$/gm)).toHaveLength(4);
+  expect(existsSync(path.join(folder, "recurrent.onnx"))).toBe(true);
+});
+
+test("generate", async () => {
+  expect((await run(examples[1]!)).length).toBeGreaterThan(80);
+});
+
+test("states", async () => {
+  expect((await run(examples[2]!)).length).toBeGreaterThan(100);
+  expect(existsSync(path.join(folder, "king.state"))).toBe(true);
+});
+
+test("every file that the README links to is there", () => {
+  const links = [...readme.matchAll(/\]\(([^)#]+)\)/g)]
+    .map((match) => match[1]!)
+    .filter((link) => !link.includes("://"));
+  expect(links.length).toBeGreaterThan(4);
+  for (const link of links) expect(existsSync(new URL(`../${link}`, import.meta.url)), link).toBe(true);
+});

@@ -1,0 +1,110 @@
+/** The models under test/models, with PyTorch's own outputs. */
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { decodeMessage } from "../converter/onnx/schema.ts";
+import type { Tensor } from "../converter/onnx/tensor.ts";
+import { tensorFromProto } from "../converter/onnx/tensorproto.ts";
+
+const MODELS = path.join(projectFolder(path.dirname(fileURLToPath(import.meta.url))), "test", "models");
+
+/** The folder above that holds package.json: this file may run from dist as well. */
+function projectFolder(folder: string): string {
+  return existsSync(path.join(folder, "package.json")) ? folder : projectFolder(path.dirname(folder));
+}
+
+/** One model of test/models. */
+export interface TestModel {
+  readonly name: string;
+  readonly note: string;
+  readonly folder: string;
+  /** Path of model.onnx. */
+  readonly file: string;
+  readonly opset: number;
+  /** Length of the sequence where the export fixes it. */
+  readonly length: number | "any";
+}
+
+/** A trap; `refuse`: must be refused; `either`: refused, or converted and right. */
+export interface TrapModel extends TestModel {
+  readonly expected: "refuse" | "either";
+}
+
+/** A named tensor. */
+export interface NamedTensor {
+  readonly name: string;
+  readonly tensor: Tensor;
+}
+
+/** An input and PyTorch's output for it. */
+export interface TestCase {
+  readonly input: NamedTensor;
+  readonly output: NamedTensor;
+}
+
+/** The model zoo: every family and spelling. */
+export const zooModels = (): TestModel[] => listed<TestModel>("zoo");
+
+/** Models that cannot run token by token, or only with care. */
+export const trapModels = (): TrapModel[] => listed<TrapModel>("traps");
+
+/** The trained model of the demo. */
+export function demoModel(): TestModel {
+  const folder = path.join(MODELS, "demo");
+  return {
+    name: "demo",
+    note: "a trained TNN",
+    folder,
+    file: path.join(folder, "model.onnx"),
+    opset: 18,
+    length: "any",
+  };
+}
+
+/** The model of that name in the zoo. */
+export function zooModel(name: string): TestModel {
+  const model = zooModels().find((each) => each.name === name);
+  if (!model) throw new Error(`no model '${name}' in zoo.json`);
+  return model;
+}
+
+/** A model's test data sets. */
+export function casesOf({ folder }: Pick<TestModel, "folder">): TestCase[] {
+  const cases: TestCase[] = [];
+  for (let set = 0; existsSync(path.join(folder, `test_data_set_${set}`)); set++) {
+    const read = (stem: string) => readNamedTensor(path.join(folder, `test_data_set_${set}`, `${stem}.pb`));
+    cases.push({ input: read("input_0"), output: read("output_0") });
+  }
+  return cases;
+}
+
+/** Reads a file that holds a TensorProto. */
+export const readTensorProto = (file: string): Tensor => readNamedTensor(file).tensor;
+
+/** Largest difference of two float tensors over the largest value of the expected one. */
+export function relativeDifference(got: Tensor, expected: Tensor): number {
+  if (got.dims.join() !== expected.dims.join()) throw new Error(`shape [${got.dims}], expected [${expected.dims}]`);
+  const [a, b] = [got.data as Float32Array, expected.data as Float32Array];
+  let difference = 0;
+  let largest = 0;
+  for (let k = 0; k < b.length; k++) {
+    // A NaN must not pass for zero.
+    if (Number.isNaN(a[k])) return Number.NaN;
+    difference = Math.max(difference, Math.abs(a[k]! - b[k]!));
+    largest = Math.max(largest, Math.abs(b[k]!));
+  }
+  return difference / largest;
+}
+
+function readNamedTensor(file: string): NamedTensor {
+  const proto = decodeMessage("TensorProto", readFileSync(file));
+  return { name: proto.name ?? "", tensor: tensorFromProto(proto) };
+}
+
+function listed<T extends TestModel>(kind: "zoo" | "traps"): T[] {
+  const rows = JSON.parse(readFileSync(path.join(MODELS, kind, `${kind}.json`), "utf8")) as T[];
+  return rows.map((row) => {
+    const folder = path.join(MODELS, kind, row.name);
+    return { ...row, folder, file: path.join(folder, "model.onnx") };
+  });
+}

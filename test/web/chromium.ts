@@ -1,0 +1,35 @@
+/** A real Chromium, headless; with WebGPU on SwiftShader, so that no GPU is needed. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { type Browser, chromium } from "playwright-core";
+
+const PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+/**
+ * Path of Chromium: CHROMIUM_PATH, or where Linux puts it. Where it is missing on a Debian or Ubuntu and this is root, it
+ * is installed.
+ * @throws Error with what to do, where there is none and it cannot be installed
+ */
+export function chromiumPath(): string {
+  const known = [process.env.CHROMIUM_PATH ?? "", ...PATHS].find((path) => path !== "" && existsSync(path));
+  if (known) return known;
+  const say = "The browser tests need Chromium. Install it, or name it in CHROMIUM_PATH.";
+  if (spawnSync("which", ["apt-get"]).status !== 0) throw new Error(`${say} (There is no apt-get to install it with.)`);
+  if (process.getuid?.() !== 0)
+    throw new Error(`${say} (Not root, so it was not installed: apt-get install chromium.)`);
+  console.warn("Chromium is missing: installing it with apt-get, once.");
+  execFileSync("apt-get", ["update", "-qq"], { stdio: "inherit" });
+  execFileSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "chromium"], { stdio: "inherit" });
+  const installed = PATHS.find((path) => existsSync(path));
+  if (!installed) throw new Error(`${say} (apt-get installed none.)`);
+  return installed;
+}
+
+/** @param gpu false: a browser without WebGPU's adapter */
+export function launchChromium({ gpu = true } = {}): Promise<Browser> {
+  const webgpu = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-webgpu-adapter=swiftshader"];
+  return chromium.launch({
+    executablePath: chromiumPath(),
+    args: ["--no-sandbox", "--disable-background-networking", ...(gpu ? webgpu : ["--disable-gpu"])],
+  });
+}

@@ -1,0 +1,32 @@
+/** Converted models for the browser, in a temporary folder each. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { type Conversion, type ConvertOptions, convert } from "../../converter/convert.ts";
+import { lookBeside } from "../../converter/output/beside.ts";
+import { writeOutput } from "../../converter/output/output.ts";
+import { targetOf } from "../../converter/output/target.ts";
+import type { TestModel } from "../testdata.ts";
+
+export interface ConvertedFolders {
+  /** Has a folder for every model, by name. */
+  readonly folder: string;
+  readonly conversions: ReadonlyMap<string, Conversion>;
+  remove(): Promise<void>;
+}
+
+/** Converts models to folders, each with the file for one token. */
+export async function convertFolders(
+  models: readonly TestModel[],
+  options: ConvertOptions = {},
+): Promise<ConvertedFolders> {
+  const folder = await mkdtemp(path.join(tmpdir(), "longconv-web-"));
+  const conversions = new Map<string, Conversion>();
+  for (const { name, file } of models) {
+    const conversion = await convert(file, { ...options, stepFile: true });
+    conversions.set(name, conversion);
+    const { model, step } = conversion;
+    await writeOutput(model, await lookBeside(file), targetOf(path.join(folder, name)), { step });
+  }
+  return { folder, conversions, remove: () => rm(folder, { recursive: true }) };
+}

@@ -1,0 +1,144 @@
+/** The demo page, as a user uses it: by its labels, the keyboard, and a dropped folder. */
+import { copyFile, cp, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { buildSite } from "../../scripts/web-site.ts";
+import { demoModel } from "../testdata.ts";
+import { launchChromium } from "./chromium.ts";
+import { type ConvertedFolders, convertFolders } from "./models.ts";
+import { ROOT, type Site, serve } from "./site.ts";
+
+let folder: string;
+let folders: ConvertedFolders;
+let site: Site;
+let browser: Browser;
+let page: Page;
+const problems: string[] = [];
+
+beforeAll(async () => {
+  folders = await convertFolders([demoModel()], { exact: true, horizon: 128, checkTolerance: 1 });
+  folder = await mkdtemp(path.join(tmpdir(), "longconv-page-"));
+  await mkdir(path.join(folder, "models"));
+  await cp(path.join(folders.folder, "demo"), path.join(folder, "models/demo"), { recursive: true });
+  await copyFile(demoModel().file, path.join(folder, "models/exported.onnx"));
+  await buildSite(ROOT, folder);
+  site = await serve({ site: folder });
+  browser = await launchChromium();
+  page = await browser.newPage();
+  page.on("pageerror", (error) => problems.push(error.message));
+  page.on(
+    "console",
+    (message) => message.type() === "error" && problems.push(`${message.text()} ${message.location().url}`),
+  );
+  await page.goto(`${site.url}site/`);
+}, 300_000);
+
+afterAll(async () => {
+  await browser?.close();
+  await site?.close();
+  await folders?.remove();
+  if (folder) await rm(folder, { recursive: true });
+});
+
+const figure = (name: string) => page.locator("#figures div").filter({ hasText: name }).locator("dd").textContent();
+
+test("loads the demo model, writes with the keyboard alone, and draws both curves", async () => {
+  const generate = page.getByRole("button", { name: "Generate" });
+  expect(await generate.isDisabled()).toBe(true);
+  await page.getByRole("button", { name: "Load the demo model" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByText("Ready.").waitFor();
+  // 4 layers of 128 states of 384 channels, float32
+  expect(await figure("State")).toBe("786 kB");
+  expect(await figure("Runs on")).toBe("WebAssembly");
+  await page.getByLabel("Tokens").fill("80");
+  await page.getByLabel("Temperature").fill("0");
+  await page.keyboard.press("Control+Enter");
+  await page.getByText("Done.").waitFor();
+  const text = (await page.getByRole("log").textContent())!;
+  expect(text.startsWith("In the beginning ")).toBe(true);
+  expect(text.length).toBeGreaterThan(150);
+  expect(await page.locator("#plot .dot.converted").count()).toBe(80);
+  expect(await page.locator("#plot .dot.exported").count()).toBe(2);
+  expect(await page.locator("#summary").textContent()).toMatch(/A step .* at position \d+\..* The exported graph/);
+  expect(Number(await figure("Tokens per second"))).toBeGreaterThan(0);
+});
+
+test("stops at Escape, and writes on", async () => {
+  await page.getByLabel("Tokens").fill("100000");
+  await page.getByLabel("time the exported graph").uncheck();
+  await page.getByRole("button", { name: "Generate" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("#plot .dot.converted").length > 20);
+  await page.keyboard.press("Escape");
+  await page.getByText("Done.").waitFor();
+  const length = (await page.getByRole("log").textContent())!.length;
+  await page.waitForTimeout(200);
+  expect((await page.getByRole("log").textContent())!.length).toBe(length);
+  expect(await page.getByRole("button", { name: "Generate" }).isEnabled()).toBe(true);
+});
+
+test("opens a folder from the disk", async () => {
+  await page.locator("#folder").setInputFiles(path.join(folders.folder, "demo"));
+  await page.getByText("Ready.").waitFor();
+  // Nothing of the source model is there to be timed.
+  expect(await page.getByLabel("time the exported graph").isHidden()).toBe(true);
+  await page.getByLabel("Tokens").fill("5");
+  await page.getByRole("button", { name: "Generate" }).click();
+  await page.getByText("Done.").waitFor();
+  expect((await page.getByRole("log").textContent())!.length).toBeGreaterThan("In the beginning".length);
+});
+
+test("says what is wrong with a folder that is no model", async () => {
+  await page.locator("#folder").setInputFiles(path.join(ROOT, "examples/web/src"));
+  await page.getByText("the folder has no onnx/model.onnx or model.onnx").waitFor();
+});
+
+test("fits a phone, keeps its contrast in the dark, and every control has a name", async () => {
+  for (const colorScheme of ["light", "dark"] as const) {
+    const phone = await browser.newPage({ viewport: { width: 360, height: 740 }, colorScheme });
+    await phone.goto(`${site.url}site/`);
+    const seen = await phone.evaluate(() => {
+      const luminance = (color: string) => {
+        const [r = 0, g = 0, b = 0] = color
+          .match(/[\d.]+/g)!
+          .map(Number)
+          .map((value) => {
+            const part = value / 255;
+            return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+          });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      };
+      const contrast = (element: Element, ground: Element) => {
+        const [a, b] = [
+          luminance(getComputedStyle(element).color),
+          luminance(getComputedStyle(ground).backgroundColor),
+        ];
+        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+      };
+      const form = document.querySelector("form")!;
+      const controls = [
+        ...document.querySelectorAll<HTMLInputElement>("button, input:not([hidden]), select, textarea"),
+      ];
+      return {
+        overflow: document.documentElement.scrollWidth - innerWidth,
+        contrasts: [
+          contrast(form, form),
+          contrast(document.querySelector("#status")!, form),
+          contrast(document.querySelector("#pick")!, form),
+        ],
+        unnamed: controls.filter((each) => !each.labels?.length && !each.textContent?.trim()).map(({ id }) => id),
+      };
+    });
+    expect(seen.overflow).toBeLessThanOrEqual(0);
+    for (const contrast of seen.contrasts) expect(contrast).toBeGreaterThanOrEqual(4.5);
+    expect(seen.unnamed).toEqual([]);
+    await phone.close();
+  }
+});
+
+test("nothing went wrong behind the page's back", () => {
+  // Files that a folder need not have are asked for and are missing.
+  expect(problems.filter((problem) => !/404.*\.(json|onnx)/.test(problem))).toEqual([]);
+});

@@ -1,0 +1,325 @@
+/** The runtime in a real Chromium: WebAssembly and WebGPU give what onnxruntime-node and PyTorch give. */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { generate, load, type Model } from "../../runtime/node.ts";
+import type * as Web from "../../runtime/web.ts";
+import { casesOf, demoModel, type TestCase, zooModel } from "../testdata.ts";
+import { launchChromium } from "./chromium.ts";
+import { COUNT_BUFFERS } from "./count-buffers.ts";
+import { type ConvertedFolders, convertFolders } from "./models.ts";
+import { nodeGpuTokens } from "./node-gpu.ts";
+import { type Site, serve } from "./site.ts";
+
+declare global {
+  // The runtime, as test/web/site.ts puts it into the page.
+  var longconv: typeof Web;
+  var importOrt: () => Promise<typeof import("onnxruntime-web")>;
+}
+
+const PROMPT = "In the beginning God created";
+/** On the CPU and on WebAssembly; on SwiftShader a token takes a thousand times what it takes on a GPU. */
+const TOKENS = 256;
+const GPU_TOKENS = Number(process.env.LONGCONV_GPU_TOKENS ?? 32);
+const ZOO = ["tnn-fft-opset18", "s4d", "hyena", "h3", "mixed"] as const;
+
+let browser: Browser;
+let page: Page;
+let site: Site;
+let folders: ConvertedFolders;
+let demo: Model;
+let expected: number[];
+
+beforeAll(async () => {
+  folders = await convertFolders([demoModel()], { order: 64 });
+  const zoo = await convertFolders(ZOO.map(zooModel), { exact: true, horizon: 64 });
+  site = await serve({ models: folders.folder, zoo: zoo.folder });
+  browser = await launchChromium();
+  demo = await load(`${folders.folder}/demo`);
+  expected = [];
+  for await (const { token } of generate(demo, { prompt: PROMPT, maxNewTokens: TOKENS })) expected.push(token);
+  page = await openPage(browser);
+  const { remove } = folders;
+  const removeBoth = async () => {
+    await remove();
+    await zoo.remove();
+  };
+  folders = { ...folders, remove: removeBoth };
+}, 300_000);
+
+afterAll(async () => {
+  await demo?.close();
+  await browser?.close();
+  await site?.close();
+  await folders?.remove();
+});
+
+async function openPage(from: Browser): Promise<Page> {
+  const opened = await from.newPage();
+  await opened.goto(site.url);
+  await opened.waitForFunction(() => "longconv" in globalThis);
+  return opened;
+}
+
+/** Greedy tokens after a prompt, in the page. */
+const tokensInPage = (where: Page, provider: Web.WebProvider, count: number) =>
+  where.evaluate(
+    async ([prompt, provider, count]) => {
+      const model = await longconv.load("/models/demo", { executionProviders: [provider] });
+      const tokens: number[] = [];
+      for await (const { token } of longconv.generate(model, { prompt, maxNewTokens: count })) tokens.push(token);
+      await model.close();
+      return { tokens, backend: model.backend.name };
+    },
+    [PROMPT, provider, count] as const,
+  );
+
+describe("the demo model's greedy text", () => {
+  test(`of ${TOKENS} tokens is the same on WebAssembly as in Node`, async () => {
+    expect(expected.length).toBe(TOKENS);
+    expect(await tokensInPage(page, "wasm", TOKENS)).toEqual({
+      tokens: expected,
+      backend: "onnxruntime-web (WebAssembly)",
+    });
+  });
+
+  test(`of ${GPU_TOKENS} tokens is the same on WebGPU in the browser`, { timeout: 900_000 }, async () => {
+    const { tokens, backend } = await tokensInPage(page, "webgpu", GPU_TOKENS);
+    expect(backend).toBe("onnxruntime-web (WebGPU)");
+    expect(tokens).toEqual(expected.slice(0, GPU_TOKENS));
+  });
+
+  test(`of ${GPU_TOKENS} tokens is the same on WebGPU in Node`, { timeout: 900_000 }, async () => {
+    expect(await nodeGpuTokens(`${folders.folder}/demo`, PROMPT, GPU_TOKENS)).toEqual(expected.slice(0, GPU_TOKENS));
+  });
+});
+
+/** Logits of the first row of a test case in the page: after a prompt, then token by token. */
+async function logitsInPage(where: Page, path: string, provider: Web.WebProvider, testCase: TestCase, steps: number) {
+  const length = testCase.input.tensor.dims[1]!;
+  const ids = Array.from(testCase.input.tensor.data as BigInt64Array, Number).slice(0, length);
+  return where.evaluate(
+    async ([path, provider, ids, steps]) => {
+      const model = await longconv.load(path, { executionProviders: [provider] });
+      const logits: number[][] = [];
+      let state = await longconv.read(model, [ids.slice(0, ids.length - steps)]);
+      for (let at = ids.length - steps; at < ids.length; at++) {
+        state = await longconv.read(model, [[ids[at]!]], { state });
+        logits.push(Array.from(state.logits!));
+      }
+      await model.close();
+      return logits;
+    },
+    [path, provider, ids, steps] as const,
+  );
+}
+
+/** Largest difference from PyTorch at the last positions of row 0. */
+function worstOf(logits: readonly number[][], { output }: TestCase): number {
+  const [, length = 0, vocabulary = 0] = output.tensor.dims;
+  const right = output.tensor.data as Float32Array;
+  let worst = 0;
+  for (const [step, row] of logits.entries()) {
+    const at = (length - logits.length + step) * vocabulary;
+    if (row.length !== vocabulary) return Number.NaN;
+    for (const [k, value] of row.entries()) worst = Math.max(worst, Math.abs(value - right[at + k]!));
+  }
+  return worst;
+}
+
+describe.each(["wasm", "webgpu"] as const)("logits on %s are PyTorch's", (provider) => {
+  test("demo, within 1e-3", { timeout: 300_000 }, async () => {
+    const testCase = casesOf(demoModel())[0]!;
+    expect(worstOf(await logitsInPage(page, "/models/demo", provider, testCase, 6), testCase)).toBeLessThanOrEqual(
+      1e-3,
+    );
+  });
+
+  test.each(ZOO)("%s", async (name) => {
+    const testCase = casesOf(zooModel(name))[0]!;
+    const { output } = testCase;
+    const largest = (output.tensor.data as Float32Array).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const worst = worstOf(await logitsInPage(page, `/zoo/${name}`, provider, testCase, 8), testCase);
+    expect(worst).toBeLessThanOrEqual(1e-4 * Math.max(1, largest));
+  });
+});
+
+const OFF_THE_GPU = /Add Memcpy|fallback CPU|placed on \[CPU/;
+
+/** What ONNX Runtime says, in all detail, while it opens a model on WebGPU. */
+async function openingLog(url: string): Promise<string[]> {
+  const quiet = await openPage(browser);
+  const lines: string[] = [];
+  quiet.on("console", (message) => lines.push(message.text()));
+  await quiet.evaluate(async (url) => {
+    const ort = await importOrt();
+    const bytes = async (each: string) => new Uint8Array(await (await fetch(each)).arrayBuffer());
+    const externalData = [{ path: "model.onnx_data", data: await bytes(url.replace(/[^/]*$/, "model.onnx_data")) }];
+    ort.env.logLevel = "verbose";
+    const options = { executionProviders: ["webgpu"], externalData, logSeverityLevel: 0 as const };
+    await ort.InferenceSession.create(await bytes(url), options);
+  }, url);
+  await quiet.close();
+  return lines;
+}
+
+describe("placement, by ONNX Runtime's own log", () => {
+  test.each([...ZOO, "demo"])("every node of %s's step graph is on the GPU, no copy between devices", async (name) => {
+    const lines = await openingLog(`/${name === "demo" ? "models" : "zoo"}/${name}/onnx/model_step.onnx`);
+    expect(lines.filter((line) => /All nodes placed on \[WebGpuExecutionProvider\]/.test(line))).toHaveLength(1);
+    expect(lines.filter((line) => OFF_THE_GPU.test(line))).toEqual([]);
+  });
+
+  test("the log would show it: the graph for prompts has copies between devices", async () => {
+    const lines = await openingLog("/zoo/s4d/onnx/model.onnx");
+    expect(lines.some((line) => OFF_THE_GPU.test(line))).toBe(true);
+  });
+});
+
+test("when the device is lost midway, the text goes on without losing a token", { timeout: 300_000 }, async () => {
+  const result = await (await openPage(browser)).evaluate(async (prompt) => {
+    const warnings: string[] = [];
+    const model = await longconv.load("/zoo/tnn-fft-opset18", { onFallback: (why) => warnings.push(why) });
+    const whole = await longconv.load("/zoo/tnn-fft-opset18", { executionProviders: ["wasm"] });
+    const make = async (from: Web.Model, loseAt: number) => {
+      const tokens: number[] = [];
+      for await (const { token } of longconv.generate(from, { inputIds: [1, 2, 3], maxNewTokens: 160 })) {
+        tokens.push(token);
+        const ort = await importOrt();
+        if (tokens.length === loseAt) ((await ort.env.webgpu.device) as unknown as { destroy(): void }).destroy();
+      }
+      return tokens;
+    };
+    // Past a copy of the state (every 64 runs), so that both the copy and what was read since are needed.
+    const lost = await make(model, 100);
+    return { lost, whole: await make(whole, -1), warnings, backend: model.backend.name, prompt };
+  }, PROMPT);
+  expect(result.lost).toEqual(result.whole);
+  expect(result.warnings).toHaveLength(1);
+  expect(result.warnings[0]).toMatch(/device was lost.*WebAssembly/);
+  expect(result.backend).toBe("onnxruntime-web (WebAssembly)");
+});
+
+test("without an adapter it says so and runs on WebAssembly; WebGPU alone is refused", async () => {
+  const plain = await launchChromium({ gpu: false });
+  const result = await (await openPage(plain)).evaluate(async () => {
+    const warnings: string[] = [];
+    const model = await longconv.load("/models/demo", { onFallback: (why) => warnings.push(why) });
+    const refusal = await longconv
+      .load("/models/demo", { executionProviders: ["webgpu"] })
+      .catch((error) => error.code);
+    return { warnings, backend: model.backend.name, refusal };
+  });
+  await plain.close();
+  expect(result.warnings).toHaveLength(1);
+  expect(result.warnings[0]).toMatch(/WebGPU.*WebAssembly/);
+  expect(result.backend).toBe("onnxruntime-web (WebAssembly)");
+  expect(result.refusal).toBe("runtime-failed");
+});
+
+test("GPU buffers do not grow with the steps", { timeout: 300_000 }, async () => {
+  const counted = await browser.newPage();
+  await counted.addInitScript(COUNT_BUFFERS);
+  await counted.goto(site.url);
+  await counted.waitForFunction(() => "longconv" in globalThis);
+  const marks = await counted.evaluate(async () => {
+    const { gpuBuffers } = globalThis as unknown as { gpuBuffers: { count: number; bytes: number } };
+    const model = await longconv.load("/zoo/s4d", { executionProviders: ["webgpu", "wasm"] });
+    const marks: { step: number; count: number; bytes: number }[] = [];
+    // Every 64 runs the state goes through the CPU: the marks stand at the same place between.
+    let step = 0;
+    for await (const { token } of longconv.generate(model, { inputIds: [1], maxNewTokens: 960 })) {
+      if (token < 0) break;
+      if (++step % 320 === 0) marks.push({ step, ...gpuBuffers });
+    }
+    return marks;
+  });
+  expect(marks).toHaveLength(3);
+  const [first] = marks;
+  expect(first!.count).toBeGreaterThan(0);
+  for (const { count, bytes } of marks) expect({ count, bytes }).toEqual({ count: first!.count, bytes: first!.bytes });
+});
+
+describe("files", () => {
+  test("are fetched once, with progress, and then come from Cache Storage", async () => {
+    const fresh = await openPage(await browser.newContext().then((context) => context as unknown as Browser));
+    const before = site.requests.length;
+    const loadOnce = () =>
+      fresh.evaluate(async () => {
+        const seen: Record<string, Web.FileProgress> = {};
+        const onProgress = (progress: Web.FileProgress) => {
+          seen[progress.file] = progress;
+        };
+        await (await longconv.load("/models/demo", { executionProviders: ["wasm"], onProgress })).close();
+        return seen;
+      });
+    const first = await loadOnce();
+    const [data, model] = [first["onnx/model.onnx_data"]!, first["onnx/model.onnx"]!];
+    expect(data.loadedBytes).toBe(data.totalBytes);
+    expect([data.fromCache, model.fromCache]).toEqual([false, false]);
+    const fetched = site.requests.slice(before).filter((path) => path.startsWith("/models/"));
+    expect(fetched.filter((path) => path.endsWith(".onnx_data"))).toHaveLength(1);
+    const again = await loadOnce();
+    expect(Object.values(again).every(({ fromCache }) => fromCache)).toBe(true);
+    expect(site.requests.slice(before).filter((path) => path.endsWith(".onnx_data"))).toHaveLength(1);
+    await fresh.close();
+  });
+
+  test("can be aborted, be missing, or come from the user's disk", async () => {
+    const result = await page.evaluate(async (prompt) => {
+      const codeOf = (promise: Promise<unknown>) =>
+        promise.then(
+          () => "none",
+          (error) => error.code as string,
+        );
+      const abort = new AbortController();
+      const onProgress = () => abort.abort();
+      const options = { cache: false as const, executionProviders: ["wasm" as const] };
+      const aborted = await codeOf(longconv.load("/models/demo", { ...options, signal: abort.signal, onProgress }));
+      const missing = await codeOf(longconv.load("/models/nothing", options));
+      const missingFile = await codeOf(longconv.load("/models/nothing.onnx", options));
+      const page = await codeOf(longconv.load(new TextEncoder().encode("<html>"), options));
+      const files = await Promise.all(
+        ["onnx/model.onnx", "onnx/model.onnx_data", "tokenizer.json", "config.json"].map(async (name) => {
+          const file = new File([await (await fetch(`/models/demo/${name}`)).blob()], name.split("/").at(-1)!);
+          Object.defineProperty(file, "webkitRelativePath", { value: `demo/${name}` });
+          return file;
+        }),
+      );
+      const model = await longconv.load(files, options);
+      const withoutWeights = await codeOf(
+        longconv.load(
+          files.filter(({ name }) => !name.endsWith("_data")),
+          options,
+        ),
+      );
+      const tokens: number[] = [];
+      for await (const { token } of longconv.generate(model, { prompt, maxNewTokens: 8 })) tokens.push(token);
+      return { aborted, missing, missingFile, page, withoutWeights, tokens };
+    }, PROMPT);
+    expect(result).toEqual({
+      aborted: "aborted",
+      missing: "file-missing",
+      missingFile: "file-missing",
+      page: "not-onnx",
+      withoutWeights: "external-data-missing",
+      tokens: expected.slice(0, 8),
+    });
+  });
+});
+
+test("it runs in a worker", async () => {
+  const tokens = await page.evaluate(async (prompt) => {
+    const code = `
+      import { generate, load } from "${location.origin}/runtime-worker.js";
+      const model = await load("${location.origin}/models/demo", { executionProviders: ["wasm"] });
+      const tokens = [];
+      for await (const { token } of generate(model, { prompt: ${JSON.stringify(prompt)}, maxNewTokens: 8 })) tokens.push(token);
+      postMessage(tokens);`;
+    const worker = new Worker(URL.createObjectURL(new Blob([code], { type: "text/javascript" })), { type: "module" });
+    return new Promise<number[]>((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(message));
+    });
+  }, PROMPT);
+  expect(tokens).toEqual(expected.slice(0, 8));
+});
