@@ -170,3 +170,47 @@ test("a conditioning input without a time axis", async () => {
   const rows = await steps(recurrent, x, { speaker });
   close(Float64Array.from(rows.flatMap((row) => [...row])), wanted);
 });
+
+/** x padded once, and two Convs of 16 taps that read it; with `ahead` 1 the second sees one position ahead. */
+const twoBranches = (ahead: 0 | 1): Model =>
+  small({
+    build(b) {
+      const turned = b.one("Transpose", ["x"], { perm: [0, 2, 1] });
+      const padded = b.one("Pad", [turned, b.ints("pads", [0, 0, 15, 0, 0, ahead])]);
+      const branch = (from: number, crop: number) => {
+        const weight = b.floats("weight", [CHANNELS, 1, 16], KERNEL.subarray(from, from + 16 * CHANNELS));
+        const y = b.one("Conv", [padded, weight], { group: CHANNELS, kernel_shape: [16] });
+        const ends = [b.ints("from", [crop]), b.ints("to", [crop - ahead || 2 ** 53 - 1]), b.ints("axis", [2])];
+        return b.one("Slice", [y, ...ends]);
+      };
+      const product = b.one("Mul", [branch(0, 0), branch(16 * CHANNELS, ahead)]);
+      b.one("Transpose", [product], { perm: [0, 2, 1] }, { outputs: ["y"] });
+    },
+  });
+
+async function sameAsOriginal(model: Model): Promise<void> {
+  const x = signal(40);
+  const original = await openModel(model);
+  const wanted = toNumbers((await original.run({ x })).y!);
+  await original.close();
+  close(Float64Array.from((await steps(await converted(model), x)).flatMap((row) => [...row])), wanted);
+}
+
+test("one stream convolved with two kernels, the results multiplied", () => sameAsOriginal(twoBranches(0)));
+
+test("one of two branches looks ahead", async () => {
+  await expect(converted(twoBranches(1))).rejects.toMatchObject({ code: "not-linear", where: { operator: "Mul" } });
+});
+
+test("a Conv with three kernels for each channel", async () => {
+  const model = small({
+    outputDims: ["b", "n", 3 * CHANNELS],
+    build(b) {
+      const weight = b.floats("weight", [3 * CHANNELS, 1, 5], KERNEL.subarray(0, 15 * CHANNELS));
+      const turned = b.one("Transpose", ["x"], { perm: [0, 2, 1] });
+      const y = b.one("Conv", [turned, weight], { group: CHANNELS, kernel_shape: [5], pads: [4, 0] });
+      b.one("Transpose", [b.one("Tanh", [y])], { perm: [0, 2, 1] }, { outputs: ["y"] });
+    },
+  });
+  await sameAsOriginal(model);
+});

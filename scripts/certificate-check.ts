@@ -3,7 +3,7 @@
 import { certify } from "../converter/certify/certify.ts";
 import { roundoffBound } from "../converter/certify/roundoff.ts";
 import { type Kernels, type Modal, orderOf } from "../converter/form.ts";
-import { uniform } from "../converter/reduce/random.ts";
+import { uniform } from "../converter/random.ts";
 import type { Reduction } from "../converter/reduce/reduce.ts";
 
 /** One channel's recurrence, step by step, in float64 or (every operation rounded) float32. */

@@ -1,8 +1,10 @@
 /** Prints the errors of the exact solve that docs/parts/solve.md quotes: `node dist/scripts/solve-error.js`. */
+
+import { signed } from "../converter/random.ts";
 import { estimateDecay } from "../converter/solve/decay.ts";
 import { type Extension, solveEtsc } from "../converter/solve/etsc.ts";
 import { solveError } from "../converter/solve/evaluate.ts";
-import { FAMILIES, kernelsOf, uniform } from "../converter/solve/families.ts";
+import { FAMILIES, kernelsOf } from "../converter/solve/families.ts";
 import { convolve, runRecurrence } from "../converter/solve/recurrence.ts";
 
 const EXTENSIONS: readonly Extension[] = ["alternating", "closing"];
@@ -24,7 +26,7 @@ for (const lags of [513, 2048, 16384]) {
     console.log(`| ${[lags, name, decay.toFixed(6), number(wrapAround), ...float64, ...float32].join(" | ")} |`);
 
     function outputError(modal: (typeof forms)[number]): number {
-      const x = Float64Array.from({ length: lags }, uniform(7)).map(Math.fround);
+      const x = Float64Array.from({ length: lags }, signed(7)).map(Math.fround);
       const right = convolve(kernels, 0, x);
       const found = runRecurrence(modal, 0, x, Math.fround);
       const norm = (values: Float64Array): number => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));

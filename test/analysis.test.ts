@@ -8,9 +8,10 @@ import { inlineFunctions } from "../converter/onnx/inline.ts";
 import { readModel } from "../converter/onnx/read.ts";
 import { openModel } from "../converter/onnx/run.ts";
 import { DataType, type Tensor, toNumbers } from "../converter/onnx/tensor.ts";
+import { uniform } from "../converter/random.ts";
 import { describeLayout, dimsOf, type Layout, type Sizes } from "../converter/time/fact.ts";
 import type { ErrorCode } from "../src/errors.ts";
-import { placesOf, randomInput, uniform } from "./operators/perturb.ts";
+import { placesOf, randomInput } from "./operators/perturb.ts";
 import { casesOf, demoModel, relativeDifference, type TestModel, trapModels, zooModel, zooModels } from "./testdata.ts";
 
 /**
@@ -104,7 +105,7 @@ describe.each([...zooModels(), demoModel()])("$name", ({ name, file }) => {
   test("a change at one position changes nothing before it", () => checkDependencies(found));
 });
 
-describe.each(optimized)("$name, as ONNX Runtime's optimizer leaves it", (model) => {
+describe.each(optimized)("$name, as an offline optimizer leaves it", (model) => {
   let found: Found;
   beforeAll(async () => {
     found = await analyse(fileOf(model));

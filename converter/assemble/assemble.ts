@@ -58,7 +58,7 @@ export function assemble(found: Found, layers: readonly Layer[], options: Assemb
   for (const [i, { region, form }] of layers.entries()) {
     for (const node of region.nodes) inside.add(node.name);
     b.from(region.opening);
-    const input = toCanonical(b, region.entry.tensor, region.entry.axes, symbols);
+    const input = repeated(b, toCanonical(b, region.entry.tensor, region.entry.axes, symbols), region);
     const elementType = floatTypeOf(model, region.entry.tensor);
     const site = { index: i, input, elementType, mask, isStep };
     const lowered = form
@@ -98,9 +98,16 @@ export function assemble(found: Found, layers: readonly Layer[], options: Assemb
   return finish(model, b, nodes, graphInputs, graphOutputs, options.metadata);
 }
 
-/** The stream that enters, repeated where it is answered by several kernels. */
+/** Each channel as often as it is answered by a kernel; a stream of one channel is left to the recurrence to broadcast. */
+function repeated(b: Builder, input: string, { entryChannels, channels }: Region): string {
+  if (entryChannels === channels || entryChannels === 1) return input;
+  const sources = Array.from({ length: channels }, (_, c) => Math.floor((c * entryChannels) / channels));
+  return b.one("Gather", [input, b.ints("channels", sources)], { axis: 2 }, { hint: "repeated" });
+}
+
+/** What enters the convolution, in as many channels as leave it. */
 function passOn(b: Builder, input: string, { entryChannels, channels }: Region): string {
-  if (entryChannels === channels) return input;
+  if (entryChannels !== 1 || channels === 1) return input;
   return b.one("Tile", [input, b.ints("repeats", [1, 1, channels / entryChannels])], {}, { hint: "passed_on" });
 }
 

@@ -6,9 +6,10 @@ import type { Model } from "../onnx/graph.ts";
 import { openModel } from "../onnx/run.ts";
 import { makeTensor, type Tensor } from "../onnx/tensor.ts";
 import { hasHalves, widened, withFloatInterface } from "../onnx/widen.ts";
+import { uniform } from "../random.ts";
 import { channelCount, type Layout, type Sizes } from "../time/fact.ts";
 import { byPosition, drive, type Row, type Trace } from "./drive.ts";
-import { randomInputs, uniform } from "./inputs.ts";
+import { randomInputs } from "./inputs.ts";
 
 /** One comparison. */
 export interface Comparison {

@@ -1,22 +1,15 @@
 /** Random inputs for a model: token ids inside its vocabulary, normal signals. Repeatable. */
-import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
-import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { LongConvError } from "../../src/errors.ts";
 import type { Graphs } from "../find/region.ts";
 import type { ValueInfo } from "../onnx/graph.ts";
 import { bfloat16FromFloat32, float16FromFloat32 } from "../onnx/halves.ts";
 import { DataType, makeTensor, type Tensor } from "../onnx/tensor.ts";
+import { uniform } from "../random.ts";
 import { dimsOf, type Sizes } from "../time/fact.ts";
 import type { Constant } from "../time/fold.ts";
 
 /** Ids are drawn below the size of the table that they look up. */
 const DEFAULT_IDS = 2;
-
-/** A source of uniform numbers in [0, 1). */
-export function uniform(seed: number): () => number {
-  const generator = xoroshiro128plus(seed);
-  return () => uniformFloat64(generator);
-}
 
 /** Rows of the table that an integer input looks up; undefined where it looks up none. */
 export function vocabularyOf(

@@ -21,6 +21,8 @@ export interface Cone {
   readonly entry: string;
   /** Smallest first. */
   readonly exits: readonly Exit[];
+  /** Tensors at which the nodes that were walked end, each with the nodes that make it; where the way divides, several. */
+  readonly branches: readonly Exit[];
   readonly obstacle: Obstacle | undefined;
 }
 
@@ -91,39 +93,71 @@ export function coneOf(
     if (extra) for (const node of extra) take(node);
     else obstacle ??= anotherStream(opening.node, name);
   }
-  for (let i = (place.get(opening.node) ?? 0) + 1; i <= nodes.length && !obstacle; i++) {
-    refreshLive(live, mixed, index, done);
-    if (live.size === 1) {
-      const [tensor] = live;
-      exits.push({ tensor: tensor!, nodes: [...taken] });
+  if (obstacle) return { entry, exits: [], branches: [], obstacle };
+  for (let i = (place.get(opening.node) ?? 0) + 1; i <= nodes.length; i++) {
+    // behind an obstacle only the branches beside it are walked
+    if (!obstacle) {
+      refreshLive(live, mixed, index, done);
+      if (live.size === 1) {
+        const [tensor] = live;
+        exits.push({ tensor: tensor!, nodes: [...taken] });
+      }
+      if (live.size === 0) break;
     }
     const node = nodes[i];
-    if (!node || live.size === 0) break;
+    if (!node) break;
     if (done.has(node) || !node.inputs.some((name) => mixed.has(name))) continue;
     // the shape of what is mixed says nothing about its values
     if (isIndependent(node.outputs[0]!)) {
       done.add(node);
       continue;
     }
-    if (outside.has(node)) break;
+    if (outside.has(node)) {
+      if (!obstacle) break;
+      continue;
+    }
+    let inTheWay: Obstacle | undefined;
     for (const name of node.inputs) {
       if (!name || mixed.has(name) || isIndependent(name)) continue;
       const extra = fromEntry(name);
       if (!extra) {
-        obstacle = anotherStream(node, name);
+        inTheWay = anotherStream(node, name);
         break;
       }
       for (const other of extra) take(other);
     }
-    if (obstacle) break;
-    obstacle = linearObstacle(
+    inTheWay ??= linearObstacle(
       node,
       node.inputs.map((name): Role | undefined => roleOf(name, isIndependent)),
     );
-    take(node);
+    obstacle ??= inTheWay;
+    if (!inTheWay) take(node);
   }
   const distinct = exits.filter((exit, i) => exits.findIndex((other) => other.tensor === exit.tensor) === i);
-  return { entry, exits: distinct, obstacle };
+  return { entry, exits: distinct, branches: branchesOf(taken, index, done), obstacle };
+}
+
+/** What nodes that were not taken read of those that were. */
+function branchesOf(taken: readonly Node[], index: GraphIndex, done: ReadonlySet<Node>): Exit[] {
+  const isRead = (name: string) =>
+    index.outputs.has(name) || (index.consumers.get(name) ?? []).some((node) => !done.has(node));
+  const makersOf = (tensor: string): Set<Node> => {
+    const makers = new Set<Node>();
+    const queue = [tensor];
+    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+      const node = index.producer.get(name);
+      if (!node || makers.has(node) || !taken.includes(node)) continue;
+      makers.add(node);
+      queue.push(...node.inputs);
+    }
+    return makers;
+  };
+  return taken.flatMap((node) =>
+    node.outputs.filter(isRead).map((tensor) => {
+      const makers = makersOf(tensor);
+      return { tensor, nodes: taken.filter((each) => makers.has(each)) };
+    }),
+  );
 }
 
 const roleOf = (name: string, isIndependent: (name: string) => boolean): Role | undefined =>

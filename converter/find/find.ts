@@ -7,6 +7,7 @@ import type { Layout } from "../time/fact.ts";
 import { type Constant, foldConstants } from "../time/fold.ts";
 import { type Closed, followTime, type Refusal, type TimeFacts } from "../time/follow.ts";
 import { type InputAxes, type InputOptions, inputAxes } from "../time/inputs.ts";
+import { closeBranches } from "./branches.ts";
 import { closeRegion, type Graphs, type Region } from "./region.ts";
 import { shapesByRunning } from "./shapes.ts";
 import { tablesOf } from "./tables.ts";
@@ -59,11 +60,15 @@ export async function findConvolutions(original: Model, options: FindOptions = {
       continue;
     }
     const result = await closeRegion(graphs, time, closed, opening);
-    closed.push(result);
-    if ("code" in result) refused.push({ node: result.at, code: result.code, reason: result.reason });
-    else {
-      regions.push(result as Region);
-      options.onProgress?.(regions.length, opening.node.name);
+    const branches = "code" in result ? await closeBranches(graphs, time, closed, opening) : undefined;
+    const results = branches ?? [result];
+    closed.push(...results);
+    for (const each of results) {
+      if ("code" in each) refused.push({ node: each.at, code: each.code, reason: each.reason });
+      else {
+        regions.push(each);
+        options.onProgress?.(regions.length, opening.node.name);
+      }
     }
   }
 }

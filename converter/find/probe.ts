@@ -1,8 +1,7 @@
 /** Probes a region: is it a causal convolution of each channel with one kernel, whatever the length? */
-import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
-import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import type { ErrorCode } from "../../src/errors.ts";
 import type { Kernels } from "../form.ts";
+import { signed } from "../random.ts";
 
 /** Runs a region on rows [time × channels], one output row [time × channels of the exit] for each. */
 export type Respond = (rows: readonly Float64Array[], time: number) => Promise<Float64Array[]>;
@@ -24,12 +23,6 @@ export interface ProbeFailure {
 /** Unit round-off of float32. */
 const UNIT = 2 ** -24;
 
-/** Pseudo-random numbers in [-1, 1), the same each time, so that a refusal can be repeated. */
-function noise(seed: number): () => number {
-  const generator = xoroshiro128plus(seed);
-  return () => 2 * uniformFloat64(generator) - 1;
-}
-
 interface Row {
   readonly name: string;
   readonly code: ErrorCode;
@@ -41,7 +34,7 @@ interface Row {
  * Probes at one length. The region is known to be affine (by rule), so impulses tell all: an impulse at position 0 in
  * every channel gives the kernels; impulses elsewhere, weighted by channel, show time invariance, causality and
  * independence of channels; dense signals at several amplitudes confirm it.
- * @param entryChannels channels that enter: as many as leave, or 1 for one stream to many channels
+ * @param entryChannels channels that enter: as many as leave, or a divisor for each channel to several
  * @param slack how much less precise than float32 sums the region's arithmetic is at this length
  */
 export async function probe(
@@ -50,7 +43,7 @@ export async function probe(
   entryChannels: number,
   slack: number,
 ): Promise<ProbeResult | ProbeFailure> {
-  const random = noise(time * 7919 + entryChannels);
+  const random = signed(time * 7919 + entryChannels);
   const row = () => new Float64Array(time * entryChannels);
   const impulse = (at: number, weight: () => number) => {
     const values = row();
@@ -94,7 +87,7 @@ export async function probe(
   ];
   const answers = await respond([row(), impulse(0, () => 1), ...rows.map((r) => r.values)], time);
   const channels = answers[0]!.length / time;
-  if (!Number.isInteger(channels) || (channels !== entryChannels && entryChannels !== 1))
+  if (!Number.isInteger(channels / entryChannels))
     return { code: "mixes-channels", reason: `${entryChannels} channels enter and ${channels} leave`, stage: 0 };
 
   const bias = answers[0]!.slice(0, channels);
@@ -132,7 +125,7 @@ function compare(
   let worst: { i: number; c: number; excess: number } | undefined;
   for (let c = 0; c < channels; c++) {
     // an FFT of length 2n errs by about u·log2(2n) of the product of the norms, wherever the result is small as well
-    const input = entryChannels === 1 ? 0 : c;
+    const input = entryOf(c, channels, entryChannels);
     const norms = Math.sqrt(
       sumOver(time, (k) => taps[k * channels + c]! ** 2) *
         sumOver(time, (i) => values[i * entryChannels + input]! ** 2),
@@ -160,13 +153,17 @@ function compare(
   };
 }
 
+/** The channel that enters for one that leaves: each is answered by as many kernels, as a Conv with groups has them. */
+const entryOf = (channel: number, channels: number, entryChannels: number): number =>
+  Math.floor((channel * entryChannels) / channels);
+
 /** Causal convolution in float64, [time × channels]. */
 export function convolve(values: Float64Array, { lags, channels, taps }: Kernels, entryChannels: number): Float64Array {
   const time = values.length / entryChannels;
   const result = new Float64Array(time * channels);
   for (let j = 0; j < time; j++) {
     for (let c = 0; c < channels; c++) {
-      const x = values[j * entryChannels + (entryChannels === 1 ? 0 : c)]!;
+      const x = values[j * entryChannels + entryOf(c, channels, entryChannels)]!;
       if (x === 0) continue;
       for (let i = j; i < time && i - j < lags; i++) result[i * channels + c]! += taps[(i - j) * channels + c]! * x;
     }

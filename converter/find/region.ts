@@ -17,7 +17,7 @@ export interface Region extends Closed {
   readonly reason: string;
   readonly entry: End;
   readonly exit: End;
-  /** Channels that enter: `channels`, or 1 where one stream is answered by many kernels. */
+  /** Channels that enter: `channels`, or a divisor of it where each is answered by several kernels that follow one another. */
   readonly entryChannels: number;
   readonly channels: number;
   /** What is added to every position, [channels]; undefined where nothing is. */
@@ -96,6 +96,28 @@ export async function closeRegion(
       `${cone.obstacle.reason} (time is mixed from '${opening.node.name}' on: ${first.reason})`,
     );
   return refuse(opening.node, "mixes-time", `${first.reason}, and what comes out of it is no stream again`);
+}
+
+/** The convolution from the entry to one exit, in the first layout in which it is one; else what spoke against it last. */
+export async function probedAt(
+  graphs: Graphs,
+  time: TimeFacts,
+  opening: Opening,
+  tensor: string,
+  exit: Exit,
+): Promise<Region | ProbeFailure> {
+  const fact = time.facts.get(tensor);
+  const seen = graphs.shapes.seen.get(exit.tensor);
+  let failure: ProbeFailure = { code: "mixes-time", reason: opening.reason, stage: 0 };
+  if (fact?.kind !== "stream" || !seen || !FLOATS.has(typeOf(graphs, tensor))) return failure;
+  const entry: End = { tensor, axes: fact.axes, type: typeOf(graphs, tensor) };
+  for (const axes of orderedLayouts(possibleLayouts(seen, graphs.shapes.runs), entry.axes)) {
+    const end: End = { tensor: exit.tensor, axes, type: seen.type };
+    const found = await probeRegion(graphs, opening, entry, end, exit.nodes);
+    if (!("code" in found)) return found;
+    failure = found;
+  }
+  return failure;
 }
 
 /** The same layout as the entry's first, then the same rank. */

@@ -2,8 +2,8 @@
 
 import { Matrix, SingularValueDecomposition } from "ml-matrix";
 import type { Kernels } from "../form.ts";
+import { uniform } from "../random.ts";
 import { type Columns, orthogonalise, timesSmall } from "./columns.ts";
-import { uniform } from "./random.ts";
 
 /** t_k ≈ Σ_j sequences[j][k-1] · mix[j], k ≥ 1, each row in order of falling energy. */
 export interface Compressed {

@@ -1,8 +1,8 @@
 /** What Hankel matrices say, at low cost and before any fit, of the order that is needed; docs/parts/diagonal.md. */
 
 import type { Kernels } from "../form.ts";
+import { uniform } from "../random.ts";
 import { type HankelSpectrum, hankelSpectrum } from "./lanczos.ts";
-import { uniform } from "./random.ts";
 
 /** Lags looked at: fewer only weaken the bound. */
 const LAGS = 2048;

@@ -2,9 +2,9 @@
 
 import { Matrix, SingularValueDecomposition } from "ml-matrix";
 import { describe, expect, it } from "vitest";
+import { normal } from "../random.ts";
 import { dot, gram, orthogonalise } from "./columns.ts";
 import { dominantSubspace, hankelOf } from "./hankel.ts";
-import { normal } from "./random.ts";
 
 const gauss = normal(5);
 const sequences = [0.9, 0.7, 0.95].map((rho, j) =>

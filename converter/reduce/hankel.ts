@@ -1,9 +1,9 @@
 /** The dominant right singular vectors of a Hankel matrix that is never formed: subspace iteration by FFT. */
 
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { normal } from "../random.ts";
 import { planDft } from "../solve/dft.ts";
 import { type Columns, dot, gram, orthogonalise, timesSmall } from "./columns.ts";
-import { normal } from "./random.ts";
 
 /**
  * A block Hankel matrix [rows · k × columns] of k sequences: entry ((i, j), a) is sequences[j][i + a].

@@ -1,10 +1,10 @@
 /** The dominant eigenvectors of one sequence's Hankel matrix, which is symmetric: Lanczos by FFT, at low cost. */
 
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { normal } from "../random.ts";
 import { planDft } from "../solve/dft.ts";
 import { dot, subtractCombination, timesSmall, transposeTimes } from "./columns.ts";
 import type { HankelSubspace } from "./hankel.ts";
-import { normal } from "./random.ts";
 
 /** What {@link hankelSpectrum} finds of one sequence. */
 export interface HankelSpectrum extends HankelSubspace {

@@ -2,11 +2,11 @@
 import { describe, expect, it } from "vitest";
 import { certifyChannels } from "../certify/own.ts";
 import { type ChannelModal, channelOf, type Kernels } from "../form.ts";
+import { normal, uniform } from "../random.ts";
 import { channelKernels } from "../solve/channels.ts";
 import { leastSharedOrder } from "./forecast.ts";
 import { hankelSpectrum } from "./lanczos.ts";
 import { lookAtChannels, reduceChannels } from "./own.ts";
-import { normal, uniform } from "./random.ts";
 import { reduceKernels } from "./reduce.ts";
 
 /** S4D with frequencies and decays of each channel's own; the first pole of every channel is real. */

@@ -1,8 +1,8 @@
 /** Poles from the shift invariance of a controllability matrix, and what keeps them stable. */
 
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { normal } from "../random.ts";
 import { type Columns, gram } from "./columns.ts";
-import { normal } from "./random.ts";
 
 /** Poles closed under conjugation, as {@link Modal} keeps them: im > 0 of each pair, and the real ones. */
 export interface Poles {

@@ -1,10 +1,10 @@
 /** The DFT of any length against the plain sum, with angles reduced in integers. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { signed } from "../random.ts";
 import { planDft, unitRoot } from "./dft.ts";
-import { uniform } from "./families.ts";
 
-const vector = (length: number, seed: number): Float64Array => Float64Array.from({ length: 2 * length }, uniform(seed));
+const vector = (length: number, seed: number): Float64Array => Float64Array.from({ length: 2 * length }, signed(seed));
 const norm = (x: Float64Array): number => Math.sqrt(x.reduce((sum, value) => sum + value * value, 0));
 
 /** One output of the plain DFT, summed with Neumaier's compensation. */

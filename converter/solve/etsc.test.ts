@@ -3,15 +3,16 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { LongConvError } from "../../src/errors.ts";
 import { type Kernels, orderOf } from "../form.ts";
+import { signed } from "../random.ts";
 import { estimateDecay } from "./decay.ts";
 import { solveEtsc } from "./etsc.ts";
 import { kernelOf, solveError } from "./evaluate.ts";
-import { FAMILIES, kernelsOf, uniform } from "./families.ts";
+import { FAMILIES, kernelsOf } from "./families.ts";
 import { convolve, runRecurrence } from "./recurrence.ts";
 
 /** Kernels γ^k r_k with r uniform in [-1, 1). */
 function randomKernels(lags: number, channels: number, decay: number, seed: number): Kernels {
-  const random = uniform(seed);
+  const random = signed(seed);
   return {
     lags,
     channels,
@@ -88,7 +89,7 @@ test("the recurrence in float64 is the causal convolution for n positions", () =
     fc.property(fc.integer({ min: 1, max: 400 }), decays, fc.integer(), (lags, decay, seed) => {
       const kernels = randomKernels(lags, 2, decay, seed);
       const modal = solveEtsc(kernels, decay);
-      const x = Float64Array.from({ length: lags }, uniform(seed + 1));
+      const x = Float64Array.from({ length: lags }, signed(seed + 1));
       for (const channel of [0, 1]) {
         const expected = convolve(kernels, channel, x);
         const size = Math.sqrt(kernels.taps.reduce((sum, tap) => sum + tap * tap, 0) * lags);
@@ -105,7 +106,7 @@ test("the recurrence in float32 stays within the bound of docs/parts/solve.md, a
   const names = Object.keys(FAMILIES);
   const lags = 256;
   const kernels = kernelsOf(names, lags);
-  const x = Float64Array.from({ length: lags }, uniform(9)).map(Math.fround);
+  const x = Float64Array.from({ length: lags }, signed(9)).map(Math.fround);
   names.forEach((name, channel) => {
     const one: Kernels = { lags, channels: 1, taps: kernels.taps.filter((_, i) => i % names.length === channel) };
     const { decay } = estimateDecay(one);

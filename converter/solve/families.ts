@@ -1,16 +1,6 @@
 /** Kernels of the kinds that long-convolution models have, one channel each, for the tests and the table of errors. */
 import type { Kernels } from "../form.ts";
-
-/** Uniform numbers in [-1, 1), reproducible: xorshift32 (Marsaglia 2003). */
-export function uniform(seed: number): () => number {
-  let state = (seed | 0) ^ 0x9e3779b9 || 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state / 2 ** 31;
-  };
-}
+import { signed } from "../random.ts";
 
 /** A smooth positive function of the position, as an RPE network gives it. */
 const rpe = (k: number, n: number): number => 1 + 0.5 * Math.sin((7 * k) / n) + 0.3 * Math.cos((19 * k) / n + 1);
@@ -34,7 +24,7 @@ export const FAMILIES: Readonly<Record<string, (k: number, n: number, random: ()
 export function kernelsOf(names: readonly string[], lags: number, seed = 1): Kernels {
   const taps = new Float64Array(lags * names.length);
   names.forEach((name, c) => {
-    const random = uniform(seed + c);
+    const random = signed(seed + c);
     for (let k = 0; k < lags; k++) taps[k * names.length + c] = Math.fround(FAMILIES[name]!(k, lags, random));
   });
   return { lags, channels: names.length, taps };

@@ -5,7 +5,7 @@ import type { Model } from "../onnx/graph.ts";
 import { float32FromFloat16 } from "../onnx/halves.ts";
 import { openModel } from "../onnx/run.ts";
 import { DataType, int64Tensor } from "../onnx/tensor.ts";
-import { uniform } from "../reduce/random.ts";
+import { uniform } from "../random.ts";
 import { toBlocks } from "./blocks.ts";
 import { shareTied } from "./tied.ts";
 import { reduceWeights, WEIGHT_KINDS, type WeightKind } from "./weights.ts";

@@ -1,6 +1,7 @@
 /** Runs a row in ONNX Runtime, changes its inputs at one position, and tells at which places the outputs change. */
 import { openModel, type Runner } from "../../converter/onnx/run.ts";
 import { DataType, makeTensor, type Tensor, toNumbers } from "../../converter/onnx/tensor.ts";
+import { uniform } from "../../converter/random.ts";
 import { axisOf, dimsOf, type Layout, type Sizes } from "../../converter/time/fact.ts";
 import type { CaseModel, OperatorCase, ParsedInput } from "./case.ts";
 
@@ -8,15 +9,6 @@ export const SIZES: readonly Sizes[] = [
   { batch: 2, time: 3 },
   { batch: 3, time: 7 },
 ];
-
-/** Deterministic numbers in [0, 1). */
-export function uniform(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
 
 /** Values for a graph input. */
 export function randomInput(
