@@ -2,9 +2,9 @@
 import * as Plot from "@observablehq/plot";
 import type { Certificate } from "../certify/certify.ts";
 import type { LagErrors, OutputErrors } from "./measure.ts";
-import { decades, decadeTicks, draw, HALO, HEIGHT, lagAxis } from "./plot.ts";
+import { decades, draw, HALO, HEIGHT, lagAxis, logAxis } from "./plot.ts";
 import { wideningBins } from "./sample.ts";
-import { powerOfTen, significant } from "./text.ts";
+import { significant } from "./text.ts";
 
 /** Points of a line. */
 const POINTS = 200;
@@ -50,14 +50,7 @@ export function lagErrorFigure(errors: LagErrors, certificate: Certificate | und
     });
   return draw("Error of the kernels at every lag", {
     x: lagAxis(errors.lags),
-    y: {
-      type: "log",
-      label: "↑ relative error",
-      domain,
-      ticks: decadeTicks(domain),
-      tickFormat: powerOfTen,
-      grid: true,
-    },
+    y: logAxis("↑ relative error", domain),
     marks: [
       line("rms", "var(--blue)", 1.4),
       line("largest", "var(--orange)", 1.4),
@@ -101,7 +94,6 @@ export function certificateFigure({ worst, random }: OutputErrors): string {
       fillOpacity: 0.65,
       symbol,
     });
-  const ticks = decadeTicks(domain);
   const legend = (text: string, fill: string, row: number) =>
     Plot.text([text], {
       text: (each: string) => each,
@@ -113,8 +105,8 @@ export function certificateFigure({ worst, random }: OutputErrors): string {
       ...HALO,
     });
   return draw("Certified against measured output error, a point for each channel", {
-    x: { type: "log", label: "certified →", domain, ticks, tickFormat: powerOfTen, grid: true },
-    y: { type: "log", label: "↑ measured", domain, ticks, tickFormat: powerOfTen, grid: true },
+    x: logAxis("certified →", domain),
+    y: logAxis("↑ measured", domain),
     height: HEIGHT,
     marks: [
       Plot.line(

@@ -1,7 +1,7 @@
 /** Figures of a layer's kernels: as they are, and how they die away. */
 import * as Plot from "@observablehq/plot";
 import type { Kernels } from "../form.ts";
-import { decades, decadeTicks, draw, HALO, lagAxis } from "./plot.ts";
+import { decades, draw, HALO, lagAxis, logAxis } from "./plot.ts";
 import {
   type Bin,
   binsOf,
@@ -13,7 +13,7 @@ import {
   quantiles,
   wideningBins,
 } from "./sample.ts";
-import { grouped, powerOfTen, significant } from "./text.ts";
+import { grouped, significant } from "./text.ts";
 
 /** Colours of the channels drawn by name, shortest memory first. */
 const COLOURS = ["var(--orange)", "var(--green)", "var(--blue)"] as const;
@@ -115,14 +115,7 @@ function logarithmicFigure(kernels: Kernels, named: readonly Memory[]): string {
   }));
   return draw(`Absolute kernels of ${channels} channels against the lag, logarithmic`, {
     x: { label: "lag →", domain: [0, Math.max(lags - 1, 1)], ticks: 5, tickFormat: grouped },
-    y: {
-      type: "log",
-      label: "↑ |t|, largest near each lag",
-      domain,
-      ticks: decadeTicks(domain),
-      tickFormat: powerOfTen,
-      grid: true,
-    },
+    y: logAxis("↑ |t|, largest near each lag", domain),
     marks: [
       Plot.areaY(clamped, { x: "lag", y1: "least", y2: "most", fill: "var(--band)" }),
       Plot.areaY(clamped, { x: "lag", y1: "low", y2: "high", fill: "var(--band-inner)" }),

@@ -1,10 +1,9 @@
 /** Figures that set the layers of a model side by side: how fast their kernels die away, and how many states each needs. */
 import * as Plot from "@observablehq/plot";
 import { stateOrder } from "../form.ts";
-import { decades, decadeTicks, draw, HALO, lagAxis } from "./plot.ts";
+import { decades, draw, HALO, lagAxis, logAxis } from "./plot.ts";
 import { quantiles, wideningBins } from "./sample.ts";
 import type { LayerInput } from "./table.ts";
-import { powerOfTen } from "./text.ts";
 
 /** Points of a line. */
 const POINTS = 120;
@@ -32,14 +31,7 @@ export function decayOverview(layers: readonly LayerInput[]): string {
   return draw("Median absolute kernel of each layer against the lag", {
     marginRight: 24,
     x: lagAxis(Math.max(...layers.map(({ kernels }) => kernels.lags))),
-    y: {
-      type: "log",
-      label: "↑ median |t| over its largest",
-      domain,
-      ticks: decadeTicks(domain),
-      tickFormat: powerOfTen,
-      grid: true,
-    },
+    y: logAxis("↑ median |t| over its largest", domain),
     marks: lines.flatMap((line, i) => {
       const points = line.map(([lag, size]) => [lag, Math.max(size, domain[0] / 10)] as const);
       return [
@@ -78,14 +70,7 @@ export function singularValueOverview(layers: readonly LayerInput[]): string {
   return draw("Singular values of all layers", {
     marginRight: 24,
     x: { label: "singular value, by size →", domain: [0, last], ticks: 6, tickFormat: "d" },
-    y: {
-      type: "log",
-      label: "↑ σ over the largest",
-      domain,
-      ticks: decadeTicks(domain),
-      tickFormat: powerOfTen,
-      grid: true,
-    },
+    y: logAxis("↑ σ over the largest", domain),
     marks: rows.flatMap(({ points, order }, i) => {
       const end = points.at(-1);
       const chosen = points.filter(([index]) => index === order);

@@ -1,7 +1,7 @@
 /** Observable Plot drawn to an SVG string, without a browser. */
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import { escapeHtml, grouped } from "./text.ts";
+import { escapeHtml, grouped, powerOfTen } from "./text.ts";
 
 /** Size of every figure, px: three side by side on a wide page, one on a narrow one, in either case near its own size. */
 export const WIDTH = 424;
@@ -67,8 +67,18 @@ export function lagAxis(lags: number): Plot.ScaleOptions {
   return { type: "symlog", constant: 1, label: "lag →", domain: [0, last], ticks, tickFormat: grouped };
 }
 
+/** A logarithmic axis with a grid over these decades. */
+export const logAxis = (label: string, domain: readonly [number, number]): Plot.ScaleOptions => ({
+  type: "log",
+  label,
+  domain,
+  ticks: decadeTicks(domain),
+  tickFormat: powerOfTen,
+  grid: true,
+});
+
 /** Powers of ten for the ticks of a logarithmic axis, about six of them. */
-export function decadeTicks([low, high]: readonly [number, number]): number[] {
+function decadeTicks([low, high]: readonly [number, number]): number[] {
   const [from, to] = [Math.round(Math.log10(low)), Math.round(Math.log10(high))];
   const step = Math.max(1, Math.ceil((to - from) / 6));
   const ticks: number[] = [];

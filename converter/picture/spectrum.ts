@@ -2,9 +2,9 @@
 import * as Plot from "@observablehq/plot";
 import { channelOf, type Modal, orderOf } from "../form.ts";
 import { type AnyModal, isShared } from "./measure.ts";
-import { decades, decadeTicks, draw, HALO, HEIGHT, WIDTH } from "./plot.ts";
+import { decades, draw, HALO, HEIGHT, logAxis, WIDTH } from "./plot.ts";
 import { spread } from "./sample.ts";
-import { count, grouped, powerOfTen, significant } from "./text.ts";
+import { count, grouped, significant } from "./text.ts";
 
 /** Poles drawn at most. */
 const POLES = 512;
@@ -22,14 +22,7 @@ export function singularValueFigure(singularValues: Float64Array, order: number 
   const side = order !== undefined && order > last * 0.6 ? "end" : "start";
   return draw("Singular values of the layer's Hankel matrix", {
     x: { label: "singular value, by size →", domain: [0, last], ticks: 6, tickFormat: "d" },
-    y: {
-      type: "log",
-      label: "↑ σ over the largest",
-      domain,
-      ticks: decadeTicks(domain),
-      tickFormat: powerOfTen,
-      grid: true,
-    },
+    y: logAxis("↑ σ over the largest", domain),
     marks: [
       ...(order === undefined
         ? []
