@@ -5,7 +5,7 @@ import type { ContestResult } from "./certify/contest.ts";
 import { contestLayers } from "./certify/layers.ts";
 import type { KernelSource } from "./find/kernel.ts";
 import type { Region } from "./find/region.ts";
-import { type Form, type Kernels, stateOrder } from "./form.ts";
+import { evened, type Form, type Kernels, stateOrder } from "./form.ts";
 import type { Reduction, Target } from "./reduce/reduce.ts";
 import { estimateDecay, significantLags } from "./solve/decay.ts";
 import { solveEtsc } from "./solve/etsc.ts";
@@ -107,7 +107,7 @@ export async function chooseForms(
 async function decide(plan: Plan, result: ContestResult | undefined, options: ChooseOptions): Promise<Chosen> {
   const { finite } = plan;
   const reduction = result?.shared?.reduction;
-  const low = lowOrderForm(result);
+  const low = lowOrderForm(result, options);
   if (low && (finite === undefined || stateOrder(low.form) < finite - 1)) return low;
   if (finite !== undefined) return { ...(await windowForm(plan, finite)), reduction };
   const exact = await exactForm(plan, options);
@@ -121,7 +121,10 @@ async function decide(plan: Plan, result: ContestResult | undefined, options: Ch
 }
 
 /** Shared poles or poles of each channel's own, whichever is met. */
-function lowOrderForm({ shared, own, because }: ContestResult = {}): Chosen | undefined {
+function lowOrderForm(
+  { shared, own, because }: ContestResult = {},
+  { order, maxState }: ChooseOptions,
+): Chosen | undefined {
   const chosen = (form: Form & { lags: number }, certificate: Certificate, why: string): Chosen => ({
     form,
     lags: form.lags,
@@ -135,7 +138,10 @@ function lowOrderForm({ shared, own, because }: ContestResult = {}): Chosen | un
     const { reduction, certificate } = shared;
     const lags = certificate.horizon;
     const why = `${reduction.order} shared poles follow the kernel over ${lags} lags`;
-    return chosen({ kind: "compact", modal: reduction.modal, lags }, certificate, why);
+    // an order or a size that was asked for is kept; else a state more costs less than an odd number of them
+    const free = order === undefined && maxState === undefined;
+    const modal = free ? evened(reduction.modal) : reduction.modal;
+    return chosen({ kind: "compact", modal, lags }, certificate, why);
   }
   if (own?.reduction.met && own.certificate) {
     const { reduction, certificate } = own;

@@ -4,11 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { pairStates } from "../src/contract.ts";
+import { openConverted } from "../test/converted.ts";
 import { type ConvertOptions, convert } from "./convert.ts";
 import { type Builder, createBuilder, makeModel } from "./onnx/build.ts";
 import type { Model, ValueInfo } from "./onnx/graph.ts";
 import { openModel } from "./onnx/run.ts";
-import { DataType, float32Tensor, type Tensor, toNumbers } from "./onnx/tensor.ts";
+import { DataType, float32Tensor, int64Tensor, type Tensor, toNumbers } from "./onnx/tensor.ts";
 import { writeModel } from "./onnx/write.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "longconv-"));
@@ -213,4 +214,29 @@ test("a Conv with three kernels for each channel", async () => {
     },
   });
   await sameAsOriginal(model);
+});
+
+test("token ids shifted and combined before they are looked up", async () => {
+  const b = createBuilder(18, ["ids", "y"]);
+  const before = b.one("Pad", ["ids", b.ints("pads", [0, 2, 0, 0])]);
+  const shifted = b.one("Slice", [before, b.ints("from", [0]), b.ints("to", [-2]), b.ints("axis", [1])]);
+  const pair = b.one("Mod", [b.one("Add", ["ids", b.one("Mul", [shifted, b.ints("by", 7)])]), b.ints("rows", 16)]);
+  b.one("Gather", [b.floats("table", [16, CHANNELS], KERNEL.subarray(0, 16 * CHANNELS)), pair], {}, { outputs: ["y"] });
+  const model = makeModel({
+    inputs: [{ name: "ids", type: DataType.INT64, dims: ["b", "n"] }],
+    outputs: [{ name: "y", type: DataType.FLOAT, dims: ["b", "n", CHANNELS] }],
+    nodes: b.nodes,
+    initializers: b.initializers,
+    opsets: 18,
+  });
+  const recurrent = await converted(model, { attentionMask: false, numLogitsToKeep: false });
+  // beyond 2^11 and 2^16: what a half and a short integer hold
+  const ids = Array.from({ length: 30 }, (_, i) => (i * 40503) % 100_003);
+  const original = await openModel(model);
+  const wanted = (await original.run({ ids: int64Tensor([1, 30], ids) })).y!;
+  await original.close();
+  const session = await openConverted(recurrent);
+  const got = await session.run({ ids: int64Tensor([1, 30], ids) }, [1, 2, 5, 30]);
+  await session.close();
+  expect(got.y!.data).toEqual(wanted.data);
 });

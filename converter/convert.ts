@@ -88,6 +88,14 @@ interface Solved extends Layer, Candidate {
  * the reason of `signal` once it is aborted
  */
 export async function convert(file: string, given: ConvertOptions = {}): Promise<Conversion> {
+  return convertModel(await readModel(file), given);
+}
+
+/**
+ * {@link convert} for a model that was read from a file.
+ * @throws LongConvError as {@link convert}
+ */
+export async function convertModel(read: Model, given: ConvertOptions = {}): Promise<Conversion> {
   const options = {
     ...given,
     onProgress: (progress: Progress) => {
@@ -95,7 +103,7 @@ export async function convert(file: string, given: ConvertOptions = {}): Promise
       given.onProgress?.(progress);
     },
   };
-  const model = inlineFunctions(await readModel(file));
+  const model = inlineFunctions(read);
   const found = await findConvolutions(model, {
     timeAxis: options.timeAxis,
     onProgress: (done) => options.onProgress?.({ step: "find", done, total: undefined }),
@@ -106,7 +114,7 @@ export async function convert(file: string, given: ConvertOptions = {}): Promise
   const metadata = new Map([
     [METADATA.version, CONTRACT_VERSION],
     [METADATA.converter, CONVERTER_VERSION],
-    [METADATA.sourceSha256, await sha256OfFile(file)],
+    [METADATA.sourceSha256, await sha256OfFile(read.file)],
     [METADATA.layers, JSON.stringify(layers.map(metadataOf))],
   ]);
   const inputs = languageInputs(model, options);

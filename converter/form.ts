@@ -31,6 +31,21 @@ export interface Modal {
 export const orderOf = (modal: Modal): number => 2 * modal.pairs.re.length + modal.reals.length;
 
 /**
+ * The same kernels with an even number of states, which the step takes two by two: an odd one gets a state of pole 0,
+ * which holds the last input and takes over the direct term.
+ */
+export function evened(modal: Modal): Modal {
+  const order = orderOf(modal);
+  if (order % 2 === 0) return modal;
+  const { channels, pairs, direct } = modal;
+  const residues = new Float64Array((order + 1) * channels);
+  residues.set(modal.residues);
+  residues.set(direct, order * channels);
+  const reals = Float64Array.of(...modal.reals, 0);
+  return { channels, pairs, reals, residues, direct: new Float64Array(channels) };
+}
+
+/**
  * A modal form whose channels have poles of their own, all in pairs:
  *
  *     u_i = λ_p,c u_{i-1} + x_i,    y_i = Σ_p residues_2p,c Re u_i + residues_2p+1,c Im u_i + direct_c x_i

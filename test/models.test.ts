@@ -5,13 +5,22 @@ import { encodeModel } from "../converter/onnx/encode.ts";
 import { inlineFunctions } from "../converter/onnx/inline.ts";
 import { readModel } from "../converter/onnx/read.ts";
 import { openModel } from "../converter/onnx/run.ts";
-import { casesOf, demoModel, relativeDifference, trapModels, zooModels } from "./testdata.ts";
+import {
+  casesOf,
+  demoModel,
+  familyModels,
+  refusedFamilies,
+  relativeDifference,
+  trapModels,
+  zooModels,
+} from "./testdata.ts";
 
-const all = [...zooModels(), ...trapModels(), demoModel()];
+const all = [...zooModels(), ...familyModels(), ...refusedFamilies(), ...trapModels(), demoModel()];
 
 test("the lists name every model", () => {
   expect(zooModels()).toHaveLength(19);
   expect(trapModels()).toHaveLength(12);
+  expect(familyModels().length + refusedFamilies().length).toBe(35);
 });
 
 describe("read and written again, byte for byte", () => {
@@ -24,13 +33,14 @@ describe("read and written again, byte for byte", () => {
 describe("PyTorch's outputs in ONNX Runtime", () => {
   // A DFT whose length is not a power of two loses precision in ONNX Runtime, more so the longer; 2 · 384 in the demo
   // model's first case gives 8e-5. So 1e-4 holds here, but not for lengths such as 509.
-  test.each(all)("$name", async (model) => {
+  // half precision: ONNX Runtime's CPU rounds elsewhere, or has no kernels; its float32 twin is what zoo.test.ts compares
+  test.each(all.filter(({ half }) => !half))("$name", async (model) => {
     const cases = casesOf(model);
     expect(cases.length).toBeGreaterThan(0);
     const runner = await openModel(inlineFunctions(await readModel(model.file)));
-    for (const { input, output } of cases) {
-      const results = await runner.run({ [input.name]: input.tensor });
-      expect(relativeDifference(results[output.name]!, output.tensor)).toBeLessThan(1e-4);
+    for (const { inputs, outputs } of cases) {
+      const results = await runner.run(Object.fromEntries(inputs.map(({ name, tensor }) => [name, tensor])));
+      for (const { name, tensor } of outputs) expect(relativeDifference(results[name]!, tensor)).toBeLessThan(1e-4);
     }
     await runner.close();
   });

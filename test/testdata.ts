@@ -23,6 +23,10 @@ export interface TestModel {
   readonly opset: number;
   /** Length of the sequence where the export fixes it. */
   readonly length: number | "any";
+  /** Time axis of inputs and outputs by name, where it is not 1; -1 where there is none. */
+  readonly axes?: Readonly<Record<string, number>>;
+  /** The type in which it computes, where that is half precision. */
+  readonly half?: "float16" | "bfloat16";
 }
 
 /** A trap; `refuse`: must be refused; `either`: refused, or converted and right. */
@@ -36,14 +40,29 @@ export interface NamedTensor {
   readonly tensor: Tensor;
 }
 
-/** An input and PyTorch's output for it. */
+/** Inputs and PyTorch's outputs for them. */
 export interface TestCase {
+  /** The first input. */
   readonly input: NamedTensor;
+  /** The first output. */
   readonly output: NamedTensor;
+  readonly inputs: readonly NamedTensor[];
+  /** In float32, also where the model computes in half precision. */
+  readonly outputs: readonly NamedTensor[];
+  /** PyTorch's outputs in half precision, widened; none for other models. */
+  readonly halves: readonly NamedTensor[];
 }
 
 /** The model zoo: every family and spelling. */
 export const zooModels = (): TestModel[] => listed<TestModel>("zoo");
+
+/** Further families and spellings, those to be refused left out. */
+export const familyModels = (): TestModel[] => families().filter(({ refused }) => !refused);
+
+/** Those that cannot run token by token, or are not converted. */
+export const refusedFamilies = (): TestModel[] => families().filter(({ refused }) => refused);
+
+const families = () => listed<TestModel & { readonly refused?: true }>("families");
 
 /** Models that cannot run token by token, or only with care. */
 export const trapModels = (): TrapModel[] => listed<TrapModel>("traps");
@@ -72,8 +91,9 @@ export function zooModel(name: string): TestModel {
 export function casesOf({ folder }: Pick<TestModel, "folder">): TestCase[] {
   const cases: TestCase[] = [];
   for (let set = 0; existsSync(path.join(folder, `test_data_set_${set}`)); set++) {
-    const read = (stem: string) => readNamedTensor(path.join(folder, `test_data_set_${set}`, `${stem}.pb`));
-    cases.push({ input: read("input_0"), output: read("output_0") });
+    const read = (stem: string) => numbered(path.join(folder, `test_data_set_${set}`), stem);
+    const [inputs, outputs, halves] = [read("input"), read("output"), read("half")];
+    cases.push({ input: inputs[0]!, output: outputs[0]!, inputs, outputs, halves });
   }
   return cases;
 }
@@ -96,12 +116,20 @@ export function relativeDifference(got: Tensor, expected: Tensor): number {
   return difference / largest;
 }
 
+/** STEM_0.pb, STEM_1.pb, … */
+function numbered(folder: string, stem: string): NamedTensor[] {
+  const tensors: NamedTensor[] = [];
+  const file = () => path.join(folder, `${stem}_${tensors.length}.pb`);
+  while (existsSync(file())) tensors.push(readNamedTensor(file()));
+  return tensors;
+}
+
 function readNamedTensor(file: string): NamedTensor {
   const proto = decodeMessage("TensorProto", readFileSync(file));
   return { name: proto.name ?? "", tensor: tensorFromProto(proto) };
 }
 
-function listed<T extends TestModel>(kind: "zoo" | "traps"): T[] {
+function listed<T extends TestModel>(kind: "zoo" | "traps" | "families"): T[] {
   const rows = JSON.parse(readFileSync(path.join(MODELS, kind, `${kind}.json`), "utf8")) as T[];
   return rows.map((row) => {
     const folder = path.join(MODELS, kind, row.name);

@@ -7,14 +7,16 @@ import type { Layout } from "../time/fact.ts";
 import { type Constant, foldConstants } from "../time/fold.ts";
 import { type Closed, followTime, type Refusal, type TimeFacts } from "../time/follow.ts";
 import { type InputAxes, type InputOptions, inputAxes } from "../time/inputs.ts";
+import { lengthSteps } from "../time/steps.ts";
 import { closeBranches } from "./branches.ts";
+import { withFloatShifts } from "./ids.ts";
 import { closeRegion, type Graphs, type Region } from "./region.ts";
 import { shapesByRunning } from "./shapes.ts";
 import { tablesOf } from "./tables.ts";
 
 /** What is known of a model once time was followed to its end. */
 export interface Found {
-  /** The model as it is given. */
+  /** The model as it is given, but for shifted token ids, which are floats between casts. */
   readonly original: Model;
   /** What was analysed: the model, or its float32 twin where it computes in half precision. */
   readonly graphs: Graphs;
@@ -32,10 +34,11 @@ export interface FindOptions extends InputOptions {
 }
 
 /**
- * @param original inlined: no model-local functions left
+ * @param given inlined: no model-local functions left
  * @throws LongConvError where the model cannot be run or its inputs have no time axis
  */
-export async function findConvolutions(original: Model, options: FindOptions = {}): Promise<Found> {
+export async function findConvolutions(given: Model, options: FindOptions = {}): Promise<Found> {
+  const original = withFloatShifts(given);
   const model = hasHalves(original) ? widened(original) : original;
   const inputs: InputAxes = inputAxes(model, options);
   const constants = await foldConstants(model);
@@ -52,8 +55,10 @@ export async function findConvolutions(original: Model, options: FindOptions = {
   for (;;) {
     const time = followTime(model, inputs, constants, closed, tables);
     const opening = time.openings[0];
-    if (!opening)
-      return { original, graphs, constants, tables, time, regions, refusals: [...refused, ...time.refusals] };
+    if (!opening) {
+      const refusals = [...refused, ...time.refusals, ...lengthSteps(model, time.facts)];
+      return { original, graphs, constants, tables, time, regions, refusals };
+    }
     const rows = await tablesOf(graphs, time, opening.node);
     if (rows.size > 0) {
       for (const [name, axes] of rows) tables.set(name, axes);
