@@ -5,6 +5,7 @@ import { dirname, resolve } from "node:path";
 import * as ort from "onnxruntime-node";
 import { type ErrorCode, LongConvError } from "../src/errors.ts";
 import type { Backend } from "./backend.ts";
+import { refuseGraphCapture } from "./graph-capture.ts";
 
 export const nodeBackend: Backend = {
   name: "onnxruntime-node",
@@ -14,6 +15,7 @@ export const nodeBackend: Backend = {
   writesIntoFetches: true,
   async open(source, options) {
     const file = typeof source === "string" ? source : undefined;
+    refuseGraphCapture(options, file);
     if (file !== undefined && !existsSync(file)) throw new LongConvError("file-missing", "no such file", { file });
     try {
       return await (file === undefined

@@ -23,7 +23,7 @@ export interface LoadOptions {
   readonly sliceLength?: number;
   /** Model file inside a folder. Default: onnx/model.onnx, else model.onnx. */
   readonly modelFile?: string;
-  /** More options of ONNX Runtime's session. */
+  /** More options of ONNX Runtime's session. Graph capture is refused: it replays wrong results. */
   readonly session?: InferenceSession.SessionOptions;
 }
 
@@ -38,7 +38,7 @@ export interface LoadOptions {
  *     await model.close();
  *
  * @throws LongConvError file-missing, not-onnx, unsupported-opset, external-data-missing, not-converted,
- *   tokenizer-mismatch, bad-input (a JSON file that cannot be read)
+ *   tokenizer-mismatch, bad-input (a JSON file that cannot be read, graph capture)
  */
 export async function load(path: string, options: LoadOptions = {}): Promise<Model> {
   const { executionProviders = ["cpu"], threads, sliceLength, modelFile } = options;

@@ -2,6 +2,7 @@
 import type { InferenceSession } from "onnxruntime-common";
 import { LongConvError } from "../src/errors.ts";
 import { generationDefaults } from "./defaults.ts";
+import { refuseGraphCapture } from "./graph-capture.ts";
 import { loadModel, type Model } from "./session.ts";
 import { createTokenizer, type Tokenizer } from "./text.ts";
 import { type ModelFile, type WebProvider, webBackend } from "./web-backend.ts";
@@ -28,7 +29,7 @@ export interface LoadOptions extends FileOptions {
   readonly sliceLength?: number;
   /** Model file inside a folder. Default: onnx/model.onnx, else model.onnx. */
   readonly modelFile?: string;
-  /** More options of ONNX Runtime's session. */
+  /** More options of ONNX Runtime's session. Graph capture is refused: it replays wrong results. */
   readonly session?: InferenceSession.SessionOptions;
 }
 
@@ -42,11 +43,12 @@ export interface LoadOptions extends FileOptions {
  *     await model.close();
  *
  * @throws LongConvError file-missing, external-data-missing, not-onnx, unsupported-opset, not-converted,
- *   tokenizer-mismatch, bad-input (a JSON file that cannot be read), runtime-failed (no GPU, where only that is allowed),
+ *   tokenizer-mismatch, bad-input (a JSON file that cannot be read, graph capture), runtime-failed (no GPU, where only that is allowed),
  *   aborted
  */
 export async function load(source: WebSource, options: LoadOptions = {}): Promise<Model> {
   const files = webFiles(source, options);
+  refuseGraphCapture(options.session, files.label);
   const backend = await webBackend(files, await modelIn(files, options.modelFile), {
     executionProviders: options.executionProviders ?? ["webgpu", "wasm"],
     onFallback: options.onFallback ?? ((why) => console.warn(`longconv-ssm: ${why}`)),

@@ -42,6 +42,10 @@ beforeAll(async () => {
     const { model } = await convert(file, { exact: true, ...(length === "any" && { horizon: 64 }) });
     models.set(name, model);
   }
+  // Poles of each channel's own, as the conversion itself chooses them.
+  const { model, layers } = await convert(zooModel("s4d").file);
+  expect(layers.map(({ form }) => form)).toContain("diagonal");
+  models.set("s4d, converted by default", model);
 });
 
 test("proven from the graph: no node may read the past after the present is written", () => {

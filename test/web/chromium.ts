@@ -25,11 +25,22 @@ export function chromiumPath(): string {
   return installed;
 }
 
-/** @param gpu false: a browser without WebGPU's adapter */
-export function launchChromium({ gpu = true } = {}): Promise<Browser> {
+export interface LaunchOptions {
+  /** Default true; false: a browser without WebGPU's adapter. */
+  readonly gpu?: boolean;
+  /** More flags of the command line. */
+  readonly args?: readonly string[];
+  /** Called with each line that the browser's processes print. */
+  readonly onLog?: (line: string) => void;
+}
+
+export function launchChromium({ gpu = true, args = [], onLog }: LaunchOptions = {}): Promise<Browser> {
   const webgpu = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-webgpu-adapter=swiftshader"];
   return chromium.launch({
     executablePath: chromiumPath(),
-    args: ["--no-sandbox", "--disable-background-networking", ...(gpu ? webgpu : ["--disable-gpu"])],
+    args: ["--no-sandbox", "--disable-background-networking", ...(gpu ? webgpu : ["--disable-gpu"]), ...args],
+    ...(onLog && {
+      logger: { isEnabled: (name) => name === "browser", log: (_name, _level, line) => onLog(`${line}`) },
+    }),
   });
 }

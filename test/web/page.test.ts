@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { generate, load } from "../../runtime/node.ts";
 import { buildSite } from "../../scripts/web-site.ts";
 import { demoModel } from "../testdata.ts";
 import { launchChromium } from "./chromium.ts";
@@ -26,14 +27,19 @@ beforeAll(async () => {
   await buildSite(ROOT, folder);
   site = await serve({ site: folder });
   browser = await launchChromium();
-  page = await browser.newPage();
-  page.on("pageerror", (error) => problems.push(error.message));
-  page.on(
+  page = await openPage();
+}, 300_000);
+
+async function openPage(): Promise<Page> {
+  const opened = await browser.newPage();
+  opened.on("pageerror", (error) => problems.push(error.message));
+  opened.on(
     "console",
     (message) => message.type() === "error" && problems.push(`${message.text()} ${message.location().url}`),
   );
-  await page.goto(`${site.url}site/`);
-}, 300_000);
+  await opened.goto(`${site.url}site/`);
+  return opened;
+}
 
 afterAll(async () => {
   await browser?.close();
@@ -88,6 +94,47 @@ test("opens a folder from the disk", async () => {
   await page.getByRole("button", { name: "Generate" }).click();
   await page.getByText("Done.").waitFor();
   expect((await page.getByRole("log").textContent())!.length).toBeGreaterThan("In the beginning".length);
+});
+
+test("streams text from a folder that is dropped on it: the text that Node writes", async () => {
+  const fresh = await openPage();
+  const devtools = await fresh.context().newCDPSession(fresh);
+  // As from the desktop: the page gets a directory entry, and reads the files through it.
+  const drag = (type: "dragEnter" | "dragOver" | "drop", folder: string) =>
+    devtools.send("Input.dispatchDragEvent", {
+      type,
+      x: 200,
+      y: 200,
+      data: { items: [], files: [folder], dragOperationsMask: 1 },
+    });
+  const target = path.join(folders.folder, "demo");
+  const dragging = () => fresh.locator("body").evaluate((body) => body.classList.contains("dragging"));
+  await drag("dragEnter", target);
+  await drag("dragOver", target);
+  expect(await dragging()).toBe(true);
+  await drag("drop", target);
+  await fresh.getByText("Ready.").waitFor();
+  expect(await dragging()).toBe(false);
+  await fresh.getByLabel("Tokens").fill("24");
+  await fresh.getByLabel("Temperature").fill("0");
+  await fresh.getByRole("button", { name: "Generate" }).click();
+  await fresh.getByText("Done.").waitFor();
+
+  const prompt = "In the beginning";
+  const model = await load(target);
+  const pieces = [prompt];
+  const inputIds = model.tokenizer!.encode(prompt);
+  for await (const { text } of generate(model, { inputIds, maxNewTokens: 24 })) pieces.push(text);
+  await model.close();
+  // Piece by piece: every token was appended by itself.
+  const written = await fresh.getByRole("log").evaluate((log) => [...log.childNodes].map((node) => node.textContent));
+  expect(pieces).toHaveLength(25);
+  expect(written).toEqual(pieces);
+
+  await drag("dragEnter", path.join(ROOT, "examples/web/src"));
+  await drag("drop", path.join(ROOT, "examples/web/src"));
+  await fresh.getByText("the folder has no onnx/model.onnx or model.onnx").waitFor();
+  await fresh.close();
 });
 
 test("says what is wrong with a folder that is no model", async () => {

@@ -1,0 +1,27 @@
+/** Graph capture of ONNX Runtime's WebGPU provider, which replays wrong results: asked for, it is refused. */
+import type { InferenceSession } from "onnxruntime-common";
+import { LongConvError } from "../src/errors.ts";
+
+/**
+ * Refuses session options that ask for graph capture, in any of the places where ONNX Runtime reads it: the option
+ * itself, a provider's options, or the session's configuration entries.
+ * @throws LongConvError bad-input
+ */
+export function refuseGraphCapture(options: InferenceSession.SessionOptions | undefined, file?: string): void {
+  if (!options) return;
+  const { enableGraphCapture, executionProviders, extra } = options;
+  if (!asksForIt({ enableGraphCapture, executionProviders, extra })) return;
+  throw new LongConvError(
+    "bad-input",
+    "graph capture is refused: ONNX Runtime 1.30 replays captured WebGPU graphs with wrong results (microsoft/onnxruntime issue 29594)",
+    { file },
+    "Leave out enableGraphCapture: the results are right without it.",
+  );
+}
+
+const asksForIt = (options: unknown): boolean =>
+  typeof options === "object" &&
+  options !== null &&
+  Object.entries(options).some(([name, value]) =>
+    /(^|\.)enableGraphCapture$/i.test(name) ? ["true", "1"].includes(String(value)) : asksForIt(value),
+  );
