@@ -80,7 +80,7 @@ const window = (lags: number): Form => ({
 function stepCases(): Case[] {
   return [
     ...[1, 32].flatMap((batch) =>
-      [compact(16), compact(32), compact(48), compact(64)].map(
+      [16, 31, 32, 33, 34, 48, 64].map(compact).map(
         (form): Case => ({
           name: `compact R=${orderOf(form)}`,
           form,

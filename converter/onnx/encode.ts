@@ -15,16 +15,18 @@ export const MESSAGE_LIMIT_BYTES = 2 ** 31 - 1;
  * @throws LongConvError `file-unwritable` beyond 2 GB
  */
 export function encodeModel(model: Model): Uint8Array {
-  const total = initializerBytes(model);
-  const tooLarge = () => {
-    const remedy = "Write it to a file with external data.";
-    const reason = `${(total / 1e9).toFixed(1)} GB do not fit into one ONNX message, which holds 2 GB`;
-    return new LongConvError("file-unwritable", reason, { file: model.file || undefined }, remedy);
-  };
-  if (total > MESSAGE_LIMIT_BYTES) throw tooLarge();
+  refuseTooLarge(model, initializerBytes(model));
   const bytes = encodeMessage("ModelProto", modelToProto(model, embedded));
-  if (bytes.length > MESSAGE_LIMIT_BYTES) throw tooLarge();
+  refuseTooLarge(model, bytes.length);
   return bytes;
+}
+
+/** @throws LongConvError `file-unwritable` where so many bytes do not fit into one message */
+export function refuseTooLarge(model: Model, bytes: number): void {
+  if (bytes <= MESSAGE_LIMIT_BYTES) return;
+  const remedy = "Write it to a file with external data.";
+  const reason = `${(bytes / 1e9).toFixed(1)} GB do not fit into one ONNX message, which holds 2 GB`;
+  throw new LongConvError("file-unwritable", reason, { file: model.file || undefined }, remedy);
 }
 
 /** Bytes that the values of all initializers take. */

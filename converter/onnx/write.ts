@@ -5,9 +5,10 @@ import fs, { type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import type { onnx } from "onnx-proto";
 import { LongConvError } from "../../src/errors.ts";
-import { embedded, encodeModel, initializerBytes, modelToProto, named, sizeOf } from "./encode.ts";
+import { embedded, initializerBytes, modelToProto, named, sizeOf } from "./encode.ts";
 import { readExternal } from "./external.ts";
 import type { Initializer, Model } from "./graph.ts";
+import { encodedPieces } from "./pieces.ts";
 import { encodeMessage, withFields } from "./schema.ts";
 import { DataType } from "./tensor.ts";
 
@@ -63,9 +64,11 @@ export async function writeModel(model: Model, file: string, options: WriteOptio
     if (external) await writeWhole(moves[0]!.from, (handle) => writeData(handle, places, signal));
     const location = path.basename(dataFile);
     for (const [i, { model: each }] of all.entries()) {
-      const proto = modelToProto(each, (initializer) => externalProto(initializer, places.get(initializer), location));
-      const bytes = external ? encodeMessage("ModelProto", proto) : encodeModel(each);
-      await writeWhole(moves[i + (external ? 1 : 0)]!.from, (handle) => writeAt(handle, bytes, 0, signal));
+      await writeWhole(moves[i + (external ? 1 : 0)]!.from, async (handle) => {
+        if (!external) return writePieces(handle, each, signal);
+        const outside = (initializer: Initializer) => externalProto(initializer, places.get(initializer), location);
+        await writeAt(handle, encodeMessage("ModelProto", modelToProto(each, outside)), 0, signal);
+      });
     }
     await moveAll(moves);
   } catch (cause) {
@@ -141,6 +144,14 @@ async function writeData(
       const chunk = readExternal(external, start, Math.min(CHUNK_BYTES, length - start));
       await writeAt(handle, chunk, offset + start, signal);
     }
+  }
+}
+
+async function writePieces(handle: FileHandle, model: Model, signal: AbortSignal | undefined): Promise<void> {
+  let at = 0;
+  for (const piece of encodedPieces(model)) {
+    await writeAt(handle, piece.bytes(), at, signal);
+    at += piece.length;
   }
 }
 

@@ -82,7 +82,7 @@ export async function measureScaling(rounds: number, onProgress: (what: string) 
       const run = tokens === 1 ? await stepper(opened, feeds, from, batch) : reader(opened, feeds, tokens, from, batch);
       cases.push({ name: String(size), run });
     }
-    const timings = await interleave(cases, { rounds, roundMs: 20 });
+    const timings = await interleave(cases, { rounds, roundMs: 20, pauseMs: 0 });
     for (const each of open) await each.close();
     const points = timings.map(({ ms, low, high }, i) => ({ size: sizes[i]!, ms, low, high }));
     series.push({

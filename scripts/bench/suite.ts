@@ -47,6 +47,8 @@ export interface SuiteOptions {
 
 /** Tokens of a slice of the long prompt that leads to the late step. */
 const SLICE = 512;
+/** Pairs of a bare run and one of the runtime. */
+const OVERHEAD_ROUNDS = 300;
 
 type Limits = Pick<Row, "better" | "must" | "aim">;
 const atMost = (must: number, aim?: number): Limits => ({ better: "less", must, ...(aim && { aim }) });
@@ -112,9 +114,14 @@ export async function runSuite(files: Files, options: SuiteOptions): Promise<Row
     [2048, files.compact2048, files.exact2048, 10],
   ] as const) {
     onProgress(`compact against exact, n = ${n}`);
-    await withOpen([compact, exact], async (small, large) => {
-      const cases = [await step(`compact, ${n}`, small!), await step(`exact, ${n}`, large!)];
-      const [own, other] = await interleave(cases, { rounds });
+    await withOpen([compact, exact, floorModel], async (small, large, floor) => {
+      // no compact state is faster than the floor: exact over floor is the most that can be reached
+      const cases = [
+        await step(`compact, ${n}`, small!),
+        await step(`exact, ${n}`, large!),
+        await step("floor", floor!),
+      ];
+      const [own, other, least] = await interleave(cases, { rounds });
       rows.push(
         rowOf(
           `decode, compact against exact ETSC, n = ${n}: times faster`,
@@ -122,6 +129,7 @@ export async function runSuite(files: Files, options: SuiteOptions): Promise<Row
           atLeast(must),
           own!,
           other!,
+          least!,
         ),
       );
     });
@@ -149,7 +157,7 @@ export async function runSuite(files: Files, options: SuiteOptions): Promise<Row
   });
 
   onProgress(`steps at position 10 and ${late}; batches`);
-  await withOpen([files.compact], async (compact) => {
+  await withOpen([files.compact, floorModel], async (compact, floor) => {
     let position = start(compact!, 1);
     const reach = async (tokens: number) => {
       while (position.tokens < tokens) {
@@ -162,10 +170,15 @@ export async function runSuite(files: Files, options: SuiteOptions): Promise<Row
       await step("position 10", compact!, await reach(10)),
       await step(`position ${late}`, compact!, await reach(late)),
       await step("batch 32", compact!, start(compact!, 32), 32),
+      // what the network around the recurrences allows
+      await step("floor, one", floor!),
+      await step("floor, batch 32", floor!, start(floor!, 32), 32),
     ];
-    const [early, far, many] = await interleave(cases, { rounds });
+    const [early, far, many, ...floors] = await interleave(cases, { rounds });
     rows.push(rowOf(`step at position ${late} against position 10`, ratioOf(far!, early!), atMost(1.02), far!, early!));
-    rows.push(rowOf("tokens/s at B = 32 against B = 1", throughput(early!, many!, 32), atLeast(8), early!, many!));
+    rows.push(
+      rowOf("tokens/s at B = 32 against B = 1", throughput(early!, many!, 32), atLeast(8), early!, many!, ...floors),
+    );
   });
 
   onProgress("the runtime's own overhead");
@@ -174,7 +187,7 @@ export async function runSuite(files: Files, options: SuiteOptions): Promise<Row
 }
 
 /** A step of the runtime, and a greedy token of `generate`, above the bare run with the same buffers. */
-async function overhead(file: string, { rounds, threads }: SuiteOptions): Promise<Row[]> {
+async function overhead(file: string, { threads }: SuiteOptions): Promise<Row[]> {
   const model = await load(file, threads ? { threads } : {});
   // the very session that the runtime uses: two of the same model differ by more than what is measured here
   const opened: Opened = {
@@ -198,7 +211,8 @@ async function overhead(file: string, { rounds, threads }: SuiteOptions): Promis
       },
       { name: "generate", run: () => pieces.next() },
     ];
-    const [alone, ...above] = await interleave(cases, { rounds });
+    // run by run, since what is measured is a hundredth of a run; one session, so that there is nothing to wait for
+    const [alone, ...above] = await interleave(cases, { rounds: OVERHEAD_ROUNDS, roundMs: 0, pauseMs: 0 });
     return above.map((timing) => {
       const differences = timing.samples.map((ms, i) => ms - alone!.samples[i]!).toSorted((a, b) => a - b);
       const at = (share: number) => differences[Math.floor(share * (differences.length - 1))]!;

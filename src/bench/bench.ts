@@ -20,7 +20,7 @@ export interface BenchOptions {
   readonly batch?: number | undefined;
   /** Rounds of interleaved runs; default 15. */
   readonly rounds?: number | undefined;
-  /** A round repeats what is short for about so long, ms; default 30. */
+  /** A round repeats what is short for about so long, ms; default 100. */
   readonly roundMs?: number | undefined;
   /** Threads of one operator; default ONNX Runtime's choice. */
   readonly threads?: number | undefined;
@@ -84,7 +84,7 @@ export const floorFor = ({ found, converted }: Subjects): Promise<Model> => {
 
 /** Measures one token, a prompt and, where asked for, a batch; medians of interleaved runs. */
 export async function bench(original: string, converted: string, options: BenchOptions = {}): Promise<BenchReport> {
-  const { prompt: asked = 512, batch, rounds = 15, roundMs = 30, threads, onProgress } = options;
+  const { prompt: asked = 512, batch, rounds = 15, roundMs = 100, threads, onProgress } = options;
   onProgress?.("finding convolutions", 0, undefined);
   const subjects = await benchSubjects(original, converted, options.timeAxis);
   const { found } = subjects;

@@ -1,5 +1,6 @@
 /** Interleaved timing: every round runs each case, so that what else the machine does falls on all of them alike. */
 import { availableParallelism, cpus } from "node:os";
+import { setTimeout as pause } from "node:timers/promises";
 
 /** Something to time; `run` does it once. */
 export interface Case {
@@ -31,27 +32,41 @@ export interface Ratio {
 
 export interface MeasureOptions {
   readonly rounds: number;
-  /** A round repeats a case for about so long, but at least once; default 30. */
+  /** A round repeats a case for about so long, but at least once; default 100. */
   readonly roundMs?: number;
+  /** Idle time before each case has its turn, ms; default {@link PAUSE_MS}. 0: the cases follow one another at once. */
+  readonly pauseMs?: number;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 const MOST_REPEATS = 200;
+/**
+ * After a run ONNX Runtime's threads wait for the next in a busy loop, 65 ms as measured (EPYC, 2 cores). On few cores
+ * the session of the last case would take a core from that of the next.
+ */
+const PAUSE_MS = 100;
+/** Runs shorter than this are run once, untimed, after a pause: the threads sleep, and the caches hold something else. */
+const SHORT_MS = 500;
 
 /** Times all cases, interleaved; the order turns round from round to round. A round before the first warms up. */
 export async function interleave(cases: readonly Case[], options: MeasureOptions): Promise<Timing[]> {
-  const { rounds, roundMs = 30, onProgress } = options;
+  const { rounds, roundMs = 100, pauseMs = PAUSE_MS, onProgress } = options;
   const samples = cases.map((): number[] => []);
   const repeats: number[] = [];
+  const warmUp: boolean[] = [];
   for (const { run } of cases) {
+    if (pauseMs > 0) await pause(pauseMs);
     await run();
     const once = await time(run);
     repeats.push(Math.max(1, Math.min(MOST_REPEATS, Math.round(roundMs / once))));
+    warmUp.push(pauseMs > 0 && once < SHORT_MS);
   }
   for (let round = 0; round < rounds; round++) {
     const order = cases.map((_, i) => (round % 2 ? cases.length - 1 - i : i));
     for (const i of order) {
       const times: number[] = [];
+      if (pauseMs > 0) await pause(pauseMs);
+      if (warmUp[i]) await cases[i]!.run();
       for (let k = 0; k < repeats[i]!; k++) times.push(await time(cases[i]!.run));
       samples[i]!.push(quantile(times, 0.5));
     }

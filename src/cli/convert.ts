@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { type Conversion, convert, type LayerReport } from "../../converter/convert.ts";
+import { type Conversion, convertModel, type LayerReport } from "../../converter/convert.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import { writeOutput } from "../../converter/output/output.ts";
@@ -88,14 +88,15 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   const file = modelFileOf(given);
   const target = targetOf(options.out);
   const force = options.force === true;
-  const inputs = filesOf(await readModel(file));
+  const model = await readModel(file);
+  const inputs = filesOf(model);
   refuseTarget(target, inputs, force);
   const beside = await lookBeside(file);
   const trainingLength = options.trainingLength ?? beside.trainingLength?.positions;
   const { exact, tolerance, order, maxState, horizon, threads, checkTolerance, weights, stepFile } = options;
   if (stepFile && target.kind !== "folder")
     throw new LongConvError("usage", "--step-file needs a folder as output: the two files share their weights");
-  const conversion = await convert(file, {
+  const conversion = await convertModel(model, {
     exact,
     tolerance,
     order,
