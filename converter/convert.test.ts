@@ -216,19 +216,35 @@ test("a Conv with three kernels for each channel", async () => {
   await sameAsOriginal(model);
 });
 
-test("token ids shifted and combined before they are looked up", async () => {
+/** Ids looked up with those two positions back; with `rows`, on their own as well, in a table of so many rows. */
+function hashedPairs(rows?: number): Model {
   const b = createBuilder(18, ["ids", "y"]);
   const before = b.one("Pad", ["ids", b.ints("pads", [0, 2, 0, 0])]);
   const shifted = b.one("Slice", [before, b.ints("from", [0]), b.ints("to", [-2]), b.ints("axis", [1])]);
   const pair = b.one("Mod", [b.one("Add", ["ids", b.one("Mul", [shifted, b.ints("by", 7)])]), b.ints("rows", 16)]);
-  b.one("Gather", [b.floats("table", [16, CHANNELS], KERNEL.subarray(0, 16 * CHANNELS)), pair], {}, { outputs: ["y"] });
-  const model = makeModel({
+  const pairs = b.one("Gather", [b.floats("table", [16, CHANNELS], KERNEL.subarray(0, 16 * CHANNELS)), pair]);
+  const words =
+    rows &&
+    b.one("Gather", [
+      b.floats(
+        "words",
+        [rows, 1],
+        Float64Array.from({ length: rows }, (_, i) => Math.sin(i)),
+      ),
+      "ids",
+    ]);
+  b.add(words ? "Add" : "Identity", words ? [pairs, words] : [pairs], undefined, { outputs: ["y"] });
+  return makeModel({
     inputs: [{ name: "ids", type: DataType.INT64, dims: ["b", "n"] }],
     outputs: [{ name: "y", type: DataType.FLOAT, dims: ["b", "n", CHANNELS] }],
     nodes: b.nodes,
     initializers: b.initializers,
     opsets: 18,
   });
+}
+
+test("token ids shifted and combined before they are looked up", async () => {
+  const model = hashedPairs(100_003);
   const recurrent = await converted(model, { attentionMask: false, numLogitsToKeep: false });
   // beyond 2^11 and 2^16: what a half and a short integer hold
   const ids = Array.from({ length: 30 }, (_, i) => (i * 40503) % 100_003);
@@ -239,4 +255,9 @@ test("token ids shifted and combined before they are looked up", async () => {
   const got = await session.run({ ids: int64Tensor([1, 30], ids) }, [1, 2, 5, 30]);
   await session.close();
   expect(got.y!.data).toEqual(wanted.data);
+});
+
+test("shifted integers of unknown size are refused: a state of float32 may not hold them", async () => {
+  const conversion = converted(hashedPairs(), { attentionMask: false, numLogitsToKeep: false });
+  await expect(conversion).rejects.toMatchObject({ code: "mixes-time", where: { operator: "Pad" } });
 });

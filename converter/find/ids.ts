@@ -7,6 +7,9 @@ import { type Graph, indexGraph, type Model, type Node } from "../onnx/graph.ts"
 import { rewire } from "../onnx/node.ts";
 import { DataType, toNumbers } from "../onnx/tensor.ts";
 
+/** float32 holds every whole number up to this: the ids must look up a table of no more rows, or they may be larger. */
+const MOST_IDS = 2 ** 24;
+
 /** What moves ids behind a Pad: cast back where it ends. */
 const MOVES = new Set(["Slice", "Identity"]);
 
@@ -18,6 +21,12 @@ export function withFloatShifts(model: Model): Model {
   const pads = graph.nodes.filter((node) => node.op === "Pad" && isInteger(node.inputs[0]!) && padsZeros(graph, node));
   if (pads.length === 0) return model;
   const { consumers, outputs } = indexGraph(graph);
+  const fits = (ids: string) =>
+    consumers.get(ids)?.some(({ op, inputs: [table, index] }) => {
+      const rows = op === "Gather" && index === ids ? graph.initializers.get(table!)?.dims[0] : undefined;
+      return rows !== undefined && rows <= MOST_IDS;
+    }) === true;
+  if (!pads.every(({ inputs }) => fits(inputs[0]!))) return model;
   const b = createBuilder(model.opsets.get("") ?? 13, namesOf(graph));
   const renamed = new Map<string, string>();
   const floats = new Map<Node, string>();
