@@ -9,13 +9,14 @@
  * what to compare on a machine that others use too.
  */
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import type { Form, Modal } from "../converter/form.ts";
+import type { Form } from "../converter/form.ts";
 import { type LowerOptions, lowerConvolution, stepCondition } from "../converter/lower/lower.ts";
 import { createBuilder, makeModel } from "../converter/onnx/build.ts";
 import { encodeModel } from "../converter/onnx/encode.ts";
 import type { ValueInfo } from "../converter/onnx/graph.ts";
 import { DataType } from "../converter/onnx/tensor.ts";
 import { BATCH_SIZE, SEQUENCE_LENGTH } from "../src/contract.ts";
+import { modalOf } from "./bench/modes.ts";
 
 interface Case {
   readonly name: string;
@@ -35,27 +36,10 @@ const THREADS = argument("threads", 2);
 const ROUNDS = argument("rounds", 15);
 const ONLY = new RegExp(process.argv.includes("--only") ? process.argv[process.argv.indexOf("--only") + 1]! : "");
 
-/** Poles spread over the disc, residues small enough for a stack of layers. */
-function modalOf(order: number, channels = CHANNELS): Modal {
-  const pairs = order >> 1;
-  const radius = (i: number) => 0.999 - (0.4 * i) / Math.max(1, pairs);
-  const angle = (i: number) => (Math.PI * (i + 0.5)) / Math.max(1, pairs);
-  return {
-    channels,
-    pairs: {
-      re: Float64Array.from({ length: pairs }, (_, i) => radius(i) * Math.cos(angle(i))),
-      im: Float64Array.from({ length: pairs }, (_, i) => radius(i) * Math.sin(angle(i))),
-    },
-    reals: Float64Array.from({ length: order % 2 }, () => 0.9),
-    residues: Float64Array.from({ length: order * channels }, (_, i) => Math.sin(i) / order),
-    direct: new Float64Array(channels),
-  };
-}
-
-const compact = (order: number): Form => ({ kind: "compact", modal: modalOf(order), lags: 512 });
+const compact = (order: number): Form => ({ kind: "compact", modal: modalOf(order, CHANNELS), lags: 512 });
 /** The same poles, turned and shortened a little from channel to channel. */
 function diagonal(order: number): Form {
-  const { pairs, residues, direct } = modalOf(order);
+  const { pairs, residues, direct } = modalOf(order, CHANNELS);
   const count = order >> 1;
   const [re, im] = [new Float64Array(count * CHANNELS), new Float64Array(count * CHANNELS)];
   for (let p = 0; p < count; p++) {
@@ -67,7 +51,7 @@ function diagonal(order: number): Form {
   }
   return { kind: "diagonal", lags: 512, modal: { channels: CHANNELS, pairs: count, re, im, residues, direct } };
 }
-const exact = (order: number): Form => ({ kind: "exact", modal: modalOf(order), lags: order });
+const exact = (order: number): Form => ({ kind: "exact", modal: modalOf(order, CHANNELS), lags: order });
 const window = (lags: number): Form => ({
   kind: "window",
   kernels: {

@@ -19,6 +19,7 @@ import { DataType } from "../onnx/tensor.ts";
 import { valueInfoToProto } from "../onnx/valueinfo.ts";
 import { channelKernels } from "../solve/channels.ts";
 import { exact } from "../solve/powers.ts";
+import { type Chunks, cutIntoChunks } from "./chunks.ts";
 import { readingOf } from "./diagonal.ts";
 import { LEAST_POWER, powersOf } from "./modes.ts";
 import { toeplitzOf } from "./prompt.ts";
@@ -38,7 +39,7 @@ export function diagonalPrompt(
   const { channels, pairs } = modal;
   const rows = 2 * pairs;
   const tables = tablesOf(b, modal, chunk);
-  const cut = cutIntoChunks(b, x, chunk);
+  const cut = cutIntoChunks(b, x, chunk, "behind");
 
   const flat = b.one("Reshape", [cut.padded, b.ints("flat", [-1, channels])]);
   const byChannel = b.one("Transpose", [flat], { perm: [1, 0] });
@@ -60,36 +61,13 @@ export function diagonalPrompt(
   const startsByChannel = b.one("Transpose", [starts], { perm: [2, 3, 0, 1, 4] });
   const states = b.one("Reshape", [startsByChannel, b.ints("chunk_states", [channels, -1, rows])]);
   const fromStarts = b.one("MatMul", [states, tables.spread], undefined, { hint: "carried_in" });
-  toTheEnd(b, modal, chunk, tables, cut, x, starts, present);
+  toTheEnd(b, modal, tables, cut, x, starts, present);
 
   const sum = b.one("Reshape", [b.one("Add", [inside, fromStarts]), b.ints("channel_rows", [channels, -1])]);
   const outputs = b.one("Reshape", [b.one("Transpose", [sum], { perm: [1, 0] }), b.one("Shape", [cut.padded])]);
   const scalar = b.ints("scalar", []);
   const kept = b.one("Range", [b.ints("zero", 0), b.one("Reshape", [cut.length, scalar]), b.ints("one", 1)]);
   return b.one("Gather", [outputs, kept], { axis: 1 }, { hint: "y" });
-}
-
-interface Cut {
-  /** [batch, chunks · chunk, channels] */
-  readonly padded: string;
-  /** Tokens, chunks, and tokens in the last chunk, [1] each. */
-  readonly length: string;
-  readonly chunks: string;
-  readonly last: string;
-  /** chunk - last zeros, [batch, ·, channels]. */
-  readonly zeros: string;
-}
-
-function cutIntoChunks(b: Builder, x: string, chunk: number): Cut {
-  const dims = b.one("Shape", [x]);
-  const dim = (axis: number) => b.one("Gather", [dims, b.ints("dim", [axis])], { axis: 0 });
-  const length = dim(1);
-  const size = b.ints("chunk", [chunk]);
-  const chunks = b.one("Div", [b.one("Add", [length, b.ints("almost_chunk", [chunk - 1])]), size]);
-  const padding = b.one("Sub", [b.one("Mul", [chunks, size]), length]);
-  const zeros = b.one("ConstantOfShape", [b.one("Concat", [dim(0), padding, dim(2)], { axis: 0 })]);
-  const padded = b.one("Concat", [x, zeros], { axis: 1 }, { hint: "padded" });
-  return { padded, length, chunks, last: b.one("Sub", [size, padding]), zeros };
 }
 
 /** A factor for states in the layout [2, channels, batch, pairs]: Re twice, then -Im and Im; [2, channels, 1, pairs]. */
@@ -198,9 +176,8 @@ function acrossChunks(
 function toTheEnd(
   b: Builder,
   { channels, pairs }: ChannelModal,
-  chunk: number,
   { gather, turned }: Tables,
-  { length, chunks, last, zeros }: Cut,
+  { length, chunks, padding, partial, zeros }: Chunks,
   x: string,
   starts: string,
   present: string,
@@ -209,7 +186,7 @@ function toTheEnd(
   const final = b.one("Reshape", [b.one("Sub", [chunks, b.ints("ones", [1])]), scalar]);
   const start = b.one("Gather", [starts, final], { axis: 0 });
   // λ^r V = G_(c-r) · λ V / (1 + i), because G_(c-r) = (1 + i) λ^(r-1)
-  const row = b.one("Reshape", [b.one("Sub", [b.ints("chunk", [chunk]), last]), scalar]);
+  const row = b.one("Reshape", [padding, scalar]);
   const power = b.one("Reshape", [
     b.one("Gather", [gather, row], { axis: 1 }),
     b.ints("power", [channels, 1, 2, pairs]),
@@ -220,7 +197,7 @@ function toTheEnd(
   const across = b.one("Mul", [b.one("Gather", [planes, b.ints("im_twice", [1, 1])], { axis: 0 }), signs]);
   const advanced = multiply(b, { along, across }, multiply(b, turned, start));
 
-  const tail = b.one("Slice", [x, b.one("Sub", [length, last]), length, b.ints("time", [1])]);
+  const tail = b.one("Slice", [x, b.one("Sub", [length, partial]), length, b.ints("time", [1])]);
   const aligned = b.one("Concat", [zeros, tail], { axis: 1 });
   const tokens = b.one("Transpose", [aligned], { perm: [2, 0, 1] });
   const added = b.one("Reshape", [b.one("MatMul", [tokens, gather]), b.ints("added_parts", [channels, -1, 2, pairs])]);

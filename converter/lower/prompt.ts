@@ -14,9 +14,10 @@
 import { type Kernels, type Modal, orderOf } from "../form.ts";
 import type { Builder } from "../onnx/build.ts";
 import { kernelOf } from "../solve/evaluate.ts";
+import { type Chunks, cutIntoChunks } from "./chunks.ts";
 import { type Duo, duosOf, gatherMatrix, spreadMatrix, spreadResidues } from "./modes.ts";
 import type { PathTensors } from "./recurrence.ts";
-import { buildScan, type ChunkCount } from "./scan.ts";
+import { buildScan } from "./scan.ts";
 
 /**
  * Tokens in a chunk for states of this order, by measurement (docs/parts/lowering.md): work inside a chunk grows with
@@ -37,7 +38,7 @@ export function modalPrompt(b: Builder, modal: Modal, path: PathTensors, chunk: 
   const duos = duosOf(modal);
   const width = 2 * duos.length;
   const { channels } = modal;
-  const cut = cutIntoChunks(b, path.x, chunk);
+  const cut = cutIntoChunks(b, path.x, chunk, "before");
 
   const tokens = b.one("Reshape", [cut.padded, b.ints("chunked", [0, -1, chunk, channels])]);
   const gather = b.floats("gather", [width, chunk], gatherMatrix(duos, chunk));
@@ -55,28 +56,8 @@ export function modalPrompt(b: Builder, modal: Modal, path: PathTensors, chunk: 
   return dropPadding(b, b.one("Add", [inside, carriedIn]), cut, chunk);
 }
 
-interface Cut extends ChunkCount {
-  /** [batch, chunks · chunk, channels] */
-  readonly padded: string;
-  /** Zeros before the first token, [1]. */
-  readonly padding: string;
-}
-
-function cutIntoChunks(b: Builder, x: string, chunk: number): Cut {
-  const dims = b.one("Shape", [x]);
-  const dim = (axis: number) => b.one("Gather", [dims, b.ints("dim", [axis])], { axis: 0 });
-  const length = dim(1);
-  const size = b.ints("chunk", [chunk]);
-  const chunks = b.one("Div", [b.one("Add", [length, b.ints("almost_chunk", [chunk - 1])]), size]);
-  const padding = b.one("Sub", [b.one("Mul", [chunks, size]), length]);
-  // ONNX Runtime's Pad takes longer than Concat
-  const zeros = b.one("ConstantOfShape", [b.one("Concat", [dim(0), padding, dim(2)], { axis: 0 })]);
-  const padded = b.one("Concat", [zeros, x], { axis: 1 }, { hint: "padded" });
-  return { padded, padding, chunks, first: b.one("Sub", [size, padding]) };
-}
-
 /** The tokens of the prompt again, [batch, T, channels]; ONNX Runtime's Gather copies rows in parallel, its Slice not. */
-function dropPadding(b: Builder, padded: string, { padding, chunks }: Cut, chunk: number): string {
+function dropPadding(b: Builder, padded: string, { padding, chunks }: Chunks, chunk: number): string {
   const scalar = (value: string) => b.one("Reshape", [value, b.ints("scalar", [])]);
   const end = b.one("Mul", [chunks, b.ints("chunk", [chunk])]);
   const rows = b.one("Range", [scalar(padding), scalar(end), b.ints("one", 1)]);
@@ -123,7 +104,7 @@ function acrossChunks(
   duos: readonly Duo[],
   channels: number,
   chunk: number,
-  cut: Cut,
+  cut: Chunks,
   states: string,
 ): { starts: string; end: string } {
   const scan = buildScan(b, duos, chunk, cut);
@@ -144,7 +125,14 @@ function acrossChunks(
 }
 
 /** What the state before each chunk adds to its tokens; [batch, chunks · chunk, channels]. */
-function fromStarts(b: Builder, modal: Modal, duos: readonly Duo[], chunk: number, cut: Cut, starts: string): string {
+function fromStarts(
+  b: Builder,
+  modal: Modal,
+  duos: readonly Duo[],
+  chunk: number,
+  cut: Chunks,
+  starts: string,
+): string {
   const { channels } = modal;
   const width = 4 * duos.length;
   const residues = b.floats("residues", [2, width / 2, channels], spreadResidues(modal, duos));
@@ -152,8 +140,8 @@ function fromStarts(b: Builder, modal: Modal, duos: readonly Duo[], chunk: numbe
   const spread = spreadMatrix(duos, chunk);
   const shifted = b.one("Slice", [
     b.floats("spread_shifted", [2 * chunk, width], spread),
-    cut.first,
-    b.one("Add", [cut.first, b.ints("chunk", [chunk])]),
+    cut.partial,
+    b.one("Add", [cut.partial, b.ints("chunk", [chunk])]),
     b.ints("start", [0]),
   ]);
   const others = b.one("Expand", [

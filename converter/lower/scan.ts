@@ -10,15 +10,8 @@
  * turns whatever j. (cos of j·θ in float32 would lose every digit.)
  */
 import type { Builder } from "../onnx/build.ts";
+import type { Chunks } from "./chunks.ts";
 import { type Duo, LEAST_POWER, powersOf } from "./modes.ts";
-
-/** Rank-1 int64 tensors of one element, and the like, that a prompt's graph is cut by. */
-export interface ChunkCount {
-  /** Chunks, [1]. */
-  readonly chunks: string;
-  /** Tokens in the first chunk, [1]: 1 … chunk. */
-  readonly first: string;
-}
 
 /** The matrices of the scan over chunks. */
 export interface Scan {
@@ -32,8 +25,9 @@ export interface Scan {
 const LEAST_LOG = -1e4;
 
 /** Adds the nodes that make the matrices of a {@link Scan}. */
-export function buildScan(b: Builder, duos: readonly Duo[], chunk: number, { chunks, first }: ChunkCount): Scan {
-  const powers = buildPowers(b, duos, chunk, { chunks, first });
+export function buildScan(b: Builder, duos: readonly Duo[], chunk: number, cut: Chunks): Scan {
+  const { chunks } = cut;
+  const powers = buildPowers(b, duos, chunk, cut);
   const one = b.ints("one", 1);
   const n = b.one("Reshape", [chunks, b.ints("scalar", [])]);
   const next = b.one("Add", [n, one]);
@@ -61,7 +55,7 @@ export function buildScan(b: Builder, duos: readonly Duo[], chunk: number, { chu
 }
 
 /** [duos, 2, 2, 1 + 2n]: zeros, then Λ^(cj), then Λ^(r + cj), j = 0 … n-1, each as a 2 × 2 block. */
-function buildPowers(b: Builder, duos: readonly Duo[], chunk: number, { chunks, first }: ChunkCount): string {
+function buildPowers(b: Builder, duos: readonly Duo[], chunk: number, { chunks, partial }: Chunks): string {
   const shape = [duos.length, 2, 2, 1];
   const entries = duos.flatMap(entriesOf);
   const floats = (hint: string, value: (entry: Entry) => number) => b.floats(hint, shape, entries.map(value));
@@ -107,7 +101,7 @@ function buildPowers(b: Builder, duos: readonly Duo[], chunk: number, { chunks, 
       [chunk, ...shape],
       firsts.flatMap((each) => each.map(value)),
     );
-  const at = b.one("Sub", [b.one("Reshape", [first, scalar]), one]);
+  const at = b.one("Sub", [b.one("Reshape", [partial, scalar]), one]);
   const firstAngle = b.one("Gather", [table("first_turn", ({ turn }) => turn - Math.round(turn)), at], { axis: 0 });
   const firstLog = b.one("Gather", [table("first_log", ({ log }) => log), at], { axis: 0 });
 

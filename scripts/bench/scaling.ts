@@ -1,10 +1,11 @@
 /** Cost of the recurrences against each size over at least two decades, with the exponent. */
 
-import type { Form, Modal } from "../../converter/form.ts";
+import type { Form } from "../../converter/form.ts";
 import { recurrenceModel } from "../../converter/lower/model.ts";
 import { float32Tensor } from "../../converter/onnx/tensor.ts";
 import { openForBench, reader, start, stepper } from "../../src/bench/drive.ts";
 import { type Case, interleave, type Machine, thisMachine } from "../../src/bench/measure.ts";
+import { modalOf } from "./modes.ts";
 
 /** A run: one size changes, the others are as here. */
 interface Sizes {
@@ -46,23 +47,6 @@ const PLAN: readonly { readonly what: string; readonly sizes: readonly number[];
   { what: "B, a step", sizes: powers(1, 128), of: (batch) => ({ ...BASE, batch }) },
   { what: "T, a prompt", sizes: powers(32, 4096), of: (tokens) => ({ ...BASE, tokens }) },
 ];
-
-/** Poles spread over the disc, residues small enough for sums of many. */
-function modalOf(order: number, channels: number): Modal {
-  const pairs = order >> 1;
-  const radius = (i: number) => 0.999 - (0.4 * i) / Math.max(1, pairs);
-  const angle = (i: number) => (Math.PI * (i + 0.5)) / Math.max(1, pairs);
-  return {
-    channels,
-    pairs: {
-      re: Float64Array.from({ length: pairs }, (_, i) => radius(i) * Math.cos(angle(i))),
-      im: Float64Array.from({ length: pairs }, (_, i) => radius(i) * Math.sin(angle(i))),
-    },
-    reals: Float64Array.from({ length: order % 2 }, () => 0.9),
-    residues: Float64Array.from({ length: order * channels }, (_, i) => Math.sin(i) / order),
-    direct: new Float64Array(channels),
-  };
-}
 
 /** Times every series, its points interleaved, on one thread: waiting for a second one would be measured as cost. */
 export async function measureScaling(rounds: number, onProgress: (what: string) => void): Promise<Scaling> {
