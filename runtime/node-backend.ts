@@ -2,29 +2,21 @@
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import type { InferenceSession } from "onnxruntime-common";
 import * as ort from "onnxruntime-node";
 import { type ErrorCode, LongConvError } from "../src/errors.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend, ModelSource } from "./backend.ts";
 import { refuseGraphCapture } from "./graph-capture.ts";
+import { openDirect } from "./node-direct/session.ts";
 
-export const nodeBackend: Backend = {
-  name: "onnxruntime-node",
+/** onnxruntime-node's own binding, which copies every output of every run. */
+export const nodeBindingBackend: Backend = {
+  name: "onnxruntime-node (its binding)",
   Tensor: ort.Tensor,
   // A run holds the thread until it is done.
   oneRunAtATime: false,
   writesIntoFetches: true,
-  async open(source, options) {
-    const file = typeof source === "string" ? source : undefined;
-    refuseGraphCapture(options, file);
-    if (file !== undefined && !existsSync(file)) throw new LongConvError("file-missing", "no such file", { file });
-    try {
-      return await (file === undefined
-        ? ort.InferenceSession.create(source as Uint8Array, options)
-        : ort.InferenceSession.create(file, options));
-    } catch (error) {
-      throw openError(error, file);
-    }
-  },
+  open: (source, options) => opened(source, options, openOrdinary),
   async digests(source) {
     if (typeof source !== "string") return [createHash("sha256").update(source).digest("hex")];
     const external = new Set<string>();
@@ -33,6 +25,36 @@ export const nodeBackend: Backend = {
     return digests;
   },
 };
+
+/** onnxruntime-node's library without the copies, on the CPU; where that cannot be had, through its binding. */
+export const nodeBackend: Backend = {
+  ...nodeBindingBackend,
+  name: "onnxruntime-node",
+  open: (source, options) =>
+    opened(source, options, async () => (await openDirect(source, options)) ?? openOrdinary(source, options)),
+};
+
+type Options = InferenceSession.SessionOptions;
+
+const openOrdinary = (source: ModelSource, options: Options): Promise<InferenceSession> =>
+  typeof source === "string"
+    ? ort.InferenceSession.create(source, options)
+    : ort.InferenceSession.create(source, options);
+
+async function opened(
+  source: ModelSource,
+  options: Options,
+  open: (source: ModelSource, options: Options) => Promise<InferenceSession>,
+): Promise<InferenceSession> {
+  const file = typeof source === "string" ? source : undefined;
+  refuseGraphCapture(options, file);
+  if (file !== undefined && !existsSync(file)) throw new LongConvError("file-missing", "no such file", { file });
+  try {
+    return await open(source, options);
+  } catch (error) {
+    throw openError(error, file);
+  }
+}
 
 /** ONNX Runtime tells its failures apart by their text only. */
 const FAILURES: readonly (readonly [pattern: RegExp, code: ErrorCode, remedy?: string])[] = [

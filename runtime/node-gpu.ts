@@ -4,17 +4,18 @@ import { readFile } from "node:fs/promises";
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import * as ort from "onnxruntime-node";
 import type { Backend, ModelSource } from "./backend.ts";
-import { nodeBackend } from "./node-backend.ts";
+import { nodeBindingBackend } from "./node-backend.ts";
+import { elementOfType } from "./numeric.ts";
 import { outputNames } from "./output-names.ts";
 import { stepFileOf, twoSessions } from "./two-sessions.ts";
 
 /** Like the other, with states in GPU buffers; single tokens go to the file made for them, where it is beside the model. */
 export const nodeGpuBackend: Backend = {
-  ...nodeBackend,
+  ...nodeBindingBackend,
   name: "onnxruntime-node (GPU)",
   writesIntoFetches: false,
   async open(source, options) {
-    const open = async (each: ModelSource) => nodeBackend.open(each, await withStatesOnGpu(each, options));
+    const open = async (each: ModelSource) => nodeBindingBackend.open(each, await withStatesOnGpu(each, options));
     const whole = await open(source);
     const stepFile = typeof source === "string" ? stepFileOf(source) : undefined;
     return downloadable(stepFile && existsSync(stepFile) ? twoSessions(whole, await open(stepFile)) : whole);
@@ -63,21 +64,12 @@ function downloadable(session: InferenceSession): InferenceSession {
   };
 }
 
-/** onnx.TensorProto.DataType of the types that states have. */
-const ELEMENT_TYPES: Partial<Record<Tensor.Type, number>> = {
-  float32: 1,
-  int32: 6,
-  int64: 7,
-  float16: 10,
-  float64: 11,
-};
-
 const copiers = new Map<Tensor.Type, Promise<InferenceSession>>();
 
 function copier(type: Tensor.Type): Promise<InferenceSession> {
   const known = copiers.get(type);
   if (known) return known;
-  const made = ort.InferenceSession.create(copyModel(ELEMENT_TYPES[type] ?? 1), { executionProviders: ["webgpu"] });
+  const made = ort.InferenceSession.create(copyModel(elementOfType(type) ?? 1), { executionProviders: ["webgpu"] });
   copiers.set(type, made);
   return made;
 }

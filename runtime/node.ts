@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { InferenceSession } from "onnxruntime-common";
 import { LongConvError } from "../src/errors.ts";
 import { generationDefaults } from "./defaults.ts";
-import { nodeBackend } from "./node-backend.ts";
+import { nodeBackend, nodeBindingBackend } from "./node-backend.ts";
 import { nodeGpuBackend } from "./node-gpu.ts";
 import type { GenerationDefaults } from "./options.ts";
 import { loadModel, type Model } from "./session.ts";
@@ -12,7 +12,7 @@ import { createTokenizer, type Tokenizer } from "./text.ts";
 
 export * from "./api.ts";
 export { loadModel } from "./session.ts";
-export { nodeBackend, nodeGpuBackend };
+export { nodeBackend, nodeBindingBackend, nodeGpuBackend };
 
 export interface LoadOptions {
   /** Default `["cpu"]`; `["webgpu"]` keeps the states in GPU buffers. */

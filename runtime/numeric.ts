@@ -2,6 +2,29 @@
 import type { Tensor } from "onnxruntime-common";
 import { LongConvError } from "../src/errors.ts";
 
+/** onnx.TensorProto.DataType of the types that hold numbers. */
+const ELEMENT_TYPES: Partial<Record<Tensor.Type, number>> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+};
+
+/** The type as ONNX numbers it; undefined for types that hold no numbers, or packed ones. */
+export const elementOfType = (type: Tensor.Type): number | undefined => ELEMENT_TYPES[type];
+
+/** The opposite of {@link elementOfType}. */
+export const typeOfElement = (element: number): Tensor.Type | undefined =>
+  (Object.keys(ELEMENT_TYPES) as Tensor.Type[]).find((type) => ELEMENT_TYPES[type] === element);
+
 const ARRAYS = {
   float32: Float32Array,
   float64: Float64Array,

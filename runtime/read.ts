@@ -91,8 +91,18 @@ export async function readTokens(model: Model, tokens: Ids, state: State, overwr
   const feeds: Record<string, Tensor> = { [INPUT_IDS]: idTensor(model, idType, Float64Array.from(tokens), dims) };
   if (hasMask) feeds[ATTENTION_MASK] = new Tensor("int64", new BigInt64Array(tokens.length).fill(1n), dims);
   if (hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new Tensor("int64", ONE, []);
-  const { outputs, state: next } = await step(model, feeds, state, { overwrite, outputs: [LOGITS], advance: 1 });
+  const logits = overwrite?.logits && logitsTensor(model, overwrite.logits, tokens.length);
+  const wanted = { [LOGITS]: logits ?? null };
+  const { outputs, state: next } = await step(model, feeds, state, { overwrite, outputs: wanted, advance: 1 });
   return { ...next, logits: await lastLogits(outputs[LOGITS]!) };
+}
+
+/** Logits of one position as the tensor that the next may be written into; undefined where they have another type or size. */
+function logitsTensor(model: Model, logits: Float32Array, batch: number): Tensor | undefined {
+  const { vocabulary } = languageOf(model);
+  const type = model.outputs.find(({ name }) => name === LOGITS)?.type;
+  if (type !== "float32" || logits.length !== batch * vocabulary) return undefined;
+  return new model.backend.Tensor(type, logits, [batch, 1, vocabulary]);
 }
 
 /**

@@ -2,14 +2,15 @@
 import { describe, expect, test } from "vitest";
 import { CHANNELS, LAGS, ORDER, type TinyOptions, tinyModel, tinyReference, tinyWeights } from "../test/tiny-model.ts";
 import { generate } from "./generate.ts";
-import { nodeBackend } from "./node-backend.ts";
+import { nodeBackend, nodeBindingBackend } from "./node-backend.ts";
 import { loadModel } from "./session.ts";
 import { step, zeroState } from "./step.ts";
 
 const weights = tinyWeights();
-const open = (options: TinyOptions = {}) => loadModel(nodeBackend, tinyModel(weights, options), { file: "tiny.onnx" });
+const open = (options: TinyOptions = {}, backend = nodeBackend) =>
+  loadModel(backend, tinyModel(weights, options), { file: "tiny.onnx" });
 
-describe("a model of a signal", () => {
+describe.each([nodeBackend, nodeBindingBackend])("a model of a signal on $name", (backend) => {
   const frames = Array.from({ length: 9 }, (_, t) =>
     Float32Array.from({ length: CHANNELS }, (_, c) => Math.sin(t + c)),
   );
@@ -17,7 +18,7 @@ describe("a model of a signal", () => {
     new nodeBackend.Tensor("float32", Float32Array.from(rows.flatMap((row) => [...row])), [1, rows.length, CHANNELS]);
 
   test("runs step by step, in pieces of any length, from any state", async () => {
-    const model = await open({ signal: true });
+    const model = await open({ signal: true }, backend);
     expect(model.language).toBeUndefined();
     const expected = tinyReference(weights, frames).flat();
     for (const cut of [[9], [1, 1, 1, 1, 1, 1, 1, 1, 1], [4, 1, 3, 1]]) {
@@ -38,7 +39,7 @@ describe("a model of a signal", () => {
   });
 
   test("a state is never changed by a step, also when another is overwritten", async () => {
-    const model = await open({ signal: true });
+    const model = await open({ signal: true }, backend);
     const one = (await step(model, { signal: tensor(frames.slice(0, 3)) }, zeroState(model))).state;
     const before = one.tensors.map((value) => Float32Array.from(value.data as Float32Array));
     const two = (await step(model, { signal: tensor(frames.slice(3, 4)) }, one)).state;
@@ -53,10 +54,10 @@ describe("a model of a signal", () => {
   });
 
   test("says what it is when asked for text, and what input is missing", async () => {
-    const model = await open({ signal: true });
+    const model = await open({ signal: true }, backend);
     expect(() => generate(model, { inputIds: [1] })).toThrow(/takes signal and gives features/);
     await expect(step(model, {}, zeroState(model))).rejects.toMatchObject({ code: "bad-input" });
-    const other = await open({ signal: true });
+    const other = await open({ signal: true }, backend);
     const feeds = { signal: tensor(frames.slice(0, 1)) };
     await expect(step(model, feeds, zeroState(other))).rejects.toMatchObject({ code: "state-mismatch" });
     const wrong = { signal: new nodeBackend.Tensor("float32", new Float32Array(3), [1, 1, 3]) };

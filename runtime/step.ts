@@ -24,8 +24,11 @@ export function zeroState(model: Model, batchSize = 1): State {
 export interface StepOptions {
   /** A state that nobody needs any more: its CPU tensors may be overwritten by the new state. Never the state passed in. */
   readonly overwrite?: State | undefined;
-  /** Names of the outputs that are wanted, states aside. Default: all. */
-  readonly outputs?: readonly string[];
+  /**
+   * The outputs that are wanted, states aside: names, or tensors by name that they may be written into (null: a new
+   * one). Default: all.
+   */
+  readonly outputs?: readonly string[] | Readonly<Record<string, Tensor | null>>;
   /** Positions that the step reads, per row. Default: dimension 1 of the first feed. */
   readonly advance?: number | readonly number[];
 }
@@ -66,9 +69,11 @@ export async function step(
   for (const { past, type, dims } of model.empties)
     all[past] = new model.backend.Tensor(type, zeros(type, 0), [state.batchSize, ...dims]);
   const fetches: Record<string, Tensor | null> = {};
-  const wanted = options.outputs ?? model.outputs.map((output) => output.name);
-  for (const name of wanted) fetches[name] = null;
-  const reusable = model.backend.writesIntoFetches && options.overwrite?.batchSize === state.batchSize;
+  const { writesIntoFetches } = model.backend;
+  const asked = options.outputs ?? model.outputs.map((output) => output.name);
+  const wanted = isList(asked) ? Object.fromEntries(asked.map((name) => [name, null])) : asked;
+  for (const [name, tensor] of Object.entries(wanted)) fetches[name] = writesIntoFetches ? tensor : null;
+  const reusable = writesIntoFetches && options.overwrite?.batchSize === state.batchSize;
   model.states.forEach(({ past, present, size }, index) => {
     all[past] = state.tensors[index]!;
     const old = reusable && size > 0 ? options.overwrite!.tensors[index]! : null;
@@ -81,7 +86,7 @@ export async function step(
     throw new LongConvError("runtime-failed", firstLine(error), { file: model.file }, undefined, error);
   }
   const outputs: Record<string, Tensor> = {};
-  for (const name of wanted) outputs[name] = results[name]!;
+  for (const name of Object.keys(wanted)) outputs[name] = fetches[name] ?? results[name]!;
   const advance = options.advance ?? feeds[model.inputs[0]?.name ?? ""]?.dims[1] ?? 1;
   return {
     outputs,
@@ -93,6 +98,8 @@ export async function step(
     },
   };
 }
+
+const isList = (value: object): value is readonly string[] => Array.isArray(value);
 
 /** The error for a state that another model made. */
 export const otherModel = (model: Model): LongConvError =>

@@ -2,12 +2,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import type { InferenceSession } from "onnxruntime-common";
+import { Tensor as OrtTensor } from "onnxruntime-node";
 import type { Model, ValueInfo } from "../../converter/onnx/graph.ts";
 import { hideDftShapes } from "../../converter/onnx/hidedft.ts";
 import { ortTensor } from "../../converter/onnx/run.ts";
 import type { Tensor } from "../../converter/onnx/tensor.ts";
 import { writeModel } from "../../converter/onnx/write.ts";
+import { nodeBackend } from "../../runtime/node-backend.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates, type StatePair } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
 
@@ -33,11 +35,7 @@ export async function openForBench(model: Model, threads?: number): Promise<Open
     const file = path.join(folder, "model.onnx");
     // beside the model ONNX Runtime maps its weights, however many there are
     await writeModel(hideDftShapes(model), file, { externalData: "always" });
-    const session = await InferenceSession.create(file, {
-      executionProviders: ["cpu"],
-      logSeverityLevel: 3,
-      ...(threads && { intraOpNumThreads: threads }),
-    });
+    const session = await openSession(file, threads, model.file);
     const remove = () => rm(folder, { recursive: true, force: true });
     return {
       session,
@@ -47,9 +45,22 @@ export async function openForBench(model: Model, threads?: number): Promise<Open
     };
   } catch (cause) {
     await rm(folder, { recursive: true, force: true });
-    if (cause instanceof LongConvError) throw cause;
-    const reason = `ONNX Runtime does not load it: ${(cause as Error).message}`;
-    throw new LongConvError("runtime-failed", reason, { file: model.file || undefined }, undefined, cause);
+    throw cause;
+  }
+}
+
+/** @param original the file that messages name */
+async function openSession(file: string, threads: number | undefined, original: string): Promise<InferenceSession> {
+  const options = {
+    executionProviders: ["cpu"],
+    logSeverityLevel: 3,
+    ...(threads && { intraOpNumThreads: threads }),
+  } as const;
+  try {
+    return await nodeBackend.open(file, options);
+  } catch (cause) {
+    const reason = cause instanceof LongConvError ? cause.reason : (cause as Error).message;
+    throw new LongConvError("runtime-failed", reason, { file: original || undefined }, undefined, cause);
   }
 }
 
