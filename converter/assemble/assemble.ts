@@ -3,7 +3,7 @@ import { ATTENTION_MASK, BATCH_SIZE, NUM_LOGITS_TO_KEEP, SEQUENCE_LENGTH, TOTAL_
 import type { Found } from "../find/find.ts";
 import type { Region } from "../find/region.ts";
 import type { Form } from "../form.ts";
-import { lowerConvolution } from "../lower/lower.ts";
+import { lowerConvolution, stepCondition, tablesFor } from "../lower/lower.ts";
 import { type Builder, createBuilder, irVersionFor, namesOf } from "../onnx/build.ts";
 import type { Initializer, Model, Node, ValueInfo } from "../onnx/graph.ts";
 import { readsOf, rewire } from "../onnx/node.ts";
@@ -51,8 +51,9 @@ export function assemble(found: Found, layers: readonly Layer[], options: Assemb
     ? STATIC_SYMBOLS(b)
     : symbolNames(b, inputs.main.name, inputs.layouts.get(inputs.main.name)!);
   const mask = options.attentionMask ? maskColumns(b, symbols) : undefined;
-  const isStep =
-    options.path === "both" ? b.one("Equal", [symbols.time(), b.ints("one", [1])], {}, { hint: "is_step" }) : undefined;
+  const isStep = isStatic ? undefined : stepCondition(b, symbols.time());
+  const forms = layers.map(({ form }) => form);
+  const tables = isStatic ? [] : tablesFor(b, forms, symbols.time(), isStep);
   const states: { past: ValueInfo; present: ValueInfo }[] = [];
   const inside = new Set<string>();
   for (const [i, { region, form }] of layers.entries()) {
@@ -60,7 +61,7 @@ export function assemble(found: Found, layers: readonly Layer[], options: Assemb
     b.from(region.opening);
     const input = repeated(b, toCanonical(b, region.entry.tensor, region.entry.axes, symbols), region);
     const elementType = floatTypeOf(model, region.entry.tensor);
-    const site = { index: i, input, elementType, mask, isStep };
+    const site = { index: i, input, elementType, mask, isStep, tables: tables[i] };
     const lowered = form
       ? lowerConvolution(b, form, site, { path: options.path })
       : { output: passOn(b, input, region), state: undefined };

@@ -1,4 +1,4 @@
-/** A prompt cut into chunks of equal length, with zeros where it does not fill them. */
+/** A prompt cut into chunks of equal length, with zeros behind it where it does not fill them. */
 import type { Builder } from "../onnx/build.ts";
 
 /** Counts are tensors [1]: T is known when the model runs. */
@@ -16,11 +16,8 @@ export interface Chunks {
   readonly zeros: string;
 }
 
-/**
- * Cuts x [batch, T, channels] into ⌈T / chunk⌉ chunks.
- * @param side where the zeros go: before the first token, or behind the last
- */
-export function cutIntoChunks(b: Builder, x: string, chunk: number, side: "before" | "behind"): Chunks {
+/** Cuts x [batch, T, channels] into ⌈T / chunk⌉ chunks, with zeros behind the last token. */
+export function cutIntoChunks(b: Builder, x: string, chunk: number): Chunks {
   const dims = b.one("Shape", [x]);
   const dim = (axis: number) => b.one("Gather", [dims, b.ints("dim", [axis])], { axis: 0 });
   const length = dim(1);
@@ -29,6 +26,6 @@ export function cutIntoChunks(b: Builder, x: string, chunk: number, side: "befor
   const padding = b.one("Sub", [b.one("Mul", [chunks, size]), length]);
   // ONNX Runtime's Pad takes longer than Concat
   const zeros = b.one("ConstantOfShape", [b.one("Concat", [dim(0), padding, dim(2)], { axis: 0 })]);
-  const padded = b.one("Concat", side === "before" ? [zeros, x] : [x, zeros], { axis: 1 }, { hint: "padded" });
+  const padded = b.one("Concat", [x, zeros], { axis: 1 }, { hint: "padded" });
   return { padded, length, chunks, padding, partial: b.one("Sub", [size, padding]), zeros };
 }

@@ -7,21 +7,4 @@
  *
  * What a step costs is reading the state and as many residues; see step.ts and, for many tokens, prompt.ts.
  */
-import { type Modal, orderOf } from "../form.ts";
-import { chunkFor, modalPrompt } from "./prompt.ts";
-import type { Recurrence } from "./recurrence.ts";
-import { modalStep } from "./step.ts";
-
-/**
- * The recurrence of a modal form of low order.
- * @param chunk tokens in a chunk of the prompt pass; default by order
- */
-export function compactRecurrence(modal: Modal, chunk = chunkFor(orderOf(modal))): Recurrence {
-  return {
-    state: "ssm",
-    rows: orderOf(modal),
-    channels: modal.channels,
-    step: (b, path) => modalStep(b, modal, path),
-    prompt: (b, path) => modalPrompt(b, modal, path, chunk),
-  };
-}
+export { modalRecurrence as compactRecurrence } from "./modal.ts";

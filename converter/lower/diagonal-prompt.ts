@@ -39,12 +39,12 @@ export function diagonalPrompt(
   const { channels, pairs } = modal;
   const rows = 2 * pairs;
   const tables = tablesOf(b, modal, chunk);
-  const cut = cutIntoChunks(b, x, chunk, "behind");
+  const cut = cutIntoChunks(b, x, chunk);
 
   const flat = b.one("Reshape", [cut.padded, b.ints("flat", [-1, channels])]);
   const byChannel = b.one("Transpose", [flat], { perm: [1, 0] });
   const tokens = b.one("Reshape", [byChannel, b.ints("by_channel", [channels, -1, chunk])]);
-  const inside = b.one("MatMul", [tokens, toeplitzOf(b, channelKernels(modal, chunk), chunk)], undefined, {
+  const inside = b.one("MatMul", [tokens, toeplitzOf(b, channelKernels(modal, chunk), chunk, true)], undefined, {
     hint: "inside",
   });
 

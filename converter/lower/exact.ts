@@ -8,21 +8,4 @@
  * the state and the residues, a prompt by n multiplications per token and channel, three times over; longer chunks
  * leave fewer states to keep.
  */
-import { type Modal, orderOf } from "../form.ts";
-import { chunkFor, modalPrompt } from "./prompt.ts";
-import type { Recurrence } from "./recurrence.ts";
-import { modalStep } from "./step.ts";
-
-/**
- * The recurrence of a modal form of high order.
- * @param chunk tokens in a chunk of the prompt pass; default by order
- */
-export function exactRecurrence(modal: Modal, chunk = chunkFor(orderOf(modal))): Recurrence {
-  return {
-    state: "ssm",
-    rows: orderOf(modal),
-    channels: modal.channels,
-    step: (b, path) => modalStep(b, modal, path),
-    prompt: (b, path) => modalPrompt(b, modal, path, chunk),
-  };
-}
+export { modalRecurrence as exactRecurrence } from "./modal.ts";

@@ -11,6 +11,7 @@ import { compactRecurrence } from "./compact.ts";
 import { diagonalRecurrence } from "./diagonal.ts";
 import { exactRecurrence } from "./exact.ts";
 import type { PathTensors, Recurrence } from "./recurrence.ts";
+import { type PromptTables, promptTables } from "./tables.ts";
 import { windowRecurrence } from "./window.ts";
 
 /** Where a recurrence goes. */
@@ -25,6 +26,8 @@ export interface Site {
   readonly mask?: string | undefined;
   /** Boolean scalar of {@link stepCondition}; needed for both paths. */
   readonly isStep?: string | undefined;
+  /** What {@link tablesFor} has made for this form; needed for the prompt path of some. */
+  readonly tables?: PromptTables | undefined;
 }
 
 export interface LowerOptions {
@@ -42,10 +45,36 @@ export interface Lowered {
   readonly state: { readonly past: ValueInfo; readonly present: ValueInfo } | undefined;
 }
 
-/** Adds the test whether a stream [batch, T, …] has T = 1; one serves every layer of a model. */
-export function stepCondition(b: Builder, stream: string): string {
-  const length = b.one("Gather", [b.one("Shape", [stream]), b.ints("time_axis", 1)], { axis: 0 });
-  return b.one("Equal", [length, b.ints("one", 1)], undefined, { hint: "is_step" });
+/** T of a stream [batch, T, …], int64 [1]. */
+export function lengthOf(b: Builder, stream: string): string {
+  return b.one("Gather", [b.one("Shape", [stream]), b.ints("time_axis", [1])], { axis: 0 }, { hint: "length" });
+}
+
+/** Adds the test whether T, int64 [1], is 1; one serves every layer of a model. */
+export function stepCondition(b: Builder, length: string): string {
+  return b.one("Equal", [length, b.ints("one", [1])], undefined, { hint: "is_step" });
+}
+
+/**
+ * Adds the tables that the prompt passes of all layers share.
+ * @param forms of the layers
+ * @param length int64 [1]: T
+ * @param isStep as in {@link Site}; undefined where there is no step path
+ * @returns one for the {@link Site} of each layer
+ */
+export function tablesFor(
+  b: Builder,
+  forms: readonly (Form | undefined)[],
+  length: string,
+  isStep: string | undefined,
+  chunk?: number,
+): (PromptTables | undefined)[] {
+  return promptTables(
+    b,
+    forms.map((form) => form && recurrenceOf(form, chunk).tables),
+    length,
+    isStep,
+  );
 }
 
 /** The recurrence of a form. */
@@ -73,13 +102,20 @@ export function lowerConvolution(b: Builder, form: Form, site: Site, options: Lo
   }
   const state = stateOf(recurrence, site.index);
   const tensors = { x, past: state.past.name, present: state.present.name };
-  const y = path === "both" ? chooseByLength(b, recurrence, site, tensors) : recurrence[path](b, tensors);
+  const y = path === "both" ? chooseByLength(b, recurrence, site, tensors) : onPath(b, recurrence, path, site, tensors);
   return { output: typed(y), state };
 }
 
 function lagZeroOf(form: Form): Float64Array {
   if (form.kind === "diagonal") return channelKernels(form.modal, 1).taps;
   return form.kind === "window" ? form.kernels.taps.subarray(0, form.kernels.channels) : kernelOf(form.modal, 1).taps;
+}
+
+function onPath(b: Builder, recurrence: Recurrence, path: "step" | "prompt", site: Site, tensors: PathTensors): string {
+  if (path === "step") return recurrence.step(b, tensors);
+  if (recurrence.tables && !site.tables)
+    throw new LongConvError("invalid-graph", "the prompt path needs its tables", { tensor: site.input });
+  return recurrence.prompt(b, tensors, site.tables);
 }
 
 /** If(T = 1) around the two paths. Both write straight to its outputs. */
@@ -90,7 +126,7 @@ function chooseByLength(b: Builder, recurrence: Recurrence, site: Site, tensors:
   const branch = (path: "step" | "prompt") => {
     const inner = b.subgraph();
     const present = b.name(`${tensors.present}_${path}`);
-    const y = recurrence[path](inner, { ...tensors, present });
+    const y = onPath(inner, recurrence, path, site, { ...tensors, present });
     return inner.finish(`${path}_${site.index}`, [y, present]);
   };
   const attributes = { then_branch: { graph: branch("step") }, else_branch: { graph: branch("prompt") } };

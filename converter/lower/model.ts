@@ -4,7 +4,7 @@ import { channelsOfForm, type Form } from "../form.ts";
 import { createBuilder, makeModel } from "../onnx/build.ts";
 import type { Model } from "../onnx/graph.ts";
 import { DataType } from "../onnx/tensor.ts";
-import { type LowerOptions, lowerConvolution, type Site, stepCondition } from "./lower.ts";
+import { type LowerOptions, lengthOf, lowerConvolution, type Site, stepCondition, tablesFor } from "./lower.ts";
 
 /** What the model is made for, beside the form. */
 export interface RecurrenceModelOptions extends LowerOptions {
@@ -20,12 +20,16 @@ export function recurrenceModel(form: Form, options: RecurrenceModelOptions = {}
   const { opset = 18, masked = false, elementType = DataType.FLOAT, path = "both" } = options;
   const b = createBuilder(opset, ["x", "y", "mask"]);
   const channels = channelsOfForm(form);
+  const length = path === "step" ? "" : lengthOf(b, "x");
+  const isStep = path === "both" ? stepCondition(b, length) : undefined;
+  const [tables] = path === "step" ? [] : tablesFor(b, [form], length, isStep, options.chunk);
   const site: Site = {
     index: 0,
     input: "x",
     elementType,
     mask: masked ? "mask" : undefined,
-    isStep: path === "both" ? stepCondition(b, "x") : undefined,
+    isStep,
+    tables,
   };
   const { output, state } = lowerConvolution(b, form, site, options);
   b.add("Identity", [output], undefined, { outputs: ["y"] });

@@ -10,7 +10,7 @@ import { kernelOf } from "../solve/evaluate.ts";
 import { type DoubleDouble, exact, times } from "../solve/powers.ts";
 
 /**
- * The modes of a form two by two, as the prompt pass takes them: duo d holds states 2d and 2d+1, which are the real
+ * The modes of a form two by two, as the step and the prompt pass take them: duo d holds states 2d and 2d+1, which are the real
  * and imaginary part of a pair, or two real modes, or the last real mode and nothing.
  */
 export interface Duo {
@@ -121,36 +121,54 @@ export function residuesOnPast(modal: Modal): Float64Array {
   return turned;
 }
 
-/** What a chunk of inputs adds to the state at its end, [2 · duos × chunk]: (1 + i) λ^(chunk-1-k) of token k. */
-export function gatherMatrix(duos: readonly Duo[], chunk: number): Float64Array {
-  const matrix = new Float64Array(2 * duos.length * chunk);
+/**
+ * What a chunk of inputs adds to the state at its end, [2 · duos × columns]: (1 + i) λ^(chunk-1-k) of token k.
+ * @param columns zeros from column `chunk` on
+ */
+export function gatherMatrix(duos: readonly Duo[], chunk: number, columns = chunk): Float64Array {
+  const matrix = new Float64Array(2 * duos.length * columns);
   duos.forEach(({ complex, poles }, d) => {
     const first = powersOf(poles[0], chunk);
     const second = complex ? first : powersOf(poles[1], chunk);
     for (let k = 0; k < chunk; k++) {
-      const row = 2 * d * chunk + (chunk - 1 - k);
+      const row = 2 * d * columns + (chunk - 1 - k);
       const [re, , im] = first[k]!;
       matrix[row] = kept(complex ? re - im : re);
       // A missing mode has pole 0 and still a zeroth power: its residues are zero
-      matrix[row + chunk] = kept(complex ? re + im : second[k]![0]);
+      matrix[row + columns] = kept(complex ? re + im : second[k]![0]);
     }
   });
   return matrix;
 }
 
+/** Λ^k, k = 1 … count, as 2 × 2 blocks: [count × duos × 2 × 2]. */
+export function leapBlocks(duos: readonly Duo[], count: number): Float64Array {
+  const blocks = new Float64Array(count * duos.length * 4);
+  duos.forEach(({ complex, poles }, d) => {
+    const first = powersOf(poles[0], count + 1);
+    const second = powersOf(poles[1], count + 1);
+    for (let k = 1; k <= count; k++) {
+      const [re, , im] = first[k]!;
+      const block = complex ? [re, -im, im, re] : [re, 0, 0, second[k]![0]];
+      blocks.set(block.map(kept), ((k - 1) * duos.length + d) * 4);
+    }
+  });
+  return blocks;
+}
+
 /**
- * How the state before a chunk shows at its tokens, [2 · chunk × 4 · duos]: first `chunk` rows of zeros, then row
- * chunk + k for token k. With λ^(k+1) = a + ib and residues c, c': y = a (c u + c' u') + b (c' u - c u'), so columns are
- * a for the first half (states times {@link spreadResidues}' first half) and ±b for the second.
+ * How the state before a chunk shows at its tokens, [chunk × 4 · duos]. With λ^(k+1) = a + ib and residues c, c':
+ * y = a (c u + c' u') + b (c' u - c u'), so columns are a for the first half (states times {@link spreadResidues}' first
+ * half) and ±b for the second.
  */
 export function spreadMatrix(duos: readonly Duo[], chunk: number): Float64Array {
   const width = 4 * duos.length;
-  const matrix = new Float64Array(2 * chunk * width);
+  const matrix = new Float64Array(chunk * width);
   duos.forEach(({ complex, poles }, d) => {
     const first = powersOf(poles[0], chunk + 1);
     const second = powersOf(poles[1], chunk + 1);
     for (let k = 0; k < chunk; k++) {
-      const row = (chunk + k) * width + 2 * d;
+      const row = k * width + 2 * d;
       const [re, , im] = first[k + 1]!;
       matrix[row] = kept(re);
       matrix[row + 1] = kept(second[k + 1]![0]);

@@ -1,5 +1,6 @@
 /** What every form of recurrence offers: its state, and how one layer's convolution is computed with it. */
 import type { Builder } from "../onnx/build.ts";
+import type { PromptTables, TablesFor } from "./tables.ts";
 
 /** Names of the tensors that a path reads, and of the one that it must make. */
 export interface PathTensors {
@@ -22,8 +23,10 @@ export interface Recurrence {
   readonly channels: number;
   /** T = 1; returns y, [batch, 1, channels]. */
   step(b: Builder, path: PathTensors): string;
+  /** The tables that `prompt` wants, which the layers of a model share; undefined where it wants none. */
+  readonly tables?: TablesFor | undefined;
   /** Any T ≥ 1; returns y, [batch, T, channels]. */
-  prompt(b: Builder, path: PathTensors): string;
+  prompt(b: Builder, path: PathTensors, tables: PromptTables | undefined): string;
 }
 
 /** [batch, rows, C] → [batch, 1, C], the sum over rows, as a MatMul: ONNX Runtime's ReduceSum takes longer. */

@@ -44,7 +44,7 @@ const MOST_REPEATS = 200;
  * After a run ONNX Runtime's threads wait for the next in a busy loop, 65 ms as measured (EPYC, 2 cores). On few cores
  * the session of the last case would take a core from that of the next.
  */
-const PAUSE_MS = 100;
+export const PAUSE_MS = 100;
 /** Runs shorter than this are run once, untimed, after a pause: the threads sleep, and the caches hold something else. */
 const SHORT_MS = 500;
 

@@ -1,0 +1,165 @@
+/**
+ * What the prompt passes of a model's layers share: how a prompt is cut into chunks, and powers of their poles. It is made
+ * once for all of them, in an If beside theirs, because a node of a few numbers costs ONNX Runtime as much as one of many.
+ *
+ * T tokens are n chunks of c, the last of them r tokens long. They are laid out by their place in a chunk, token k of chunk I
+ * at k n + I, so that what is the same for every chunk is one matrix product over all of them; places past the end hold the
+ * last token again, and nothing that is kept reads them.
+ */
+import type { Builder, SubgraphBuilder } from "../onnx/build.ts";
+import { DataType } from "../onnx/tensor.ts";
+import type { Duo } from "./modes.ts";
+import { buildPowers } from "./powers.ts";
+
+/** What a prompt pass has to know of the prompt's length; names of tensors. */
+export interface PromptTables {
+  /** int64 [c n]: which token stands at each place. */
+  readonly tokens: string;
+  /** int64 [T]: the place of each token. */
+  readonly places: string;
+  /** int64 scalar n - 1. */
+  readonly lastChunk: string;
+  /** int64 scalar r - 1. */
+  readonly lastToken: string;
+  /** int64 [1], c - r. */
+  readonly missing: string;
+  /** int64 [2n, 2(n+1)]: where the entries of a duo's scan matrix are among its powers. */
+  readonly entries: string;
+  /** float32 [duos, 4(n+1)]: for each entry of a duo's 2 × 2 block zero, then that of Λ^(cj), j = 0 … n-1. */
+  readonly powers: string;
+}
+
+/** What a layer wants tables for. */
+export interface TablesFor {
+  readonly chunk: number;
+  readonly duos: readonly Duo[];
+}
+
+/**
+ * Adds the tables of all layers.
+ * @param wanted one for each layer; undefined where it needs none
+ * @param length int64 [1], T
+ * @param isStep where it is true at run time, nothing is computed; undefined: no control flow
+ * @returns in the order of `wanted`
+ */
+export function promptTables(
+  b: Builder,
+  wanted: readonly (TablesFor | undefined)[],
+  length: string,
+  isStep: string | undefined,
+): (PromptTables | undefined)[] {
+  if (wanted.every((each) => each === undefined)) return [...wanted] as undefined[];
+  if (isStep === undefined) return tablesIn(b, wanted, length);
+  const inner = b.subgraph();
+  const made = tablesIn(inner, wanted, length);
+  const names = [...new Set(made.flatMap((tables) => (tables ? Object.values(tables) : [])))];
+  const floats = new Set(made.map((tables) => tables?.powers));
+  const empty = emptyBranch(
+    b.subgraph(),
+    names.map((name) => floats.has(name)),
+  );
+  const outside = b.add(
+    "If",
+    [isStep],
+    { then_branch: { graph: empty }, else_branch: { graph: inner.finish("prompt_tables", names) } },
+    { outputs: names.map((name) => b.name(`${name}_shared`)), hint: "prompt_tables" },
+  );
+  const renamed = new Map(names.map((name, i) => [name, outside[i]!]));
+  return made.map((tables) => tables && outsideOf(tables, (name) => renamed.get(name)!));
+}
+
+const outsideOf = (tables: PromptTables, renamed: (name: string) => string): PromptTables => ({
+  tokens: renamed(tables.tokens),
+  places: renamed(tables.places),
+  lastChunk: renamed(tables.lastChunk),
+  lastToken: renamed(tables.lastToken),
+  missing: renamed(tables.missing),
+  entries: renamed(tables.entries),
+  powers: renamed(tables.powers),
+});
+
+/** Outputs of the right types with nothing in them. */
+function emptyBranch(b: SubgraphBuilder, areFloats: readonly boolean[]) {
+  const none = {
+    float: b.floats("no_powers", [0], []),
+    int: b.constant("no_places", { type: DataType.INT64, dims: [0], data: new BigInt64Array(0) }),
+  };
+  const outputs = areFloats.map((isFloat) =>
+    b.one("Identity", [isFloat ? none.float : none.int], undefined, { hint: "none" }),
+  );
+  return b.finish("no_prompt", outputs);
+}
+
+function tablesIn(
+  b: Builder,
+  wanted: readonly (TablesFor | undefined)[],
+  length: string,
+): (PromptTables | undefined)[] {
+  const result: (PromptTables | undefined)[] = wanted.map(() => undefined);
+  for (const chunk of new Set(wanted.flatMap((each) => (each ? [each.chunk] : [])))) {
+    const layers = wanted.flatMap((each, i) => (each?.chunk === chunk ? [i] : []));
+    const { chunks, ...tables } = chunkTables(b, length, chunk);
+    const counts = layers.map((i) => wanted[i]!.duos.length);
+    const all = buildPowers(
+      b,
+      layers.flatMap((i) => wanted[i]!.duos),
+      chunk,
+      chunks,
+    );
+    const each =
+      layers.length === 1
+        ? [all]
+        : b.add("Split", [all, b.ints("duos", counts)], { axis: 0 }, { outputs: layers.length, hint: "powers" });
+    layers.forEach((layer, i) => {
+      result[layer] = { ...tables, powers: each[i]! };
+    });
+  }
+  return result;
+}
+
+/** All that follows from T and c. */
+function chunkTables(b: Builder, length: string, chunk: number): Omit<PromptTables, "powers"> & { chunks: string } {
+  const [zero, one] = [b.ints("zero", 0), b.ints("one", 1)];
+  const scalar = b.ints("scalar", []);
+  const column = b.ints("column", [-1, 1]);
+  const size = b.ints("chunk", chunk);
+  const range = (from: string, to: string) => b.one("Range", [from, to, one]);
+  const T = b.one("Reshape", [length, scalar], undefined, { hint: "length" });
+  const lastIndex = b.one("Sub", [T, one], undefined, { hint: "last" });
+  const lastChunk = b.one("Div", [lastIndex, size], undefined, { hint: "last_chunk" });
+  const chunks = b.one("Add", [lastChunk, one], undefined, { hint: "chunks" });
+  const lastToken = b.one("Mod", [lastIndex, size], undefined, { hint: "last_token" });
+
+  const inChunk = b.ints(
+    "in_chunk",
+    Array.from({ length: chunk }, (_, k) => k),
+  );
+  const first = b.one("Mul", [range(zero, chunks), size], undefined, { hint: "first" });
+  const token = b.one("Min", [b.one("Add", [b.one("Reshape", [inChunk, column]), first]), lastIndex]);
+  const tokens = b.one("Reshape", [token, b.ints("flat", [-1])], undefined, { hint: "tokens" });
+  const t = range(zero, T);
+  const place = b.one("Mul", [b.one("Mod", [t, size]), chunks]);
+  const places = b.one("Add", [place, b.one("Div", [t, size])], undefined, { hint: "places" });
+  const missing = b.one("Sub", [b.ints("last_place", [chunk - 1]), lastToken], undefined, { hint: "missing" });
+  return { chunks, tokens, places, lastChunk, lastToken, missing, entries: scanEntries(b, chunks) };
+}
+
+/**
+ * Row (a, I), column (b, m) of a scan matrix is entry (a, b) of Λ^(c(I-m)) where m ≤ I, else zero: what comes in at the
+ * boundary before chunk m shows before chunk I.
+ */
+function scanEntries(b: Builder, chunks: string): string {
+  const [zero, one] = [b.ints("zero", 0), b.ints("one", 1)];
+  const next = b.one("Add", [chunks, one]);
+  const row = b.one("Reshape", [b.one("Range", [one, next, one]), b.ints("rows", [-1, 1, 1])]);
+  const lag = b.one("Max", [b.one("Sub", [row, b.one("Range", [zero, next, one])]), zero]);
+  const block = b.constant("block", {
+    type: DataType.INT64,
+    dims: [2, 1, 2, 1],
+    data: BigInt64Array.of(0n, 1n, 2n, 3n),
+  });
+  const entries = b.one("Add", [b.one("Mul", [block, next]), lag]);
+  const flat = b.ints("flat", [-1]);
+  const sizes = b.one("Concat", [b.one("Reshape", [chunks, flat]), b.one("Reshape", [next, flat])], { axis: 0 });
+  return b.one("Reshape", [entries, b.one("Mul", [sizes, b.ints("two", [2])])], undefined, { hint: "entries" });
+}
