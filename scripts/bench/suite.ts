@@ -47,8 +47,8 @@ export interface SuiteOptions {
 
 /** Tokens of a slice of the long prompt that leads to the late step. */
 const SLICE = 512;
-/** Pairs of a bare run and one of the runtime. */
-const OVERHEAD_ROUNDS = 300;
+/** Pairs of single runs, where what is measured is a hundredth of a run. */
+const PAIRS = 300;
 
 type Limits = Pick<Row, "better" | "must" | "aim">;
 const atMost = (must: number, aim?: number): Limits => ({ better: "less", must, ...(aim && { aim }) });
@@ -166,18 +166,22 @@ export async function runSuite(files: Files, options: SuiteOptions): Promise<Row
       }
       return position;
     };
+    const ten = await reach(10);
+    const early = await step("position 10", compact!, ten);
+    // run by run, in one session: what could differ is far below what two turns differ by
+    const positions = [early, await step(`position ${late}`, compact!, await reach(late))];
+    const [near, far] = await interleave(positions, { rounds: PAIRS, roundMs: 0, pauseMs: 0 });
+    rows.push(rowOf(`step at position ${late} against position 10`, ratioOf(far!, near!), atMost(1.02), far!, near!));
     const cases = [
-      await step("position 10", compact!, await reach(10)),
-      await step(`position ${late}`, compact!, await reach(late)),
+      early,
       await step("batch 32", compact!, start(compact!, 32), 32),
       // what the network around the recurrences allows
       await step("floor, one", floor!),
       await step("floor, batch 32", floor!, start(floor!, 32), 32),
     ];
-    const [early, far, many, ...floors] = await interleave(cases, { rounds });
-    rows.push(rowOf(`step at position ${late} against position 10`, ratioOf(far!, early!), atMost(1.02), far!, early!));
+    const [one, many, ...floors] = await interleave(cases, { rounds });
     rows.push(
-      rowOf("tokens/s at B = 32 against B = 1", throughput(early!, many!, 32), atLeast(8), early!, many!, ...floors),
+      rowOf("tokens/s at B = 32 against B = 1", throughput(one!, many!, 32), atLeast(8), one!, many!, ...floors),
     );
   });
 
@@ -211,8 +215,8 @@ async function overhead(file: string, { threads }: SuiteOptions): Promise<Row[]>
       },
       { name: "generate", run: () => pieces.next() },
     ];
-    // run by run, since what is measured is a hundredth of a run; one session, so that there is nothing to wait for
-    const [alone, ...above] = await interleave(cases, { rounds: OVERHEAD_ROUNDS, roundMs: 0, pauseMs: 0 });
+    // one session, so that there is nothing to wait for
+    const [alone, ...above] = await interleave(cases, { rounds: PAIRS, roundMs: 0, pauseMs: 0 });
     return above.map((timing) => {
       const differences = timing.samples.map((ms, i) => ms - alone!.samples[i]!).toSorted((a, b) => a - b);
       const at = (share: number) => differences[Math.floor(share * (differences.length - 1))]!;
