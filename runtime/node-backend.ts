@@ -6,7 +6,7 @@ import type { InferenceSession } from "onnxruntime-common";
 import * as ort from "onnxruntime-node";
 import { type ErrorCode, LongConvError } from "../src/errors.ts";
 import type { Backend, ModelSource } from "./backend.ts";
-import { refuseGraphCapture } from "./graph-capture.ts";
+import { refuseGraphCapture } from "./capture/refuse.ts";
 import { openDirect } from "./node-direct/session.ts";
 
 /** onnxruntime-node's own binding, which copies every output of every run. */

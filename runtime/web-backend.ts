@@ -2,6 +2,9 @@
 import type { InferenceSession } from "onnxruntime-common";
 import { type ErrorCode, LongConvError } from "../src/errors.ts";
 import type { Backend } from "./backend.ts";
+import type { GpuDevice } from "./capture/buffers.ts";
+import { replaysRight } from "./capture/check.ts";
+import { type CaptureOptions, capturedSession } from "./capture/session.ts";
 import { recoverable } from "./recovery.ts";
 import { sha256 } from "./state-file.ts";
 import { stepFileOf, twoSessions } from "./two-sessions.ts";
@@ -16,7 +19,9 @@ export interface WebBackendOptions {
   /** Where ONNX Runtime's own .wasm files are; default: beside its script, as bundlers put them. */
   readonly wasmPaths?: string | undefined;
   readonly threads?: number | undefined;
-  /** Called when WebGPU was wanted and WebAssembly is used: at once, or when the device is lost. */
+  /** Record the GPU commands of the file for one token once, and replay them. */
+  readonly graphCapture: boolean;
+  /** Called when what was wanted is not used: WebGPU, at once or when the device is lost, or graph capture. */
   readonly onFallback: (why: string) => void;
   readonly session?: InferenceSession.SessionOptions | undefined;
 }
@@ -48,10 +53,12 @@ export async function webBackend(
     }
   }
   const ort = await ortFor(provider, options);
+  let captured = false;
   const recover = executionProviders.includes("wasm");
   return {
     get name() {
-      return `onnxruntime-web (${provider === "webgpu" ? "WebGPU" : "WebAssembly"})`;
+      if (provider === "wasm") return "onnxruntime-web (WebAssembly)";
+      return `onnxruntime-web (WebGPU${captured ? ", graph capture" : ""})`;
     },
     Tensor: ort.Tensor,
     oneRunAtATime: true,
@@ -59,9 +66,10 @@ export async function webBackend(
     async open() {
       const model = { name, bytes: first ?? (await required(files, name)) };
       first = undefined;
-      const session = await openSession(ort, files, model, provider, options);
+      const { session, ...opened } = await openSession(ort, files, model, provider, options);
+      captured = opened.captured;
       if (provider === "wasm" || !recover) return session;
-      const device = (await ort.env.webgpu.device) as unknown as GpuDevice;
+      const device = await deviceOf(ort);
       return recoverable(session, {
         Tensor: ort.Tensor,
         lost: device.lost.then(
@@ -71,7 +79,7 @@ export async function webBackend(
           provider = "wasm";
           onFallback(`${why}; going on with WebAssembly`);
           const again = { name, bytes: await required(files, name) };
-          return openSession(await ortFor("wasm", options), files, again, "wasm", options);
+          return (await openSession(await ortFor("wasm", options), files, again, "wasm", options)).session;
         },
       });
     },
@@ -86,12 +94,14 @@ export async function webBackend(
 }
 
 /** Of lib.dom's WebGPU, what is used here: its types are not in every version of TypeScript. */
-interface GpuDevice {
+interface LosableDevice extends GpuDevice {
   readonly lost: Promise<{ readonly message: string; readonly reason?: string }>;
 }
 interface Gpu {
   requestAdapter(): Promise<unknown>;
 }
+
+const deviceOf = async (ort: Ort): Promise<LosableDevice> => (await ort.env.webgpu.device) as unknown as LosableDevice;
 
 /** A sentence, where WebGPU cannot be used. */
 async function whyNoGpu(): Promise<string | undefined> {
@@ -112,15 +122,16 @@ async function ortFor(provider: WebProvider, { wasmPaths, threads }: WebBackendO
   return ort;
 }
 
+/** A model in one session, or in two, where it has a file for one token and a GPU to run it on. */
 async function openSession(
   ort: Ort,
   files: WebFiles,
   model: ModelFile,
   provider: WebProvider,
-  { session }: WebBackendOptions,
-): Promise<InferenceSession> {
+  options: WebBackendOptions,
+): Promise<{ session: InferenceSession; captured: boolean }> {
   const weights = new Map<string, Promise<Uint8Array>>();
-  const open = async (file: string, bytes: Uint8Array): Promise<InferenceSession> => {
+  const open = async (file: string, bytes: Uint8Array, more: InferenceSession.SessionOptions = {}) => {
     const externalData = [];
     for (const path of externalLocations(bytes)) {
       const data = weights.get(path) ?? required(files, beside(file, path), "external-data-missing");
@@ -132,7 +143,8 @@ async function openSession(
         executionProviders: [provider],
         externalData,
         ...(provider === "webgpu" ? { preferredOutputLocation: "gpu-buffer" as const } : {}),
-        ...session,
+        ...options.session,
+        ...more,
       });
     } catch (error) {
       throw openError(error, file);
@@ -140,8 +152,32 @@ async function openSession(
   };
   const whole = await open(model.name, model.bytes);
   const stepFile = stepFileOf(model.name);
-  const step = provider === "webgpu" ? await files.read(stepFile) : undefined;
-  return step ? twoSessions(whole, await open(stepFile, step)) : whole;
+  const bytes = provider === "webgpu" ? await files.read(stepFile) : undefined;
+  if (!bytes) return { session: whole, captured: false };
+  const openStep = (more: InferenceSession.SessionOptions, other?: Uint8Array) => open(stepFile, other ?? bytes, more);
+  const captured = options.graphCapture ? await recorded(ort, whole, openStep, options.onFallback) : undefined;
+  return { session: twoSessions(whole, captured ?? (await openStep({}))), captured: captured !== undefined };
+}
+
+/** The file for one token, recorded; undefined, and said, where replaying it does not work on this GPU. */
+async function recorded(
+  ort: Ort,
+  whole: InferenceSession,
+  open: CaptureOptions["open"],
+  onFallback: (why: string) => void,
+): Promise<InferenceSession | undefined> {
+  const { Tensor } = ort;
+  let why = "the model's tensors cannot be recorded";
+  try {
+    const session = await capturedSession({ Tensor, device: await deviceOf(ort), open });
+    if (session && (await replaysRight(Tensor, whole, session))) return session;
+    if (session) why = "replayed GPU commands gave other results";
+    await session?.release();
+  } catch (error) {
+    why = `GPU commands cannot be recorded (${(error as Error).message.split("\n")[0]})`;
+  }
+  onFallback(`${why}; running without graph capture`);
+  return undefined;
 }
 
 const beside = (file: string, name: string): string => file.replace(/[^/]*$/, name);

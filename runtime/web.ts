@@ -1,8 +1,8 @@
 /** Entry point `longconv-ssm/web`: converted models in a browser, in the page or in a worker, through onnxruntime-web. */
 import type { InferenceSession } from "onnxruntime-common";
 import { LongConvError } from "../src/errors.ts";
+import { refuseGraphCapture } from "./capture/refuse.ts";
 import { generationDefaults } from "./defaults.ts";
-import { refuseGraphCapture } from "./graph-capture.ts";
 import { loadModel, type Model } from "./session.ts";
 import { createTokenizer, type Tokenizer } from "./text.ts";
 import { type ModelFile, type WebProvider, webBackend } from "./web-backend.ts";
@@ -19,7 +19,12 @@ export interface LoadOptions extends FileOptions {
    * it is lost. `["webgpu"]` alone fails instead of falling back.
    */
   readonly executionProviders?: readonly WebProvider[];
-  /** Called with a sentence when it falls back to WebAssembly. Default: a warning on the console. */
+  /**
+   * On WebGPU, record the commands of `model_step.onnx` once and replay them for every token. Checked when the model is
+   * loaded; where replays differ from runs, it is not done. Default true.
+   */
+  readonly graphCapture?: boolean;
+  /** Called with a sentence when it falls back to WebAssembly, or does without graph capture. Default: a warning on the console. */
   readonly onFallback?: (why: string) => void;
   /** Threads of WebAssembly; more than one needs a page that is cross-origin isolated. */
   readonly threads?: number;
@@ -29,7 +34,7 @@ export interface LoadOptions extends FileOptions {
   readonly sliceLength?: number;
   /** Model file inside a folder. Default: onnx/model.onnx, else model.onnx. */
   readonly modelFile?: string;
-  /** More options of ONNX Runtime's session. Graph capture is refused: it replays wrong results. */
+  /** More options of ONNX Runtime's session. Its own graph capture is refused: `graphCapture` is what makes it right. */
   readonly session?: InferenceSession.SessionOptions;
 }
 
@@ -51,6 +56,7 @@ export async function load(source: WebSource, options: LoadOptions = {}): Promis
   refuseGraphCapture(options.session, files.label);
   const backend = await webBackend(files, await modelIn(files, options.modelFile), {
     executionProviders: options.executionProviders ?? ["webgpu", "wasm"],
+    graphCapture: options.graphCapture ?? true,
     onFallback: options.onFallback ?? ((why) => console.warn(`longconv-ssm: ${why}`)),
     wasmPaths: options.wasmPaths,
     threads: options.threads,

@@ -3,7 +3,8 @@ import { randomInputs } from "../../converter/check/inputs.ts";
 import type { Model } from "../../converter/onnx/graph.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { int64Tensor } from "../../converter/onnx/tensor.ts";
-import { generate, load, read } from "../../runtime/node.ts";
+import type { Backend } from "../../runtime/backend.ts";
+import { generate, load, nodeBackend, nodeBindingBackend, read } from "../../runtime/node.ts";
 import { readTokens } from "../../runtime/read.ts";
 import { zeroState } from "../../runtime/step.ts";
 import { benchSubjects, floorFor, throughput } from "../../src/bench/bench.ts";
@@ -78,11 +79,15 @@ export async function runSuite(files: Files, options: SuiteOptions): Promise<Row
     name,
     run: reader(opened, inputs(tokens), tokens, start(opened, 1)),
   });
-  const withOpen = async <T>(models: readonly (Model | string)[], use: (...opened: Opened[]) => Promise<T>) => {
+  const withOpen = async <T>(
+    models: readonly (Model | string)[],
+    use: (...opened: Opened[]) => Promise<T>,
+    backend: Backend = nodeBackend,
+  ) => {
     const opened: Opened[] = [];
     try {
       for (const each of models)
-        opened.push(await openForBench(typeof each === "string" ? await readModel(each) : each, threads));
+        opened.push(await openForBench(typeof each === "string" ? await readModel(each) : each, threads, backend));
       return await use(...opened);
     } finally {
       for (const each of opened) await each.close();
@@ -113,26 +118,22 @@ export async function runSuite(files: Files, options: SuiteOptions): Promise<Row
     [512, files.compact, files.exact512, 3],
     [2048, files.compact2048, files.exact2048, 10],
   ] as const) {
-    onProgress(`compact against exact, n = ${n}`);
-    await withOpen([compact, exact, floorModel], async (small, large, floor) => {
-      // no compact state is faster than the floor: exact over floor is the most that can be reached
-      const cases = [
-        await step(`compact, ${n}`, small!),
-        await step(`exact, ${n}`, large!),
-        await step("floor", floor!),
-      ];
-      const [own, other, least] = await interleave(cases, { rounds });
-      rows.push(
-        rowOf(
-          `decode, compact against exact ETSC, n = ${n}: times faster`,
-          ratioOf(other!, own!),
-          atLeast(must),
-          own!,
-          other!,
-          least!,
-        ),
-      );
-    });
+    for (const backend of [nodeBackend, nodeBindingBackend]) {
+      const through = backend === nodeBackend ? "" : ", through onnxruntime-node's own binding";
+      onProgress(`compact against exact, n = ${n}${through}`);
+      const compare = async (small?: Opened, large?: Opened, floor?: Opened) => {
+        // no compact state is faster than the floor: exact over floor is the most that can be reached
+        const cases = [
+          await step(`compact, ${n}`, small!),
+          await step(`exact, ${n}`, large!),
+          await step("floor", floor!),
+        ];
+        const [own, other, least] = await interleave(cases, { rounds });
+        const what = `decode, compact against exact ETSC, n = ${n}: times faster${through}`;
+        rows.push(rowOf(what, ratioOf(other!, own!), atLeast(must), own!, other!, least!));
+      };
+      await withOpen([compact, exact, floorModel], compare, backend);
+    }
   }
 
   onProgress("against the exported graph");

@@ -9,6 +9,7 @@ import { hideDftShapes } from "../../converter/onnx/hidedft.ts";
 import { ortTensor } from "../../converter/onnx/run.ts";
 import type { Tensor } from "../../converter/onnx/tensor.ts";
 import { writeModel } from "../../converter/onnx/write.ts";
+import type { Backend } from "../../runtime/backend.ts";
 import { nodeBackend } from "../../runtime/node-backend.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates, type StatePair } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
@@ -27,15 +28,16 @@ type OrtFeeds = Record<string, OrtTensor>;
 /**
  * Opens a model on the CPU.
  * @param threads of one operator; default ONNX Runtime's choice
+ * @param backend what the runtime uses, by default
  * @throws LongConvError runtime-failed where ONNX Runtime does not load it
  */
-export async function openForBench(model: Model, threads?: number): Promise<Opened> {
+export async function openForBench(model: Model, threads?: number, backend: Backend = nodeBackend): Promise<Opened> {
   const folder = await mkdtemp(path.join(tmpdir(), "longconv-bench-"));
   try {
     const file = path.join(folder, "model.onnx");
     // beside the model ONNX Runtime maps its weights, however many there are
     await writeModel(hideDftShapes(model), file, { externalData: "always" });
-    const session = await openSession(file, threads, model.file);
+    const session = await openSession(backend, file, threads, model.file);
     const remove = () => rm(folder, { recursive: true, force: true });
     return {
       session,
@@ -50,14 +52,19 @@ export async function openForBench(model: Model, threads?: number): Promise<Open
 }
 
 /** @param original the file that messages name */
-async function openSession(file: string, threads: number | undefined, original: string): Promise<InferenceSession> {
+async function openSession(
+  backend: Backend,
+  file: string,
+  threads: number | undefined,
+  original: string,
+): Promise<InferenceSession> {
   const options = {
     executionProviders: ["cpu"],
     logSeverityLevel: 3,
     ...(threads && { intraOpNumThreads: threads }),
   } as const;
   try {
-    return await nodeBackend.open(file, options);
+    return await backend.open(file, options);
   } catch (cause) {
     const reason = cause instanceof LongConvError ? cause.reason : (cause as Error).message;
     throw new LongConvError("runtime-failed", reason, { file: original || undefined }, undefined, cause);

@@ -84,7 +84,7 @@ describe("the demo model's greedy text", () => {
 
   test(`of ${GPU_TOKENS} tokens is the same on WebGPU in the browser`, { timeout: 900_000 }, async () => {
     const { tokens, backend } = await tokensInPage(page, "webgpu", GPU_TOKENS);
-    expect(backend).toBe("onnxruntime-web (WebGPU)");
+    expect(backend).toBe("onnxruntime-web (WebGPU, graph capture)");
     expect(tokens).toEqual(expected.slice(0, GPU_TOKENS));
   });
 
@@ -172,6 +172,70 @@ describe("placement, by ONNX Runtime's own log", () => {
   test("the log would show it: the graph for prompts has copies between devices", async () => {
     const lines = await openingLog("/zoo/s4d/onnx/model.onnx");
     expect(lines.some((line) => OFF_THE_GPU.test(line))).toBe(true);
+  });
+});
+
+describe("graph capture", () => {
+  test("replays what was recorded: every token, and none without the file for one token", async () => {
+    const watched = await openPage(browser);
+    const lines: string[] = [];
+    watched.on("console", (message) => lines.push(message.text()));
+    const made = await watched.evaluate(async () => {
+      const ort = await importOrt();
+      ort.env.logLevel = "verbose";
+      const tokens: Record<string, number[]> = {};
+      for (const graphCapture of [true, false]) {
+        const options = {
+          executionProviders: ["webgpu" as const],
+          graphCapture,
+          session: { logSeverityLevel: 0 as const },
+        };
+        const model = await longconv.load("/zoo/s4d", options);
+        const own: number[] = [];
+        for await (const { token } of longconv.generate(model, { inputIds: [3, 1, 4], maxNewTokens: 24 }))
+          own.push(token);
+        tokens[model.backend.name] = own;
+        await model.close();
+      }
+      return tokens;
+    });
+    await watched.close();
+    const [[name, captured], [plainName, plain]] = Object.entries(made) as [[string, number[]], [string, number[]]];
+    expect([name, plainName]).toEqual(["onnxruntime-web (WebGPU, graph capture)", "onnxruntime-web (WebGPU)"]);
+    expect(captured).toEqual(plain);
+    expect(captured).toHaveLength(24);
+    // the recording itself, the two tokens of the check, and 23 steps after the prompt
+    expect(lines.filter((line) => /Replay with external storage/.test(line))).toHaveLength(1 + 2 + 23);
+  });
+
+  test("a state stays what it is when it has been stepped from, and goes on through either file", async () => {
+    const logits = await page.evaluate(async () => {
+      const all: Record<string, number[]> = {};
+      for (const provider of ["webgpu", "wasm"] as const) {
+        const model = await longconv.load("/zoo/s4d", { executionProviders: [provider] });
+        const { read } = longconv;
+        const one = await read(model, [[3]]);
+        const two = await read(model, [[1]], { state: one });
+        const other = await read(model, [[4]], { state: one });
+        const again = await read(model, [[1]], { state: one });
+        const prompt = await read(model, [[5, 9, 2, 6]], { state: two });
+        const after = await read(model, [[5]], { state: prompt });
+        const saved = await longconv.stateFromBytes(model, await longconv.stateToBytes(model, two));
+        const restored = await read(model, [[4]], { state: saved });
+        for (const [name, state] of Object.entries({ one, two, other, again, prompt, after, restored }))
+          all[`${provider} ${name}`] = Array.from(state.logits!);
+        await model.close();
+      }
+      return all;
+    });
+    expect(logits["webgpu again"]).toEqual(logits["webgpu two"]);
+    for (const name of ["one", "two", "other", "again", "prompt", "after", "restored"]) {
+      const [gpu, cpu] = [logits[`webgpu ${name}`]!, logits[`wasm ${name}`]!];
+      expect(
+        gpu.reduce((most, value, k) => Math.max(most, Math.abs(value - cpu[k]!)), 0),
+        name,
+      ).toBeLessThan(1e-4);
+    }
   });
 });
 

@@ -78,6 +78,9 @@ function append(piece: string): void {
 const bytes = (count: number): string =>
   count < 1e6 ? `${(count / 1e3).toFixed(0)} kB` : `${(count / 1e6).toFixed(1)} MB`;
 
+/** "onnxruntime-web (WebGPU, graph capture)" without the library's name. */
+const providerOf = (backend: string): string => backend.replace(/.*\((.*)\)/, "$1");
+
 worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
   switch (data.kind) {
     case "progress":
@@ -89,7 +92,7 @@ worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
       progress.hidden = true;
       element<HTMLElement>("compare-label").hidden = !data.canCompare;
       figure("state", bytes(data.stateBytes));
-      figure("backend", data.backend.replace(/.*\((.*)\)/, "$1"));
+      figure("backend", providerOf(data.backend));
       if (!status.classList.contains("bad")) say("Ready.");
       break;
     case "token":
@@ -103,7 +106,7 @@ worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
       break;
     case "fallback":
       say(`${data.why[0]?.toUpperCase()}${data.why.slice(1)}.`, true);
-      figure("backend", "WebAssembly");
+      figure("backend", providerOf(data.backend));
       break;
     case "failed":
       say(data.message, true);

@@ -1,8 +1,8 @@
-/** Graph capture would replay wrong logits: both entry points refuse it before they open anything. */
+/** Graph capture by session options would replay wrong logits: both entry points refuse it before they open anything. */
 import { expect, test } from "vitest";
-import { tinyModel, tinyWeights } from "../test/tiny-model.ts";
-import { generate, load, loadModel, nodeBackend } from "./node.ts";
-import { load as loadInPage } from "./web.ts";
+import { tinyModel, tinyWeights } from "../../test/tiny-model.ts";
+import { generate, load, loadModel, nodeBackend } from "../node.ts";
+import { load as loadInPage } from "../web.ts";
 
 const ASKED = [
   { enableGraphCapture: true },

@@ -1,6 +1,6 @@
-/** Graph capture of ONNX Runtime's WebGPU provider, which replays wrong results: asked for, it is refused. */
+/** ONNX Runtime's own graph capture, which replays wrong results on most buffers: asked for by session options, it is refused. */
 import type { InferenceSession } from "onnxruntime-common";
-import { LongConvError } from "../src/errors.ts";
+import { LongConvError } from "../../src/errors.ts";
 
 /**
  * Refuses session options that ask for graph capture, in any of the places where ONNX Runtime reads it: the option
@@ -13,9 +13,9 @@ export function refuseGraphCapture(options: InferenceSession.SessionOptions | un
   if (!asksForIt({ enableGraphCapture, executionProviders, extra })) return;
   throw new LongConvError(
     "bad-input",
-    "graph capture is refused: ONNX Runtime 1.30 replays captured WebGPU graphs with wrong results (microsoft/onnxruntime issue 29594)",
+    "graph capture is refused as an option of the session: ONNX Runtime 1.30 replays it right only on buffers of its own (microsoft/onnxruntime issue 29594)",
     { file },
-    "Leave out enableGraphCapture: the results are right without it.",
+    "Leave out enableGraphCapture: load of longconv-ssm/web records model_step.onnx by itself, on such buffers.",
   );
 }
 
