@@ -1,52 +1,71 @@
 /**
- * What the runtime costs on top of the bare `session.run`, per decode step of a converted language model, greedy:
- * `node dist/scripts/runtime-overhead.js MODEL [STEPS] [THREADS]`. Bare and whole runs alternate; medians are printed.
+ * What the runtime costs on top of the bare `session.run`, per decode step of a converted language model, greedy, without
+ * copies and through onnxruntime-node's own binding: `node dist/scripts/runtime-overhead.js MODEL [STEPS] [THREADS]`. All
+ * kinds alternate; medians are printed.
  */
 
 import { generate } from "../runtime/generate.ts";
-import { load } from "../runtime/node.ts";
+import { loadModel, nodeBackend, nodeBindingBackend } from "../runtime/node.ts";
+import { zeros } from "../runtime/numeric.ts";
 import { readTokens } from "../runtime/read.ts";
 import type { Model } from "../runtime/session.ts";
 import { zeroState } from "../runtime/step.ts";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
 
-/** Steps in a row before the other kind has its turn. */
+/** Steps in a row before the next kind has its turn. */
 const ROUND = 50;
 
-const [path, stepsText = "2000", threadsText = "1"] = process.argv.slice(2);
-if (!path) {
-  console.error("usage: runtime-overhead MODEL [STEPS] [THREADS]");
+const [file, stepsText = "2000", threadsText = "1"] = process.argv.slice(2);
+if (!file) {
+  console.error("usage: runtime-overhead MODEL.onnx [STEPS] [THREADS]");
   process.exit(2);
 }
-const model = await load(path, { threads: Number(threadsText) });
+const session = { executionProviders: ["cpu"], intraOpNumThreads: Number(threadsText) };
 const rounds = Math.ceil(Number(stepsText) / ROUND);
-const kinds = { bare: await bareSteps(model), step: tokenSteps(model), generate: generateSteps(model) };
-const times: Record<string, number[]> = { bare: [], step: [], generate: [] };
+const models = await Promise.all([nodeBackend, nodeBindingBackend].map((each) => loadModel(each, file, { session })));
+const kinds = await Promise.all(
+  models.map(async (model) => ({
+    "session.run alone": await bareSteps(model),
+    "reading a token": tokenSteps(model),
+    "generate, greedy": generateSteps(model),
+  })),
+);
+const times = kinds.map((each) => Object.keys(each).map((): number[] => []));
 for (let round = -2; round < rounds; round++) {
-  for (const [kind, next] of Object.entries(kinds)) {
-    for (let index = 0; index < ROUND; index++) {
-      const start = performance.now();
-      await next();
-      // The first two rounds warm up.
-      if (round >= 0) times[kind]!.push(performance.now() - start);
+  for (const [which, each] of kinds.entries()) {
+    for (const [kind, next] of Object.values(each).entries()) {
+      for (let index = 0; index < ROUND; index++) {
+        const start = performance.now();
+        await next();
+        // The first two rounds warm up.
+        if (round >= 0) times[which]![kind]!.push(performance.now() - start);
+      }
     }
   }
 }
-const bare = median(times.bare!);
-console.log(`session.run alone        ${bare.toFixed(4)} ms a step`);
-for (const kind of ["step", "generate"]) {
-  const time = median(times[kind]!);
-  console.log(`${kind.padEnd(24)} ${time.toFixed(4)} ms a step, ${(time - bare).toFixed(4)} ms above`);
+for (const [which, { backend }] of models.entries()) {
+  const [bare = 0, ...others] = times[which]!.map(median);
+  const names = Object.keys(kinds[which]!);
+  console.log(`${backend.name}\n  ${names[0]!.padEnd(20)} ${bare.toFixed(3)} ms a step`);
+  others.forEach((ms, kind) => {
+    console.log(`  ${names[kind + 1]!.padEnd(20)} ${ms.toFixed(3)} ms, ${(ms - bare).toFixed(3)} above`);
+  });
 }
-await model.close();
+for (const model of models) await model.close();
 
 /** The states go from output to input; nothing else is done. */
-async function bareSteps({ session, states, language, backend: { Tensor } }: Model): Promise<() => Promise<void>> {
+async function bareSteps(model: Model): Promise<() => Promise<void>> {
+  const { session, states, language, backend } = model;
+  const { Tensor } = backend;
   let { tensors } = zeroState(model);
   const type = language!.idType;
   const id = type === "int64" ? new Tensor(type, [1n], [1, 1]) : new Tensor(type, [1], [1, 1]);
+  const empties = model.empties.map(({ past, type, dims }) => [past, new Tensor(type, zeros(type, 0), [1, ...dims])]);
   return async () => {
-    const feeds = Object.fromEntries(states.map(({ past }, index) => [past, tensors[index]!]));
+    const feeds: Record<string, InstanceType<typeof Tensor>> = Object.fromEntries(empties);
+    states.forEach(({ past }, index) => {
+      feeds[past] = tensors[index]!;
+    });
     feeds[INPUT_IDS] = id;
     if (language!.hasMask) feeds[ATTENTION_MASK] = new Tensor("int64", [1n], [1, 1]);
     if (language!.hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new Tensor("int64", [1n], []);

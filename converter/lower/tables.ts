@@ -78,16 +78,22 @@ const outsideOf = (tables: PromptTables, renamed: (name: string) => string): Pro
   powers: renamed(tables.powers),
 });
 
-/** Outputs of the right types with nothing in them. */
+/** Outputs of the right types with nothing in them, by a node for each type: a step runs them. */
 function emptyBranch(b: SubgraphBuilder, areFloats: readonly boolean[]) {
-  const none = {
-    float: b.floats("no_powers", [0], []),
-    int: b.constant("no_places", { type: DataType.INT64, dims: [0], data: new BigInt64Array(0) }),
+  const nothing = { type: DataType.INT64, dims: [0], data: new BigInt64Array(0) };
+  const none = (count: number, source: string) => {
+    const sizes = b.ints("no_sizes", new Array<number>(count).fill(0));
+    return b.add("Split", [source, sizes], { axis: 0 }, { outputs: count, hint: "none" });
   };
-  const outputs = areFloats.map((isFloat) =>
-    b.one("Identity", [isFloat ? none.float : none.int], undefined, { hint: "none" }),
+  const floats = areFloats.filter((isFloat) => isFloat).length;
+  const made = {
+    floats: none(floats, b.floats("no_powers", [0], [])),
+    ints: none(areFloats.length - floats, b.constant("no_places", nothing)),
+  };
+  return b.finish(
+    "no_prompt",
+    areFloats.map((isFloat) => (isFloat ? made.floats : made.ints).shift()!),
   );
-  return b.finish("no_prompt", outputs);
 }
 
 function tablesIn(
