@@ -7,7 +7,7 @@ export interface Sample {
 
 /** Positions that one point of the converted model's line stands for: their median. */
 const BIN = 16;
-const MARGIN = { left: 58, right: 12, top: 12, bottom: 40 };
+const MARGIN = { left: 58, right: 22, top: 12, bottom: 40 };
 
 /** Draws both curves into the element, at its own size. */
 export function drawPlot(svg: SVGSVGElement, converted: readonly Sample[], exported: readonly Sample[]): void {
