@@ -9,6 +9,7 @@ import { nodeBindingBackend } from "./node-backend.ts";
 import { elementOfType } from "./numeric.ts";
 import { outputNames } from "./output-names.ts";
 import { stepFileOf, twoSessions } from "./two-sessions.ts";
+import { wrapped } from "./wrapped.ts";
 
 /** Like the other, with states in GPU buffers; single tokens go to the file made for them, where it is beside the model. */
 export const nodeGpuBackend: Backend = {
@@ -53,16 +54,7 @@ function downloadable(session: InferenceSession): InferenceSession {
     }
     return results;
   };
-  return {
-    run: run as InferenceSession["run"],
-    release: () => session.release(),
-    startProfiling: () => session.startProfiling(),
-    endProfiling: () => session.endProfiling(),
-    inputNames: session.inputNames,
-    outputNames: session.outputNames,
-    inputMetadata: session.inputMetadata,
-    outputMetadata: session.outputMetadata,
-  };
+  return wrapped(session, run);
 }
 
 const copiers = new Map<Tensor.Type, Promise<InferenceSession>>();

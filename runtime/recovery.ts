@@ -4,6 +4,7 @@
  */
 import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-common";
 import { pairStates } from "../src/contract.ts";
+import { wrapped } from "./wrapped.ts";
 
 /** Runs from one state on the CPU to the next: what is read again at most. */
 const RUNS_BETWEEN_COPIES = 64;
@@ -115,21 +116,12 @@ export function recoverable(session: InferenceSession, options: RecoveryOptions)
     return (await next.run(await onCpu(next, given), ...(rest as []))) as Record<string, Tensor>;
   };
 
-  return {
-    run: run as InferenceSession["run"],
-    async release() {
-      if (released) return;
-      released = true;
-      if (why === undefined) await session.release();
-      await (await successor)?.release();
-    },
-    startProfiling: () => session.startProfiling(),
-    endProfiling: () => session.endProfiling(),
-    inputNames: session.inputNames,
-    outputNames: session.outputNames,
-    inputMetadata: session.inputMetadata,
-    outputMetadata: session.outputMetadata,
-  };
+  return wrapped(session, run, async () => {
+    if (released) return;
+    released = true;
+    if (why === undefined) await session.release();
+    await (await successor)?.release();
+  });
 }
 
 class DeviceLost extends Error {}

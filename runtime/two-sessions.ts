@@ -4,6 +4,7 @@
  */
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
+import { wrapped } from "./wrapped.ts";
 
 /** The file for one token, beside the model: `onnx/model_step.onnx` for `onnx/model.onnx`. */
 export const stepFileOf = (file: string): string => file.replace(/(\.onnx)?$/i, "_step.onnx");
@@ -24,19 +25,10 @@ export function twoSessions(whole: InferenceSession, step: InferenceSession): In
     const taken = Object.fromEntries(Object.entries(feeds).filter(([name]) => shapes.has(name)));
     return step.run(taken, ...(rest as []));
   };
-  return {
-    run: run as InferenceSession["run"],
-    async release() {
-      await step.release();
-      await whole.release();
-    },
-    startProfiling: () => step.startProfiling(),
-    endProfiling: () => step.endProfiling(),
-    inputNames: whole.inputNames,
-    outputNames: whole.outputNames,
-    inputMetadata: whole.inputMetadata,
-    outputMetadata: whole.outputMetadata,
-  };
+  return wrapped(whole, run, async () => {
+    await step.release();
+    await whole.release();
+  });
 }
 
 /** Of one token, every number of logits to keep keeps it; a mask of ones hides nothing; and no elements say nothing. */

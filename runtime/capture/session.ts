@@ -11,6 +11,7 @@ import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-co
 import { pairStates } from "../../src/contract.ts";
 import { copyModel } from "../copy-model.ts";
 import { elementOfType, zeros } from "../numeric.ts";
+import { wrapped } from "../wrapped.ts";
 import { bufferOf, createPool, download, type GpuDevice, mapped, put, readable } from "./buffers.ts";
 
 export interface CaptureOptions {
@@ -102,19 +103,10 @@ export async function capturedSession({ Tensor, device, open }: CaptureOptions):
     for (const each of read) await each();
     return results;
   };
-  return {
-    run: run as unknown as InferenceSession["run"],
-    async release() {
-      states.destroy();
-      await release();
-    },
-    startProfiling: () => session.startProfiling(),
-    endProfiling: () => session.endProfiling(),
-    inputNames: session.inputNames,
-    outputNames: session.outputNames,
-    inputMetadata: session.inputMetadata,
-    outputMetadata: session.outputMetadata,
-  };
+  return wrapped(session, run, async () => {
+    states.destroy();
+    await release();
+  });
 }
 
 interface TensorSpec {

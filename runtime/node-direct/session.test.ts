@@ -109,7 +109,7 @@ test("types: what goes in comes out", async () => {
   expect((await session.run({ ...feeds, float32: empty })).float32_out!.dims).toEqual([0, 2]);
 });
 
-test("what is wrong is said, and the session goes on", async () => {
+test.runIf(here)("what is wrong is said, and the session goes on", async () => {
   const { direct } = await openTiny();
   const feeds = feedsFor(direct.inputMetadata as never, 1);
   const { input_ids, ...rest } = feeds;
