@@ -15,6 +15,7 @@ export const ERROR_EXIT_CODES = {
   "external-data-outside": 3,
   "invalid-graph": 3,
   // Models that cannot run token by token
+  "already-converted": 4,
   "no-long-convolution": 4,
   "mixes-time": 4,
   "not-causal": 4,

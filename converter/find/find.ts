@@ -1,5 +1,6 @@
 /** Finds every long convolution of a model: follows time, closes the first opening, and follows again. */
 
+import { METADATA, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { indexGraph, type Model, whereOf } from "../onnx/graph.ts";
 import { hasHalves, widened } from "../onnx/widen.ts";
@@ -35,9 +36,10 @@ export interface FindOptions extends InputOptions {
 
 /**
  * @param given inlined: no model-local functions left
- * @throws LongConvError where the model cannot be run or its inputs have no time axis
+ * @throws LongConvError already-converted; where the model cannot be run or its inputs have no time axis
  */
 export async function findConvolutions(given: Model, options: FindOptions = {}): Promise<Found> {
+  refuseConverted(given);
   const original = withFloatShifts(given);
   const model = hasHalves(original) ? widened(original) : original;
   const inputs: InputAxes = inputAxes(model, options);
@@ -76,6 +78,20 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
       }
     }
   }
+}
+
+/** A converted model would be refused for its states' layout, which says nothing to whoever took it for the export. */
+function refuseConverted({ file, metadata, graph }: Model): void {
+  if (!metadata.has(METADATA.version)) return;
+  const [inputs, outputs] = [graph.inputs, graph.outputs].map((values) => values.map(({ name }) => name));
+  const states = pairStates(inputs!, outputs!).map(({ past }) => past);
+  const named = [...states.slice(0, 3), ...(states.length > 3 ? ["…"] : [])].join(", ");
+  throw new LongConvError(
+    "already-converted",
+    `it is a converted model: it carries ${named}`,
+    { file: file || undefined },
+    "Give the exported model that it was made from. `longconv-ssm check` shows its states, `longconv-ssm generate` runs it.",
+  );
 }
 
 /** The first refusal as an error, with the others in its remedy. */

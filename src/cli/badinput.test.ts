@@ -170,6 +170,16 @@ describe("models that cannot run token by token", () => {
     await refused(written("pointwise.onnx", bytes), "no-long-convolution");
   });
 
+  test("a converted model is not taken for an export", async () => {
+    const { file } = zooModel("sgconv");
+    const converted = dir.at("converted.onnx");
+    expect((await longconv(["convert", file, "-o", converted])).code).toBe(0);
+    await refused(converted, "already-converted");
+    const inspected = await longconv(["inspect", converted]);
+    expect(inspected.code).toBe(4);
+    expect(inspected.stderr).toMatch(/carries past_\w+\.0.*\n.*exported model that it was made from/);
+  });
+
   test.each(trapModels().filter(({ expected }) => expected === "refuse"))("$name", async ({ file }) => {
     const run = await longconv(["convert", file, "-o", dir.at("out.onnx"), "--json"]);
     const error = errorOf(run);
