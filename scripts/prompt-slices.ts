@@ -1,0 +1,47 @@
+/**
+ * Prompts in slices, on a converted language model: how long 4 096 tokens take by the length of a slice, then prompts of
+ * 1 000, 10 000 and 100 000 tokens with the memory that the process holds at its peak, each in a process of its own:
+ * `node dist/scripts/prompt-slices.js MODEL`.
+ */
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { load, read } from "../runtime/node.ts";
+import { interleave } from "../src/bench/measure.ts";
+
+const TOKENS = 4096;
+const SLICES = [64, 128, 256, 512, 1024, 2048, TOKENS];
+const PROMPTS = [1000, 10_000, 100_000];
+
+const [model, tokens] = process.argv.slice(2);
+if (!model) {
+  console.error("usage: prompt-slices MODEL");
+  process.exit(2);
+}
+const promptOf = (length: number) => Array.from({ length }, (_, i) => 1 + ((i * 97) % 1000));
+
+if (tokens) await readOne(model, Number(tokens));
+else {
+  await compareSlices(model);
+  for (const length of PROMPTS) {
+    const args = [fileURLToPath(import.meta.url), model, String(length)];
+    process.stdout.write(execFileSync(process.execPath, args, { encoding: "utf8" }));
+  }
+}
+
+async function compareSlices(file: string): Promise<void> {
+  const models = await Promise.all(SLICES.map((sliceLength) => load(file, { sliceLength })));
+  const cases = models.map((each, i) => ({ name: String(SLICES[i]), run: () => read(each, [promptOf(TOKENS)]) }));
+  for (const { name, ms } of await interleave(cases, { rounds: 7 }))
+    console.log(`slices of ${name.padStart(4)}: ${ms.toFixed(0).padStart(5)} ms for ${TOKENS} tokens`);
+  for (const each of models) await each.close();
+}
+
+async function readOne(file: string, length: number): Promise<void> {
+  const opened = await load(file);
+  const begun = performance.now();
+  await read(opened, [promptOf(length)]);
+  const seconds = ((performance.now() - begun) / 1000).toFixed(2);
+  const peak = (process.resourceUsage().maxRSS / 1024).toFixed(0);
+  console.log(`${length} tokens: ${seconds} s, resident memory at its peak ${peak} MiB`);
+  await opened.close();
+}
