@@ -29,84 +29,108 @@ const WORDS: readonly Tensor.Type[] = ["float32", "int32", "uint32", "int64"];
  * @returns a session for one run at a time; undefined where a tensor's type or shape is not for it
  * @throws what ONNX Runtime throws
  */
-export async function capturedSession({ Tensor, device, open }: CaptureOptions): Promise<InferenceSession | undefined> {
-  const onGpu = { executionProviders: [{ name: "webgpu" }], preferredOutputLocation: "gpu-buffer" } as const;
-  const session = await open({ ...onGpu, enableGraphCapture: true });
-  const opened = [session];
+export async function capturedSession(options: CaptureOptions): Promise<InferenceSession | undefined> {
+  const opened: InferenceSession[] = [];
+  const open: CaptureOptions["open"] = async (settings, model) => {
+    const session = await options.open({ ...ON_GPU, ...settings }, model);
+    opened.push(session);
+    return session;
+  };
   const release = async () => {
     for (const each of opened) await each.release();
   };
-  const [inputs, outputs] = [tensorsOf(session.inputMetadata), tensorsOf(session.outputMetadata)];
-  if (!inputs || !outputs) {
+  try {
+    const session = await open({ enableGraphCapture: true });
+    const [inputs, outputs] = [tensorsOf(session.inputMetadata), tensorsOf(session.outputMetadata)];
+    if (inputs && outputs) return await record({ ...options, open }, session, inputs, outputs, release);
+  } catch (error) {
     await release();
-    return undefined;
+    throw error;
   }
-  const copiers = new Map<Tensor.Type, InferenceSession>();
-  for (const type of new Set([...inputs, ...outputs].map((each) => each.type))) {
-    const copier = await open(onGpu, copyModel(elementOfType(type)!));
-    copiers.set(type, copier);
-    opened.push(copier);
-  }
-  /** A tensor in a buffer that ONNX Runtime has made. */
-  const made = async ({ type, dims, size }: TensorSpec): Promise<Tensor> =>
-    (await copiers.get(type)!.run({ x: new Tensor(type, zeros(type, size), dims) })).y!;
+  await release();
+  return undefined;
+}
 
+const ON_GPU = { executionProviders: [{ name: "webgpu" }], preferredOutputLocation: "gpu-buffer" } as const;
+
+async function record(
+  { Tensor, device, open }: CaptureOptions,
+  session: InferenceSession,
+  inputs: readonly TensorSpec[],
+  outputs: readonly TensorSpec[],
+  release: () => Promise<void>,
+): Promise<InferenceSession> {
   const pairs = pairStates(session.inputNames, session.outputNames);
   const presentOf = new Map(pairs.map(({ past, present }) => [past, present]));
-  const bound = new Map<string, Tensor>();
-  for (const spec of inputs) bound.set(spec.name, await made(spec));
+  const isState = new Set(presentOf.values());
+  const bound = await tensorsMadeByOrt(Tensor, open, inputs);
   // past and present are one buffer: the graphs are made for it
-  for (const { past, present } of pairs) bound.set(present, bound.get(past)!);
-  for (const spec of outputs) if (!bound.has(spec.name)) bound.set(spec.name, await made(spec));
+  for (const [past, present] of presentOf) bound.set(present, bound.get(past)!);
+  const others = outputs.filter(({ name }) => !isState.has(name));
+  for (const [name, tensor] of await tensorsMadeByOrt(Tensor, open, others)) bound.set(name, tensor);
+  const bufferFor = (name: string) => bufferOf(bound.get(name)!);
   const allOf = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, bound.get(name)!]));
   const replay = () => session.run(allOf(session.inputNames), allOf(session.outputNames));
   await replay();
 
   const states = createPool(device);
-  /** What the state buffers hold. */
-  let last = new Map<string, Tensor>();
+  /** The states that the buffers hold, by the names of their outputs. */
+  let held = new Map<string, Tensor>();
   const run = async (feeds: Readonly<Record<string, Tensor>>, fetches?: Readonly<Record<string, unknown>>) => {
     const before = device.createCommandEncoder();
     for (const { name, bytes } of inputs) {
       const tensor = feeds[name];
       if (!tensor) throw new Error(`input '${name}' is missing in 'feeds'.`);
       const present = presentOf.get(name);
-      if (present === undefined || last.get(present) !== tensor)
-        put(device, before, tensor, bufferOf(bound.get(name)!), bytes);
+      if (present === undefined || held.get(present) !== tensor) put(device, before, tensor, bufferFor(name), bytes);
     }
     device.queue.submit([before.finish()]);
-    last = new Map();
+    held = new Map();
     await replay();
 
     const after = device.createCommandEncoder();
-    const results: Record<string, Tensor> = {};
-    const read: (() => Promise<void>)[] = [];
-    for (const { name, type, dims, bytes } of outputs) {
-      if (fetches && !(name in fetches)) continue;
-      const isState = pairs.some(({ present }) => present === name);
-      const buffer = isState ? states.take(bytes) : readable(device, bytes);
-      after.copyBufferToBuffer(bufferOf(bound.get(name)!), 0, buffer, 0, bytes);
-      if (isState) {
-        results[name] = Tensor.fromGpuBuffer(buffer as never, {
+    const wanted = outputs.filter(({ name }) => !fetches || name in fetches);
+    const results = new Map<string, Tensor>();
+    const copied = wanted.map((spec) => {
+      const buffer = isState.has(spec.name) ? states.take(spec.bytes) : readable(device, spec.bytes);
+      after.copyBufferToBuffer(bufferFor(spec.name), 0, buffer, 0, spec.bytes);
+      return { spec, buffer };
+    });
+    device.queue.submit([after.finish()]);
+    for (const { spec, buffer } of copied) {
+      const { name, type, dims, bytes } = spec;
+      if (isState.has(name)) {
+        const state = Tensor.fromGpuBuffer(buffer as never, {
           dataType: type as "float32",
           dims,
           download: () => download(device, buffer, type, bytes) as Promise<Float32Array>,
           dispose: () => states.giveBack(buffer, bytes),
         });
-        last.set(name, results[name]);
-      } else
-        read.push(async () => {
-          results[name] = new Tensor(type, (await mapped(buffer, type)) as Float32Array, dims);
-        });
+        held.set(name, state);
+        results.set(name, state);
+      } else results.set(name, new Tensor(type, (await mapped(buffer, type)) as Float32Array, dims));
     }
-    device.queue.submit([after.finish()]);
-    for (const each of read) await each();
-    return results;
+    return Object.fromEntries(results);
   };
   return wrapped(session, run, async () => {
     states.destroy();
     await release();
   });
+}
+
+/** Zeros in buffers that ONNX Runtime has made, by name. */
+async function tensorsMadeByOrt(
+  Tensor: TensorConstructor,
+  open: CaptureOptions["open"],
+  specs: readonly TensorSpec[],
+): Promise<Map<string, Tensor>> {
+  const made = new Map<string, Tensor>();
+  for (const type of new Set(specs.map((spec) => spec.type))) {
+    const copier = await open({}, copyModel(elementOfType(type)!));
+    for (const { name, dims, size } of specs.filter((spec) => spec.type === type))
+      made.set(name, (await copier.run({ x: new Tensor(type, zeros(type, size), dims) })).y!);
+  }
+  return made;
 }
 
 interface TensorSpec {
