@@ -3,9 +3,10 @@ import { LongConvError } from "../src/errors.ts";
 import type { Certificate } from "./certify/certify.ts";
 import type { ContestResult } from "./certify/contest.ts";
 import { contestLayers } from "./certify/layers.ts";
-import type { KernelSource } from "./find/kernel.ts";
-import type { Region } from "./find/region.ts";
+import type { Candidate } from "./find/candidates.ts";
+import { type KernelSource, LOOKED_AT_LAGS, type SourcedKernels } from "./find/kernel.ts";
 import { evened, type Form, type Kernels, stateOrder } from "./form.ts";
+import { checkedHorizon, finiteLags, firstLags, horizonOf, NEGLIGIBLE, refuseEndless, restAfter } from "./horizon.ts";
 import type { Reduction, Target } from "./reduce/reduce.ts";
 import { estimateDecay, significantLags } from "./solve/decay.ts";
 import { solveEtsc } from "./solve/etsc.ts";
@@ -33,6 +34,8 @@ export interface Chosen {
   readonly form: Form;
   /** Lags over which `error` is measured. */
   readonly lags: number;
+  /** Positions up to which the form is meant to be right: beyond its lags only where the kernel has died away there. */
+  readonly reach: number;
   /** Relative error of the form's kernels over these lags, Frobenius norm, float64. */
   readonly error: number;
   /** Why this form and this horizon, in a sentence. */
@@ -43,38 +46,34 @@ export interface Chosen {
   readonly certificate?: Certificate | undefined;
 }
 
-/** A convolution and where its kernel can be had. */
-export interface Candidate {
-  readonly region: Region;
-  readonly source: KernelSource;
-}
-
 /** Chosen on the curve of state size against agreement, docs/parts/reduction.md. */
 export const DEFAULT_TOLERANCE = 1e-5;
 
-/** How far a kernel is looked at first, where the graph gives any number of lags, and at most. */
-const LOOKED_AT_LAGS = 4096;
+/** How far a kernel is looked at that has not died away before. */
 const LONGEST_LAGS = 16_384;
-/** Horizon of the exact form for a kernel that does not decay. */
-const ENDLESS_LAGS = 2048;
-/** A kernel is taken to have died away where what remains is below this part of it. */
-const NEGLIGIBLE = 1e-6;
 /** Windows of at most so many lags are carried as they are: a handful of products is as cheap as any recurrence. */
 const SHORT_LAGS = 16;
-/** A compact step multiplies the state by a dense [order × order] matrix: beyond this the exact form's diagonal is cheaper. */
+/** Beyond this a compact state saves little of what the exact form carries, and the reduction's own cost grows as its cube. */
 const LARGEST_ORDER = 128;
 
 /** Kernels of one layer are kept between planning and reducing up to this size, else evaluated again. */
 const KEPT_BYTES = 64e6;
 
-/** What is decided of a layer before anything is reduced. */
-interface Plan extends Candidate {
-  /** Lags of a kernel that ends. */
-  readonly finite: number | undefined;
-  /** What to reduce; undefined where the layer is not reduced at all. */
-  readonly target: Target | undefined;
+/** What to reduce. */
+interface ToReduce {
+  readonly target: Target;
+  /** Positions up to which a compact form is meant to be right. */
+  readonly reach: number;
   /** Kernels over the compact form's horizon. */
   kernels(): Promise<Kernels>;
+}
+
+/** What is decided of a layer before anything is reduced. */
+interface Plan extends Candidate {
+  /** A kernel that ends, as it is. */
+  readonly window: Chosen | undefined;
+  /** Undefined where the layer is not reduced at all. */
+  readonly reduce: ToReduce | undefined;
 }
 
 /** The forms of all layers, in their order. */
@@ -86,12 +85,12 @@ export async function chooseForms(
   const channels = candidates.reduce((sum, { region }) => sum + region.channels, 0);
   const plans: Plan[] = [];
   for (const candidate of candidates) plans.push(await planOf(candidate, options, channels));
-  const reducible = plans.filter((plan) => plan.target);
-  const tasks = reducible.map((plan) => async () => ({
-    kernels: await plan.kernels(),
-    shared: plan.target!,
-    own: "tolerance" in plan.target!,
-    certify: { beyond: plan.finite === undefined ? ("unknown" as const) : ("zero" as const) },
+  const reducible = plans.filter((plan) => plan.reduce);
+  const tasks = reducible.map(({ reduce, window }) => async () => ({
+    kernels: await reduce!.kernels(),
+    shared: reduce!.target,
+    own: "tolerance" in reduce!.target,
+    certify: { beyond: window ? ("zero" as const) : ("unknown" as const) },
   }));
   const threads = options.threads === undefined ? {} : { threads: options.threads };
   const results = await contestLayers(tasks, { progress: onProgress, ...threads });
@@ -105,11 +104,11 @@ export async function chooseForms(
 
 /** A form of low order where one is within the tolerance and smaller than a window; else what is exact. */
 async function decide(plan: Plan, result: ContestResult | undefined, options: ChooseOptions): Promise<Chosen> {
-  const { finite } = plan;
+  const { window } = plan;
   const reduction = result?.shared?.reduction;
-  const low = lowOrderForm(result, options);
-  if (low && (finite === undefined || stateOrder(low.form) < finite - 1)) return low;
-  if (finite !== undefined) return { ...(await windowForm(plan, finite)), reduction };
+  const low = lowOrderForm(plan, result, options);
+  if (low && (!window || stateOrder(low.form) < window.lags - 1)) return low;
+  if (window) return { ...window, reduction };
   const exact = await exactForm(plan, options);
   if (!result) return exact;
   const why = [result.because ?? reduction?.reason, result.own?.reduction.reason].filter(Boolean).join("; ");
@@ -122,12 +121,14 @@ async function decide(plan: Plan, result: ContestResult | undefined, options: Ch
 
 /** Shared poles or poles of each channel's own, whichever is met. */
 function lowOrderForm(
+  { reduce }: Plan,
   { shared, own, because }: ContestResult = {},
   { order, maxState }: ChooseOptions,
 ): Chosen | undefined {
   const chosen = (form: Form & { lags: number }, certificate: Certificate, why: string): Chosen => ({
     form,
     lags: form.lags,
+    reach: reduce!.reach,
     error: certificate.layer.relative,
     because: why,
     wrapAround: 0,
@@ -155,27 +156,34 @@ function lowOrderForm(
 }
 
 async function planOf(candidate: Candidate, options: ChooseOptions, channels: number): Promise<Plan> {
-  const { source } = candidate;
+  const { region, source } = candidate;
   const { exact, horizon, tolerance = DEFAULT_TOLERANCE } = options;
-  let seen = await source.at(source.maxLags ?? Math.max(LOOKED_AT_LAGS, 2 * (horizon ?? 0)));
-  const finite = finiteLags(seen);
-  const kernels = () => source.at(source.maxLags ?? LOOKED_AT_LAGS);
-  if (exact || (finite !== undefined && finite <= SHORT_LAGS))
-    return { ...candidate, finite, target: undefined, kernels };
+  let seen = await lookedAt(source, options);
+  refuseEndless(seen, region);
+  const finite = finiteLags(seen, source.tensor !== undefined);
+  const window = finite === undefined ? undefined : windowForm(seen, finite);
+  if (exact || (finite !== undefined && finite <= SHORT_LAGS)) return { ...candidate, window, reduce: undefined };
   const negligible = Math.min(NEGLIGIBLE, tolerance / 10);
-  if (
-    !horizon &&
-    source.maxLags === undefined &&
-    finite === undefined &&
-    significantLags(seen, negligible) === seen.lags
-  )
+  if (!horizon && !seen.end && finite === undefined && significantLags(seen, negligible) === seen.lags) {
     seen = await source.at(LONGEST_LAGS);
-  const lags = compactHorizon(candidate, seen, finite, options);
-  const target = targetOf(options, channels, finite);
-  if (lags * seen.channels * 8 > KEPT_BYTES) return { ...candidate, finite, target, kernels: () => source.at(lags) };
-  const kept: Kernels = { lags, channels: seen.channels, taps: seen.taps.slice(0, lags * seen.channels) };
-  return { ...candidate, finite, target, kernels: async () => kept };
+    refuseEndless(seen, region);
+  }
+  const died = finite ?? significantLags(seen, negligible);
+  const lags =
+    horizon === undefined
+      ? finite === undefined
+        ? died
+        : Math.min(seen.lags, 2 * finite)
+      : checkedHorizon(horizon, seen, region);
+  const reach = died < seen.lags && died <= lags ? Infinity : lags;
+  const kept = lags * seen.channels * 8 > KEPT_BYTES ? undefined : copyOf(seen, lags);
+  const kernels = async () => kept ?? source.at(lags);
+  return { ...candidate, window, reduce: { target: targetOf(options, channels, finite), reach, kernels } };
 }
+
+/** The lags that a form is chosen by. */
+const lookedAt = (source: KernelSource, { horizon = 0 }: ChooseOptions): Promise<SourcedKernels> =>
+  source.at(Math.max(LOOKED_AT_LAGS, 2 * horizon));
 
 function targetOf(
   { order, maxState, tolerance = DEFAULT_TOLERANCE }: ChooseOptions,
@@ -200,104 +208,36 @@ function targetOf(
   };
 }
 
-/** A compact form's horizon: as asked; where the kernel has died away; else all that was looked at. */
-function compactHorizon(
-  { region, source }: Candidate,
-  seen: Kernels,
-  finite: number | undefined,
-  options: ChooseOptions,
-): number {
-  const { horizon, tolerance = DEFAULT_TOLERANCE } = options;
-  if (horizon !== undefined) return checkedHorizon(horizon, source.maxLags, region);
-  if (finite !== undefined) return Math.min(seen.lags, 2 * finite);
-  return significantLags(seen, Math.min(NEGLIGIBLE, tolerance / 10));
-}
-
-async function windowForm({ source }: Plan, finite: number): Promise<Chosen> {
-  const { channels, taps } = await source.at(source.maxLags ?? Math.max(LOOKED_AT_LAGS, finite));
-  const kernels: Kernels = { lags: finite, channels, taps: taps.slice(0, finite * channels) };
+function windowForm(seen: Kernels, finite: number): Chosen {
   return {
-    form: { kind: "window", kernels },
+    form: { kind: "window", kernels: copyOf(seen, finite) },
     lags: finite,
-    error: 0,
+    reach: Infinity,
+    error: restAfter(seen, finite),
     because: `the kernel ends after ${finite} lags`,
     wrapAround: 0,
   };
 }
 
+/** The first lags of kernels in memory of their own. */
+const copyOf = ({ channels, taps }: Kernels, lags: number): Kernels => ({
+  lags,
+  channels,
+  taps: taps.slice(0, lags * channels),
+});
+
 async function exactForm({ region, source }: Plan, options: ChooseOptions): Promise<Chosen> {
-  const seen = await source.at(source.maxLags ?? Math.max(LOOKED_AT_LAGS, 2 * (options.horizon ?? 0)));
-  const { lags, because } = horizonOf(region, source, seen, options);
+  const seen = await lookedAt(source, options);
+  const { lags, because } = horizonOf(region, seen, options);
   const kernels = lags <= seen.lags ? firstLags(seen, lags) : await source.at(lags);
   const { decay, wrapAround } = estimateDecay(kernels);
   const modal = solveEtsc(kernels, decay);
   return {
     form: { kind: "exact", modal, lags },
     lags,
+    reach: wrapAround <= NEGLIGIBLE && significantLags(seen, NEGLIGIBLE) <= lags ? Infinity : lags,
     error: solveError(kernels, modal).relative,
     because,
     wrapAround,
   };
-}
-
-/**
- * The exact form's horizon: what the user says; else the exported length where it is fixed; else the training length;
- * else where the kernel has died away; else 2 048 lags.
- * @throws LongConvError no-horizon if more lags are asked for than a fixed graph has
- */
-function horizonOf(
-  region: Region,
-  source: KernelSource,
-  seen: Kernels,
-  options: ChooseOptions,
-): { lags: number; because: string } {
-  const { horizon, trainingLength } = options;
-  const { maxLags } = source;
-  if (horizon !== undefined) return { lags: checkedHorizon(horizon, maxLags, region), because: "as asked" };
-  if (maxLags !== undefined) return { lags: maxLags, because: "the graph's fixed length" };
-  const significant = significantLags(seen, NEGLIGIBLE);
-  if (trainingLength !== undefined && trainingLength < significant)
-    return { lags: trainingLength, because: "the model's training length" };
-  if (significant < seen.lags)
-    return { lags: significant, because: `the kernel has died away after ${significant} lags` };
-  return {
-    lags: ENDLESS_LAGS,
-    because: `the kernel does not die away within ${seen.lags} lags, so it is cut at ${ENDLESS_LAGS}`,
-  };
-}
-
-function checkedHorizon(horizon: number, maxLags: number | undefined, region: Region): number {
-  if (maxLags === undefined || horizon <= maxLags) return horizon;
-  throw new LongConvError(
-    "no-horizon",
-    `a horizon of ${horizon} lags is asked for, but the graph was exported with a fixed length and its kernel ends at ${maxLags}`,
-    { node: region.opening.name, operator: region.opening.op },
-    `Ask for at most ${maxLags} lags, or export the model with a dynamic sequence length.`,
-  );
-}
-
-/** The first lags of kernels. */
-export function firstLags({ channels, taps }: Kernels, lags: number): Kernels {
-  return { lags, channels, taps: taps.subarray(0, lags * channels) };
-}
-
-/**
- * The number of lags of a kernel that ends: zeros (or the rounding of a transform) from there on, while the last tap is
- * still far above them. A kernel that dies away has no such edge.
- */
-export function finiteLags({ lags, channels, taps }: Kernels): number | undefined {
-  let largest = 0;
-  for (const tap of taps) largest = Math.max(largest, Math.abs(tap));
-  const silent = largest * 2 ** -20;
-  const rowMax = (k: number) => {
-    let max = 0;
-    for (let c = 0; c < channels; c++) max = Math.max(max, Math.abs(taps[k * channels + c]!));
-    return max;
-  };
-  let end = lags;
-  while (end > 0 && rowMax(end - 1) <= silent) end--;
-  if (end === 0) return 1;
-  // a window longer than half of what was looked at may as well be a kernel that was cut
-  if (end > lags / 2) return end === 1 && lags === 1 ? 1 : undefined;
-  return rowMax(end - 1) > 64 * silent ? end : undefined;
 }

@@ -4,10 +4,10 @@ import { LongConvError } from "../src/errors.ts";
 import { assemble, type Layer } from "./assemble/assemble.ts";
 import { evaluateTables, positionUses } from "./assemble/positions.ts";
 import type { Certificate } from "./certify/certify.ts";
-import { type CheckReport, checkConverted } from "./check/check.ts";
-import { type Candidate, type ChooseOptions, type Chosen, chooseForms } from "./choose.ts";
+import { type CheckReport, checkConverted, toleranceFor } from "./check/check.ts";
+import { type ChooseOptions, type Chosen, chooseForms } from "./choose.ts";
+import { type Candidate, candidatesOf } from "./find/candidates.ts";
 import { type Found, findConvolutions, refusalError } from "./find/find.ts";
-import { kernelSource } from "./find/kernel.ts";
 import { type Form, stateOrder } from "./form.ts";
 import type { Model } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
@@ -31,7 +31,7 @@ export interface ConvertOptions extends ChooseOptions {
   readonly stepFile?: boolean | undefined;
   /**
    * Relative difference of the outputs that the check allows. Default: 1e-4, and with compact or diagonal states 30 times the sum of
-   * the layers' certified relative errors more.
+   * the layers' certified relative errors more, up to 0.1.
    */
   readonly checkTolerance?: number | undefined;
   /** Store the matrices in fewer bits. Default: as they are. */
@@ -124,11 +124,11 @@ export async function convertModel(read: Model, given: ConvertOptions = {}): Pro
   const step = options.stepFile
     ? shareTied(assemble(found, solved, { ...single, path: "step", tables, metadata }))
     : undefined;
-  const horizon = Math.min(...solved.map(({ chosen }) => (chosen.form.kind === "window" ? Infinity : chosen.lags)));
-  const reduced = solved.reduce((sum, { chosen }) => sum + (isApproximate(chosen.form) ? chosen.error : 0), 0);
+  const stateError = solved.reduce((sum, { chosen }) => sum + (isApproximate(chosen.form) ? chosen.error : 0), 0);
   const check = await checkConverted(found, converted, {
-    tolerance: options.checkTolerance ?? 1e-4 + 30 * reduced,
-    horizon,
+    tolerance: options.checkTolerance ?? toleranceFor(stateError),
+    reach: Math.min(...solved.map(({ chosen }) => chosen.reach)),
+    stateError,
     step,
     onProgress: (done, total) => options.onProgress?.({ step: "check", done, total }),
   });
@@ -168,9 +168,8 @@ function refuseUnlessConvertible(found: Found): void {
 
 /** Kernel and form of every convolution, in the order of the graph. */
 async function solve(found: Found, options: ConvertOptions): Promise<Solved[]> {
-  const candidates: Candidate[] = [];
-  for (const region of found.regions)
-    candidates.push({ region, source: await kernelSource(found.graphs, found.time, region) });
+  const { candidates, refusals } = await candidatesOf(found, options.horizon);
+  if (refusals.length > 0) throw refusalError(found.graphs.model, refusals);
   const forms = await chooseForms(candidates, options, (done, total) =>
     options.onProgress?.({ step: "solve", done, total }),
   );

@@ -20,7 +20,7 @@ const found = await findConvolutions(inlineFunctions(await readModel(file)));
 const kernels = await Promise.all(
   found.regions.map(async (region) => {
     const source = await kernelSource(found.graphs, found.time, region);
-    return source.at(source.maxLags ?? LAGS);
+    return source.at(LAGS);
   }),
 );
 const target = order === undefined ? { tolerance: 1e-5 } : { order: Number(order) };

@@ -51,6 +51,7 @@ export function byPosition(tensor: Tensor, axes: Layout): Row[] {
 /**
  * Runs a converted model over inputs cut at the given places, states carried from piece to piece.
  * @param cuts ascending ends of the pieces; the last is the length
+ * @param keep positions of each piece whose logits are asked for; 0: all
  */
 export async function drive(
   converted: Model,
@@ -60,6 +61,7 @@ export async function drive(
   feeds: Readonly<Record<string, Tensor>>,
   cuts: readonly number[],
   batch: number,
+  keep = 0,
 ): Promise<Trace> {
   const pairs = pairStates(runner.inputs, runner.outputs);
   const declared = new Map(converted.graph.inputs.map((input) => [input.name, input]));
@@ -76,7 +78,7 @@ export async function drive(
       piece[name] = slice(tensor, graphs.inputs.layouts.get(name)!, from, to);
     if (declared.has(ATTENTION_MASK)) piece[ATTENTION_MASK] = int64Tensor([batch, to], new Array(batch * to).fill(1));
     if (declared.has(NUM_LOGITS_TO_KEEP))
-      piece[NUM_LOGITS_TO_KEEP] = makeTensor(DataType.INT64, [], new BigInt64Array(1));
+      piece[NUM_LOGITS_TO_KEEP] = makeTensor(DataType.INT64, [], BigInt64Array.of(BigInt(keep)));
     const outputs = await runner.run(piece);
     for (const [name, axes] of outputAxes) {
       const rows = byPosition(outputs[name]!, axes);

@@ -32,7 +32,6 @@ const closedNodes = (closed: readonly Closed[]): Set<Node> => new Set(closed.fla
 /**
  * Walks forward from an opening, in topological order. Each node on the way must be affine in what is mixed; its other
  * inputs may be constants and functions of the position, and functions of the entry itself that are linear as well.
- * @param limit stop after this many nodes beyond the first exit that is wanted
  */
 export function coneOf(
   nodes: readonly Node[],

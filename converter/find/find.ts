@@ -58,7 +58,7 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
     const time = followTime(model, inputs, constants, closed, tables);
     const opening = time.openings[0];
     if (!opening) {
-      const refusals = [...refused, ...time.refusals, ...lengthSteps(model, time.facts)];
+      const refusals = [...refused, ...time.refusals, ...lengthSteps(model, time.facts, constants)];
       return { original, graphs, constants, tables, time, regions, refusals };
     }
     const rows = await tablesOf(graphs, time, opening.node);

@@ -31,7 +31,7 @@ export function grow(
   let nodes = cone.exits[accepted]!.nodes;
   for (const candidate of cone.exits.slice(accepted + 1)) {
     const added = candidate.nodes.filter((node) => !found.nodes.includes(node));
-    if (!added.every((node) => ABSORBED.has(node.op) && node.domain === "" && keepsBias(node, graphs))) break;
+    if (!added.every((node) => isAbsorbed(node, graphs, time))) break;
     const seen = graphs.shapes.seen.get(candidate.tensor);
     const axes = seen && likely(possibleLayouts(seen, graphs.shapes.runs), exit.axes);
     if (!axes || channelCount(axes) !== channelCount(found.exit.axes)) continue;
@@ -49,9 +49,21 @@ function likely(layouts: readonly Layout[], previous: Layout): Layout | undefine
   return [...layouts].sort((a, b) => rank(a) - rank(b))[0];
 }
 
-/** Constants may scale the convolution, not shift it. */
-const keepsBias = (node: Node, { index }: Graphs): boolean =>
-  (node.op !== "Add" && node.op !== "Sub") || node.inputs.every((name) => index.producer.has(name));
+/** Constants may scale the convolution, not shift it; what differs from position to position is no part of it. */
+function isAbsorbed(node: Node, graphs: Graphs, time: TimeFacts): boolean {
+  if (!ABSORBED.has(node.op) || node.domain !== "") return false;
+  const shifts = node.op === "Add" || node.op === "Sub";
+  return node.inputs.every((name) => {
+    const fact = time.facts.get(name);
+    return fact?.kind === "position" ? !growsWithLength(graphs, name) : !(shifts && fact?.kind === "constant");
+  });
+}
+
+/** Whether a dimension of a tensor differs between lengths; in a graph of one length probes see all there is. */
+function growsWithLength({ shapes }: Graphs, tensor: string): boolean {
+  const dims = shapes.seen.get(tensor)?.dims ?? [];
+  return dims.some((run) => run.some((size, k) => size !== dims[0]![k]));
+}
 
 /** Moves the entry up over layout changes whose result nothing else reads. */
 function entryBefore(

@@ -124,14 +124,11 @@ function compare(
       : Math.floor(values.findIndex((value) => value !== 0) / entryChannels);
   let worst: { i: number; c: number; excess: number } | undefined;
   for (let c = 0; c < channels; c++) {
-    // an FFT of length 2n errs by about u·log2(2n) of the product of the norms, wherever the result is small as well
     const input = entryOf(c, channels, entryChannels);
-    const norms = Math.sqrt(
+    const squares =
       sumOver(time, (k) => taps[k * channels + c]! ** 2) *
-        sumOver(time, (i) => values[i * entryChannels + input]! ** 2),
-    );
-    const tolerance =
-      slack * 16 * UNIT * (Math.log2(2 * time) + 2) * norms + 64 * UNIT * slack * Math.abs(bias[c]!) + 1e-36;
+      sumOver(time, (i) => values[i * entryChannels + input]! ** 2);
+    const tolerance = toleranceOf(time, Math.sqrt(squares), bias[c]!, slack);
     for (let i = 0; i < time; i++) {
       const excess = Math.abs(answer[i * channels + c]! - bias[c]! - expected[i * channels + c]!) / tolerance;
       if (!(excess <= 1) && (!worst || !(excess <= worst.excess))) worst = { i, c, excess };
@@ -153,8 +150,15 @@ function compare(
   };
 }
 
+/**
+ * What float32 arithmetic may err by: an FFT of length 2n by about u·log2(2n) of the product of the norms, wherever the
+ * result is small as well.
+ */
+export const toleranceOf = (time: number, norms: number, bias: number, slack: number): number =>
+  slack * 16 * UNIT * (Math.log2(2 * time) + 2) * norms + 64 * UNIT * slack * Math.abs(bias) + 1e-36;
+
 /** The channel that enters for one that leaves: each is answered by as many kernels, as a Conv with groups has them. */
-const entryOf = (channel: number, channels: number, entryChannels: number): number =>
+export const entryOf = (channel: number, channels: number, entryChannels: number): number =>
   Math.floor((channel * entryChannels) / channels);
 
 /** Causal convolution in float64, [time × channels]. */

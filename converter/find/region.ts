@@ -163,6 +163,8 @@ async function probeRegion(
         const failure = compareLengths(longest, result.kernels, slack);
         if (failure) return failure;
       }
+      const other = bias && compareBiases(bias, result.bias, slack);
+      if (other) return other;
       if (!longest || (result.kernels.lags > longest.lags && slack === 1)) longest = result.kernels;
       bias ??= result.bias;
     }
@@ -181,6 +183,14 @@ async function probeRegion(
   } finally {
     await responder.close();
   }
+}
+
+/** What is added to every position must not depend on the length either. */
+function compareBiases(a: Float64Array, b: Float64Array, slack: number): ProbeFailure | undefined {
+  const c = a.findIndex((value, k) => !(Math.abs(value - b[k]!) <= slack * 64 * 2 ** -24 * Math.abs(value) + 1e-36));
+  if (c < 0) return undefined;
+  const reason = `what it adds to every position changes with the length (channel ${c})`;
+  return { code: "depends-on-length", reason, stage: 5 };
 }
 
 /** The kernel must not depend on the length of the sequence. */

@@ -8,7 +8,7 @@ import type { Layout } from "../time/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { ELEMENTWISE } from "../time/rules/elementwise.ts";
 import type { Graphs } from "./region.ts";
-import { zeroInputs } from "./shapes.ts";
+import { fixedSizes, zeroInputs } from "./shapes.ts";
 
 /** Lengths at which the rows must agree; powers of two, where ORT's DFT is precise. */
 const LENGTHS = [32, 64, 128] as const;
@@ -60,7 +60,7 @@ async function rowsAgree(graphs: Graphs, name: string, axes: Layout): Promise<bo
 export async function evaluatePosition({ model, inputs }: Graphs, name: string, length: number): Promise<Tensor> {
   const runner = await openModel(cut(model, model.graph.inputs, [name]));
   try {
-    const feeds = Object.entries(zeroInputs(model, inputs, { batch: 1, time: length }));
+    const feeds = Object.entries(zeroInputs(model, inputs, { batch: fixedSizes(inputs).batch ?? 1, time: length }));
     const wanted = new Set(runner.inputs);
     return (await runner.run(Object.fromEntries(feeds.filter(([input]) => wanted.has(input)))))[name]!;
   } finally {

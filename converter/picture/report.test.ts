@@ -17,7 +17,7 @@ const kernelsOf = (found: Found, lags: number): Promise<Kernels[]> =>
   Promise.all(
     found.regions.map(async (region) => {
       const source = await kernelSource(found.graphs, found.time, region);
-      return source.at(source.maxLags ?? lags);
+      return source.at(lags);
     }),
   );
 

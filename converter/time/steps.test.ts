@@ -18,8 +18,9 @@ async function refused(build: (b: Builder) => void): Promise<string[]> {
     initializers: b.initializers,
     opsets: 18,
   });
-  const time = followTime(model, inputAxes(model), await foldConstants(model), []);
-  return lengthSteps(model, time.facts).map(({ node }) => node.op);
+  const constants = await foldConstants(model);
+  const time = followTime(model, inputAxes(model), constants, []);
+  return lengthSteps(model, time.facts, constants).map(({ node }) => node.op);
 }
 
 const length = (b: Builder) => b.one("Shape", ["x"], { start: 1, end: 2 });
@@ -34,6 +35,13 @@ test.each<[string, (b: Builder) => string]>([
     (b) => b.one("Add", [asFloat(b, b.one("Greater", [length(b), b.ints("bound", [5000])])), scalar(b, 1)]),
   ],
   ["min(n, 5000)", (b) => asFloat(b, b.one("Min", [length(b), b.ints("bound", [5000])]))],
+  ["n // 5000", (b) => asFloat(b, b.one("Div", [length(b), b.ints("by", [5000])]))],
+  ["floor(n / 5000)", (b) => b.one("Floor", [b.one("Div", [asFloat(b, length(b)), scalar(b, 5000)])])],
+  [
+    "int(0.0002 n)",
+    (b) => asFloat(b, b.one("Cast", [b.one("Mul", [asFloat(b, length(b)), scalar(b, 2e-4)])], { to: DataType.INT64 })),
+  ],
+  ["n % 5000", (b) => asFloat(b, b.one("Mod", [length(b), b.ints("by", [5000])]))],
   ["relu(n - 5000)", (b) => b.one("Relu", [b.one("Sub", [asFloat(b, length(b)), scalar(b, 5000)])])],
 ])("%s in the values of a tensor", async (_, value) => {
   expect(await refused((b) => b.one("Mul", ["x", value(b)], {}, { outputs: ["y"] }))).toEqual(["Mul"]);
@@ -48,6 +56,11 @@ test("a table cut at min(n, 8): a size", async () => {
 test("a smooth function of the length is left to the probes", async () => {
   const inverse = (b: Builder) => b.one("Div", [scalar(b, 1), asFloat(b, length(b))]);
   expect(await refused((b) => b.one("Mul", ["x", inverse(b)], {}, { outputs: ["y"] }))).toEqual([]);
+});
+
+test("half the length, rounded, is left to the probes, which have odd lengths", async () => {
+  const half = (b: Builder) => asFloat(b, b.one("Div", [length(b), b.ints("by", [2])]));
+  expect(await refused((b) => b.one("Mul", ["x", half(b)], {}, { outputs: ["y"] }))).toEqual([]);
 });
 
 test("positions may be compared, as a mask does", async () => {

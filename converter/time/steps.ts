@@ -4,16 +4,22 @@
  * at shorter lengths shows.
  */
 import type { Model, Node } from "../onnx/graph.ts";
+import { DataType, toNumbers } from "../onnx/tensor.ts";
 import { isConstant } from "./dim.ts";
 import type { Fact } from "./fact.ts";
+import type { Constant } from "./fold.ts";
 import type { Refusal } from "./follow.ts";
 
-/** Operators that are one thing below a bound and another above it. Rounding is none: its steps recur at any length. */
+/** Operators that are one thing below a bound and another above it. */
 const STEPPING = new Set([
   ...["Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "Min", "Max", "Where"],
   ...["Clip", "Relu", "LeakyRelu", "ThresholdedRelu", "Elu", "Sign", "Abs", "HardSigmoid"],
   ...["Sigmoid", "Softplus", "Tanh"],
 ]);
+
+/** Rounding steps at every length that the probes have, unless the number was divided by more than the shortest of them. */
+const ROUNDING = new Set(["Floor", "Ceil", "Round", "Cast"]);
+const LARGEST_DIVISOR = 32;
 
 /** Inputs that are sizes, bounds or places, by operator; of Range and ConstantOfShape every one. */
 const SIZES: Readonly<Record<string, readonly number[]>> = {
@@ -28,15 +34,35 @@ const SIZES: Readonly<Record<string, readonly number[]>> = {
   ConstantOfShape: [0],
 };
 
-/** What depends on the length alone, and whether it changes at some length. */
-type Kind = "smooth" | "stepped";
+/** What depends on the length alone: whether it changes at some length, or would if it were rounded. */
+type Kind = "smooth" | "slow" | "stepped";
 
 /** Whether a tensor is a number made of the sequence length. */
 const isLength = (fact: Fact | undefined): boolean =>
   fact?.kind === "shape" && !(fact.values?.every((value) => isConstant(value)) ?? false);
 
+/** What a node makes of numbers of these kinds. */
+function kindAfter(node: Node, found: readonly Kind[], constants: ReadonlyMap<string, Constant>): Kind {
+  if (found.includes("stepped") || STEPPING.has(node.op)) return "stepped";
+  const slow = found.includes("slow");
+  if (slow && ROUNDING.has(node.op) && node.attributes.to !== DataType.FLOAT) return "stepped";
+  const by = constants.get(node.inputs[1] ?? "")?.tensor();
+  const factor = by ? Math.max(...toNumbers(by).map(Math.abs)) : undefined;
+  if (factor === undefined) return slow ? "slow" : "smooth";
+  const isInteger = by!.type === DataType.INT64 || by!.type === DataType.INT32;
+  if ((node.op === "Div" || node.op === "Mod") && factor > LARGEST_DIVISOR) return isInteger ? "stepped" : "slow";
+  if (node.op === "BitShift" && 2 ** factor > LARGEST_DIVISOR) return "stepped";
+  return slow || (node.op === "Mul" && factor * LARGEST_DIVISOR < 1) ? "slow" : "smooth";
+}
+
+const isKnownSize = (fact: Fact | undefined): boolean => fact?.kind === "shape" && fact.values !== undefined;
+
 /** The nodes whose values change where the sequence reaches some length: refused. */
-export function lengthSteps({ graph }: Model, facts: ReadonlyMap<string, Fact>): Refusal[] {
+export function lengthSteps(
+  { graph }: Model,
+  facts: ReadonlyMap<string, Fact>,
+  constants: ReadonlyMap<string, Constant>,
+): Refusal[] {
   const kinds = new Map<string, Kind>();
   const refusals: Refusal[] = [];
   const kindOf = (name: string): Kind | undefined =>
@@ -44,13 +70,14 @@ export function lengthSteps({ graph }: Model, facts: ReadonlyMap<string, Fact>):
   const isNumber = (name: string) =>
     !name || kindOf(name) !== undefined || facts.get(name)?.kind === "constant" || facts.get(name)?.kind === "shape";
   for (const node of graph.nodes) {
-    if (node.outputs.every((name) => facts.get(name)?.kind === "shape")) continue;
     // what a tensor's size is made of says nothing about its values
     const values = node.inputs.filter((name, i) => name && !SIZES[node.op]?.includes(i));
-    const found = values.map(kindOf);
-    if (!found.some(Boolean)) continue;
+    const found = values.map(kindOf).filter((kind) => kind !== undefined);
+    if (found.length === 0) continue;
     if (values.every(isNumber)) {
-      const kind: Kind = STEPPING.has(node.op) || found.includes("stepped") ? "stepped" : "smooth";
+      const after = kindAfter(node, found, constants);
+      // a size that is known as an expression of the length has no steps
+      const kind = after === "stepped" && node.outputs.every((name) => isKnownSize(facts.get(name))) ? "smooth" : after;
       for (const name of node.outputs) kinds.set(name, kind);
     } else if (found.includes("stepped")) refusals.push(refusalOf(node));
   }

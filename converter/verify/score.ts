@@ -1,4 +1,5 @@
 /** Compares two rows of logits after another: argmax, KL divergence, perplexity, largest difference by position. */
+import { larger } from "../check/apart.ts";
 
 /** What a comparison of language models says. */
 export interface Score {
@@ -44,8 +45,7 @@ export function createScorer(): Scorer {
       let [apart, kl] = [0, 0];
       for (let k = 0; k < original.length; k++) {
         const difference = original[k]! - converted[k]!;
-        // A NaN must not pass for agreement.
-        if (!(Math.abs(difference) <= apart)) apart = Math.abs(difference);
+        apart = larger(apart, Math.abs(difference));
         kl += Math.exp(original[k]! - p.logSum) * difference;
       }
       kl = Math.max(0, kl - p.logSum + q.logSum);
@@ -56,9 +56,9 @@ export function createScorer(): Scorer {
       }
       klSum += kl;
       klLargest = Math.max(klLargest, kl);
-      largest = worst(largest, apart);
+      largest = larger(largest, apart);
       const bucket = Math.floor(Math.log2(position + 1));
-      buckets[bucket] = worst(buckets[bucket] ?? 0, apart);
+      buckets[bucket] = larger(buckets[bucket] ?? 0, apart);
       if (next === undefined) return;
       scored++;
       loss.original += p.logSum - original[next]!;
@@ -76,8 +76,6 @@ export function createScorer(): Scorer {
     }),
   };
 }
-
-const worst = (a: number, b: number): number => (b > a || Number.isNaN(b) ? b : a);
 
 /** log Σ exp, the first largest entry, and how far the next one is below it. */
 function summary(logits: ArrayLike<number>): { logSum: number; argmax: number; gap: number } {

@@ -1,5 +1,6 @@
 /** What weights in fewer bits cost: the reduced model against the same model with float32 weights. */
 import { LongConvError } from "../../src/errors.ts";
+import { larger } from "../check/apart.ts";
 import { drive, type Trace } from "../check/drive.ts";
 import { randomInputs } from "../check/inputs.ts";
 import type { Found } from "../find/find.ts";
@@ -88,7 +89,7 @@ function differenceOf(wanted: Trace, got: Trace): { rms: number; largest: number
         const difference = Math.abs(row[k]! - other[k]!);
         squares += difference ** 2;
         all += row[k]! ** 2;
-        if (!(difference <= apart)) apart = difference;
+        apart = larger(apart, difference);
         most = Math.max(most, Math.abs(row[k]!));
       }
     }

@@ -2,10 +2,12 @@
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { type Candidate, chooseForms, finiteLags } from "../../converter/choose.ts";
+import { chooseForms } from "../../converter/choose.ts";
+import { type Candidate, candidatesOf } from "../../converter/find/candidates.ts";
 import { type Found, findConvolutions } from "../../converter/find/find.ts";
-import { type KernelSource, kernelSource } from "../../converter/find/kernel.ts";
+import { type KernelSource, LOOKED_AT_LAGS } from "../../converter/find/kernel.ts";
 import type { Region } from "../../converter/find/region.ts";
+import { finiteLags, NEGLIGIBLE } from "../../converter/horizon.ts";
 import { initializerBytes } from "../../converter/onnx/encode.ts";
 import { type Model, type Node, whereOf } from "../../converter/onnx/graph.ts";
 import { inlineFunctions } from "../../converter/onnx/inline.ts";
@@ -42,11 +44,6 @@ export function inspectCommand(): Command {
     .option("--force", "replace an existing page");
   return withAction(command, run);
 }
-
-/** How far kernels are looked at, where the graph gives any number of lags. */
-const LOOKED_AT_LAGS = 4096;
-/** A kernel has died away where what remains is below this part of it. */
-const NEGLIGIBLE = 1e-6;
 
 /** A convolution, for the report. */
 interface Layer {
@@ -87,15 +84,12 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
     timeAxis: timeAxes(options.timeAxis),
     onProgress: (done) => terminal.progress("finding convolutions", done, undefined),
   });
-  const candidates: Candidate[] = [];
+  const { candidates, refusals } = await candidatesOf(found, undefined, (done, total) =>
+    terminal.progress("reading kernels", done, total),
+  );
   const layers: Layer[] = [];
-  for (const [i, region] of found.regions.entries()) {
-    terminal.progress("reading kernels", i, found.regions.length);
-    const source = await kernelSource(found.graphs, found.time, region);
-    candidates.push({ region, source });
-    layers.push(await layerOf(found, region, source));
-  }
-  const obstacles = found.refusals.map((refusal) => obstacleOf(model, refusal));
+  for (const { region, source } of candidates) layers.push(await layerOf(found, region, source));
+  const obstacles = [...found.refusals, ...refusals].map((refusal) => obstacleOf(model, refusal));
   if (options.html !== undefined)
     await writePage(options.html, file, found, candidates, {
       trainingLength,
@@ -108,8 +102,8 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
 }
 
 async function layerOf({ graphs: { model } }: Found, region: Region, source: KernelSource): Promise<Layer> {
-  const kernels = await source.at(source.maxLags ?? LOOKED_AT_LAGS);
-  const finite = finiteLags(kernels);
+  const kernels = await source.at(LOOKED_AT_LAGS);
+  const finite = finiteLags(kernels, source.tensor !== undefined);
   const significant = finite ?? significantLags(kernels, NEGLIGIBLE);
   return {
     ...placeOf(model, region.opening),
@@ -118,7 +112,7 @@ async function layerOf({ graphs: { model } }: Found, region: Region, source: Ker
     input: describeLayout(region.entry.axes),
     output: describeLayout(region.exit.axes),
     kernelFrom: source.tensor ?? "impulse response",
-    maxLags: source.maxLags,
+    maxLags: kernels.end && kernels.lags,
     lags: finite === undefined && significant === kernels.lags ? undefined : significant,
     ends: finite !== undefined,
     bias: region.bias !== undefined,
@@ -221,7 +215,7 @@ async function writePage(
   const layers: LayerInput[] = [];
   for (const [i, { region, source }] of candidates.entries()) {
     const chosen = forms[i];
-    const lags = Math.min(source.maxLags ?? Infinity, 2 * (chosen?.lags ?? LOOKED_AT_LAGS / 2));
+    const lags = 2 * (chosen?.lags ?? LOOKED_AT_LAGS / 2);
     const singularValues = chosen?.reduction?.singularValues;
     layers.push({ ...chosen, region, kernels: await source.at(lags), singularValues });
   }

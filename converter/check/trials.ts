@@ -1,0 +1,107 @@
+/** What the check runs: inputs at the sizes at which both models can be run, and the ways in which the converted one reads them. */
+import { LongConvError } from "../../src/errors.ts";
+import type { Found } from "../find/find.ts";
+import { bytesAt } from "../find/memory.ts";
+import { fixedSizes } from "../find/shapes.ts";
+import { makeTensor, type Tensor } from "../onnx/tensor.ts";
+import { uniform } from "../random.ts";
+import { channelCount, type Layout, type Sizes, timeAxis } from "../time/fact.ts";
+import { randomInputs } from "./inputs.ts";
+
+/** How the converted model reads a sequence. */
+export type Way = "whole" | "last position" | "token by token" | "cut at random" | "step file";
+
+/** Sequences that are compared: powers of two, where ORT's DFT is precise. */
+const LENGTHS = [16, 128] as const;
+/** One more for what sets in late, where the original's tensors take no more than this at it. */
+const LATE = { length: 512, bytes: 2 ** 29 } as const;
+/** One set of inputs, and how the converted model reads it. */
+export interface Trial {
+  readonly sizes: Sizes;
+  readonly feeds: Record<string, Tensor>;
+  /** What the original reads: the same, or its parts where it has a fixed batch size. */
+  readonly parts: readonly Record<string, Tensor>[];
+  readonly ways: readonly Way[];
+}
+
+/** Outputs of a trial that are kept at most. */
+const LARGEST_OUTPUT = 2 ** 23;
+
+export function trialsOf(
+  found: Found,
+  reach: number,
+  outputAxes: ReadonlyMap<string, Layout>,
+  keeps: boolean,
+): Trial[] {
+  const layouts = [...outputAxes.values()];
+  const channels = layouts.reduce((most, axes) => Math.max(most, channelCount(axes)), 1);
+  const cases = casesOf(found, reach, layouts).filter(
+    ({ batch, time }, i) => i === 0 || batch === 1 || batch * time * channels <= LARGEST_OUTPUT,
+  );
+  const trials = cases.map((sizes, i): Trial => {
+    const feeds = randomInputs(found.graphs, found.constants, sizes, 1000 + i);
+    return { sizes, feeds, parts: [feeds], ways: waysOf(sizes, keeps) };
+  });
+  const { batch } = fixedSizes(found.graphs.inputs);
+  if (batch === undefined) return trials;
+  // a fixed batch size is one no more: two runs of the original against one of the converted model
+  const parts = [11, 12].map((seed) => randomInputs(found.graphs, found.constants, cases[0]!, seed));
+  const feeds = stackInputs(found, parts[0]!, parts[1]!);
+  return [...trials, { sizes: { batch: 2 * batch, time: cases[0]!.time }, feeds, parts, ways: ["cut at random"] }];
+}
+
+/**
+ * The sizes at which both can be run, within reach.
+ * @throws LongConvError no-horizon where the graph has one length, its output is that of the last position, and the
+ * forms do not reach so far
+ */
+function casesOf(found: Found, reach: number, outputs: readonly Layout[]): Sizes[] {
+  const fixed = fixedSizes(found.graphs.inputs);
+  const batches = fixed.batch !== undefined ? [fixed.batch] : [1, 3];
+  if (fixed.time !== undefined && fixed.time > reach && outputs.every((axes) => timeAxis(axes) < 0))
+    throw new LongConvError(
+      "no-horizon",
+      `the graph was exported for ${fixed.time} positions and gives the output of the last one, and a horizon of ${reach} lags is asked for`,
+      { file: found.original.file || undefined },
+      `Ask for at least ${fixed.time} lags.`,
+    );
+  const within = (length: number) => Math.min(length, 2 ** Math.floor(Math.log2(reach)));
+  const lengths = fixed.time !== undefined ? [fixed.time] : [...new Set(LENGTHS.map(within))];
+  const cases = lengths.flatMap((time) => batches.map((batch) => ({ batch, time })));
+  const { shapes, model } = found.graphs;
+  const isLate = fixed.time === undefined && reach >= LATE.length;
+  if (!isLate || bytesAt(shapes, model.graph.nodes, LATE.length) > LATE.bytes) return cases;
+  return [...cases, { batch: batches[0]!, time: LATE.length }];
+}
+
+/** Inputs of two runs as one batch; what has no batch axis is taken from the first. */
+function stackInputs(found: Found, a: Record<string, Tensor>, b: Record<string, Tensor>): Record<string, Tensor> {
+  return Object.fromEntries(
+    Object.entries(a).map(([name, tensor]) => {
+      if (found.graphs.inputs.layouts.get(name)![0]?.[0] !== "batch") return [name, tensor];
+      const [first, second] = [tensor.data as Float32Array, b[name]!.data as Float32Array];
+      const data = new (first.constructor as Float32ArrayConstructor)(first.length + second.length);
+      data.set(first);
+      data.set(second, first.length);
+      return [name, makeTensor(tensor.type, [2 * tensor.dims[0]!, ...tensor.dims.slice(1)], data)];
+    }),
+  );
+}
+
+function waysOf({ batch, time }: Sizes, keeps: boolean): Way[] {
+  if (time === LATE.length) return ["cut at random"];
+  const whole: Way[] = keeps ? ["whole", "last position"] : ["whole"];
+  return batch === 1 ? [...whole, "token by token", "cut at random"] : [...whole, "cut at random"];
+}
+
+export function cutsOf(way: Way, length: number, seed: number): number[] {
+  if (way === "whole" || way === "last position") return [length];
+  if (way === "token by token" || way === "step file") return Array.from({ length }, (_, i) => i + 1);
+  const next = uniform(seed);
+  const cuts: number[] = [];
+  for (let at = 0; at < length; ) {
+    at = Math.min(length, at + (next() < 0.3 ? 1 : 1 + Math.floor((next() * length) / 3)));
+    cuts.push(at);
+  }
+  return cuts;
+}

@@ -1,0 +1,109 @@
+/**
+ * A region at a length far beyond the probes': a band, a block, a mask or a bias that begins at some position shows up
+ * here. One run: the input is a comb in every channel, so dense that each position is within reach of several of its teeth.
+ */
+import type { Kernels } from "../form.ts";
+import { signed, uniform } from "../random.ts";
+import { isFailedRun } from "./evaluation.ts";
+import { entryOf, type ProbeFailure, toleranceOf } from "./probe.ts";
+import type { Graphs, Region } from "./region.ts";
+import { openRegion } from "./respond.ts";
+
+/** A comb and what the region makes of it. */
+export interface Answer {
+  readonly time: number;
+  /** [entryChannels] of [time] */
+  readonly combs: readonly Float64Array[];
+  /** [time × channels] */
+  readonly values: Float64Array;
+}
+
+/** Taps beyond the last one of this part of the largest are no reach, and beyond the second are not summed. */
+const REACH = 1e-3;
+const SUMMED = 1e-8;
+
+/**
+ * Runs the region over combs for these kernels; at a shorter length where the graph cannot be run at theirs.
+ * @returns undefined where it cannot be run at more positions than it was probed at
+ */
+export async function answerAfar(graphs: Graphs, region: Region, kernels: Kernels): Promise<Answer | undefined> {
+  const { entryChannels, channels } = region;
+  const responder = await openRegion(graphs.model, graphs.inputs, region.entry, region.exit);
+  try {
+    for (let time = kernels.lags; time > region.probed.lags; time = Math.floor(time / 2)) {
+      const combs = Array.from({ length: entryChannels }, (_, c) =>
+        combFor(tapsOf(kernels, (c * channels) / entryChannels), time, c),
+      );
+      const row = new Float64Array(time * entryChannels);
+      for (const [c, comb] of combs.entries()) for (let i = 0; i < time; i++) row[i * entryChannels + c] = comb[i]!;
+      try {
+        const [values] = await responder.respond([row], time);
+        return { time, combs, values: values! };
+      } catch (error) {
+        if (!isFailedRun(error)) throw error;
+      }
+    }
+    return undefined;
+  } finally {
+    await responder.close();
+  }
+}
+
+/** Where the region's answer is not the convolution with these kernels; undefined where it is. */
+export function departure(region: Region, kernels: Kernels, { time, combs, values }: Answer): ProbeFailure | undefined {
+  const { entryChannels, channels, bias } = region;
+  for (let c = 0; c < channels; c++) {
+    const taps = tapsOf(kernels, c);
+    const comb = combs[entryOf(c, channels, entryChannels)]!;
+    const expected = convolveSparse(comb, taps);
+    const tolerance = toleranceOf(time, norm(taps) * norm(comb), bias?.[c] ?? 0, 1);
+    for (let i = 0; i < time; i++) {
+      const apart = Math.abs(values[i * channels + c]! - (bias?.[c] ?? 0) - expected[i]!);
+      if (apart <= tolerance) continue;
+      return {
+        code: "not-time-invariant",
+        reason: `at length ${time} it is another one than at the lengths probed: position ${i}, channel ${c} is off by ${(apart / tolerance).toPrecision(2)} times what rounding explains`,
+        stage: 5,
+      };
+    }
+  }
+  return undefined;
+}
+
+function tapsOf({ lags, channels, taps }: Kernels, channel: number): Float64Array {
+  const own = new Float64Array(lags);
+  for (let k = 0; k < lags; k++) own[k] = taps[k * channels + channel]!;
+  return own;
+}
+
+/** Numbers of one sign or the other at random places, a quarter of the kernel's reach apart. */
+function combFor(taps: Float64Array, time: number, channel: number): Float64Array {
+  const spacing = Math.max(1, lagsAbove(taps, REACH) / 4, lagsAbove(taps, SUMMED) / 64);
+  const place = uniform(2 * channel + 1);
+  const weight = signed(2 * channel + 2);
+  const comb = new Float64Array(time);
+  for (let i = 0; i < time; i += Math.max(1, Math.round(2 * spacing * place()))) {
+    const value = weight();
+    comb[i] = value + Math.sign(value) / 2;
+  }
+  return comb;
+}
+
+/** Lags up to the last tap above a part of the largest. */
+function lagsAbove(taps: Float64Array, part: number): number {
+  const least = part * taps.reduce((most, tap) => Math.max(most, Math.abs(tap)), 0);
+  return Math.max(1, taps.findLastIndex((tap) => Math.abs(tap) > least) + 1);
+}
+
+const norm = (values: Float64Array): number => Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0));
+
+function convolveSparse(comb: Float64Array, taps: Float64Array): Float64Array {
+  const result = new Float64Array(comb.length);
+  const lags = lagsAbove(taps, SUMMED);
+  for (const [j, x] of comb.entries()) {
+    if (x === 0) continue;
+    const end = Math.min(comb.length, j + lags);
+    for (let i = j; i < end; i++) result[i]! += taps[i - j]! * x;
+  }
+  return result;
+}

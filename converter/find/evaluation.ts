@@ -1,0 +1,153 @@
+/** Ways to evaluate a region's kernel at any number of lags: tensors of the graph that hold it, and an impulse. */
+import { LongConvError } from "../../src/errors.ts";
+import type { Kernels } from "../form.ts";
+import { cut } from "../onnx/cut.ts";
+import { openModel } from "../onnx/run.ts";
+import { toNumbers } from "../onnx/tensor.ts";
+import type { TimeFacts } from "../time/follow.ts";
+import type { Graphs, Region } from "./region.ts";
+import { openRegion } from "./respond.ts";
+import { fixedSizes, type Seen, zeroInputs } from "./shapes.ts";
+
+/** One way. */
+export interface Evaluation {
+  /** The tensor that holds the kernel; undefined: an impulse through the region. */
+  readonly tensor: string | undefined;
+  /** @throws LongConvError runtime-failed where the graph cannot be run at so many positions */
+  at(lags: number): Promise<Kernels>;
+}
+
+/** The tensors whose rows are the probed impulse response. */
+export async function tensorEvaluations(graphs: Graphs, time: TimeFacts, region: Region): Promise<Evaluation[]> {
+  const found: Evaluation[] = [];
+  for (const candidate of kernelCandidates(graphs, time, region)) {
+    const direct = matches(await evaluate(graphs, candidate, region.probed.lags), region.probed);
+    if (!direct) continue;
+    const at = async (lags: number) => {
+      const kernels = await evaluate(graphs, candidate, lags);
+      // a table that ends before the sequence does has fewer rows than asked for
+      return kernels.taps.length === lags * region.channels
+        ? withDirect(kernels, direct)
+        : byImpulse(graphs, region, lags);
+    };
+    found.push({ tensor: candidate.tensor, at });
+  }
+  return found;
+}
+
+/** An impulse through the region. */
+export const impulseEvaluation = (graphs: Graphs, region: Region): Evaluation => ({
+  tensor: undefined,
+  at: (lags) => byImpulse(graphs, region, lags),
+});
+
+interface Candidate {
+  readonly tensor: string;
+  /** Time comes before the channels. */
+  readonly timeFirst: boolean;
+  readonly channels: number;
+}
+
+/** Functions of the position that reach into the region and have one row or column for each position. */
+function kernelCandidates({ index, shapes }: Graphs, time: TimeFacts, region: Region): Candidate[] {
+  const found: Candidate[] = [];
+  const visited = new Set<string>();
+  const queue = [...region.nodes].flatMap((node) => node.inputs);
+  for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+    if (visited.has(name) || time.facts.get(name)?.kind !== "position") continue;
+    visited.add(name);
+    const seen = shapes.seen.get(name);
+    const timeFirst =
+      seen &&
+      orientation(
+        seen,
+        shapes.runs.map((run) => run.time),
+        region.channels,
+      );
+    if (timeFirst !== undefined) found.push({ tensor: name, timeFirst, channels: region.channels });
+    queue.push(...(index.producer.get(name)?.inputs ?? []));
+  }
+  return found;
+}
+
+/** Whether a tensor is [time, channels] (true) or [channels, time] (false), axes of size 1 aside. */
+function orientation(seen: Seen, lengths: readonly number[], channels: number): boolean | undefined {
+  const fits = (arrange: (time: number) => number[]) =>
+    lengths.every((length, run) => {
+      const dims = seen.dims[run]!.filter((size) => size !== 1);
+      const wanted = arrange(length).filter((size) => size !== 1);
+      const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
+      const place = dims.indexOf(length);
+      if (place < 0 || product(dims) !== product(wanted)) return false;
+      return wanted[0] === length ? place === 0 : place === dims.length - 1;
+    });
+  if (fits((time) => [time, channels])) return true;
+  return fits((time) => [channels, time]) ? false : undefined;
+}
+
+async function evaluate(graphs: Graphs, { tensor, timeFirst, channels }: Candidate, lags: number): Promise<Kernels> {
+  const sizes = { batch: fixedSizes(graphs.inputs).batch ?? 1, time: lags };
+  const runner = await openModel(cut(graphs.model, graphs.model.graph.inputs, [tensor]));
+  try {
+    const wanted = new Set(runner.inputs);
+    const feeds = Object.entries(zeroInputs(graphs.model, graphs.inputs, sizes)).filter(([name]) => wanted.has(name));
+    const values = toNumbers((await runner.run(Object.fromEntries(feeds)))[tensor]!);
+    if (timeFirst) return { lags, channels, taps: values };
+    const taps = new Float64Array(values.length);
+    for (let c = 0; c < channels; c++) for (let k = 0; k < lags; k++) taps[k * channels + c] = values[c * lags + k]!;
+    return { lags, channels, taps };
+  } finally {
+    await runner.close();
+  }
+}
+
+/** What lag 0 has beyond the candidate (a skip term), if all other lags agree to what the transform rounds. */
+function matches(candidate: Kernels, probed: Kernels): Float64Array | undefined {
+  const { lags, channels, taps } = probed;
+  if (candidate.taps.length !== taps.length) return undefined;
+  const direct = new Float64Array(channels);
+  for (let c = 0; c < channels; c++) {
+    let norm = 0;
+    for (let k = 0; k < lags; k++) norm += taps[k * channels + c]! ** 2;
+    const tolerance = 64 * 2 ** -24 * (Math.sqrt(norm) + 1e-30);
+    for (let k = 0; k < lags; k++) {
+      const difference = taps[k * channels + c]! - candidate.taps[k * channels + c]!;
+      if (k === 0) direct[c] = Math.abs(difference) <= tolerance ? 0 : difference;
+      else if (!(Math.abs(difference) <= tolerance)) return undefined;
+    }
+  }
+  return direct;
+}
+
+function withDirect(kernels: Kernels, direct: Float64Array): Kernels {
+  for (let c = 0; c < kernels.channels; c++) kernels.taps[c]! += direct[c]!;
+  return kernels;
+}
+
+/** One run with an impulse in every channel, at a power of two, where ORT's DFT is precise, if the graph reaches so far. */
+async function byImpulse(graphs: Graphs, region: Region, lags: number): Promise<Kernels> {
+  if (region.maxLags !== undefined) return impulseAt(graphs, region, region.maxLags, lags);
+  const time = 2 ** Math.ceil(Math.log2(Math.max(lags, region.probed.lags)));
+  return impulseAt(graphs, region, time, lags).catch((error: unknown) => {
+    if (time === lags || !isFailedRun(error)) throw error;
+    return impulseAt(graphs, region, Math.max(lags, region.probed.lags), lags);
+  });
+}
+
+async function impulseAt(graphs: Graphs, region: Region, time: number, lags: number): Promise<Kernels> {
+  const { entryChannels, channels, bias } = region;
+  const row = new Float64Array(time * entryChannels).fill(1, 0, entryChannels);
+  const responder = await openRegion(graphs.model, graphs.inputs, region.entry, region.exit);
+  try {
+    const [answer] = await responder.respond([row], time);
+    const taps = answer!.slice(0, lags * channels);
+    if (bias) for (let i = 0; i < taps.length; i++) taps[i]! -= bias[i % channels]!;
+    return { lags, channels, taps };
+  } finally {
+    await responder.close();
+  }
+}
+
+/** Whether ONNX Runtime could not run a graph, at some length say. */
+export const isFailedRun = (error: unknown): boolean =>
+  error instanceof LongConvError && error.code === "runtime-failed";

@@ -1,0 +1,36 @@
+/** How long a sequence may be for a region to be run within so many bytes. */
+import { cut } from "../onnx/cut.ts";
+import type { Node } from "../onnx/graph.ts";
+import type { Graphs, Region } from "./region.ts";
+import type { Seen, Shapes } from "./shapes.ts";
+
+const LONGEST = 2 ** 14;
+const BYTES_OF_A_NUMBER = 4;
+
+/** The longest power of two, 64 at least, at which all tensors of a region take at most so many bytes for one sequence. */
+export function longestWithin({ model, shapes }: Graphs, { entry, exit }: Region, bytes: number): number {
+  const others = model.graph.inputs.filter((input) => input.name !== entry.tensor);
+  const { graph } = cut(model, [...others, { name: entry.tensor, type: entry.type, dims: undefined }], [exit.tensor]);
+  let time = 64;
+  while (time < LONGEST && bytesAt(shapes, graph.nodes, 2 * time) <= bytes) time *= 2;
+  return time;
+}
+
+/** Bytes of everything that nodes compute for one sequence of a length. */
+export function bytesAt(shapes: Shapes, nodes: readonly Node[], time: number): number {
+  const seen = nodes.flatMap(({ outputs }) => outputs.map((name) => shapes.seen.get(name)).filter((each) => !!each));
+  return seen.reduce((sum, tensor) => sum + BYTES_OF_A_NUMBER * sizeAt(tensor, shapes, time), 0);
+}
+
+/** Numbers of a tensor for one sequence of a length, each dimension a straight line through the runs. */
+function sizeAt({ dims }: Seen, { runs }: Shapes, time: number): number {
+  const [first, second] = runs;
+  return dims[0]!.reduce((size, before, k) => {
+    if (!second) return size * before;
+    const after = dims[1]![k]!;
+    if (before === first!.batch && after === second.batch) return size;
+    if (before === first!.batch * first!.time && after === second.batch * second.time) return size * time;
+    const slope = (after - before) / (second.time - first!.time);
+    return size * Math.max(1, before + slope * (time - first!.time));
+  }, 1);
+}

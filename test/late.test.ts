@@ -1,0 +1,234 @@
+/** What sets in late: models that are one thing at the lengths probed and another beyond. Expected: the original in ORT. */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { difference } from "../converter/check/check.ts";
+import { drive } from "../converter/check/drive.ts";
+import { type Conversion, type ConvertOptions, convertModel } from "../converter/convert.ts";
+import { findConvolutions } from "../converter/find/find.ts";
+import { type Builder, createBuilder, makeModel } from "../converter/onnx/build.ts";
+import type { Model } from "../converter/onnx/graph.ts";
+import { readModel } from "../converter/onnx/read.ts";
+import { openModel } from "../converter/onnx/run.ts";
+import { DataType, float32Tensor, toNumbers } from "../converter/onnx/tensor.ts";
+import { writeModel } from "../converter/onnx/write.ts";
+import { normal } from "../converter/random.ts";
+
+const CHANNELS = 4;
+
+const folder = mkdtempSync(path.join(tmpdir(), "longconv-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+let count = 0;
+
+/** A model x [batch, n, 4] → y. */
+async function modelOf(
+  build: (b: Builder) => void,
+  { batch = "b", time = "n" }: { batch?: number | string; time?: number | string } = {},
+) {
+  const b = createBuilder(18, ["x", "y"]);
+  build(b);
+  const dims = [batch, time, CHANNELS];
+  const model = makeModel({
+    inputs: [{ name: "x", type: DataType.FLOAT, dims }],
+    outputs: [{ name: "y", type: DataType.FLOAT, dims }],
+    nodes: b.nodes,
+    initializers: b.initializers,
+    opsets: 18,
+  });
+  const file = path.join(folder, `${count++}.onnx`);
+  await writeModel(model, file);
+  return readModel(file);
+}
+
+const toFloat = { to: DataType.FLOAT };
+const toInteger = { to: DataType.INT64 };
+
+/** [n] */
+function positions(b: Builder): string {
+  const length = b.one("Squeeze", [b.one("Shape", ["x"], { start: 1, end: 2 })]);
+  return b.one("Cast", [b.one("Range", [b.ints("from", 0), length, b.ints("by", 1)])], toFloat);
+}
+
+/** decay_c^lag as a matrix [n, n, channels], with zeros where `allowed` says so. */
+function toeplitz(b: Builder, decay: readonly number[], allowed: (b: Builder, row: string, column: string) => string) {
+  const at = positions(b);
+  const row = b.one("Unsqueeze", [at, b.ints("one", [1])]);
+  const column = b.one("Unsqueeze", [at, b.ints("zero", [0])]);
+  const lag = b.one("Unsqueeze", [
+    b.one("Max", [b.one("Sub", [row, column]), b.floats("least", [], [0])]),
+    b.ints("two", [2]),
+  ]);
+  const taps = b.one("Pow", [b.floats("decay", [CHANNELS], decay), lag]);
+  const causal = b.one("GreaterOrEqual", [row, column]);
+  const mask = b.one("Cast", [b.one("And", [causal, allowed(b, row, column)])], toFloat);
+  const matrix = b.one("Mul", [taps, b.one("Unsqueeze", [mask, b.ints("two", [2])])]);
+  return b.one("Einsum", [matrix, "x"], { equation: "ijc,bjc->bic" });
+}
+
+const SLOW = [0.999, 0.9995, 0.998, 0.999];
+const always = (b: Builder, row: string) => b.one("GreaterOrEqual", [row, b.floats("least", [], [0])]);
+const named = (b: Builder, y: string) => void b.one("Identity", [y], {}, { outputs: ["y"] });
+
+/** The largest difference, relative, of original and converted model over a length in pieces. */
+async function apart(model: Model, { model: converted }: Conversion, time: number): Promise<number> {
+  const { graphs } = await findConvolutions(model);
+  const next = normal(7);
+  const feeds = { x: float32Tensor([1, time, CHANNELS], Float32Array.from({ length: time * CHANNELS }, next)) };
+  const [whole, pieces] = [await openModel(model), await openModel(converted)];
+  try {
+    const y = toNumbers((await whole.run(feeds)).y!);
+    const rows = Array.from({ length: time }, (_, i) => y.subarray(i * CHANNELS, (i + 1) * CHANNELS));
+    const layout = new Map([["y", [["batch"], ["time"], [CHANNELS]] as const]]);
+    const got = await drive(converted, pieces, graphs, layout, feeds, [Math.floor(time / 3), time], 1);
+    return difference(new Map([["y", rows]]), got).relative;
+  } finally {
+    await Promise.all([whole.close(), pieces.close()]);
+  }
+}
+
+test.each([100, 200, 700])("a kernel cut by a mask at lag %i ends there", async (band) => {
+  const within = (b: Builder, row: string, column: string) =>
+    b.one("Less", [b.one("Sub", [row, column]), b.floats("band", [], [band])]);
+  const model = await modelOf((b) => named(b, toeplitz(b, SLOW, within)));
+  const conversion = await convertModel(model, {});
+  expect(conversion.layers).toMatchObject([{ form: "window", lags: band }]);
+  expect(await apart(model, conversion, 1000)).toBeLessThan(1e-5);
+});
+
+test.each([100, 200, 700])("blocks of %i positions that do not see one another: refused", async (size) => {
+  const block = (b: Builder, at: string) => b.one("Floor", [b.one("Div", [at, b.floats("size", [], [size])])]);
+  const same = (b: Builder, row: string, column: string) => b.one("Equal", [block(b, row), block(b, column)]);
+  const model = await modelOf((b) => named(b, toeplitz(b, SLOW, same)));
+  await expect(convertModel(model)).rejects.toMatchObject({
+    code: "not-time-invariant",
+    where: { operator: "Einsum" },
+  });
+});
+
+test("a factor that changes at position 200 is no part of the convolution", async () => {
+  const model = await modelOf((b) => {
+    const early = b.one("Less", [positions(b), b.floats("bound", [], [200])]);
+    const factor = b.one("Where", [early, b.floats("whole", [], [1]), b.floats("half", [], [0.5])]);
+    named(
+      b,
+      b.one("Mul", [toeplitz(b, [0.9, 0.95, 0.8, 0.97], always), b.one("Unsqueeze", [factor, b.ints("one", [1])])]),
+    );
+  });
+  expect(await apart(model, await convertModel(model), 600)).toBeLessThan(1e-5);
+});
+
+test("a number that depends on the length alone may not be added: refused, however small", async () => {
+  const model = await modelOf((b) => {
+    const length = b.one("Cast", [b.one("Shape", ["x"], { start: 1, end: 2 })], toFloat);
+    const bias = b.one("Mul", [length, b.floats("small", [], [5e-7])]);
+    named(b, b.one("Add", [toeplitz(b, [0.9, 0.95, 0.8, 0.97], always), bias]));
+  });
+  await expect(convertModel(model)).rejects.toMatchObject({ code: "depends-on-length" });
+});
+
+/** A kernel that is looked up by position in a table of so many rows. */
+const lookedUp = (rows: number, decay: number) => (b: Builder) => {
+  const table = b.floats(
+    "table",
+    [rows, CHANNELS],
+    Float32Array.from({ length: rows * CHANNELS }, (_, i) => decay ** Math.floor(i / CHANNELS)),
+  );
+  const at = positions(b);
+  const row = b.one("Unsqueeze", [at, b.ints("one", [1])]);
+  const column = b.one("Unsqueeze", [at, b.ints("zero", [0])]);
+  const lag = b.one("Sub", [row, column]);
+  const taps = b.one("Gather", [table, b.one("Cast", [b.one("Max", [lag, b.floats("least", [], [0])])], toInteger)]);
+  const causal = b.one("Cast", [b.one("GreaterOrEqual", [row, column])], toFloat);
+  const matrix = b.one("Mul", [taps, b.one("Unsqueeze", [causal, b.ints("two", [2])])]);
+  named(b, b.one("Einsum", [matrix, "x"], { equation: "ijc,bjc->bic" }));
+};
+
+test("a table ends where its rows do: as many lags as there are", async () => {
+  const model = await modelOf(lookedUp(700, 0.999));
+  const conversion = await convertModel(model, { exact: true });
+  expect(conversion.layers).toMatchObject([{ lags: 700 }]);
+  expect(await apart(model, conversion, 700)).toBeLessThan(1e-5);
+  await expect(convertModel(model, { horizon: 701 })).rejects.toMatchObject({
+    code: "no-horizon",
+    reason: expect.stringContaining("700"),
+  });
+});
+
+test("a kernel that grows without bound: refused at its node", async () => {
+  const growing = await modelOf((b) => named(b, toeplitz(b, [1.05, 1, 0.9, 0.9], always)));
+  await expect(convertModel(growing)).rejects.toMatchObject({ where: { operator: "Einsum" } });
+});
+
+test.each<[string, ConvertOptions, number]>([
+  ["kernels of a dozen lags", {}, 512],
+  ["a horizon of 8 lags", { horizon: 8, exact: true }, 8],
+  ["a horizon of one lag", { horizon: 1 }, 1],
+])("%s: compared all the same", async (_, options, longest) => {
+  const model = await modelOf((b) => named(b, toeplitz(b, [0.3, 0.2, 0.1, 0.25], always)));
+  const { check } = await convertModel(model, options);
+  expect(Math.max(...check.comparisons.map(({ length }) => length))).toBe(longest);
+});
+
+test("a fixed length beyond the horizon: compared up to the horizon", async () => {
+  const model = await modelOf((b) => named(b, toeplitz(b, SLOW, always)), { batch: 1, time: 64 });
+  for (const exact of [true, false]) {
+    const { check, layers } = await convertModel(model, { exact, horizon: 32 });
+    expect(layers).toMatchObject([{ lags: 32 }]);
+    expect(check.comparisons.length).toBeGreaterThan(0);
+  }
+});
+
+test("a fixed batch size and any length", async () => {
+  const model = await modelOf((b) => named(b, toeplitz(b, [0.9, 0.95, 0.8, 0.97], always)), { batch: 2 });
+  expect((await convertModel(model)).layers).toMatchObject([{ form: "compact" }]);
+});
+
+test("one exported position shows one lag: refused", async () => {
+  const model = await modelOf((b) => named(b, toeplitz(b, SLOW, always)), { batch: 1, time: 1 });
+  await expect(convertModel(model)).rejects.toMatchObject({ code: "no-horizon" });
+});
+
+test("a state too small to follow its kernel: the check says that, and allows no more than a tenth", async () => {
+  const model = await modelOf((b) => named(b, toeplitz(b, [-0.99, 0.99, -0.9, 0.5], always)));
+  await expect(convertModel(model, { order: 1 })).rejects.toMatchObject({
+    code: "check-failed",
+    remedy: expect.stringContaining("larger ones"),
+  });
+});
+
+test("an original whose outputs are NaN cannot be compared with", async () => {
+  const model = await modelOf((b) => {
+    const y = toeplitz(b, [0.9, 0.95, 0.8, 0.97], always);
+    named(b, b.one("Mul", [b.one("Tanh", [y]), b.floats("weight", [CHANNELS], [Number.NaN, 1, 1, 1])]));
+  });
+  await expect(convertModel(model)).rejects.toMatchObject({
+    code: "check-failed",
+    reason: expect.stringContaining("NaN"),
+  });
+});
+
+test.each([
+  [
+    [1, 2, 3],
+    [Number.NaN, 2, 3],
+  ],
+  [
+    [1, 2, 3],
+    [50, Number.NaN, 3],
+  ],
+  [
+    [1, 2, 3],
+    [1, 2],
+  ],
+])("a NaN or a missing number is no agreement: %j and %j", (a, b) => {
+  const traced = (row: number[]) => new Map([["y", [Float64Array.from(row)]]]);
+  expect(difference(traced(a), traced(b)).relative).toBeNaN();
+});
+
+test("equal infinities agree, as masked logits do, and do not hide a difference", () => {
+  const traced = (row: number[]) => new Map([["y", [Float64Array.from(row)]]]);
+  expect(difference(traced([-Infinity, 2]), traced([-Infinity, 2])).relative).toBe(0);
+  expect(difference(traced([-Infinity, 2]), traced([-Infinity, 1])).relative).toBe(0.5);
+});
