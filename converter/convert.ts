@@ -54,6 +54,8 @@ export interface LayerReport extends LayerMetadata {
   readonly operator: string;
   /** Where the kernel was read: a tensor of the graph, or the response to an impulse. */
   readonly kernelFrom: string;
+  /** Positions over which the graph was compared with the convolution. */
+  readonly verified: number;
   readonly because: string;
   readonly wrapAround: number;
   readonly certificate: Certificate | undefined;
@@ -127,7 +129,7 @@ export async function convertModel(read: Model, given: ConvertOptions = {}): Pro
   const stateError = solved.reduce((sum, { chosen }) => sum + (isApproximate(chosen.form) ? chosen.error : 0), 0);
   const check = await checkConverted(found, converted, {
     tolerance: options.checkTolerance ?? toleranceFor(stateError),
-    reach: Math.min(...solved.map(({ chosen }) => chosen.reach)),
+    reach: Math.min(...solved.map(({ chosen, source }) => Math.min(chosen.reach, source.verified))),
     stateError,
     step,
     onProgress: (done, total) => options.onProgress?.({ step: "check", done, total }),
@@ -202,6 +204,7 @@ function reportOf({ region, source, chosen }: Solved, index: number): LayerRepor
     order: stateOrder(form),
     error: chosen.error,
     kernelFrom: source.tensor ?? "impulse response",
+    verified: source.verified,
     because: chosen.because,
     wrapAround: chosen.wrapAround,
     certificate: chosen.certificate,

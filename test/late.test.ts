@@ -25,9 +25,9 @@ let count = 0;
 /** A model x [batch, n, 4] → y. */
 async function modelOf(
   build: (b: Builder) => void,
-  { batch = "b", time = "n" }: { batch?: number | string; time?: number | string } = {},
+  { batch = "b", time = "n", opset = 18 }: { batch?: number | string; time?: number | string; opset?: number } = {},
 ) {
-  const b = createBuilder(18, ["x", "y"]);
+  const b = createBuilder(opset, ["x", "y"]);
   build(b);
   const dims = [batch, time, CHANNELS];
   const model = makeModel({
@@ -35,7 +35,7 @@ async function modelOf(
     outputs: [{ name: "y", type: DataType.FLOAT, dims }],
     nodes: b.nodes,
     initializers: b.initializers,
-    opsets: 18,
+    opsets: opset,
   });
   const file = path.join(folder, `${count++}.onnx`);
   await writeModel(model, file);
@@ -154,6 +154,39 @@ test("a table ends where its rows do: as many lags as there are", async () => {
     code: "no-horizon",
     reason: expect.stringContaining("700"),
   });
+});
+
+/** y = irfft(rfft(x, 512) · rfft(k, 512))[:n]: circular beyond 256 positions, and no more than 512 rows. */
+function fixedTransform(b: Builder) {
+  const [axis, size] = [b.ints("axis", 1), b.ints("size", 512)];
+  const taps = b.floats(
+    "taps",
+    [1, 512, CHANNELS, 1],
+    Float32Array.from({ length: 512 * CHANNELS }, (_, i) =>
+      i < 256 * CHANNELS ? 0.95 ** Math.floor(i / CHANNELS) : 0,
+    ),
+  );
+  const spectrum = (x: string) => b.one("DFT", [x, size, axis], { onesided: 0 });
+  const part = (z: string, k: number) => b.one("Gather", [z, b.ints("part", k)], { axis: 3 });
+  const [x, k] = [spectrum(b.one("Unsqueeze", ["x", b.ints("last", [3])])), spectrum(taps)];
+  const product = (i: number, j: number) => b.one("Mul", [part(x, i), part(k, j)]);
+  const real = b.one("Unsqueeze", [b.one("Sub", [product(0, 0), product(1, 1)]), b.ints("last", [3])]);
+  const imaginary = b.one("Unsqueeze", [b.one("Add", [product(0, 1), product(1, 0)]), b.ints("last", [3])]);
+  const back = b.one("DFT", [b.one("Concat", [real, imaginary], { axis: 3 }), size, axis], { inverse: 1 });
+  const length = b.one("Shape", ["x"], { start: 1, end: 2 });
+  named(b, b.one("Slice", [part(back, 0), b.ints("from", [0]), length, b.ints("time", [1])]));
+}
+
+test("a transform of a fixed size: right up to half of it, refused beyond", async () => {
+  const model = await modelOf(fixedTransform, { opset: 20 });
+  await expect(convertModel(model)).rejects.toMatchObject({
+    code: "not-time-invariant",
+    where: { operator: "DFT" },
+    remedy: expect.stringContaining("horizon"),
+  });
+  const conversion = await convertModel(model, { horizon: 256 });
+  expect(conversion.layers).toMatchObject([{ verified: 256 }]);
+  expect(await apart(model, conversion, 256)).toBeLessThan(1e-5);
 });
 
 test("a kernel that grows without bound: refused at its node", async () => {

@@ -13,7 +13,8 @@ const DUMMY = ["batch_size", 1, 1] as const;
 
 /**
  * The model under GenAI's names: state i is `past_key_values.{i}.recurrent_state` [batch_size, rows, channels, 1] →
- * `present.{i}.recurrent_state`, with a `conv_state` [batch_size, 1, 1] beside it that is passed through. The length
+ * `present.{i}.recurrent_state`, all of one shape, since GenAI gives every layer the first one's: smaller ones are padded
+ * with zeros. Beside it is a `conv_state` [batch_size, 1, 1] that is passed through. The length
  * cache goes, and `num_logits_to_keep` becomes a constant 0: GenAI feeds no such input and picks the last logits itself.
  *
  * GenAI binds one buffer as past and present; each present is written by the last node, from a tensor of its own.
@@ -27,17 +28,38 @@ export function genaiModel(converted: Model): Model {
   const b = createBuilder(model.opsets.get("") ?? 13, namesOf(graph));
   const [inputs, outputs]: ValueInfo[][] = [[], []];
   const after = b.subgraph();
+  const shape = largestShape(pairs.map(({ info }) => info));
   for (const [i, { past, present, info }] of pairs.entries()) {
-    const dims = [...info.dims!, 1];
-    const state = (end: string, shape: ValueInfo["dims"]) => [
-      { name: `past_key_values.${i}.${end}`, type: DataType.FLOAT, dims: shape },
-      { name: `present.${i}.${end}`, type: DataType.FLOAT, dims: shape },
+    const dims = ["batch_size", ...shape, 1];
+    const state = (end: string, of: ValueInfo["dims"]) => [
+      { name: `past_key_values.${i}.${end}`, type: DataType.FLOAT, dims: of },
+      { name: `present.${i}.${end}`, type: DataType.FLOAT, dims: of },
     ];
     const [recurrentIn, recurrentOut] = state("recurrent_state", dims);
     const [dummyIn, dummyOut] = state("conv_state", DUMMY);
     const axis = b.ints("last_axis", [dims.length - 1]);
-    b.add("Squeeze", [recurrentIn!.name, axis], {}, { outputs: [past], hint: past });
-    after.add("Unsqueeze", [present, axis], {}, { outputs: [recurrentOut!.name], hint: present });
+    const own = info.dims!.slice(1).map(Number);
+    const rest = shape.map((size, k) => size - own[k]!);
+    if (rest.every((size) => size === 0)) {
+      b.add("Squeeze", [recurrentIn!.name, axis], {}, { outputs: [past], hint: past });
+      after.add("Unsqueeze", [present, axis], {}, { outputs: [recurrentOut!.name], hint: present });
+    } else {
+      const padded = b.one("Squeeze", [recurrentIn!.name, axis], {}, { hint: past });
+      const [from, axes] = [
+        b.ints(
+          "zeros",
+          own.map(() => 0),
+        ),
+        b.ints(
+          "axes",
+          own.map((_, k) => k + 1),
+        ),
+      ];
+      b.add("Slice", [padded, from, b.ints("own", own), axes], {}, { outputs: [past], hint: past });
+      const pads = b.ints("pads", [0, ...own.map(() => 0), 0, ...rest]);
+      const whole = after.one("Pad", [present, pads], {}, { hint: present });
+      after.add("Unsqueeze", [whole, axis], {}, { outputs: [recurrentOut!.name], hint: present });
+    }
     after.add("Identity", [dummyIn!.name], {}, { outputs: [dummyOut!.name], hint: "pass" });
     inputs!.push(dummyIn!, recurrentIn!);
     outputs!.push(dummyOut!, recurrentOut!);
@@ -65,6 +87,12 @@ function statesOf({ graph, file }: Model): { past: string; present: string; info
   return pairs.map((pair) => ({ ...pair, info: graph.inputs.find(({ name }) => name === pair.past)! }));
 }
 
+/** The largest of each dimension behind the batch. */
+function largestShape(infos: readonly ValueInfo[]): number[] {
+  const shapes = infos.map(({ dims }) => dims!.slice(1).map(Number));
+  return shapes[0]!.map((_, k) => Math.max(...shapes.map((dims) => dims[k]!)));
+}
+
 function refuseUnlessLanguage({ graph, file }: Model): void {
   if (graph.inputs.some(({ name }) => name === INPUT_IDS) && graph.outputs.some(({ name }) => name === LOGITS)) return;
   const reason = `ONNX Runtime GenAI generates text: it needs the input '${INPUT_IDS}' and the output '${LOGITS}'`;
@@ -76,20 +104,28 @@ export interface GenaiConfigOptions {
   readonly file?: string;
   /** Tokens of prompt and text together at most; GenAI asks for a number, the model has no limit. Default 1048576. */
   readonly contextLength?: number;
-  /** Token ids that end a text; default: none that can occur. */
-  readonly endTokens?: readonly number[];
+  /** Token ids that end a text, one at least: GenAI accepts no model without. */
+  readonly endTokens: readonly number[];
 }
 
 /**
  * genai_config.json for a model of {@link genaiModel}: greedy unless the caller asks for sampling.
+ * @throws LongConvError bad-input where the vocabulary is unknown, usage without an end token in it
  * Source: https://onnxruntime.ai/docs/genai/reference/config.html
  */
-export function genaiConfig(model: Model, options: GenaiConfigOptions = {}): Json {
-  const { file = "model.onnx", contextLength = 2 ** 20, endTokens = [] } = options;
+export function genaiConfig(model: Model, options: GenaiConfigOptions): Json {
+  const { file = "model.onnx", contextLength = 2 ** 20, endTokens } = options;
   const vocabulary = model.graph.outputs.find(({ name }) => name === LOGITS)!.dims?.at(-1);
   if (typeof vocabulary !== "number") {
     const reason = "the logits' last dimension must be a number, the size of the vocabulary";
     throw new LongConvError("bad-input", reason, { file: model.file, tensor: LOGITS });
+  }
+  const unknown = endTokens.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabulary);
+  if (endTokens.length === 0 || unknown !== undefined) {
+    const reason =
+      unknown === undefined ? "no token that ends a text is known" : `${unknown} is no token that ends a text`;
+    const remedy = `ONNX Runtime GenAI needs one from 0 to ${vocabulary - 1}: name it with --end-token, or as eos_token_id in generation_config.json.`;
+    throw new LongConvError("usage", reason, { file: model.file }, remedy);
   }
   const layers = model.graph.inputs.filter(({ name }) => name.endsWith(".recurrent_state"));
   const masked = model.graph.inputs.some(({ name }) => name === ATTENTION_MASK);
@@ -99,9 +135,8 @@ export function genaiConfig(model: Model, options: GenaiConfigOptions = {}): Jso
       type: "decoder",
       vocab_size: vocabulary,
       context_length: contextLength,
-      // GenAI wants one; -1 never occurs
-      eos_token_id: endTokens.length ? end : -1,
-      pad_token_id: endTokens[0] ?? 0,
+      eos_token_id: end,
+      pad_token_id: endTokens[0],
       decoder: {
         session_options: { log_id: "onnxruntime-genai", provider_options: [] },
         filename: file,

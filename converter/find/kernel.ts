@@ -6,6 +6,7 @@ import type { TimeFacts } from "../time/follow.ts";
 import { answerAfar, departure } from "./afar.ts";
 import { type Evaluation, impulseEvaluation, isFailedRun, tensorEvaluations } from "./evaluation.ts";
 import { longestWithin } from "./memory.ts";
+import type { ProbeFailure } from "./probe.ts";
 import { compareLengths, type Graphs, type Region } from "./region.ts";
 
 /** Why a kernel has fewer lags than were asked for. */
@@ -43,7 +44,8 @@ const KERNEL_BYTES = 2 ** 31;
  * the probed impulse response is the kernel itself, free of the transform's rounding, and cheap at any length; whether
  * it is at greater lengths too, and whether the region is a convolution there, is seen by running it.
  * @param horizon lags that will be used; undefined: until the kernel has died away
- * @throws LongConvError not-time-invariant where the region is no such convolution at a greater length
+ * @throws LongConvError not-time-invariant where the region is no such convolution at a greater length, nor up to the
+ * horizon
  */
 export async function kernelSource(
   graphs: Graphs,
@@ -53,12 +55,30 @@ export async function kernelSource(
 ): Promise<KernelSource> {
   const impulse = impulseEvaluation(graphs, region);
   if (region.maxLags !== undefined) return sourceOf(graphs, region, impulse, region.maxLags);
-  const wanted =
-    horizon === undefined ? LOOKED_AT_LAGS : Math.max(LEAST_VERIFIED, 2 ** Math.ceil(Math.log2(2 * horizon)));
-  const length = Math.min(wanted, LOOKED_AT_LAGS, longestWithin(graphs, region, VERIFIED_BYTES));
+  const wanted = horizon === undefined ? LOOKED_AT_LAGS : Math.max(LEAST_VERIFIED, 2 * horizon);
+  const length = Math.min(powerBelow(wanted), LOOKED_AT_LAGS, longestWithin(graphs, region, VERIFIED_BYTES));
   const evaluations = [...(await tensorEvaluations(graphs, time, region)), impulse];
+  const far = await verifiedSource(graphs, region, evaluations, length);
+  if (!("code" in far)) return far;
+  // a graph that is right up to the horizon is all that was asked for
+  const near = horizon === undefined ? length : Math.min(length, powerBelow(horizon));
+  const source = near < length ? await verifiedSource(graphs, region, evaluations, near) : far;
+  if (!("code" in source)) return source;
+  const remedy = "If it is right for shorter sequences, ask for a horizon of that many lags.";
+  throw new LongConvError(far.code, far.reason, whereOf(graphs.model, region.opening), remedy);
+}
+
+const powerBelow = (length: number): number => 2 ** Math.floor(Math.log2(length));
+
+/** The first way to evaluate the kernels with which the region is a convolution at a length, or how it departs from it. */
+async function verifiedSource(
+  graphs: Graphs,
+  region: Region,
+  evaluations: readonly Evaluation[],
+  length: number,
+): Promise<KernelSource | ProbeFailure> {
   let answer: Awaited<ReturnType<typeof answerAfar>>;
-  let failure: LongConvError | undefined;
+  let failure: ProbeFailure | undefined;
   for (const evaluation of evaluations) {
     const source = sourceOf(graphs, region, evaluation, answer?.time ?? region.probed.lags);
     const kernels = await source.at(answer?.time ?? length);
@@ -66,9 +86,9 @@ export async function kernelSource(
     if (!answer) return source;
     const apart = departure(region, kernels, answer);
     if (!apart) return { ...source, verified: answer.time };
-    failure ??= new LongConvError(apart.code, apart.reason, whereOf(graphs.model, region.opening));
+    failure ??= apart;
   }
-  throw failure!;
+  return failure!;
 }
 
 /** A source that knows up to how many lags the graph and the memory reach, and that its kernels begin as probed. */

@@ -1,4 +1,5 @@
 /** A region as a model of its own: rows of the entry in, rows of the exit out. */
+import { LongConvError } from "../../src/errors.ts";
 import { cut } from "../onnx/cut.ts";
 import type { Model } from "../onnx/graph.ts";
 import { bfloat16FromFloat32, float16FromFloat32 } from "../onnx/halves.ts";
@@ -23,7 +24,10 @@ export interface Responder {
   close(): Promise<void>;
 }
 
-/** Rows are run together as a batch, or one batch of the fixed size after the other. */
+/**
+ * Rows are run together as a batch, or one batch of the fixed size after the other.
+ * @throws LongConvError runtime-failed, when it is run, where ONNX Runtime fails or gives fewer positions than it took
+ */
 export async function openRegion(model: Model, inputs: InputAxes, entry: End, exit: End): Promise<Responder> {
   const others = model.graph.inputs.filter((input) => input.name !== entry.tensor);
   const region = cut(
@@ -47,6 +51,13 @@ export async function openRegion(model: Model, inputs: InputAxes, entry: End, ex
       );
       feeds[entry.tensor] = makeFloats(entry.type, dimsOf(entry.axes, sizes), toLayout(canonical, entry.axes, sizes));
       const output = (await runner.run(feeds))[exit.tensor]!;
+      const due = dimsOf(exit.axes, sizes);
+      if (output.dims.join() !== due.join())
+        throw new LongConvError(
+          "runtime-failed",
+          `at length ${time} the tensor '${exit.tensor}' is [${output.dims.join(", ")}] instead of [${due.join(", ")}]`,
+          { file: model.file || undefined, tensor: exit.tensor },
+        );
       const values = fromLayout(toNumbers(output), exit.axes, sizes);
       const outSize = values.length / batch;
       for (let i = 0; i < batch && from + i < rows.length; i++)

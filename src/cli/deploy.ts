@@ -16,6 +16,7 @@ import type { Terminal } from "./terminal.ts";
 interface GenaiOptions {
   readonly out: string;
   readonly contextLength?: number;
+  readonly endToken?: readonly number[];
 }
 
 interface TritonOptions {
@@ -45,7 +46,12 @@ function genaiCommand(): Command {
   )
     .argument("<model>", MODEL)
     .requiredOption("-o, --out <folder>", "folder to write; must not exist, or be empty")
-    .option("--context-length <n>", "tokens of prompt and text together at most (default: 1048576)", integer(1));
+    .option("--context-length <n>", "tokens of prompt and text together at most (default: 1048576)", integer(1))
+    .option(
+      "--end-token <id>",
+      "token that ends a text; may be repeated (default: as generation_config.json or config.json says)",
+      (text: string, before: readonly number[] = []) => [...before, integer(0)(text)],
+    );
   return withAction(command, runGenai);
 }
 
@@ -87,7 +93,10 @@ const oneOf =
 async function runGenai(terminal: Terminal, given: string, options: GenaiOptions): Promise<void> {
   const { model, beside } = await source(given);
   const renamed = genaiModel(model);
-  const config = genaiConfig(renamed, { contextLength: options.contextLength, endTokens: endTokens(beside) });
+  const config = genaiConfig(renamed, {
+    contextLength: options.contextLength,
+    endTokens: options.endToken ?? endTokens(beside),
+  });
   await write(terminal, options.out, [
     { name: "model.onnx", write: (file) => writeModel(renamed, file, { signal: terminal.signal }) },
     textFile("genai_config.json", `${JSON.stringify(config, undefined, 2)}\n`),

@@ -14,6 +14,7 @@ import { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { convert } from "../../converter/convert.ts";
 import { checkContract } from "../../converter/deploy/contract.ts";
+import { genaiConfig, genaiModel } from "../../converter/deploy/genai.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { lookBeside } from "../../converter/output/beside.ts";
 import { writeOutput } from "../../converter/output/output.ts";
@@ -22,7 +23,7 @@ import { generate, load, type Model } from "../../runtime/node.ts";
 import { runProgram } from "../../src/cli/command.ts";
 import { deployCommand } from "../../src/cli/deploy.ts";
 import { promptIds } from "../greedy.ts";
-import { demoModel } from "../testdata.ts";
+import { demoModel, zooModel } from "../testdata.ts";
 import { launchChromium } from "../web/chromium.ts";
 import { environment, PROJECT, python, run } from "./python.ts";
 import { serveExample } from "./site.ts";
@@ -209,6 +210,34 @@ describe.skipIf(!python)("Python", () => {
       dynamic: "Model input was not found: past_key_values.0.key",
       "dynamic, fixed states": "Dynamic batching requires exactly one paged_kv decoder state group",
     });
+  });
+
+  test.each(["demo", "hyena"])(
+    "ONNX Runtime GenAI: states of unequal shape, as a tolerance leaves them: %s",
+    async (name) => {
+      const source = name === "demo" ? demoModel() : zooModel(name);
+      const [converted, out] = [path.join(root, `${name}-default`), path.join(root, `${name}-genai`)];
+      const { model, layers } = await convert(source.file);
+      expect(new Set(layers.map(({ order }) => order)).size).toBeGreaterThan(1);
+      await writeOutput(model, await lookBeside(source.file), targetOf(converted));
+      // an id that the text does not reach
+      await deploy("genai", converted, "-o", out, "--end-token", "0");
+      expect(checkContract(await readModel(path.join(out, "model.onnx"))).kept).toBe(true);
+      const start = name === "demo" ? prompt : [7, 3, 11];
+      const native = await load(converted);
+      const expected: number[] = [];
+      for await (const { token } of generate(native, { inputIds: start, maxNewTokens: 100, stopTokens: [0] }))
+        expected.push(token);
+      await native.close();
+      const args = [example("genai/generate.py"), out, "100", "--ids", ...start.map(String)];
+      expect(numbers(await run(interpreters.newest!, args))).toEqual(expected);
+    },
+  );
+
+  test("ONNX Runtime GenAI: a model that ends no text is refused, and says what to give", async () => {
+    const { model } = await convert(zooModel("hyena").file);
+    expect(() => genaiConfig(genaiModel(model), { endTokens: [] })).toThrow(/--end-token/);
+    expect(() => genaiConfig(genaiModel(model), { endTokens: [9999] })).toThrow(/9999/);
   });
 
   test("Triton: repositories by its own schema, and sequences batched through its protocol", async () => {
