@@ -80,8 +80,11 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
   }
 }
 
-/** A converted model would be refused for its states' layout, which says nothing to whoever took it for the export. */
-function refuseConverted({ file, metadata, graph }: Model): void {
+/**
+ * A converted model would be refused for its states' layout, which says nothing to whoever took it for the export.
+ * @throws LongConvError already-converted
+ */
+export function refuseConverted({ file, metadata, graph }: Model): void {
   if (!metadata.has(METADATA.version)) return;
   const [inputs, outputs] = [graph.inputs, graph.outputs].map((values) => values.map(({ name }) => name));
   const states = pairStates(inputs!, outputs!).map(({ past }) => past);

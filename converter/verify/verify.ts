@@ -1,6 +1,6 @@
 /** Original against converted, on real or random data, at several lengths, in one pass and token by token. */
 import { LongConvError } from "../../src/errors.ts";
-import { findConvolutions } from "../find/find.ts";
+import { findConvolutions, refuseConverted } from "../find/find.ts";
 import { fixedSizes } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";
 import { inlineFunctions } from "../onnx/inline.ts";
@@ -53,6 +53,8 @@ export type Verification =
 
 const DEFAULT_POSITIONS = 8192;
 const SHORTEST = 64;
+/** Logits that the original gives at once: 2^29 floats are 2 GiB. */
+const WINDOW_FLOATS = 2 ** 29;
 /** Logits of a piece that the converted model gives at once: 2^25 floats are 128 MB. */
 const PIECE_FLOATS = 2 ** 25;
 
@@ -62,7 +64,7 @@ const PIECE_FLOATS = 2 ** 25;
  *
  *     const { rows } = await verify("model.onnx", "recurrent.onnx", { ids: await readIds("valid_ids.pb") });
  *
- * @throws LongConvError what reading throws; not-converted; token-out-of-range; bad-input where the ids are fewer than
+ * @throws LongConvError what reading throws; already-converted, not-converted; usage for windows too long; token-out-of-range; bad-input where the ids are fewer than
  *   the shortest window
  */
 export async function verify(
@@ -71,6 +73,7 @@ export async function verify(
   options: VerifyOptions = {},
 ): Promise<Verification> {
   const original = inlineFunctions(await readModel(originalFile));
+  refuseConverted(original);
   const converted = await readModel(convertedFile);
   const { trainingLength, onProgress, seed = 1 } = options;
   const lengths = [...(options.lengths ?? defaultLengths(trainingLength))].sort((a, b) => a - b);
@@ -106,13 +109,19 @@ async function verifyLanguage(
   const { positions = DEFAULT_POSITIONS, stepWindows = 1, trainingLength, onProgress } = options;
   const { batch = 1, time } = fixedSizes(inputAxes(original));
   const all = time === undefined ? lengths : [time];
-  const ids = options.ids ?? randomIds(Math.max(positions, all.at(-1)! * batch), vocabulary, options.seed ?? 1);
-  checkIds(ids, vocabulary, options.idsFile);
-  const usable = all.filter((length) => length * batch <= ids.length);
+  const given = options.ids?.length ?? Infinity;
+  const usable = all.filter((length) => length * batch <= given);
   if (usable.length === 0) {
-    const reason = `${ids.length} token ids are fewer than the shortest window takes (${all[0]! * batch})`;
+    const reason = `${given} token ids are fewer than the shortest window takes (${all[0]! * batch})`;
     throw new LongConvError("bad-input", reason, { file: options.idsFile }, "Give more text, or shorter --lengths.");
   }
+  const longest = Math.floor(WINDOW_FLOATS / (vocabulary * batch));
+  if (usable.at(-1)! > longest) {
+    const reason = `${batch} × ${usable.at(-1)} × ${vocabulary} logits, which the original gives at once, take more than 2 GiB`;
+    throw new LongConvError("usage", reason, { file: original.file }, `Ask for lengths of at most ${longest}.`);
+  }
+  const ids = options.ids ?? randomIds(Math.max(positions, usable.at(-1)! * batch), vocabulary, options.seed ?? 1);
+  checkIds(ids, vocabulary, options.idsFile);
   const groupsOf = (length: number) => Math.max(1, Math.floor(Math.min(positions, ids.length) / (length * batch)));
   const total = usable.reduce(
     (sum, length) => sum + length * (groupsOf(length) + Math.min(stepWindows, groupsOf(length))),
