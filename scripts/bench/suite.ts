@@ -8,7 +8,7 @@ import { generate, load, nodeBackend, nodeBindingBackend, read } from "../../run
 import { readTokens } from "../../runtime/read.ts";
 import { zeroState } from "../../runtime/step.ts";
 import { benchSubjects, floorFor, throughput } from "../../src/bench/bench.ts";
-import { type Opened, openForBench, type Position, reader, start, stepper } from "../../src/bench/drive.ts";
+import { type Opened, openedOf, openForBench, type Position, reader, start, stepper } from "../../src/bench/drive.ts";
 import { type Case, interleave, type Ratio, ratioOf, type Timing } from "../../src/bench/measure.ts";
 import { bytesOf, type Conversion } from "./models.ts";
 
@@ -195,12 +195,7 @@ export async function runSuite(files: Files, options: SuiteOptions): Promise<Row
 async function overhead(file: string, { threads }: SuiteOptions): Promise<Row[]> {
   const model = await load(file, threads ? { threads } : {});
   // the very session that the runtime uses: two of the same model differ by more than what is measured here
-  const opened: Opened = {
-    session: model.session as Opened["session"],
-    inputs: new Map((await readModel(file)).graph.inputs.map((input) => [input.name, input])),
-    states: model.states,
-    close: () => model.close(),
-  };
+  const opened = openedOf(model.session as Opened["session"], await readModel(file), () => model.close());
   try {
     const bare = await stepper(opened, { input_ids: int64Tensor([1, 1], [1]) }, start(opened, 1));
     let [state, spare] = [await read(model, [[1]]), zeroState(model)];

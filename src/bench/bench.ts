@@ -32,7 +32,7 @@ export interface BenchOptions {
 export interface Comparison {
   readonly converted: Timing;
   readonly floor: Timing;
-  /** The exported graph over the whole sequence; undefined where it does not run at this length. */
+  /** The exported graph over the whole sequence; empty where it does not run at this length. */
   readonly exported: readonly { readonly context: number; readonly timing: Timing; readonly timesFaster: Ratio }[];
   /** Converted over floor. */
   readonly overFloor: Ratio;
@@ -82,7 +82,11 @@ export const floorFor = ({ found, converted }: Subjects): Promise<Model> => {
   return floorOf(found, { attentionMask: names.has(ATTENTION_MASK), numLogitsToKeep: names.has(NUM_LOGITS_TO_KEEP) });
 };
 
-/** Measures one token, a prompt and, where asked for, a batch; medians of interleaved runs. */
+/**
+ * Measures one token, a prompt and, where asked for, a batch; medians of interleaved runs.
+ * @throws LongConvError what {@link benchSubjects} throws; runtime-failed where a model does not run, as one that was
+ *   made from another original
+ */
 export async function bench(original: string, converted: string, options: BenchOptions = {}): Promise<BenchReport> {
   const { prompt: asked = 512, batch, rounds = 15, roundMs = 100, threads, onProgress } = options;
   onProgress?.("finding convolutions", 0, undefined);
