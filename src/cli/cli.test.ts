@@ -1,5 +1,5 @@
 /** The commands from end to end: what they print, --json, --help, usage errors, and pipes without progress bars. */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { longconv, scratch } from "../../test/command.ts";
@@ -125,6 +125,21 @@ describe("the demo model", () => {
     expect(streamed.stdout).toBe(`${whole.text}\n`);
     expect(whole.tokens).toHaveLength(20);
     expect(streamed.stderr).toMatch(/20 tokens, \d+ tokens\/s; ended by length/);
+  });
+
+  test("a .onnx file in a folder generates as the folder does: its settings and its tokenizer", async () => {
+    const args = ["-p", "In the beginning", "-n", "8"];
+    const { tokens } = await json("generate", dir.at("demo"), ...args);
+    expect(tokens.indexOf(tokens[2])).toBe(2);
+    // the third token ends the text
+    const config = JSON.stringify({ eos_token_id: tokens[2] });
+    cpSync(dir.at("demo"), dir.at("settings"), { recursive: true });
+    writeFileSync(dir.at("settings/generation_config.json"), config);
+    for (const model of ["settings", "settings/onnx/model.onnx"]) {
+      const result = await json("generate", dir.at(model), "-p", "In the beginning");
+      expect(result).toMatchObject({ tokens: tokens.slice(0, 3), finish: "stop-token" });
+      expect(result.text.length).toBeGreaterThan(0);
+    }
   });
 
   test("samples the same text for the same seed, and continues from a saved state", async () => {

@@ -12,10 +12,10 @@ import {
   type State,
   stateFromBytes,
   stateToBytes,
-  tokenizerIn,
 } from "../../runtime/node.ts";
 import { LongConvError } from "../errors.ts";
 import { collected, integer, newCommand, number, withAction } from "./command.ts";
+import { configuredFolder } from "./model-files.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface Options {
@@ -91,7 +91,7 @@ async function run(terminal: Terminal, out: string, options: Options): Promise<v
       {},
       "Give --prompt, --prompt-file, --ids or --state.",
     );
-  const model = await loadWithTokenizer(out, options);
+  const model = await open(out, options);
   try {
     await stream(terminal, out, model, options);
   } finally {
@@ -156,29 +156,14 @@ async function stream(terminal: Terminal, out: string, model: Model, options: Op
   terminal.note(`[${prefix}${tokens.length} tokens${rate}${finish ? `; ended by ${finish}` : ""}]`);
 }
 
-/** A folder brings its tokenizer; for a .onnx file it may lie beside, or above where the file is in onnx/. */
-async function loadWithTokenizer(out: string, { provider: name, threads }: Options): Promise<Model> {
+/** A folder brings its tokenizer and its generations' settings; so does a .onnx file that lies in one. */
+function open(out: string, { provider: name, threads }: Options): Promise<Model> {
   const options: LoadOptions = { ...(name && { executionProviders: [name] }), ...(threads && { threads }) };
-  if (!existsSync(out) || statSync(out).isDirectory()) return load(out, options);
-  const folder = path.dirname(path.resolve(out));
-  const beside =
-    path.basename(folder) === "onnx" && !existsSync(path.join(folder, "tokenizer.json"))
-      ? path.dirname(folder)
-      : folder;
-  const model = await load(out, options);
-  const tokenizer = await tokenizerIn(beside);
-  const vocabulary = model.language?.vocabulary;
-  if (tokenizer && vocabulary !== undefined && tokenizer.size > vocabulary) {
-    await model.close();
-    const reason = `the tokenizer beside it has ids up to ${tokenizer.size - 1}, the model a vocabulary of ${vocabulary}`;
-    throw new LongConvError(
-      "tokenizer-mismatch",
-      reason,
-      { file: out },
-      "Use the tokenizer.json the model was trained with.",
-    );
-  }
-  return { ...model, tokenizer };
+  const isFile = existsSync(out) && !statSync(out).isDirectory();
+  const folder = isFile ? configuredFolder(out) : undefined;
+  return folder === undefined
+    ? load(out, options)
+    : load(folder, { ...options, modelFile: path.relative(folder, path.resolve(out)) });
 }
 
 const chosen = ({ maxNewTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop, stopToken }: Options) =>

@@ -1,7 +1,6 @@
 /** `longconv-ssm verify ORIGINAL CONVERTED` */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import { readIds } from "../../converter/verify/ids.ts";
@@ -10,6 +9,7 @@ import { type LanguageRow, type Verification, verify } from "../../converter/ver
 import { tokenizerIn } from "../../runtime/node.ts";
 import { LongConvError } from "../errors.ts";
 import { integer, newCommand, number, withAction } from "./command.ts";
+import { foldersOf } from "./model-files.ts";
 import { scientific, type Terminal, table } from "./terminal.ts";
 
 interface Options {
@@ -148,12 +148,9 @@ async function idsOfText(file: string, ...models: string[]): Promise<Int32Array>
   } catch (cause) {
     throw new LongConvError("file-missing", "cannot be read", { file }, "Check the path.", cause);
   }
-  for (const model of models) {
-    const folder = path.dirname(path.resolve(model));
-    for (const each of path.basename(folder) === "onnx" ? [folder, path.dirname(folder)] : [folder]) {
-      const tokenizer = await tokenizerIn(each);
-      if (tokenizer) return Int32Array.from(tokenizer.encode(text, { addSpecialTokens: false }));
-    }
+  for (const folder of models.flatMap(foldersOf)) {
+    const tokenizer = await tokenizerIn(folder);
+    if (tokenizer) return Int32Array.from(tokenizer.encode(text, { addSpecialTokens: false }));
   }
   throw new LongConvError(
     "bad-input",
