@@ -1,13 +1,11 @@
 /** `longconv-ssm bench ORIGINAL CONVERTED` */
-import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError } from "commander";
 import { modelFileOf } from "../../converter/output/beside.ts";
 import { type BenchReport, bench } from "../bench/bench.ts";
 import type { Ratio, Timing } from "../bench/measure.ts";
 import { benchPicture } from "../bench/picture.ts";
-import { LongConvError } from "../errors.ts";
 import { collected, integer, newCommand, timeAxes, withAction } from "./command.ts";
+import { outputFile } from "./output-file.ts";
 import { type Terminal, table } from "./terminal.ts";
 
 interface Options {
@@ -48,10 +46,11 @@ export function benchCommand(): Command {
 const FLOOR = "The floor is the same network with its convolutions cut out: no converted model can be faster.";
 
 async function run(terminal: Terminal, original: string, converted: string, options: Options): Promise<void> {
-  const { contexts, prompt, batch, rounds, threads, picture } = options;
-  if (picture !== undefined && !options.force && existsSync(picture))
-    throw new LongConvError("file-exists", "exists already", { file: picture }, "Use --force to replace it.");
-  const report = await bench(modelFileOf(original), modelFileOf(converted), {
+  const { contexts, prompt, batch, rounds, threads, force } = options;
+  const [from, to] = [modelFileOf(original), modelFileOf(converted)];
+  const picture =
+    options.picture === undefined ? undefined : await outputFile(options.picture, { models: [from, to], force });
+  const report = await bench(from, to, {
     contexts,
     prompt,
     batch,
@@ -60,10 +59,7 @@ async function run(terminal: Terminal, original: string, converted: string, opti
     timeAxis: timeAxes(options.timeAxis),
     onProgress: (step, done, total) => terminal.progress(step, done, total),
   });
-  if (picture !== undefined)
-    await writeFile(picture, benchPicture(report)).catch((cause: unknown) => {
-      throw new LongConvError("file-unwritable", "cannot be written", { file: picture }, "Check its folder.", cause);
-    });
+  await picture?.write(benchPicture(report));
   terminal.print(reportOf(report));
   terminal.result(report);
 }

@@ -1,8 +1,9 @@
 /** `longconv-ssm generate OUT --prompt …` */
 import { existsSync, statSync } from "node:fs";
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
+import { modelFileOf } from "../../converter/output/beside.ts";
 import {
   type FinishReason,
   generate,
@@ -16,6 +17,7 @@ import {
 import { LongConvError } from "../errors.ts";
 import { collected, integer, newCommand, number, withAction } from "./command.ts";
 import { configuredFolder } from "./model-files.ts";
+import { type OutputFile, outputFile } from "./output-file.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface Options {
@@ -33,6 +35,7 @@ interface Options {
   readonly stopToken?: readonly number[];
   readonly state?: string;
   readonly saveState?: string;
+  readonly force?: boolean;
   readonly provider?: "cpu" | "webgpu";
   readonly threads?: number;
 }
@@ -76,6 +79,7 @@ export function generateCommand(): Command {
     .option("--stop-token <list>", "end at one of these token ids", idList)
     .option("--state <file>", "start after a saved state")
     .option("--save-state <file>", "save the state at the end")
+    .option("--force", "replace an existing saved state")
     .option("--provider <name>", "execution provider: cpu or webgpu", provider)
     .option("--threads <n>", "threads of one operator", integer(1));
   return withAction(command, run);
@@ -91,15 +95,26 @@ async function run(terminal: Terminal, out: string, options: Options): Promise<v
       {},
       "Give --prompt, --prompt-file, --ids or --state.",
     );
+  const { saveState, promptFile, state: from, force } = options;
+  const save =
+    saveState === undefined
+      ? undefined
+      : await outputFile(saveState, { models: [modelFileOf(out)], inputs: [promptFile, from], force });
   const model = await open(out, options);
   try {
-    await stream(terminal, out, model, options);
+    await stream(terminal, out, model, options, save);
   } finally {
     await model.close();
   }
 }
 
-async function stream(terminal: Terminal, out: string, model: Model, options: Options): Promise<void> {
+async function stream(
+  terminal: Terminal,
+  out: string,
+  model: Model,
+  options: Options,
+  save: OutputFile | undefined,
+): Promise<void> {
   const prompt = options.promptFile === undefined ? options.prompt : await readText(options.promptFile);
   const state = options.state === undefined ? undefined : await readState(model, options.state);
   const { signal } = terminal;
@@ -121,8 +136,7 @@ async function stream(terminal: Terminal, out: string, model: Model, options: Op
   let finish: FinishReason | undefined;
   let first = 0;
   const textless = !model.tokenizer;
-  const keepsState = options.saveState !== undefined;
-  let after = keepsState && options.maxNewTokens === 0 ? await generation.snapshot() : undefined;
+  let after = save && options.maxNewTokens === 0 ? await generation.snapshot() : undefined;
   for await (const piece of generation) {
     if (tokens.length === 0) {
       first = performance.now();
@@ -131,12 +145,12 @@ async function stream(terminal: Terminal, out: string, model: Model, options: Op
     tokens.push(piece.token);
     text += piece.text;
     finish = piece.finish;
-    if (finish && keepsState) after = await generation.snapshot();
+    if (finish && save) after = await generation.snapshot();
     if (!terminal.json) process.stdout.write(textless ? `${tokens.length > 1 ? "," : ""}${piece.token}` : piece.text);
   }
   const decodeMs = performance.now() - first;
   if (!terminal.json && tokens.length > 0) process.stdout.write("\n");
-  if (options.saveState !== undefined && after) await saveState(model, after, options.saveState);
+  if (save && after) await save.write(await stateToBytes(model, after));
   // The first token comes from the prompt's logits; only those after it cost a step.
   const steps = Math.max(0, tokens.length - 1);
   const speed = steps > 0 ? (1000 * steps) / decodeMs : undefined;
@@ -218,19 +232,5 @@ async function readInput(file: string): Promise<Buffer> {
       "Check the path.",
       cause,
     );
-  }
-}
-
-async function saveState(model: Model, state: State, file: string): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
-  try {
-    await writeFile(temporary, await stateToBytes(model, state));
-    await rename(temporary, file);
-  } catch (cause) {
-    if (cause instanceof LongConvError) throw cause;
-    const reason = `cannot be written (${(cause as NodeJS.ErrnoException).code})`;
-    throw new LongConvError("file-unwritable", reason, { file }, undefined, cause);
-  } finally {
-    await rm(temporary, { force: true });
   }
 }

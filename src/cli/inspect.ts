@@ -1,6 +1,4 @@
 /** `longconv-ssm inspect MODEL` */
-import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { type Candidate, chooseForms, finiteLags } from "../../converter/choose.ts";
 import { type Found, findConvolutions } from "../../converter/find/find.ts";
@@ -15,8 +13,8 @@ import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import type { LayerInput } from "../../converter/picture/table.ts";
 import { significantLags } from "../../converter/solve/decay.ts";
 import { describeLayout } from "../../converter/time/fact.ts";
-import { LongConvError } from "../errors.ts";
 import { collected, newCommand, timeAxes, withAction } from "./command.ts";
+import { outputFile } from "./output-file.ts";
 import { byteSize, type Terminal, table } from "./terminal.ts";
 
 interface Options {
@@ -79,8 +77,8 @@ interface Obstacle {
 
 async function run(terminal: Terminal, given: string, options: Options): Promise<void> {
   const file = modelFileOf(given);
-  if (options.html !== undefined && existsSync(options.html) && !options.force)
-    throw new LongConvError("file-exists", "exists already", { file: options.html }, "Use --force to replace it.");
+  const { html, force } = options;
+  const page = html === undefined ? undefined : await outputFile(html, { models: [file], force });
   const model = inlineFunctions(await readModel(file));
   const trainingLength = (await lookBeside(file)).trainingLength?.positions;
   const found = await findConvolutions(model, {
@@ -96,15 +94,10 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
     layers.push(await layerOf(found, region, source));
   }
   const obstacles = found.refusals.map((refusal) => obstacleOf(model, refusal));
-  if (options.html !== undefined)
-    await writePage(options.html, file, found, candidates, {
-      trainingLength,
-      force: options.force === true,
-      terminal,
-    });
+  await page?.write(await pageOf(file, found, candidates, trainingLength, terminal));
   const convertible = obstacles.length === 0 && layers.length > 0;
   terminal.print(reportOf(model, file, layers, obstacles, trainingLength));
-  terminal.result({ ...summaryOf(model, file), trainingLength, convertible, layers, obstacles, html: options.html });
+  terminal.result({ ...summaryOf(model, file), trainingLength, convertible, layers, obstacles, html });
 }
 
 async function layerOf({ graphs: { model } }: Found, region: Region, source: KernelSource): Promise<Layer> {
@@ -202,16 +195,15 @@ function lagsOf({ lags, ends, maxLags }: Layer): string {
   return maxLags === undefined ? `more than ${LOOKED_AT_LAGS}` : `${maxLags} (fixed)`;
 }
 
-/** The page also shows the forms that `convert` would choose by default, where it would convert the model. */
-async function writePage(
-  file: string,
+/** The page shows kernels, and the forms that `convert` would choose by default, where it would convert the model. */
+async function pageOf(
   title: string,
   found: Found,
   candidates: readonly Candidate[],
-  options: PageOptions,
-): Promise<void> {
+  trainingLength: number | undefined,
+  terminal: Terminal,
+): Promise<string> {
   const { htmlReport } = await import("../../converter/picture/report.ts");
-  const { trainingLength, terminal } = options;
   const forms =
     found.refusals.length > 0
       ? []
@@ -225,16 +217,5 @@ async function writePage(
     const singularValues = chosen?.reduction?.singularValues;
     layers.push({ ...chosen, region, kernels: await source.at(lags), singularValues });
   }
-  try {
-    await writeFile(file, htmlReport({ title, found, layers }), { flag: options.force ? "w" : "wx" });
-  } catch (cause) {
-    const reason = `cannot be written (${(cause as NodeJS.ErrnoException).code})`;
-    throw new LongConvError("file-unwritable", reason, { file }, undefined, cause);
-  }
-}
-
-interface PageOptions {
-  readonly trainingLength: number | undefined;
-  readonly force: boolean;
-  readonly terminal: Terminal;
+  return htmlReport({ title, found, layers });
 }
