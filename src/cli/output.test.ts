@@ -62,6 +62,22 @@ describe("an existing output of convert", () => {
   });
 });
 
+test.each(["genai", "triton"])("deploy %s writes to a new or an empty folder only", async (stack) => {
+  writeFileSync(dir.at("file"), "years of work");
+  const before = contents(dir.folder);
+  for (const [out, code] of [
+    ["file", "file-exists"],
+    ["small", "file-exists"],
+    ["nowhere/out", "file-unwritable"],
+    ["file/out", "file-unwritable"],
+  ] as const) {
+    const run = await longconv(["deploy", stack, dir.at("small"), "-o", dir.at(out), "--json"]);
+    expect(errorOf(run)).toMatchObject({ code, file: dir.at(out) });
+  }
+  expect(contents(dir.folder)).toEqual(before);
+  rmSync(dir.at("file"));
+});
+
 // A limit on the size of a file: writes fail halfway, as on a full disk.
 test.each(["full.onnx", "full", "small"])("a full disk halfway: %s", async (out) => {
   const before = contents(dir.folder);
