@@ -41,6 +41,20 @@ describe("files that are no model", () => {
   test("no such file", async () => {
     await refused(dir.at("none.onnx"), "file-missing");
   });
+  test("a path below a file, for every command that reads a model", async () => {
+    const below = path.join(written("a-file", "text"), "model.onnx");
+    const commands = [
+      ["inspect", below],
+      ["convert", below, "-o", dir.at("out")],
+      ["verify", SMALL, below],
+      ["generate", below, "--ids", "1"],
+      ["bench", SMALL, below],
+      ["check", below],
+      ["deploy", "genai", below, "-o", dir.at("out")],
+    ];
+    for (const command of commands)
+      expect(errorOf(await longconv([...command, "--json"]))).toMatchObject({ code: "file-missing", file: below });
+  });
   test("a truncated file", async () => {
     await refused(written("cut.onnx", readFileSync(SMALL).subarray(0, 20_000)), "not-onnx");
   });

@@ -1,7 +1,7 @@
 /** `longconv-ssm deploy genai|triton MODEL -o OUT` */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { genaiConfig, genaiModel } from "../../converter/deploy/genai.ts";
 import { STRATEGIES, type Strategy, tritonConfig, tritonModel } from "../../converter/deploy/triton.ts";
 import type { Model } from "../../converter/onnx/graph.ts";
@@ -11,8 +11,9 @@ import { type Beside, lookBeside, modelFileOf } from "../../converter/output/bes
 import { copiedFile, type FolderFile, textFile, writeFolder } from "../../converter/output/folder.ts";
 import { refuseTarget } from "../../converter/output/target.ts";
 import { LongConvError } from "../errors.ts";
-import { integer, newCommand, withAction } from "./command.ts";
+import { newCommand, withAction } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
+import { integer, oneOf } from "./values.ts";
 
 interface GenaiOptions {
   readonly out: string;
@@ -77,14 +78,6 @@ function tritonCommand(): Command {
   return withAction(command, runTriton);
 }
 
-const oneOf =
-  <T extends string>(allowed: readonly T[]) =>
-  (text: string): T => {
-    const found = allowed.find((each) => each === text);
-    if (found === undefined) throw new InvalidArgumentError(`It must be one of ${allowed.join(", ")}.`);
-    return found;
-  };
-
 async function runGenai(terminal: Terminal, given: string, options: GenaiOptions): Promise<void> {
   refuseOut(options.out);
   const { model, beside } = await source(given);
@@ -105,8 +98,11 @@ async function runTriton(terminal: Terminal, given: string, options: TritonOptio
   const { strategy, maxBatchSize, sameBuffer } = options;
   const { model } = await source(given);
   const name = options.name ?? path.basename(path.resolve(given)).replace(/\.onnx$/i, "");
-  if (!/^[\w.-]+$/.test(name))
-    throw new LongConvError("usage", `--name ${name}: a name of letters, digits, '_', '-' and '.' is needed`);
+  if (!/^(?!\.+$)[\w.-]+$/.test(name))
+    throw new LongConvError(
+      "usage",
+      `--name ${name}: a name of letters, digits, '_', '-' and '.' is needed, not of dots alone`,
+    );
   const served = tritonModel(model, options.logits);
   const config = tritonConfig(served, { name, strategy, maxBatchSize, sameBuffer });
   await write(terminal, options.out, [

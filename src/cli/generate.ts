@@ -2,7 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { modelFileOf } from "../../converter/output/beside.ts";
 import {
   type FinishReason,
@@ -15,10 +15,11 @@ import {
   stateToBytes,
 } from "../../runtime/node.ts";
 import { LongConvError } from "../errors.ts";
-import { collected, integer, newCommand, number, withAction } from "./command.ts";
+import { newCommand, withAction } from "./command.ts";
 import { configuredFolder } from "./model-files.ts";
 import { type OutputFile, outputFile } from "./output-file.ts";
 import type { Terminal } from "./terminal.ts";
+import { integer, number, oneOf, texts, threads, tokenIds } from "./values.ts";
 
 interface Options {
   readonly prompt?: string;
@@ -55,7 +56,7 @@ export function generateCommand(): Command {
     .argument("<model>", "converted model: the folder or the .onnx file that convert wrote")
     .option("-p, --prompt <text>", "text to continue")
     .option("--prompt-file <file>", "text to continue, from a file")
-    .option("--ids <list>", "token ids to continue, separated by commas", idList)
+    .option("--ids <list>", "token ids to continue, separated by commas", tokenIds)
     .option(
       "-n, --max-new-tokens <n>",
       "tokens to make at most (default: generation_config.json's, else 256)",
@@ -75,13 +76,13 @@ export function generateCommand(): Command {
     )
     .option("--repetition-penalty <r>", "divide the logits of tokens that were seen by this", number({ above: 0 }))
     .option("--seed <n>", "the same text for the same seed", integer(0))
-    .option("--stop <text>", "end before this text; may be repeated", collected)
-    .option("--stop-token <list>", "end at one of these token ids", idList)
+    .option("--stop <text>", "end before this text; may be repeated", texts)
+    .option("--stop-token <list>", "end at one of these token ids", tokenIds)
     .option("--state <file>", "start after a saved state")
     .option("--save-state <file>", "save the state at the end")
     .option("--force", "replace an existing saved state")
-    .option("--provider <name>", "execution provider: cpu or webgpu", provider)
-    .option("--threads <n>", "threads of one operator", integer(1));
+    .option("--provider <name>", "execution provider: cpu or webgpu", oneOf(["cpu", "webgpu"]))
+    .option("--threads <n>", "threads of one operator", threads);
   return withAction(command, run);
 }
 
@@ -194,21 +195,6 @@ const chosen = ({ maxNewTokens, temperature, topK, topP, minP, repetitionPenalty
       stopTokens: stopToken,
     }).filter(([, value]) => value !== undefined),
   );
-
-function idList(text: string): number[] {
-  const ids = text
-    .split(/[\s,]+/)
-    .filter(Boolean)
-    .map(Number);
-  if (ids.length === 0 || !ids.every((id) => Number.isSafeInteger(id)))
-    throw new InvalidArgumentError("It must be token ids such as 17,4,211.");
-  return ids;
-}
-
-function provider(text: string): string {
-  if (text !== "cpu" && text !== "webgpu") throw new InvalidArgumentError("It must be cpu or webgpu.");
-  return text;
-}
 
 const readText = async (file: string): Promise<string> => (await readInput(file)).toString("utf8");
 

@@ -13,13 +13,14 @@ import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import type { LayerInput } from "../../converter/picture/table.ts";
 import { significantLags } from "../../converter/solve/decay.ts";
 import { describeLayout } from "../../converter/time/fact.ts";
-import { collected, newCommand, timeAxes, withAction } from "./command.ts";
+import { newCommand, withAction } from "./command.ts";
 import { outputFile } from "./output-file.ts";
 import { byteSize, type Terminal, table } from "./terminal.ts";
+import { checkTimeAxes, type TimeAxes, timeAxis } from "./values.ts";
 
 interface Options {
   readonly html?: string;
-  readonly timeAxis?: readonly string[];
+  readonly timeAxis?: TimeAxes;
   readonly force?: boolean;
 }
 
@@ -36,7 +37,7 @@ export function inspectCommand(): Command {
   )
     .argument("<model>", "exported model: a .onnx file, or a folder with onnx/model.onnx or model.onnx")
     .option("--html <file>", "write a page with a picture of each layer's kernel")
-    .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", collected)
+    .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", timeAxis)
     .option("--force", "replace an existing page");
   return withAction(command, run);
 }
@@ -80,9 +81,10 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   const { html, force } = options;
   const page = html === undefined ? undefined : await outputFile(html, { models: [file], force });
   const model = inlineFunctions(await readModel(file));
+  checkTimeAxes(options.timeAxis, model);
   const trainingLength = (await lookBeside(file)).trainingLength?.positions;
   const found = await findConvolutions(model, {
-    timeAxis: timeAxes(options.timeAxis),
+    timeAxis: options.timeAxis,
     onProgress: (done) => terminal.progress("finding convolutions", done, undefined),
   });
   const candidates: Candidate[] = [];

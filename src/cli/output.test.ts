@@ -78,6 +78,15 @@ test.each(["genai", "triton"])("deploy %s writes to a new or an empty folder onl
   rmSync(dir.at("file"));
 });
 
+test("deploy triton: no name leaves the folder", async () => {
+  const before = contents(dir.folder);
+  for (const name of ["..", ".", "a/b", ""]) {
+    const run = await longconv(["deploy", "triton", dir.at("small"), "-o", dir.at("out"), "--name", name, "--json"]);
+    expect(errorOf(run).code).toBe("usage");
+  }
+  expect(contents(dir.folder)).toEqual(before);
+});
+
 // A limit on the size of a file: writes fail halfway, as on a full disk.
 test.each(["full.onnx", "full", "small"])("a full disk halfway: %s", async (out) => {
   const before = contents(dir.folder);
