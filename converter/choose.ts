@@ -53,12 +53,12 @@ export interface Candidate {
 export const DEFAULT_TOLERANCE = 1e-5;
 
 /** How far a kernel is looked at first, where the graph gives any number of lags, and at most. */
-const LOOKED_AT_LAGS = 4096;
+export const LOOKED_AT_LAGS = 4096;
 const LONGEST_LAGS = 16_384;
 /** Horizon of the exact form for a kernel that does not decay. */
 const ENDLESS_LAGS = 2048;
 /** A kernel is taken to have died away where what remains is below this part of it. */
-const NEGLIGIBLE = 1e-6;
+export const NEGLIGIBLE = 1e-6;
 /** Windows of at most so many lags are carried as they are: a handful of products is as cheap as any recurrence. */
 const SHORT_LAGS = 16;
 /** A compact step multiplies the state by a dense [order × order] matrix: beyond this the exact form's diagonal is cheaper. */

@@ -6,8 +6,11 @@ import type { Timing } from "./measure.ts";
 
 const { document } = parseHTML("<!doctype html><html><body></body></html>");
 
-/** Draws a plot to a standalone SVG. */
-export function standalone(options: Plot.PlotOptions): string {
+/**
+ * Draws a plot to a standalone SVG.
+ * @param label what it shows, for readers who do not see it
+ */
+export function standalone(options: Plot.PlotOptions, label?: string): string {
   const svg = Plot.plot({
     width: 720,
     ...options,
@@ -15,7 +18,13 @@ export function standalone(options: Plot.PlotOptions): string {
     style: { background: "white", color: "#222", fontSize: "13px", fontFamily: "system-ui, sans-serif" },
   });
   svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  return `${svg.outerHTML}\n`;
+  if (label !== undefined) {
+    svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", label);
+  }
+  // not every viewer paints the background that a style asks for
+  const paper = '<rect width="100%" height="100%" fill="white"></rect>';
+  return `${svg.outerHTML.replace(/<svg[^>]*>/, `$&${paper}`)}\n`;
 }
 
 /** Medians and quartiles of every case, one row each, on a logarithmic axis. */

@@ -1,6 +1,6 @@
 /** `longconv-ssm inspect MODEL` */
 import type { Command } from "commander";
-import { type Candidate, chooseForms, finiteLags } from "../../converter/choose.ts";
+import { type Candidate, chooseForms, finiteLags, LOOKED_AT_LAGS, NEGLIGIBLE } from "../../converter/choose.ts";
 import { type Found, findConvolutions } from "../../converter/find/find.ts";
 import { type KernelSource, kernelSource } from "../../converter/find/kernel.ts";
 import type { Region } from "../../converter/find/region.ts";
@@ -41,11 +41,6 @@ export function inspectCommand(): Command {
     .option("--force", "replace an existing page");
   return withAction(command, run);
 }
-
-/** How far kernels are looked at, where the graph gives any number of lags. */
-const LOOKED_AT_LAGS = 4096;
-/** A kernel has died away where what remains is below this part of it. */
-const NEGLIGIBLE = 1e-6;
 
 /** A convolution, for the report. */
 interface Layer {
