@@ -1,7 +1,7 @@
 /** The suite's results as a page: docs/benchmarks.md is made here and nowhere else. */
 import type { Machine } from "../../src/bench/measure.ts";
+import { met, type Row } from "./row.ts";
 import type { Scaling } from "./scaling.ts";
-import { met, type Row } from "./suite.ts";
 
 export interface Results {
   readonly machine: Machine;

@@ -50,6 +50,22 @@ export async function openForBench(model: Model, threads?: number, backend: Back
   }
 }
 
+/** Opens models on the CPU for as long as `use` takes; see {@link openForBench}. */
+export async function withOpen<const Models extends readonly Model[], T>(
+  models: Models,
+  use: (...opened: { [K in keyof Models]: Opened }) => Promise<T>,
+  threads?: number,
+  backend?: Backend,
+): Promise<T> {
+  const opened: Opened[] = [];
+  try {
+    for (const model of models) opened.push(await openForBench(model, threads, backend));
+    return await use(...(opened as { [K in keyof Models]: Opened }));
+  } finally {
+    for (const each of opened) await each.close();
+  }
+}
+
 /** A session with what is known of its model. */
 export function openedOf(session: InferenceSession, { graph, file }: Model, close: () => Promise<void>): Opened {
   const inputs = new Map(graph.inputs.map((input) => [input.name, input]));
