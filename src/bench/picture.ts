@@ -17,6 +17,8 @@ export function standalone(options: Plot.PlotOptions, label?: string): string {
     document: document as unknown as Document,
     style: { background: "white", color: "#222", fontSize: "13px", fontFamily: "system-ui, sans-serif" },
   });
+  // it makes the picture fit a page that it is part of, which this one is not
+  for (const sheet of svg.querySelectorAll("style")) sheet.remove();
   svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   if (label !== undefined) {
     svg.setAttribute("role", "img");
