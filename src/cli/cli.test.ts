@@ -67,10 +67,13 @@ describe("help", () => {
   });
 });
 
-test("without a command, the help is an error", async () => {
-  const { code, stdout, stderr } = await longconv([]);
+test.each([
+  [[], "Usage: longconv-ssm [options]"],
+  [["deploy"], "Usage: longconv-ssm deploy [options]"],
+])("without a command, the help is an error: %j", async (args, usage) => {
+  const { code, stdout, stderr } = await longconv(args);
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-  expect(stderr).toContain("Usage: longconv-ssm");
+  expect(stderr).toContain(usage);
   expect(stderr).toContain("[usage]");
 });
 

@@ -77,7 +77,8 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
     return 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
-    const known = asLongConvError(error, program);
+    const named = program.commands.find((command) => command.name() === argv[0]);
+    const known = asLongConvError(error, named ?? program);
     if (!known) {
       const { stack, message } = error as Error;
       process.stderr.write(`${errorColors.red("error:")} ${stack ?? message ?? String(error)}\n`);
@@ -97,11 +98,11 @@ const withSubcommands = (command: Command): Command[] => [command, ...command.co
 
 const writeJsonError = (error: unknown) => process.stdout.write(`${JSON.stringify({ error }, undefined, 2)}\n`);
 
-function asLongConvError(error: unknown, program: Command): LongConvError | undefined {
+function asLongConvError(error: unknown, command: Command): LongConvError | undefined {
   if (error instanceof LongConvError) return error;
   if (!(error instanceof CommanderError)) return asFileError(error);
-  // Without a command, commander wants to show the help.
-  if (error.code === "commander.help") process.stderr.write(program.helpInformation());
+  // Without a command (of this program, or of a command that has its own), commander wants to show the help.
+  if (error.code === "commander.help") process.stderr.write(command.helpInformation());
   const reason = error.code === "commander.help" ? "no command given" : error.message.replace(/^error: /, "");
   return new LongConvError("usage", reason, {}, "See longconv-ssm --help, or longconv-ssm COMMAND --help.");
 }
