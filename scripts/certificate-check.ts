@@ -1,6 +1,6 @@
 /** Measures, by other means than the certificate's own, everything that a certificate claims; lists what fails. */
 
-import { certify } from "../converter/certify/certify.ts";
+import { type Certificate, certify } from "../converter/certify/certify.ts";
 import { roundoffBound } from "../converter/certify/roundoff.ts";
 import { type Kernels, type Modal, orderOf } from "../converter/form.ts";
 import { uniform } from "../converter/random.ts";
@@ -28,6 +28,19 @@ export function recurrence(modal: Modal, channel: number, precision: "float32" |
   };
 }
 
+/** What is known of one reduction, and where a claim that fails is noted. */
+interface Trial {
+  readonly kernels: Kernels;
+  readonly modal: Modal;
+  readonly certificate: Certificate;
+  /** Steps that the certificate's bound of rounding is for. */
+  readonly steps: number;
+  /** Rounding of the float64 recurrence that measures, by channel: its unit is 2⁻⁵³ where the bound's is 2⁻²⁴. */
+  readonly slack: Float64Array;
+  readonly next: () => number;
+  claim(name: string, measured: number, bound: number): void;
+}
+
 /**
  * Checks one reduction against its certificate: stability, no NaN, error norms against a recurrence, the frequency
  * response at random frequencies, the tail, the worst-case input, and float32 against float64.
@@ -39,71 +52,89 @@ export function failuresOf(kernels: Kernels, { modal, error }: Reduction, seed: 
   const claim = (name: string, measured: number, bound: number) => {
     if (!(measured <= bound)) failures.push(`${name}: measured ${measured}, certified ${bound}`);
   };
-  const { lags, channels, taps } = kernels;
+  const { lags, channels } = kernels;
   const steps = 2 * lags + 50;
-  const { error: certified, layer, tail, roundoff } = certify(kernels, modal, { steps });
-  const next = uniform(seed);
-  for (const values of [
-    ...Object.values(certified),
-    tail.one,
-    tail.two,
-    roundoff.bound,
-    modal.residues,
-    modal.direct,
-  ]) {
-    if (values.some(Number.isNaN)) failures.push("NaN");
-  }
-  modal.pairs.re.forEach((re, p) => {
-    claim("stability", Math.hypot(re, modal.pairs.im[p]!), 1 - 2 ** -23);
-  });
-  for (const real of modal.reals) claim("stability", Math.abs(real), 1);
-  const shorter = roundoffBound(modal, lags, 1);
+  const certificate = certify(kernels, modal, { steps });
+  const slack = roundoffBound(modal, lags, 1).map((bound) => bound * 2 ** -28);
+  const trial: Trial = { kernels, modal, certificate, steps, slack, next: uniform(seed), claim };
+  checkNumbers(trial, failures);
+  checkStability(trial);
   let [square, whole] = [0, 0];
   for (let c = 0; c < channels; c++) {
-    const impulse = recurrence(modal, c, "float64");
-    const response = Float64Array.from({ length: lags + 400 }, (_, k) => impulse(k === 0 ? 1 : 0));
-    const e = Float64Array.from({ length: lags }, (_, k) => taps[k * channels + c]! - response[k]!);
-    // The recurrence that measures is itself rounded; its unit is 2⁻⁵³ where the bound's is 2⁻²⁴
-    const slack = shorter[c]! * 2 ** -28;
-    claim(
-      "1-norm",
-      e.reduce((sum, x) => sum + Math.abs(x), 0),
-      certified.one[c]! + lags * slack,
-    );
-    claim("2-norm", Math.hypot(...e), certified.two[c]! + lags * slack);
-    claim(
-      "tail 1-norm",
-      response.subarray(lags).reduce((sum, x) => sum + Math.abs(x), 0),
-      tail.one[c]! + 400 * slack,
-    );
-    claim("tail 2-norm", Math.hypot(...response.subarray(lags)), tail.two[c]! + 400 * slack);
-    for (let trial = 0; trial < 4; trial++) {
-      const omega = Math.PI * next();
-      let [x, y] = [0, 0];
-      e.forEach((value, k) => {
-        x += value * Math.cos(omega * k);
-        y += value * Math.sin(omega * k);
-      });
-      claim("frequency", Math.hypot(x, y), certified.frequency[c]! + lags * slack);
-    }
-    square += Math.hypot(...e) ** 2;
-    whole += e.reduce((sum, _, k) => sum + taps[k * channels + c]! ** 2, 0);
-    // The input that makes the last output's error as large as it gets, and a random one
-    for (const input of [(i: number) => Math.sign(e[lags - 1 - (i % lags)]!) || 1, () => Math.fround(2 * next() - 1)]) {
-      const [single, double] = [recurrence(modal, c, "float32"), recurrence(modal, c, "float64")];
-      const xs = Float64Array.from({ length: steps }, (_, i) => input(i));
-      xs.forEach((x, i) => {
-        const y = double(x);
-        claim("float32", Math.abs(single(x) - y), roundoff.bound[c]! + steps * slack);
-        if (i >= lags) return;
-        let truth = 0;
-        for (let k = 0; k <= i; k++) truth += taps[k * channels + c]! * xs[i - k]!;
-        claim("output", Math.abs(truth - y), layer.outputPerLargestInput * (1 + 1e-12) + lags * slack + 1e-300);
-      });
-    }
+    const errors = checkNorms(trial, c);
+    checkFrequencies(trial, c, errors);
+    checkOutputs(trial, c, errors);
+    square += Math.hypot(...errors) ** 2;
+    whole += errors.reduce((sum, _, k) => sum + kernels.taps[k * channels + c]! ** 2, 0);
   }
   const measured = Math.sqrt(square / (whole || 1));
-  claim("layer", measured, layer.relative * (1 + 1e-9) + 1e-12);
+  claim("layer", measured, certificate.layer.relative * (1 + 1e-9) + 1e-12);
   claim("reduction's own figure", Math.abs(measured - error), 0.02 * error + 3e-7);
   return failures;
+}
+
+function checkNumbers({ modal, certificate: { error, tail, roundoff } }: Trial, failures: string[]): void {
+  const all = [...Object.values(error), tail.one, tail.two, roundoff.bound, modal.residues, modal.direct];
+  for (const values of all) if (values.some(Number.isNaN)) failures.push("NaN");
+}
+
+function checkStability({ modal: { pairs, reals }, claim }: Trial): void {
+  pairs.re.forEach((re, p) => {
+    claim("stability", Math.hypot(re, pairs.im[p]!), 1 - 2 ** -23);
+  });
+  for (const real of reals) claim("stability", Math.abs(real), 1);
+}
+
+/** @returns the channel's error at each lag, as a float64 recurrence measures it */
+function checkNorms({ kernels, modal, certificate: { error, tail }, slack, claim }: Trial, c: number): Float64Array {
+  const { lags, channels, taps } = kernels;
+  const impulse = recurrence(modal, c, "float64");
+  const response = Float64Array.from({ length: lags + 400 }, (_, k) => impulse(k === 0 ? 1 : 0));
+  const errors = Float64Array.from({ length: lags }, (_, k) => taps[k * channels + c]! - response[k]!);
+  const after = response.subarray(lags);
+  const one = (values: Float64Array) => values.reduce((sum, x) => sum + Math.abs(x), 0);
+  claim("1-norm", one(errors), error.one[c]! + lags * slack[c]!);
+  claim("2-norm", Math.hypot(...errors), error.two[c]! + lags * slack[c]!);
+  claim("tail 1-norm", one(after), tail.one[c]! + 400 * slack[c]!);
+  claim("tail 2-norm", Math.hypot(...after), tail.two[c]! + 400 * slack[c]!);
+  return errors;
+}
+
+/** The error's response at a few random frequencies. */
+function checkFrequencies(
+  { certificate: { error }, slack, next, claim }: Trial,
+  c: number,
+  errors: Float64Array,
+): void {
+  for (let trial = 0; trial < 4; trial++) {
+    const omega = Math.PI * next();
+    let [x, y] = [0, 0];
+    errors.forEach((value, k) => {
+      x += value * Math.cos(omega * k);
+      y += value * Math.sin(omega * k);
+    });
+    claim("frequency", Math.hypot(x, y), error.frequency[c]! + errors.length * slack[c]!);
+  }
+}
+
+/** The input that makes the last output's error as large as it gets, and a random one. */
+function checkOutputs(
+  { kernels, modal, certificate: { layer, roundoff }, steps, slack, next, claim }: Trial,
+  c: number,
+  errors: Float64Array,
+): void {
+  const { lags, channels, taps } = kernels;
+  const worst = (i: number) => Math.sign(errors[lags - 1 - (i % lags)]!) || 1;
+  for (const input of [worst, () => Math.fround(2 * next() - 1)]) {
+    const [single, double] = [recurrence(modal, c, "float32"), recurrence(modal, c, "float64")];
+    const xs = Float64Array.from({ length: steps }, (_, i) => input(i));
+    xs.forEach((x, i) => {
+      const y = double(x);
+      claim("float32", Math.abs(single(x) - y), roundoff.bound[c]! + steps * slack[c]!);
+      if (i >= lags) return;
+      let truth = 0;
+      for (let k = 0; k <= i; k++) truth += taps[k * channels + c]! * xs[i - k]!;
+      claim("output", Math.abs(truth - y), layer.outputPerLargestInput * (1 + 1e-12) + lags * slack[c]! + 1e-300);
+    });
+  }
 }

@@ -4,6 +4,7 @@ import { readModel } from "../converter/onnx/read.ts";
 import { openModel } from "../converter/onnx/run.ts";
 import { int64Tensor, toNumbers } from "../converter/onnx/tensor.ts";
 import { generate, type Model, read } from "../runtime/node.ts";
+import { median } from "../src/bench/measure.ts";
 
 /** The exported graph: the whole sequence for each token. */
 export interface Exported {
@@ -83,5 +84,3 @@ export async function* greedyAgain(
     yield { token: best, gap: logits[best]! - second };
   }
 }
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;

@@ -17,7 +17,7 @@ import { encodeModel } from "../converter/onnx/encode.ts";
 import type { ValueInfo } from "../converter/onnx/graph.ts";
 import { DataType } from "../converter/onnx/tensor.ts";
 import { nodeBackend } from "../runtime/node-backend.ts";
-import { PAUSE_MS } from "../src/bench/measure.ts";
+import { median, PAUSE_MS } from "../src/bench/measure.ts";
 import { BATCH_SIZE, SEQUENCE_LENGTH } from "../src/contract.ts";
 import { modalOf } from "./bench/modes.ts";
 
@@ -203,8 +203,6 @@ async function sample(run: () => Promise<unknown>, repeats: number): Promise<Sam
   const { user, system } = process.cpuUsage(usage);
   return { wall, processor: (user + system) / 1000 / repeats };
 }
-
-const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 async function measure(cases: readonly Case[]): Promise<void> {
   const open = [];

@@ -7,9 +7,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import * as Plot from "@observablehq/plot";
-import { parseHTML } from "linkedom";
 import { readIds } from "../converter/verify/ids.ts";
 import { load } from "../runtime/node.ts";
+import { standalone } from "../src/bench/picture.ts";
 import { convertedMs, exportedMs, openExported, stateBytes } from "./compare.ts";
 
 const { values } = parseArgs({
@@ -66,9 +66,7 @@ async function measure(): Promise<Measured> {
   return result;
 }
 
-/** An SVG of its own: white paper, so that it reads on light and dark pages. */
 function draw({ rows }: Measured): string {
-  const { document } = parseHTML("<!doctype html><html><body></body></html>");
   const points = (["exported", "converted"] as const).flatMap((model) =>
     rows.map((row) => ({ model, context: row.context, ms: row[model] })),
   );
@@ -80,14 +78,11 @@ function draw({ rows }: Measured): string {
   const powers = points.map(({ ms }) => Math.log10(ms));
   const [low, high] = [Math.floor(Math.min(...powers)), Math.ceil(Math.max(...powers))];
   const decades = Array.from({ length: high - low + 1 }, (_, k) => 10 ** (low + k));
-  const plot = Plot.plot({
-    document: document as unknown as Document,
-    width: 720,
+  const options: Plot.PlotOptions = {
     height: 360,
     marginLeft: 56,
     marginRight: 24,
     marginBottom: 44,
-    style: { background: "white", color: "#222", fontSize: "13px", fontFamily: "system-ui, sans-serif" },
     x: {
       type: "log",
       base: 2,
@@ -109,15 +104,7 @@ function draw({ rows }: Measured): string {
       Plot.dot(points, { x: "context", y: "ms", fill: "model", r: 4 }),
       Plot.text(labels, { x: "context", y: "ms", text: "text", textAnchor: "end", dy: -14, dx: -6, fontWeight: 600 }),
     ],
-  });
-  for (const sheet of plot.querySelectorAll("style")) sheet.remove();
-  plot.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  plot.setAttribute("role", "img");
-  plot.setAttribute(
-    "aria-label",
-    "Milliseconds for one more token against the tokens of context, both axes logarithmic",
-  );
-  const svg = plot.outerHTML;
-  const paper = `<rect width="720" height="360" fill="white"></rect>`;
-  return `${svg.replace(/(<svg[^>]*>)/, `$1${paper}`)}\n`;
+  };
+  const label = "Milliseconds for one more token against the tokens of context, both axes logarithmic";
+  return standalone(options, label);
 }

@@ -10,6 +10,7 @@ import { zeros } from "../runtime/numeric.ts";
 import { readTokens } from "../runtime/read.ts";
 import type { Model } from "../runtime/session.ts";
 import { zeroState } from "../runtime/step.ts";
+import { median } from "../src/bench/measure.ts";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
 
 /** Steps in a row before the next kind has its turn. */
@@ -92,8 +93,4 @@ function generateSteps(model: Model): () => Promise<void> {
   return async () => {
     await pieces.next();
   };
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }

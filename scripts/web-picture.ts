@@ -1,19 +1,15 @@
 /** `npm run picture:web`: drives the demo page in Chromium, as a user would, and takes docs/web.png. */
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { ROOT } from "./root.ts";
 import { buildSite, serveSite } from "./web-site.ts";
 
-const root = path.resolve(
-  path.dirname(fileURLToPath(import.meta.url)).replace(/[\\/]dist[\\/]scripts$/, "/scripts"),
-  "..",
-);
-const outDir = path.join(root, "out/web-demo");
-const [tokens = "1024", target = path.join(root, "docs/web.png")] = process.argv.slice(2);
+const outDir = path.join(ROOT, "out/web-demo");
+const [tokens = "1024", target = path.join(ROOT, "docs/web.png")] = process.argv.slice(2);
 
-await buildSite(root, outDir);
-const server = await serveSite(root, outDir);
+await buildSite(ROOT, outDir);
+const server = await serveSite(ROOT, outDir);
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM_PATH ?? "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-background-networking"],

@@ -9,6 +9,7 @@
 import path from "node:path";
 import type { Page } from "playwright-core";
 import type * as Web from "../runtime/web.ts";
+import { median, quantile } from "../src/bench/measure.ts";
 import { launchChromium } from "../test/web/chromium.ts";
 import { COUNT_BUFFERS } from "../test/web/count-buffers.ts";
 import { serve } from "../test/web/site.ts";
@@ -23,10 +24,6 @@ const WINDOW = { wasm: 8, webgpu: 4 } as const;
 const WARM_UP = { wasm: 500, webgpu: 8 } as const;
 /** A token id, and a row of logits of vocabularies of 2 048 and of 50 257. */
 const DOWNLOADS = [8, 4 * 2048, 4 * 50_257];
-
-const quantile = (values: readonly number[], part: number): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(part * (values.length - 1))] ?? Number.NaN;
-const median = (values: readonly number[]): number => quantile(values, 0.5);
 
 /** Position 2 000 against position 20: short windows by turns, the order changing from pair to pair. */
 async function comparePositions(page: Page, provider: Web.WebProvider, end: number): Promise<void> {

@@ -4,6 +4,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } 
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { expect } from "vitest";
+import { ERROR_EXIT_CODES, type ErrorCode } from "../src/errors.ts";
 
 export const COMMAND = fileURLToPath(new URL("../dist/src/cli/main.js", import.meta.url));
 
@@ -51,6 +53,22 @@ export function longconv(args: readonly string[], { cwd, fileBlocks, interruptWh
       resolve({ code, ...output });
     });
   });
+}
+
+/** The error that --json gives, with what people read on stderr held against it. */
+export function errorOf({ code, stdout, stderr }: Ended): {
+  code: ErrorCode;
+  reason: string;
+  file?: string;
+  node?: string;
+} {
+  const { error } = JSON.parse(stdout);
+  expect(stderr).toContain(`[${error.code}]`);
+  expect(stderr).toContain(error.reason);
+  expect(stderr).not.toMatch(/ at .*\.js:\d+/);
+  expect(code).toBe(ERROR_EXIT_CODES[error.code as ErrorCode]);
+  expect(code).not.toBe(0);
+  return error;
 }
 
 /** A folder that {@link remove} takes away. */

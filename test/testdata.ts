@@ -1,17 +1,12 @@
 /** The models under test/models, with PyTorch's own outputs. */
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { decodeMessage } from "../converter/onnx/schema.ts";
 import type { Tensor } from "../converter/onnx/tensor.ts";
 import { tensorFromProto } from "../converter/onnx/tensorproto.ts";
+import { ROOT } from "../scripts/root.ts";
 
-const MODELS = path.join(projectFolder(path.dirname(fileURLToPath(import.meta.url))), "test", "models");
-
-/** The folder above that holds package.json: this file may run from dist as well. */
-function projectFolder(folder: string): string {
-  return existsSync(path.join(folder, "package.json")) ? folder : projectFolder(path.dirname(folder));
-}
+const MODELS = path.join(ROOT, "test", "models");
 
 /** One model of test/models. */
 export interface TestModel {

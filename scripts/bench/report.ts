@@ -1,7 +1,7 @@
 /** The suite's results as a page: docs/benchmarks.md is made here and nowhere else. */
 import type { Machine } from "../../src/bench/measure.ts";
+import { met, type Row } from "./row.ts";
 import type { Scaling } from "./scaling.ts";
-import { met, type Row } from "./suite.ts";
 
 export interface Results {
   readonly machine: Machine;
@@ -27,7 +27,7 @@ export const cellsOf = (row: Row): string[] => [row.what, measuredOf(row), limit
 export function benchmarksPage(results: Results | undefined, scaling: Scaling | undefined): string {
   const parts = [
     "# Benchmarks",
-    "Made by `npm run bench` from what it measured; not written by hand. Times are medians of interleaved runs: every round runs each case, and a ratio is the median over the rounds of the ratios within a round, its quartiles in brackets. The machine idles 100 ms before each case has its turn, because ONNX Runtime's threads go on spinning after a run and would take a core from the next case. *Floor*: the same network with its convolutions cut out.",
+    "Made by `npm run bench` from what it measured; not written by hand. Times are medians of interleaved runs: every round runs each case, and a ratio is the median over the rounds of the ratios within a round, its quartiles in brackets. The machine idles 100 ms before each case has its turn, because ONNX Runtime's threads go on spinning after a run and would take a core from the next case; where all cases share one session (late and early steps, the runtime's own overhead) or one thread (how the cost grows) there is nothing to wait for, and they follow one another at once. *Floor*: the same network with its convolutions cut out.",
     ...(results ? suitePart(results) : []),
     ...(scaling ? scalingPart(scaling) : []),
   ];

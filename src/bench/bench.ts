@@ -1,5 +1,4 @@
 /** A converted model against its original, run again for every token, and against its floor. */
-import { randomInputs } from "../../converter/check/inputs.ts";
 import { type Found, findConvolutions, refusalError } from "../../converter/find/find.ts";
 import { fixedSizes } from "../../converter/find/shapes.ts";
 import { floorOf } from "../../converter/floor/floor.ts";
@@ -8,8 +7,17 @@ import { inlineFunctions } from "../../converter/onnx/inline.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
-import { type Opened, openForBench, reader, start, stepper } from "./drive.ts";
-import { interleave, type Machine, type Ratio, ratioOf, type Timing, thisMachine } from "./measure.ts";
+import { type Cases, casesOf } from "./cases.ts";
+import { type Opened, withOpen } from "./drive.ts";
+import {
+  interleave,
+  type Machine,
+  type MeasureOptions,
+  type Ratio,
+  ratioOf,
+  type Timing,
+  thisMachine,
+} from "./measure.ts";
 
 export interface BenchOptions {
   /** Context lengths at which the original is run again; default 128 and 512, or the one length it has. */
@@ -32,7 +40,7 @@ export interface BenchOptions {
 export interface Comparison {
   readonly converted: Timing;
   readonly floor: Timing;
-  /** The exported graph over the whole sequence; undefined where it does not run at this length. */
+  /** The exported graph over the whole sequence; empty where it does not run at this length. */
   readonly exported: readonly { readonly context: number; readonly timing: Timing; readonly timesFaster: Ratio }[];
   /** Converted over floor. */
   readonly overFloor: Ratio;
@@ -82,102 +90,108 @@ export const floorFor = ({ found, converted }: Subjects): Promise<Model> => {
   return floorOf(found, { attentionMask: names.has(ATTENTION_MASK), numLogitsToKeep: names.has(NUM_LOGITS_TO_KEEP) });
 };
 
-/** Measures one token, a prompt and, where asked for, a batch; medians of interleaved runs. */
+/**
+ * Measures one token, a prompt and, where asked for, a batch; medians of interleaved runs.
+ * @throws LongConvError what {@link benchSubjects} throws; runtime-failed where a model does not run, as one that was
+ *   made from another original
+ */
 export async function bench(original: string, converted: string, options: BenchOptions = {}): Promise<BenchReport> {
-  const { prompt: asked = 512, batch, rounds = 15, roundMs = 100, threads, onProgress } = options;
+  const { batch, threads, onProgress } = options;
   onProgress?.("finding convolutions", 0, undefined);
   const subjects = await benchSubjects(original, converted, options.timeAxis);
   const { found } = subjects;
-  const fixed = fixedSizes(found.graphs.inputs);
-  const contexts = fixed.time ? [fixed.time] : (options.contexts ?? [128, 512]);
-  const opened: Opened[] = [];
-  const open = async (model: Model) => {
-    const each = await openForBench(model, threads);
-    opened.push(each);
-    return each;
+  onProgress?.("opening", 0, undefined);
+  const models = [subjects.converted, await floorFor(subjects), found.original] as const;
+  // a fixed batch size is one sequence no more
+  const { batch: least = 1, time } = fixedSizes(found.graphs.inputs);
+  const timed = await withOpen(
+    models,
+    async (own, floor, exported) => {
+      const three = { own, floor, exported, cases: casesOf(found, least) };
+      const contexts = time ? [time] : (options.contexts ?? [128, 512]);
+      return { token: await timeToken(three, contexts, options), prompt: await timePrompt(three, time, options) };
+    },
+    threads,
+  );
+  const { comparison: decode, many } = timed.token;
+  const { comparison: prompt, tokens } = timed.prompt;
+  return {
+    machine: thisMachine(),
+    threads,
+    original,
+    converted,
+    decode: { ...decode, tokensPerSecond: tokensPerSecond(decode.converted, least) },
+    prompt: { ...prompt, tokens, tokensPerSecond: tokensPerSecond(prompt.converted, least * tokens) },
+    batch:
+      many && batch
+        ? {
+            size: batch,
+            timing: many,
+            tokensPerSecond: tokensPerSecond(many, batch),
+            timesOne: throughput(decode.converted, many, batch / least),
+          }
+        : undefined,
   };
-  try {
-    onProgress?.("opening", 0, undefined);
-    const [own, floor, exported] = [
-      await open(subjects.converted),
-      await open(await floorFor(subjects)),
-      await open(found.original),
-    ];
-    // a fixed batch size is one sequence no more
-    const least = fixed.batch ?? 1;
-    const inputs = (time: number, size = least) =>
-      randomInputs(found.graphs, found.constants, { batch: size, time }, 1);
-    const exportedAt = (context: number) => ({
-      name: `exported, ${context}`,
-      run: reader(exported, inputs(context), context, start(exported, least), least),
-    });
-    const progress = (step: string) => ({
-      rounds,
-      roundMs,
-      onProgress: (done: number, total: number) => onProgress?.(step, done, total),
-    });
-    const one = async (each: Opened) => stepper(each, inputs(1), start(each, least), least);
-    const decode = await interleave(
-      [
-        { name: "converted", run: await one(own) },
-        { name: "floor", run: await one(floor) },
-        ...contexts.map((context) => exportedAt(context)),
-        ...(batch
-          ? [{ name: `batch ${batch}`, run: await stepper(own, inputs(1, batch), start(own, batch), batch) }]
-          : []),
-      ],
-      progress("one token"),
-    );
-    const whole = (each: Opened) => reader(each, inputs(asked), asked, start(each, least), least);
-    const prompt = await interleave(
-      [
-        { name: "converted", run: whole(own) },
-        { name: "floor", run: whole(floor) },
-        ...(!fixed.time || fixed.time === asked ? [exportedAt(asked)] : []),
-      ],
-      progress("prompt"),
-    );
-    const many = batch ? decode.at(-1)! : undefined;
-    const tokensPerSecond = (timing: Timing, tokens: number) => (1000 * tokens) / timing.ms;
-    return {
-      machine: thisMachine(),
-      threads,
-      original,
-      converted,
-      decode: { ...comparison(decode, contexts), tokensPerSecond: tokensPerSecond(decode[0]!, least) },
-      prompt: {
-        ...comparison(prompt, [asked]),
-        tokens: asked,
-        tokensPerSecond: tokensPerSecond(prompt[0]!, least * asked),
-      },
-      batch:
-        many && batch
-          ? {
-              size: batch,
-              timing: many,
-              tokensPerSecond: tokensPerSecond(many, batch),
-              timesOne: throughput(decode[0]!, many, batch / least),
-            }
-          : undefined,
-    };
-  } finally {
-    for (const each of opened) await each.close();
-  }
 }
+
+/** What is timed side by side, on the same inputs. */
+interface Three {
+  readonly own: Opened;
+  readonly floor: Opened;
+  readonly exported: Opened;
+  readonly cases: Cases;
+}
+
+/** One token, against the exported graph over each context; and one token of each sequence of a batch. */
+async function timeToken({ own, floor, exported, cases }: Three, contexts: readonly number[], options: BenchOptions) {
+  const { batch } = options;
+  const timings = await interleave(
+    [
+      await cases.step("converted", own),
+      await cases.step("floor", floor),
+      ...contexts.map((context) => cases.whole(`exported, ${context}`, exported, context)),
+      ...(batch ? [await cases.step(`batch ${batch}`, own, { batch })] : []),
+    ],
+    measureOptions("one token", options),
+  );
+  return { comparison: comparisonOf(timings, contexts), many: batch ? timings.at(-1) : undefined };
+}
+
+/** A prompt in one pass; the exported graph only at its own length, where that is fixed. */
+async function timePrompt({ own, floor, exported, cases }: Three, fixed: number | undefined, options: BenchOptions) {
+  const { prompt: tokens = 512 } = options;
+  const contexts = fixed === undefined || fixed === tokens ? [tokens] : [];
+  const timings = await interleave(
+    [
+      cases.whole("converted", own, tokens),
+      cases.whole("floor", floor, tokens),
+      ...contexts.map((context) => cases.whole(`exported, ${context}`, exported, context)),
+    ],
+    measureOptions("prompt", options),
+  );
+  return { comparison: comparisonOf(timings, contexts), tokens };
+}
+
+const measureOptions = (step: string, { rounds = 15, roundMs = 100, onProgress }: BenchOptions): MeasureOptions => ({
+  rounds,
+  roundMs,
+  onProgress: (done, total) => onProgress?.(step, done, total),
+});
+
+/** @param timings the converted model's, the floor's, and the exported graph's over each of the contexts */
+function comparisonOf(timings: readonly Timing[], contexts: readonly number[]): Comparison {
+  const [converted, floor, ...rest] = timings as [Timing, Timing, ...Timing[]];
+  const exported = contexts.map((context, i) => {
+    const timing = rest[i]!;
+    return { context, timing, timesFaster: ratioOf(timing, converted) };
+  });
+  return { converted, floor, exported, overFloor: ratioOf(converted, floor) };
+}
+
+const tokensPerSecond = ({ ms }: Timing, tokens: number): number => (1000 * tokens) / ms;
 
 /** Tokens in a second of a batch over those of one sequence. */
 export function throughput(one: Timing, many: Timing, batch: number): Ratio {
   const { ratio, low, high } = ratioOf(one, many);
   return { ratio: batch * ratio, low: batch * low, high: batch * high };
-}
-
-function comparison([converted, floor, ...rest]: readonly Timing[], contexts: readonly number[]): Comparison {
-  const exported = rest
-    .slice(0, contexts.length)
-    .flatMap((timing, i) =>
-      timing.name.startsWith("exported")
-        ? [{ context: contexts[i]!, timing, timesFaster: ratioOf(timing, converted!) }]
-        : [],
-    );
-  return { converted: converted!, floor: floor!, exported, overFloor: ratioOf(converted!, floor!) };
 }

@@ -17,8 +17,12 @@ import { LongConvError } from "../errors.ts";
 /** A model in a session. */
 export interface Opened {
   readonly session: InferenceSession;
+  /** Names it in messages. */
+  readonly file: string | undefined;
   readonly inputs: ReadonlyMap<string, ValueInfo>;
   readonly states: readonly StatePair[];
+  /** Inputs without elements (a length cache for other drivers): fed empty each time, their outputs never fetched. */
+  readonly empties: readonly StatePair[];
   close(): Promise<void>;
 }
 
@@ -39,16 +43,42 @@ export async function openForBench(model: Model, threads?: number, backend: Back
     await writeModel(hideDftShapes(model), file, { externalData: "always" });
     const session = await openSession(backend, file, threads, model.file);
     const remove = () => rm(folder, { recursive: true, force: true });
-    return {
-      session,
-      inputs: new Map(model.graph.inputs.map((input) => [input.name, input])),
-      states: pairStates(session.inputNames, session.outputNames),
-      close: () => session.release().finally(remove),
-    };
+    return openedOf(session, model, () => session.release().finally(remove));
   } catch (cause) {
     await rm(folder, { recursive: true, force: true });
     throw cause;
   }
+}
+
+/** Opens models on the CPU for as long as `use` takes; see {@link openForBench}. */
+export async function withOpen<const Models extends readonly Model[], T>(
+  models: Models,
+  use: (...opened: { [K in keyof Models]: Opened }) => Promise<T>,
+  threads?: number,
+  backend?: Backend,
+): Promise<T> {
+  const opened: Opened[] = [];
+  try {
+    for (const model of models) opened.push(await openForBench(model, threads, backend));
+    return await use(...(opened as { [K in keyof Models]: Opened }));
+  } finally {
+    for (const each of opened) await each.close();
+  }
+}
+
+/** A session with what is known of its model. */
+export function openedOf(session: InferenceSession, { graph, file }: Model, close: () => Promise<void>): Opened {
+  const inputs = new Map(graph.inputs.map((input) => [input.name, input]));
+  const pairs = pairStates(session.inputNames, session.outputNames);
+  const isEmpty = ({ past }: StatePair) => inputs.get(past)?.dims?.slice(1).includes(0) === true;
+  return {
+    session,
+    file: file || undefined,
+    inputs,
+    states: pairs.filter((pair) => !isEmpty(pair)),
+    empties: pairs.filter(isEmpty),
+    close,
+  };
 }
 
 /** @param original the file that messages name */
@@ -60,7 +90,8 @@ async function openSession(
 ): Promise<InferenceSession> {
   const options = {
     executionProviders: ["cpu"],
-    logSeverityLevel: 3,
+    // Fatal only: an error is thrown, and need not be printed as well.
+    logSeverityLevel: 4,
     ...(threads && { intraOpNumThreads: threads }),
   } as const;
   try {
@@ -78,18 +109,23 @@ export interface Position {
 }
 
 /** No token read. */
-export function start({ inputs, states }: Opened, batch: number): Position {
-  const zeros = states.map(({ past }): [string, OrtTensor] => {
-    const dims = inputs.get(past)!.dims!.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0));
-    return [past, new OrtTensor("float32", new Float32Array(dims.reduce((a, b) => a * b, 1)), dims)];
-  });
-  return { states: Object.fromEntries(zeros), tokens: 0 };
+export function start(opened: Opened, batch: number): Position {
+  const states = opened.states.map(({ past }) => [past, zeros(opened, past, batch)] as const);
+  return { states: Object.fromEntries(states), tokens: 0 };
+}
+
+/** An axis without a number has no length. */
+function zeros({ inputs }: Opened, past: string, batch: number): OrtTensor {
+  const axes = inputs.get(past)?.dims ?? [];
+  const dims = axes.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0));
+  return new OrtTensor("float32", new Float32Array(dims.reduce((a, b) => a * b, 1)), dims);
 }
 
 /**
  * Steps from a position on, forever: every run reads the token, and past and present change places in two sets of
  * buffers, as in the runtime.
  * @param feeds inputs of the original model for one position
+ * @throws LongConvError runtime-failed
  */
 export async function stepper(
   opened: Opened,
@@ -97,9 +133,9 @@ export async function stepper(
   from: Position,
   batch = 1,
 ): Promise<() => Promise<unknown>> {
-  const { session, states } = opened;
+  const { states } = opened;
   const fixed = fixedFeeds(opened, feeds, batch, from.tokens + 1);
-  const outputs = await session.run({ ...fixed, ...from.states });
+  const outputs = await runOnce(opened, { ...fixed, ...from.states });
   const presents = new Set(states.map(({ present }) => present));
   const rest = Object.fromEntries(Object.entries(outputs).filter(([name]) => !presents.has(name)));
   let [past, spare] = [
@@ -113,12 +149,15 @@ export async function stepper(
       all[pair.past] = past[i]!;
       fetches[pair.present] = spare[i]!;
     });
-    await session.run(all, fetches);
+    await runOnce(opened, all, fetches);
     [past, spare] = [spare, past];
   };
 }
 
-/** Reads a sequence of any length from a position on; every run starts there again. */
+/**
+ * Reads a sequence of any length from a position on; every run starts there again.
+ * @throws LongConvError runtime-failed
+ */
 export function reader(
   opened: Opened,
   feeds: Feeds,
@@ -128,15 +167,29 @@ export function reader(
 ): () => Promise<Position> {
   const fixed = fixedFeeds(opened, feeds, batch, from.tokens + tokens);
   return async () => {
-    const outputs = await opened.session.run({ ...fixed, ...from.states });
+    const outputs = await runOnce(opened, { ...fixed, ...from.states });
     const states = opened.states.map(({ past, present }) => [past, outputs[present]!] as const);
     return { states: Object.fromEntries(states), tokens: from.tokens + tokens };
   };
 }
 
-/** The inputs that do not change: the model's own, a mask of ones, logits of the last position only. */
-function fixedFeeds({ inputs }: Opened, feeds: Feeds, batch: number, total: number): OrtFeeds {
+/** @param fetches default: a new tensor for every output but those without elements */
+async function runOnce({ session, file, empties }: Opened, feeds: OrtFeeds, fetches?: OrtFeeds): Promise<OrtFeeds> {
+  const wanted = fetches ?? session.outputNames.filter((name) => !empties.some(({ present }) => present === name));
+  try {
+    return (await session.run(feeds, wanted)) as OrtFeeds;
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    const reason = `ONNX Runtime fails to run the model: ${message.split("\n")[0]}`;
+    throw new LongConvError("runtime-failed", reason, { file }, undefined, cause);
+  }
+}
+
+/** The inputs that do not change: the model's own, a mask of ones, logits of the last position only, empty caches. */
+function fixedFeeds(opened: Opened, feeds: Feeds, batch: number, total: number): OrtFeeds {
+  const { inputs, empties } = opened;
   const fixed: OrtFeeds = {};
+  for (const { past } of empties) fixed[past] = zeros(opened, past, batch);
   for (const [name, tensor] of Object.entries(feeds)) if (inputs.has(name)) fixed[name] = ortTensor(name, tensor);
   if (inputs.has(ATTENTION_MASK))
     fixed[ATTENTION_MASK] = new OrtTensor("int64", new BigInt64Array(batch * total).fill(1n), [batch, total]);

@@ -68,7 +68,7 @@ export async function interleave(cases: readonly Case[], options: MeasureOptions
       if (pauseMs > 0) await pause(pauseMs);
       if (warmUp[i]) await cases[i]!.run();
       for (let k = 0; k < repeats[i]!; k++) times.push(await time(cases[i]!.run));
-      samples[i]!.push(quantile(times, 0.5));
+      samples[i]!.push(median(times));
     }
     onProgress?.(round + 1, rounds);
   }
@@ -96,7 +96,7 @@ export function ratioOf(over: Timing, under: Timing): Ratio {
 }
 
 function quartiles<K extends string>(values: readonly number[], key: K) {
-  return { [key]: quantile(values, 0.5), low: quantile(values, 0.25), high: quantile(values, 0.75) } as Record<
+  return { [key]: median(values), low: quantile(values, 0.25), high: quantile(values, 0.75) } as Record<
     K | "low" | "high",
     number
   >;
@@ -109,6 +109,8 @@ export function quantile(values: readonly number[], at: number): number {
   const [below, above] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
   return below + (place - Math.floor(place)) * (above - below);
 }
+
+export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
 /** Where the times were taken. */
 export interface Machine {

@@ -1,39 +1,19 @@
 /** What bad input gets: a code, the place, an exit code, and nothing written. */
 import { spawnSync } from "node:child_process";
-import {
-  copyFileSync,
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { onnx } from "onnx-proto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readModel } from "../../converter/onnx/read.ts";
 import { decodeMessage, encodeMessage } from "../../converter/onnx/schema.ts";
 import { writeModel } from "../../converter/onnx/write.ts";
-import { contents, type Ended, longconv, scratch } from "../../test/command.ts";
+import { contents, errorOf, longconv, scratch } from "../../test/command.ts";
 import { demoModel, trapModels, zooModel } from "../../test/testdata.ts";
-import { ERROR_EXIT_CODES, type ErrorCode } from "../errors.ts";
+import type { ErrorCode } from "../errors.ts";
 
 const SMALL = zooModel("tnn-time-second").file;
 const dir = scratch();
 afterAll(() => dir.remove());
-
-/** The error that --json gives, with what people read on stderr held against it. */
-function errorOf({ code, stdout, stderr }: Ended): { code: ErrorCode; reason: string; file?: string; node?: string } {
-  const { error } = JSON.parse(stdout);
-  expect(stderr).toContain(`[${error.code}]`);
-  expect(stderr).toContain(error.reason);
-  expect(stderr).not.toMatch(/ at .*\.js:\d+/);
-  expect(code).toBe(ERROR_EXIT_CODES[error.code as ErrorCode]);
-  expect(code).not.toBe(0);
-  return error;
-}
 
 /** Converts a file that must be refused; nothing may be there afterwards that was not there before. */
 async function refused(file: string, expected: ErrorCode): Promise<ReturnType<typeof errorOf>> {
@@ -60,6 +40,20 @@ function changed(name: string, change: (model: onnx.IModelProto) => void): strin
 describe("files that are no model", () => {
   test("no such file", async () => {
     await refused(dir.at("none.onnx"), "file-missing");
+  });
+  test("a path below a file, for every command that reads a model", async () => {
+    const below = path.join(written("a-file", "text"), "model.onnx");
+    const commands = [
+      ["inspect", below],
+      ["convert", below, "-o", dir.at("out")],
+      ["verify", SMALL, below],
+      ["generate", below, "--ids", "1"],
+      ["bench", SMALL, below],
+      ["check", below],
+      ["deploy", "genai", below, "-o", dir.at("out")],
+    ];
+    for (const command of commands)
+      expect(errorOf(await longconv([...command, "--json"]))).toMatchObject({ code: "file-missing", file: below });
   });
   test("a truncated file", async () => {
     await refused(written("cut.onnx", readFileSync(SMALL).subarray(0, 20_000)), "not-onnx");
@@ -274,70 +268,6 @@ describe("with a converted model", () => {
   test("a text without a tokenizer", async () => {
     const error = errorOf(await longconv(["generate", dir.at("small"), "--prompt", "In", "--json"]));
     expect(error.code).toBe("bad-input");
-  });
-
-  describe("an existing output", () => {
-    const convert = (out: string, ...more: string[]) =>
-      longconv(["convert", SMALL, "-o", out, "--exact", "--horizon", "32", "--json", ...more]);
-
-    test("is refused, and replaced with --force", async () => {
-      const before = contents(dir.folder);
-      expect(errorOf(await convert(dir.at("small")))).toMatchObject({ code: "file-exists", file: dir.at("small") });
-      expect(contents(dir.folder)).toEqual(before);
-      const forced = await convert(dir.at("small"), "--force");
-      expect(forced.code, forced.stderr).toBe(0);
-      const after = contents(dir.folder);
-      expect([...after.keys()]).toEqual([...before.keys()]);
-      expect(after.get("small/onnx/model.onnx")).not.toBe(before.get("small/onnx/model.onnx"));
-    });
-
-    test("is never an input, whatever --force says", async () => {
-      mkdirSync(dir.at("input"));
-      copyFileSync(SMALL, dir.at("input/model.onnx"));
-      linkSync(dir.at("input/model.onnx"), dir.at("hardlink.onnx"));
-      symlinkSync(dir.at("input/model.onnx"), dir.at("symlink.onnx"));
-      const before = contents(dir.folder);
-      for (const out of ["input/model.onnx", "hardlink.onnx", "symlink.onnx", "input"]) {
-        const run = await longconv(["convert", dir.at("input"), "-o", dir.at(out), "--force", "--json"]);
-        expect(errorOf(run).code).toBe("file-exists");
-      }
-      expect(contents(dir.folder)).toEqual(before);
-    });
-
-    test("is never a folder that somebody else wrote or added to", async () => {
-      mkdirSync(dir.at("thesis"));
-      writeFileSync(dir.at("thesis/chapter1.tex"), "years of work");
-      writeFileSync(dir.at("other/notes.txt"), "worth keeping");
-      const before = contents(dir.folder);
-      for (const out of ["thesis", "other"])
-        expect(errorOf(await convert(dir.at(out), "--force")).code).toBe("file-exists");
-      expect(contents(dir.folder)).toEqual(before);
-      rmSync(dir.at("other/notes.txt"));
-    });
-
-    test("an output whose folder does not exist", async () => {
-      expect(errorOf(await convert(dir.at("nowhere/out.onnx"))).code).toBe("file-unwritable");
-    });
-  });
-
-  // A limit on the size of a file: writes fail halfway, as on a full disk.
-  test.each(["full.onnx", "full", "small"])("a full disk halfway: %s", async (out) => {
-    const before = contents(dir.folder);
-    const args = ["convert", SMALL, "-o", dir.at(out), "--exact", "--horizon", "64", "--force", "--json"];
-    const error = errorOf(await longconv(args, { fileBlocks: 40 }));
-    expect(error.code).toBe("file-unwritable");
-    expect(error.file).toBe(dir.at(out));
-    expect(contents(dir.folder)).toEqual(before);
-  });
-
-  test("Ctrl-C halfway: exit code 130, nothing left behind", async () => {
-    const before = contents(dir.folder);
-    const run = await longconv(["convert", demo.file, "-o", dir.at("stopped")], {
-      interruptWhen: (_, ms) => ms > 2500,
-    });
-    expect(run.code, run.stderr).toBe(130);
-    expect(run.stderr).toContain("[aborted]");
-    expect(contents(dir.folder)).toEqual(before);
   });
 
   test("Ctrl-C while a step of the work does not end: the same message, after a grace", async () => {

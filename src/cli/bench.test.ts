@@ -11,9 +11,10 @@ import { openModel } from "../../converter/onnx/run.ts";
 import { int64Tensor } from "../../converter/onnx/tensor.ts";
 import { writeModel } from "../../converter/onnx/write.ts";
 import { longconv, scratch } from "../../test/command.ts";
-import { zooModel } from "../../test/testdata.ts";
+import { demoModel, zooModel } from "../../test/testdata.ts";
 import { openForBench, reader, start, stepper } from "../bench/drive.ts";
 import { interleave, quantile, ratioOf } from "../bench/measure.ts";
+import { ERROR_EXIT_CODES, type ErrorCode } from "../errors.ts";
 
 const dir = scratch();
 afterAll(() => dir.remove());
@@ -142,11 +143,28 @@ describe("the command", () => {
     expect(existsSync(picture)).toBe(true);
   });
 
+  test("a folder, whose length cache has no elements", async () => {
+    const { file } = zooModel(NAME);
+    const folder = dir.at("folder");
+    const made = await longconv(["convert", file, "-o", folder, "--exact", "--horizon", "64"]);
+    expect(made.code, made.stderr).toBe(0);
+    const { graph } = await readModel(dir.at("folder/onnx/model.onnx"));
+    expect(graph.inputs.map(({ name }) => name)).toContain("past_key_values.0.key");
+    const args = ["--contexts", "16", "--prompt", "8", "--batch", "2", "--rounds", "2", "--json"];
+    const run = await longconv(["bench", file, folder, ...args]);
+    expect(run.code, run.stderr).toBe(0);
+    expect(JSON.parse(run.stdout).decode.converted.ms).toBeGreaterThan(0);
+  });
+
   test.each([
     [[zooModel(NAME).file, zooModel(NAME).file], "not-converted"],
     [["missing.onnx", "missing.onnx"], "file-missing"],
-  ])("%j is refused", async (models, code) => {
-    const run = await longconv(["bench", ...models, "--json"]);
+    // more words than the converted model's table has
+    [[demoModel().file, converted, "--contexts", "16", "--rounds", "2"], "runtime-failed"],
+  ])("%j is refused", async (args, code) => {
+    const run = await longconv(["bench", ...args, "--json"]);
     expect(JSON.parse(run.stdout).error.code).toBe(code);
+    expect(run.code).toBe(ERROR_EXIT_CODES[code as ErrorCode]);
+    expect(run.stderr).not.toMatch(/ at .*\.js:\d+/);
   });
 });

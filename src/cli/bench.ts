@@ -1,14 +1,23 @@
 /** `longconv-ssm bench ORIGINAL CONVERTED` */
-import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
+import { readModel } from "../../converter/onnx/read.ts";
 import { modelFileOf } from "../../converter/output/beside.ts";
 import { type BenchReport, bench } from "../bench/bench.ts";
 import type { Ratio, Timing } from "../bench/measure.ts";
 import { benchPicture } from "../bench/picture.ts";
-import { LongConvError } from "../errors.ts";
-import { collected, integer, newCommand, timeAxes, withAction } from "./command.ts";
+import { newCommand, withAction } from "./command.ts";
+import { outputFile } from "./output-file.ts";
 import { type Terminal, table } from "./terminal.ts";
+import {
+  checkTimeAxes,
+  integer,
+  lengths,
+  MOST_POSITIONS,
+  positions,
+  type TimeAxes,
+  threads,
+  timeAxis,
+} from "./values.ts";
 
 interface Options {
   readonly contexts?: readonly number[];
@@ -16,7 +25,7 @@ interface Options {
   readonly batch?: number;
   readonly rounds?: number;
   readonly threads?: number;
-  readonly timeAxis?: readonly string[];
+  readonly timeAxis?: TimeAxes;
   readonly picture?: string;
   readonly force?: boolean;
 }
@@ -33,12 +42,12 @@ export function benchCommand(): Command {
   ])
     .argument("<original>", "exported model: a .onnx file or a folder")
     .argument("<converted>", "what convert made of it: a .onnx file or a folder")
-    .option("--contexts <list>", "lengths at which the original is run again (default: 128,512)", lengthList)
-    .option("--prompt <n>", "tokens of the prompt (default: 512)", integer(1))
-    .option("--batch <n>", "also time one token of each of n sequences", integer(2))
+    .option("--contexts <list>", "lengths at which the original is run again (default: 128,512)", lengths)
+    .option("--prompt <n>", "tokens of the prompt (default: 512)", positions)
+    .option("--batch <n>", "also time one token of each of n sequences", integer(2, MOST_POSITIONS))
     .option("--rounds <n>", "rounds of interleaved runs (default: 15)", integer(2))
-    .option("--threads <n>", "threads of one operator", integer(1))
-    .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", collected)
+    .option("--threads <n>", "threads of one operator", threads)
+    .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", timeAxis)
     .option("--picture <file>", "draw medians and quartiles to this SVG file")
     .option("--force", "replace an existing picture")
     .addHelpText("after", `\n${FLOOR}`);
@@ -48,22 +57,21 @@ export function benchCommand(): Command {
 const FLOOR = "The floor is the same network with its convolutions cut out: no converted model can be faster.";
 
 async function run(terminal: Terminal, original: string, converted: string, options: Options): Promise<void> {
-  const { contexts, prompt, batch, rounds, threads, picture } = options;
-  if (picture !== undefined && !options.force && existsSync(picture))
-    throw new LongConvError("file-exists", "exists already", { file: picture }, "Use --force to replace it.");
-  const report = await bench(modelFileOf(original), modelFileOf(converted), {
+  const { contexts, prompt, batch, rounds, threads, force } = options;
+  const [from, to] = [modelFileOf(original), modelFileOf(converted)];
+  if (options.timeAxis) checkTimeAxes(options.timeAxis, await readModel(from));
+  const picture =
+    options.picture === undefined ? undefined : await outputFile(options.picture, { models: [from, to], force });
+  const report = await bench(from, to, {
     contexts,
     prompt,
     batch,
     rounds,
     threads,
-    timeAxis: timeAxes(options.timeAxis),
+    timeAxis: options.timeAxis,
     onProgress: (step, done, total) => terminal.progress(step, done, total),
   });
-  if (picture !== undefined)
-    await writeFile(picture, benchPicture(report)).catch((cause: unknown) => {
-      throw new LongConvError("file-unwritable", "cannot be written", { file: picture }, "Check its folder.", cause);
-    });
+  await picture?.write(benchPicture(report));
   terminal.print(reportOf(report));
   terminal.result(report);
 }
@@ -102,10 +110,3 @@ function reportOf({ machine, decode, prompt, batch }: BenchReport): string {
 
 const milliseconds = (ms: number): string => (ms >= 100 ? ms.toFixed(0) : ms.toPrecision(3));
 const times = (ratio: number): string => (ratio >= 100 ? ratio.toFixed(0) : ratio.toPrecision(3));
-
-function lengthList(text: string): number[] {
-  const lengths = text.split(",").map(Number);
-  if (!lengths.every((length) => Number.isSafeInteger(length) && length > 0))
-    throw new InvalidArgumentError("It must be lengths such as 128,512.");
-  return lengths;
-}

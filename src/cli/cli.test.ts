@@ -1,5 +1,5 @@
 /** The commands from end to end: what they print, --json, --help, usage errors, and pipes without progress bars. */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { longconv, scratch } from "../../test/command.ts";
@@ -50,6 +50,12 @@ describe("help", () => {
     [["convert", "a.onnx", "-o", "b.onnx", "--horizon", "-3"], "--horizon"],
     [["convert", "a.onnx", "-o", "b.onnx", "--exact", "--order", "4"], "only one of"],
     [["convert", "a.onnx", "-o", "b.onnx", "--time-axis", "x"], "--time-axis"],
+    [["convert", "a.onnx", "-o", "b.onnx", "--horizon", "99999999999"], "--horizon"],
+    [["inspect", demo.file, "--time-axis", "signal=1"], "the model has no such input, but input_ids"],
+    [["convert", demo.file, "-o", "b.onnx", "--time-axis", "input_ids=2"], "has 2 axes"],
+    [["bench", demo.file, demo.file, "--time-axis", "signal=1"], "no such input"],
+    [["generate", "m", "--prompt", "x", "--stop", ""], "--stop"],
+    [["generate", "m", "--prompt", "x", "--threads", "100000"], "--threads"],
     [["generate", "m", "--top-p", "1.5", "--prompt", "x"], "--top-p"],
     [["generate", "m"], "nothing to continue"],
     [["verify", "a.onnx"], "converted"],
@@ -61,10 +67,13 @@ describe("help", () => {
   });
 });
 
-test("without a command, the help is an error", async () => {
-  const { code, stdout, stderr } = await longconv([]);
+test.each([
+  [[], "Usage: longconv-ssm [options]"],
+  [["deploy"], "Usage: longconv-ssm deploy [options]"],
+])("without a command, the help is an error: %j", async (args, usage) => {
+  const { code, stdout, stderr } = await longconv(args);
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-  expect(stderr).toContain("Usage: longconv-ssm");
+  expect(stderr).toContain(usage);
   expect(stderr).toContain("[usage]");
 });
 
@@ -125,6 +134,21 @@ describe("the demo model", () => {
     expect(streamed.stdout).toBe(`${whole.text}\n`);
     expect(whole.tokens).toHaveLength(20);
     expect(streamed.stderr).toMatch(/20 tokens, \d+ tokens\/s; ended by length/);
+  });
+
+  test("a .onnx file in a folder generates as the folder does: its settings and its tokenizer", async () => {
+    const args = ["-p", "In the beginning", "-n", "8"];
+    const { tokens } = await json("generate", dir.at("demo"), ...args);
+    expect(tokens.indexOf(tokens[2])).toBe(2);
+    // the third token ends the text
+    const config = JSON.stringify({ eos_token_id: tokens[2] });
+    cpSync(dir.at("demo"), dir.at("settings"), { recursive: true });
+    writeFileSync(dir.at("settings/generation_config.json"), config);
+    for (const model of ["settings", "settings/onnx/model.onnx"]) {
+      const result = await json("generate", dir.at(model), "-p", "In the beginning");
+      expect(result).toMatchObject({ tokens: tokens.slice(0, 3), finish: "stop-token" });
+      expect(result.text.length).toBeGreaterThan(0);
+    }
   });
 
   test("samples the same text for the same seed, and continues from a saved state", async () => {

@@ -1,5 +1,5 @@
 /** What all commands share: --json, help with examples and exit codes, and how an error ends the process. */
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError } from "commander";
 import { createColors } from "picocolors";
 import { ERROR_EXIT_CODES, LongConvError } from "../errors.ts";
 import { interruptible, openTerminal, resultWritten, type Terminal } from "./terminal.ts";
@@ -77,7 +77,8 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
     return 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
-    const known = asLongConvError(error, program);
+    const named = program.commands.find((command) => command.name() === argv[0]);
+    const known = asLongConvError(error, named ?? program);
     if (!known) {
       const { stack, message } = error as Error;
       process.stderr.write(`${errorColors.red("error:")} ${stack ?? message ?? String(error)}\n`);
@@ -97,77 +98,24 @@ const withSubcommands = (command: Command): Command[] => [command, ...command.co
 
 const writeJsonError = (error: unknown) => process.stdout.write(`${JSON.stringify({ error }, undefined, 2)}\n`);
 
-function asLongConvError(error: unknown, program: Command): LongConvError | undefined {
+function asLongConvError(error: unknown, command: Command): LongConvError | undefined {
   if (error instanceof LongConvError) return error;
-  if (!(error instanceof CommanderError)) return undefined;
-  // Without a command, commander wants to show the help.
-  if (error.code === "commander.help") process.stderr.write(program.helpInformation());
+  if (!(error instanceof CommanderError)) return asFileError(error);
+  // Without a command (of this program, or of a command that has its own), commander wants to show the help.
+  if (error.code === "commander.help") process.stderr.write(command.helpInformation());
   const reason = error.code === "commander.help" ? "no command given" : error.message.replace(/^error: /, "");
   return new LongConvError("usage", reason, {}, "See longconv-ssm --help, or longconv-ssm COMMAND --help.");
 }
 
-/** Parses a whole number that is at least `least`. */
-export const integer =
-  (least: number) =>
-  (text: string): number => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least)
-      throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
-    return value;
-  };
+const READING = ["access", "lstat", "open", "read", "readlink", "realpath", "scandir", "stat"];
 
-/** Parses a number within limits, the lower one excluded where `above` is given instead of `least`. */
-export const number =
-  ({ least = -Infinity, above = -Infinity, most = Infinity }: { least?: number; above?: number; most?: number } = {}) =>
-  (text: string): number => {
-    const value = text.trim() === "" ? Number.NaN : Number(text);
-    if (!(value >= least && value > above && value <= most) || !Number.isFinite(value)) {
-      const bounds = [
-        least > -Infinity && `at least ${least}`,
-        above > -Infinity && `above ${above}`,
-        most < Infinity && `at most ${most}`,
-      ].filter(Boolean);
-      throw new InvalidArgumentError(`It must be a number${bounds.length ? ` ${bounds.join(" and ")}` : ""}.`);
-    }
-    return value;
-  };
-
-const BYTE_UNITS: Readonly<Record<string, number>> = {
-  "": 1,
-  b: 1,
-  k: 1e3,
-  kb: 1e3,
-  m: 1e6,
-  mb: 1e6,
-  g: 1e9,
-  gb: 1e9,
-  kib: 2 ** 10,
-  mib: 2 ** 20,
-  gib: 2 ** 30,
-};
-
-/** Parses a size in bytes: 50000, 64k, 1.5MB, 512KiB. */
-export function bytes(text: string): number {
-  const [, value = "", unit = ""] = /^([\d.]+) ?([a-z]*)$/i.exec(text) ?? [];
-  const size = Math.floor(Number(value) * (BYTE_UNITS[unit.toLowerCase()] ?? Number.NaN));
-  if (value === "" || !(size >= 1))
-    throw new InvalidArgumentError("It must be a size such as 50000, 64k, 1.5MB or 512KiB.");
-  return size;
-}
-
-/** Collects an option that may be given several times. */
-export const collected = (value: string, before: readonly string[] = []): string[] => [...before, value];
-
-/**
- * Time axes by input, from `name=axis`.
- * @throws LongConvError usage
- */
-export function timeAxes(given: readonly string[] = []): Record<string, number> | undefined {
-  const entries = given.map((each): [string, number] => {
-    const [, name, axis] = /^(.+)=(\d+)$/.exec(each) ?? [];
-    if (name === undefined)
-      throw new LongConvError("usage", `--time-axis ${each}: it must be name=axis, such as input_ids=1`);
-    return [name, Number(axis)];
-  });
-  return entries.length ? Object.fromEntries(entries) : undefined;
+/** What the system refuses to do with a file, wherever it was met: no error of ours. */
+function asFileError(error: unknown): LongConvError | undefined {
+  const { code, syscall, path: file } = error as NodeJS.ErrnoException;
+  const isFull = code === "ENOSPC" || code === "EDQUOT";
+  if (syscall === undefined || (file === undefined && !isFull)) return undefined;
+  if (isFull) return new LongConvError("file-unwritable", "the disk is full", { file }, "Make room.", error);
+  return READING.includes(syscall)
+    ? new LongConvError("file-missing", `cannot be read (${code})`, { file }, "Check the path.", error)
+    : new LongConvError("file-unwritable", `cannot be written (${code})`, { file }, "Check the path.", error);
 }

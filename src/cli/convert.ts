@@ -1,7 +1,7 @@
 /** `longconv-ssm convert MODEL -o OUT` */
 import { statSync } from "node:fs";
 import path from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { type Conversion, convertModel, type LayerReport } from "../../converter/convert.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
@@ -10,8 +10,9 @@ import { filesOf, refuseTarget, type Target, targetOf } from "../../converter/ou
 import type { WeightsReport } from "../../converter/weights/compare.ts";
 import { WEIGHT_KINDS, type WeightKind } from "../../converter/weights/weights.ts";
 import { LongConvError } from "../errors.ts";
-import { bytes, collected, integer, newCommand, number, timeAxes, withAction } from "./command.ts";
+import { newCommand, withAction } from "./command.ts";
 import { byteSize, scientific, type Terminal, table } from "./terminal.ts";
+import { bytes, checkTimeAxes, integer, number, oneOf, positions, type TimeAxes, threads, timeAxis } from "./values.ts";
 
 interface Options {
   readonly out: string;
@@ -22,7 +23,7 @@ interface Options {
   readonly horizon?: number;
   readonly trainingLength?: number;
   readonly threads?: number;
-  readonly timeAxis?: readonly string[];
+  readonly timeAxis?: TimeAxes;
   readonly attentionMask: boolean;
   readonly numLogitsToKeep: boolean;
   readonly checkTolerance?: number;
@@ -53,13 +54,13 @@ export function convertCommand(): Command {
     )
     .option("--order <n>", "the same order for every compact state, instead of a tolerance", integer(1))
     .option("--max-state <bytes>", "bytes of state of one sequence, instead of a tolerance (50000, 64k, 1MB)", bytes)
-    .option("--horizon <lags>", "lags of the kernels that the form reproduces", integer(1))
+    .option("--horizon <lags>", "lags of the kernels that the form reproduces", positions)
     .option(
       "--training-length <n>",
       "length that the model was trained with; default: as config.json or training.json beside it says",
-      integer(1),
+      positions,
     )
-    .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", collected)
+    .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", timeAxis)
     .option("--no-attention-mask", "leave out the input attention_mask")
     .option("--no-num-logits-to-keep", "leave out the input num_logits_to_keep")
     .option(
@@ -67,13 +68,17 @@ export function convertCommand(): Command {
       "relative difference of the outputs that the check before writing allows",
       number({ above: 0 }),
     )
-    .option("--external-data <when>", "weights in a file of their own: auto (over 1.5 GB), always, never", externalData)
-    .option("--weights <kind>", "store the matrices in fewer bits: int8, int4, float16", weightKind)
+    .option(
+      "--external-data <when>",
+      "weights in a file of their own: auto (over 1.5 GB), always, never",
+      oneOf(["auto", "always", "never"]),
+    )
+    .option("--weights <kind>", "store the matrices in fewer bits: int8, int4, float16", oneOf(WEIGHT_KINDS))
     .option(
       "--step-file",
       "in a folder, also write onnx/model_step.onnx: one token a call, no control flow, for WebGPU",
     )
-    .option("--threads <n>", "threads that reduce layers", integer(1))
+    .option("--threads <n>", "threads that reduce layers", threads)
     .option("--force", "replace an existing output, once the new one is complete");
   return withAction(command, run);
 }
@@ -84,11 +89,11 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
     [options.exact, options.order, options.maxState, options.tolerance].filter((each) => each !== undefined).length > 1
   )
     throw new LongConvError("usage", "give only one of --exact, --tolerance, --order and --max-state");
-  const timeAxis = timeAxes(options.timeAxis);
   const file = modelFileOf(given);
   const target = targetOf(options.out);
   const force = options.force === true;
   const model = await readModel(file);
+  checkTimeAxes(options.timeAxis, model);
   const inputs = filesOf(model);
   refuseTarget(target, inputs, force);
   const beside = await lookBeside(file);
@@ -107,7 +112,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
     weights,
     stepFile,
     trainingLength,
-    timeAxis,
+    timeAxis: options.timeAxis,
     signal: terminal.signal,
     ...(options.attentionMask ? {} : { attentionMask: false }),
     ...(options.numLogitsToKeep ? {} : { numLogitsToKeep: false }),
@@ -128,17 +133,6 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
 }
 
 const STEPS = { find: "finding convolutions", solve: "solving layers", check: "checking" } as const;
-
-function externalData(text: string): string {
-  if (!["auto", "always", "never"].includes(text)) throw new InvalidArgumentError("It must be auto, always or never.");
-  return text;
-}
-
-function weightKind(text: string): WeightKind {
-  const kind = WEIGHT_KINDS.find((each) => each === text);
-  if (!kind) throw new InvalidArgumentError(`It must be one of ${WEIGHT_KINDS.join(", ")}.`);
-  return kind;
-}
 
 /** Bytes of float32 state of one sequence. */
 const stateBytes = (layers: readonly LayerReport[]): number =>

@@ -1,7 +1,7 @@
 /** `longconv-ssm deploy genai|triton MODEL -o OUT` */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { genaiConfig, genaiModel } from "../../converter/deploy/genai.ts";
 import { STRATEGIES, type Strategy, tritonConfig, tritonModel } from "../../converter/deploy/triton.ts";
 import type { Model } from "../../converter/onnx/graph.ts";
@@ -9,9 +9,11 @@ import { readModel } from "../../converter/onnx/read.ts";
 import { writeModel } from "../../converter/onnx/write.ts";
 import { type Beside, lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import { copiedFile, type FolderFile, textFile, writeFolder } from "../../converter/output/folder.ts";
+import { refuseTarget } from "../../converter/output/target.ts";
 import { LongConvError } from "../errors.ts";
-import { integer, newCommand, withAction } from "./command.ts";
+import { newCommand, withAction } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
+import { integer, oneOf } from "./values.ts";
 
 interface GenaiOptions {
   readonly out: string;
@@ -82,15 +84,8 @@ function tritonCommand(): Command {
   return withAction(command, runTriton);
 }
 
-const oneOf =
-  <T extends string>(allowed: readonly T[]) =>
-  (text: string): T => {
-    const found = allowed.find((each) => each === text);
-    if (found === undefined) throw new InvalidArgumentError(`It must be one of ${allowed.join(", ")}.`);
-    return found;
-  };
-
 async function runGenai(terminal: Terminal, given: string, options: GenaiOptions): Promise<void> {
+  refuseOut(options.out);
   const { model, beside } = await source(given);
   const renamed = genaiModel(model);
   const config = genaiConfig(renamed, {
@@ -108,11 +103,15 @@ async function runGenai(terminal: Terminal, given: string, options: GenaiOptions
 }
 
 async function runTriton(terminal: Terminal, given: string, options: TritonOptions): Promise<void> {
+  refuseOut(options.out);
   const { strategy, maxBatchSize, sameBuffer } = options;
   const { model } = await source(given);
   const name = options.name ?? path.basename(path.resolve(given)).replace(/\.onnx$/i, "");
-  if (!/^[\w.-]+$/.test(name))
-    throw new LongConvError("usage", `--name ${name}: a name of letters, digits, '_', '-' and '.' is needed`);
+  if (!/^(?!\.+$)[\w.-]+$/.test(name))
+    throw new LongConvError(
+      "usage",
+      `--name ${name}: a name of letters, digits, '_', '-' and '.' is needed, not of dots alone`,
+    );
   const served = tritonModel(model, options.logits);
   const config = tritonConfig(served, { name, strategy, maxBatchSize, sameBuffer });
   await write(terminal, options.out, [
@@ -126,9 +125,15 @@ async function source(given: string): Promise<{ model: Model; beside: Beside }> 
   return { model: await readModel(file), beside: await lookBeside(file) };
 }
 
+/** Says early that a folder cannot be written: nothing is ever replaced, so there is no --force to name. */
+function refuseOut(out: string): void {
+  const refuse = (reason: string) => new LongConvError("file-exists", reason, { file: out }, "Choose another folder.");
+  if (existsSync(out) && !statSync(out).isDirectory()) throw refuse("is a file, not a folder");
+  if (existsSync(out) && readdirSync(out).length > 0) throw refuse("exists already and is not empty");
+  refuseTarget({ kind: "folder", path: out }, [], false);
+}
+
 async function write(terminal: Terminal, out: string, files: readonly FolderFile[]): Promise<void> {
-  if (existsSync(out) && readdirSync(out).length > 0)
-    throw new LongConvError("file-exists", "exists already and is not empty", { file: out }, "Choose another folder.");
   await writeFolder(files, out, { signal: terminal.signal });
   const names = files.map(({ name }) => name).sort();
   terminal.print([`written   ${out}`, ...names.map((name) => `          ${name}`)].join("\n"));

@@ -1,8 +1,9 @@
 /** `longconv-ssm generate OUT --prompt …` */
 import { existsSync, statSync } from "node:fs";
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
+import { modelFileOf } from "../../converter/output/beside.ts";
 import {
   type FinishReason,
   generate,
@@ -12,11 +13,13 @@ import {
   type State,
   stateFromBytes,
   stateToBytes,
-  tokenizerIn,
 } from "../../runtime/node.ts";
 import { LongConvError } from "../errors.ts";
-import { collected, integer, newCommand, number, withAction } from "./command.ts";
+import { newCommand, withAction } from "./command.ts";
+import { configuredFolder } from "./model-files.ts";
+import { type OutputFile, outputFile } from "./output-file.ts";
 import type { Terminal } from "./terminal.ts";
+import { integer, number, oneOf, texts, threads, tokenIds } from "./values.ts";
 
 interface Options {
   readonly prompt?: string;
@@ -33,6 +36,7 @@ interface Options {
   readonly stopToken?: readonly number[];
   readonly state?: string;
   readonly saveState?: string;
+  readonly force?: boolean;
   readonly provider?: "cpu" | "webgpu";
   readonly threads?: number;
 }
@@ -52,7 +56,7 @@ export function generateCommand(): Command {
     .argument("<model>", "converted model: the folder or the .onnx file that convert wrote")
     .option("-p, --prompt <text>", "text to continue")
     .option("--prompt-file <file>", "text to continue, from a file")
-    .option("--ids <list>", "token ids to continue, separated by commas", idList)
+    .option("--ids <list>", "token ids to continue, separated by commas", tokenIds)
     .option(
       "-n, --max-new-tokens <n>",
       "tokens to make at most (default: generation_config.json's, else 256)",
@@ -72,12 +76,13 @@ export function generateCommand(): Command {
     )
     .option("--repetition-penalty <r>", "divide the logits of tokens that were seen by this", number({ above: 0 }))
     .option("--seed <n>", "the same text for the same seed", integer(0))
-    .option("--stop <text>", "end before this text; may be repeated", collected)
-    .option("--stop-token <list>", "end at one of these token ids", idList)
+    .option("--stop <text>", "end before this text; may be repeated", texts)
+    .option("--stop-token <list>", "end at one of these token ids", tokenIds)
     .option("--state <file>", "start after a saved state")
     .option("--save-state <file>", "save the state at the end")
-    .option("--provider <name>", "execution provider: cpu or webgpu", provider)
-    .option("--threads <n>", "threads of one operator", integer(1));
+    .option("--force", "replace an existing saved state")
+    .option("--provider <name>", "execution provider: cpu or webgpu", oneOf(["cpu", "webgpu"]))
+    .option("--threads <n>", "threads of one operator", threads);
   return withAction(command, run);
 }
 
@@ -91,15 +96,26 @@ async function run(terminal: Terminal, out: string, options: Options): Promise<v
       {},
       "Give --prompt, --prompt-file, --ids or --state.",
     );
-  const model = await loadWithTokenizer(out, options);
+  const { saveState, promptFile, state: from, force } = options;
+  const save =
+    saveState === undefined
+      ? undefined
+      : await outputFile(saveState, { models: [modelFileOf(out)], inputs: [promptFile, from], force });
+  const model = await open(out, options);
   try {
-    await stream(terminal, out, model, options);
+    await stream(terminal, out, model, options, save);
   } finally {
     await model.close();
   }
 }
 
-async function stream(terminal: Terminal, out: string, model: Model, options: Options): Promise<void> {
+async function stream(
+  terminal: Terminal,
+  out: string,
+  model: Model,
+  options: Options,
+  save: OutputFile | undefined,
+): Promise<void> {
   const prompt = options.promptFile === undefined ? options.prompt : await readText(options.promptFile);
   const state = options.state === undefined ? undefined : await readState(model, options.state);
   const { signal } = terminal;
@@ -121,8 +137,7 @@ async function stream(terminal: Terminal, out: string, model: Model, options: Op
   let finish: FinishReason | undefined;
   let first = 0;
   const textless = !model.tokenizer;
-  const keepsState = options.saveState !== undefined;
-  let after = keepsState && options.maxNewTokens === 0 ? await generation.snapshot() : undefined;
+  let after = save && options.maxNewTokens === 0 ? await generation.snapshot() : undefined;
   for await (const piece of generation) {
     if (tokens.length === 0) {
       first = performance.now();
@@ -131,12 +146,12 @@ async function stream(terminal: Terminal, out: string, model: Model, options: Op
     tokens.push(piece.token);
     text += piece.text;
     finish = piece.finish;
-    if (finish && keepsState) after = await generation.snapshot();
+    if (finish && save) after = await generation.snapshot();
     if (!terminal.json) process.stdout.write(textless ? `${tokens.length > 1 ? "," : ""}${piece.token}` : piece.text);
   }
   const decodeMs = performance.now() - first;
   if (!terminal.json && tokens.length > 0) process.stdout.write("\n");
-  if (options.saveState !== undefined && after) await saveState(model, after, options.saveState);
+  if (save && after) await save.write(await stateToBytes(model, after));
   // The first token comes from the prompt's logits; only those after it cost a step.
   const steps = Math.max(0, tokens.length - 1);
   const speed = steps > 0 ? (1000 * steps) / decodeMs : undefined;
@@ -156,29 +171,14 @@ async function stream(terminal: Terminal, out: string, model: Model, options: Op
   terminal.note(`[${prefix}${tokens.length} tokens${rate}${finish ? `; ended by ${finish}` : ""}]`);
 }
 
-/** A folder brings its tokenizer; for a .onnx file it may lie beside, or above where the file is in onnx/. */
-async function loadWithTokenizer(out: string, { provider: name, threads }: Options): Promise<Model> {
+/** A folder brings its tokenizer and its generations' settings; so does a .onnx file that lies in one. */
+function open(out: string, { provider: name, threads }: Options): Promise<Model> {
   const options: LoadOptions = { ...(name && { executionProviders: [name] }), ...(threads && { threads }) };
-  if (!existsSync(out) || statSync(out).isDirectory()) return load(out, options);
-  const folder = path.dirname(path.resolve(out));
-  const beside =
-    path.basename(folder) === "onnx" && !existsSync(path.join(folder, "tokenizer.json"))
-      ? path.dirname(folder)
-      : folder;
-  const model = await load(out, options);
-  const tokenizer = await tokenizerIn(beside);
-  const vocabulary = model.language?.vocabulary;
-  if (tokenizer && vocabulary !== undefined && tokenizer.size > vocabulary) {
-    await model.close();
-    const reason = `the tokenizer beside it has ids up to ${tokenizer.size - 1}, the model a vocabulary of ${vocabulary}`;
-    throw new LongConvError(
-      "tokenizer-mismatch",
-      reason,
-      { file: out },
-      "Use the tokenizer.json the model was trained with.",
-    );
-  }
-  return { ...model, tokenizer };
+  const isFile = existsSync(out) && !statSync(out).isDirectory();
+  const folder = isFile ? configuredFolder(out) : undefined;
+  return folder === undefined
+    ? load(out, options)
+    : load(folder, { ...options, modelFile: path.relative(folder, path.resolve(out)) });
 }
 
 const chosen = ({ maxNewTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop, stopToken }: Options) =>
@@ -195,21 +195,6 @@ const chosen = ({ maxNewTokens, temperature, topK, topP, minP, repetitionPenalty
       stopTokens: stopToken,
     }).filter(([, value]) => value !== undefined),
   );
-
-function idList(text: string): number[] {
-  const ids = text
-    .split(/[\s,]+/)
-    .filter(Boolean)
-    .map(Number);
-  if (ids.length === 0 || !ids.every((id) => Number.isSafeInteger(id)))
-    throw new InvalidArgumentError("It must be token ids such as 17,4,211.");
-  return ids;
-}
-
-function provider(text: string): string {
-  if (text !== "cpu" && text !== "webgpu") throw new InvalidArgumentError("It must be cpu or webgpu.");
-  return text;
-}
 
 const readText = async (file: string): Promise<string> => (await readInput(file)).toString("utf8");
 
@@ -233,19 +218,5 @@ async function readInput(file: string): Promise<Buffer> {
       "Check the path.",
       cause,
     );
-  }
-}
-
-async function saveState(model: Model, state: State, file: string): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
-  try {
-    await writeFile(temporary, await stateToBytes(model, state));
-    await rename(temporary, file);
-  } catch (cause) {
-    if (cause instanceof LongConvError) throw cause;
-    const reason = `cannot be written (${(cause as NodeJS.ErrnoException).code})`;
-    throw new LongConvError("file-unwritable", reason, { file }, undefined, cause);
-  } finally {
-    await rm(temporary, { force: true });
   }
 }

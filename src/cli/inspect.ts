@@ -1,11 +1,9 @@
 /** `longconv-ssm inspect MODEL` */
-import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { chooseForms } from "../../converter/choose.ts";
 import { type Candidate, candidatesOf } from "../../converter/find/candidates.ts";
 import { type Found, findConvolutions } from "../../converter/find/find.ts";
-import { type KernelSource, LOOKED_AT_LAGS } from "../../converter/find/kernel.ts";
+import { type KernelEnd, type KernelSource, LOOKED_AT_LAGS } from "../../converter/find/kernel.ts";
 import type { Region } from "../../converter/find/region.ts";
 import { finiteLags, NEGLIGIBLE } from "../../converter/horizon.ts";
 import { initializerBytes } from "../../converter/onnx/encode.ts";
@@ -17,13 +15,14 @@ import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import type { LayerInput } from "../../converter/picture/table.ts";
 import { significantLags } from "../../converter/solve/decay.ts";
 import { describeLayout } from "../../converter/time/fact.ts";
-import { LongConvError } from "../errors.ts";
-import { collected, newCommand, timeAxes, withAction } from "./command.ts";
+import { newCommand, withAction } from "./command.ts";
+import { outputFile } from "./output-file.ts";
 import { byteSize, type Terminal, table } from "./terminal.ts";
+import { checkTimeAxes, type TimeAxes, timeAxis } from "./values.ts";
 
 interface Options {
   readonly html?: string;
-  readonly timeAxis?: readonly string[];
+  readonly timeAxis?: TimeAxes;
   readonly force?: boolean;
 }
 
@@ -40,7 +39,7 @@ export function inspectCommand(): Command {
   )
     .argument("<model>", "exported model: a .onnx file, or a folder with onnx/model.onnx or model.onnx")
     .option("--html <file>", "write a page with a picture of each layer's kernel")
-    .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", collected)
+    .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", timeAxis)
     .option("--force", "replace an existing page");
   return withAction(command, run);
 }
@@ -58,6 +57,8 @@ interface Layer {
   readonly kernelFrom: string;
   /** Lags that the graph gives; undefined: any number. */
   readonly maxLags: number | undefined;
+  /** What sets that number. */
+  readonly end: KernelEnd | undefined;
   /** Lags until the kernel ends or has died away; undefined where it does neither within the lags looked at. */
   readonly lags: number | undefined;
   readonly ends: boolean;
@@ -76,12 +77,13 @@ interface Obstacle {
 
 async function run(terminal: Terminal, given: string, options: Options): Promise<void> {
   const file = modelFileOf(given);
-  if (options.html !== undefined && existsSync(options.html) && !options.force)
-    throw new LongConvError("file-exists", "exists already", { file: options.html }, "Use --force to replace it.");
+  const { html, force } = options;
+  const page = html === undefined ? undefined : await outputFile(html, { models: [file], force });
   const model = inlineFunctions(await readModel(file));
+  checkTimeAxes(options.timeAxis, model);
   const trainingLength = (await lookBeside(file)).trainingLength?.positions;
   const found = await findConvolutions(model, {
-    timeAxis: timeAxes(options.timeAxis),
+    timeAxis: options.timeAxis,
     onProgress: (done) => terminal.progress("finding convolutions", done, undefined),
   });
   const { candidates, refusals } = await candidatesOf(found, undefined, (done, total) =>
@@ -90,15 +92,10 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   const layers: Layer[] = [];
   for (const { region, source } of candidates) layers.push(await layerOf(found, region, source));
   const obstacles = [...found.refusals, ...refusals].map((refusal) => obstacleOf(model, refusal));
-  if (options.html !== undefined)
-    await writePage(options.html, file, found, candidates, {
-      trainingLength,
-      force: options.force === true,
-      terminal,
-    });
+  await page?.write(await pageOf(file, found, candidates, trainingLength, terminal));
   const convertible = obstacles.length === 0 && layers.length > 0;
   terminal.print(reportOf(model, file, layers, obstacles, trainingLength));
-  terminal.result({ ...summaryOf(model, file), trainingLength, convertible, layers, obstacles, html: options.html });
+  terminal.result({ ...summaryOf(model, file), trainingLength, convertible, layers, obstacles, html });
 }
 
 async function layerOf({ graphs: { model } }: Found, region: Region, source: KernelSource): Promise<Layer> {
@@ -113,6 +110,7 @@ async function layerOf({ graphs: { model } }: Found, region: Region, source: Ker
     output: describeLayout(region.exit.axes),
     kernelFrom: source.tensor ?? "impulse response",
     maxLags: kernels.end && kernels.lags,
+    end: kernels.end,
     lags: finite === undefined && significant === kernels.lags ? undefined : significant,
     ends: finite !== undefined,
     bias: region.bias !== undefined,
@@ -191,21 +189,20 @@ function reportOf(
   return lines.join("\n");
 }
 
-function lagsOf({ lags, ends, maxLags }: Layer): string {
+function lagsOf({ lags, ends, maxLags, end }: Layer): string {
   if (lags !== undefined) return ends ? `ends after ${lags}` : `dies away after ${lags}`;
-  return maxLags === undefined ? `more than ${LOOKED_AT_LAGS}` : `${maxLags} (fixed)`;
+  return maxLags === undefined ? `more than ${LOOKED_AT_LAGS}` : `${maxLags} (${end})`;
 }
 
-/** The page also shows the forms that `convert` would choose by default, where it would convert the model. */
-async function writePage(
-  file: string,
+/** The page shows kernels, and the forms that `convert` would choose by default, where it would convert the model. */
+async function pageOf(
   title: string,
   found: Found,
   candidates: readonly Candidate[],
-  options: PageOptions,
-): Promise<void> {
+  trainingLength: number | undefined,
+  terminal: Terminal,
+): Promise<string> {
   const { htmlReport } = await import("../../converter/picture/report.ts");
-  const { trainingLength, terminal } = options;
   const forms =
     found.refusals.length > 0
       ? []
@@ -219,16 +216,5 @@ async function writePage(
     const singularValues = chosen?.reduction?.singularValues;
     layers.push({ ...chosen, region, kernels: await source.at(lags), singularValues });
   }
-  try {
-    await writeFile(file, htmlReport({ title, found, layers }), { flag: options.force ? "w" : "wx" });
-  } catch (cause) {
-    const reason = `cannot be written (${(cause as NodeJS.ErrnoException).code})`;
-    throw new LongConvError("file-unwritable", reason, { file }, undefined, cause);
-  }
-}
-
-interface PageOptions {
-  readonly trainingLength: number | undefined;
-  readonly force: boolean;
-  readonly terminal: Terminal;
+  return htmlReport({ title, found, layers });
 }

@@ -1,6 +1,5 @@
 /** Progress bars on a terminal only, tables, sizes, and the numbers of JSON. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { bytes, integer, number, timeAxes } from "./command.ts";
 import { byteSize, openTerminal, table } from "./terminal.ts";
 
 describe("the terminal", () => {
@@ -69,16 +68,4 @@ test("sizes", () => {
     "25.1 MB",
     "3.0 TB",
   ]);
-  expect(["50000", "64k", "1.5MB", "512KiB", "2 gib"].map(bytes)).toEqual([50000, 64000, 1.5e6, 524288, 2 ** 31]);
-  for (const wrong of ["", "0", "k", "5 apples", "-4k", "1.2.3"])
-    expect(() => bytes(wrong)).toThrow(/It must be a size/);
-});
-
-test("options are checked", () => {
-  expect(integer(1)("12")).toBe(12);
-  for (const wrong of ["0", "1.5", "-1", "x", "", "1e3"]) expect(() => integer(1)(wrong)).toThrow(/whole number/);
-  expect(number({ above: 0, most: 1 })("0.5")).toBe(0.5);
-  for (const wrong of ["0", "1.1", "", "NaN", "Infinity"]) expect(() => number({ above: 0, most: 1 })(wrong)).toThrow();
-  expect(timeAxes(["signal=2", "a=b=1"])).toEqual({ signal: 2, "a=b": 1 });
-  expect(() => timeAxes(["signal"])).toThrow(/name=axis/);
 });

@@ -35,7 +35,6 @@ export const resultWritten = (): boolean => written;
 export function openTerminal({ json, signal }: { json: boolean; signal: AbortSignal }): Terminal {
   const started = performance.now();
   let bar: SingleBar | undefined;
-  let shown = "";
   const settle = () => {
     bar?.stop();
     bar = undefined;
@@ -64,8 +63,6 @@ export function openTerminal({ json, signal }: { json: boolean; signal: AbortSig
         bar = newBar();
         bar.start(total ?? 0, done, { label });
       }
-      if (shown !== step) bar.setTotal(total ?? 0);
-      shown = step;
       bar.setTotal(total ?? 0);
       bar.update(done, { label });
     },

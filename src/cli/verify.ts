@@ -1,16 +1,17 @@
 /** `longconv-ssm verify ORIGINAL CONVERTED` */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import path from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import { readIds } from "../../converter/verify/ids.ts";
 import type { SignalRow } from "../../converter/verify/signals.ts";
 import { type LanguageRow, type Verification, verify } from "../../converter/verify/verify.ts";
 import { tokenizerIn } from "../../runtime/node.ts";
 import { LongConvError } from "../errors.ts";
-import { integer, newCommand, number, withAction } from "./command.ts";
+import { newCommand, withAction } from "./command.ts";
+import { foldersOf } from "./model-files.ts";
 import { scientific, type Terminal, table } from "./terminal.ts";
+import { integer, lengths, number, positions, threads } from "./values.ts";
 
 interface Options {
   readonly text?: string;
@@ -39,16 +40,16 @@ export function verifyCommand(): Command {
     .argument("<converted>", "what convert made of it: a .onnx file or a folder")
     .option("--text <file>", "read this text; needs a tokenizer.json beside one of the models")
     .option("--ids <file>", "read these token ids: a TensorProto (.pb) or a JSON list; default: random ids")
-    .option("--lengths <list>", "lengths of the windows; default: powers of two from 64 on", lengthList)
-    .option("--positions <n>", "positions read in one pass at each length, at most (default: 8192)", integer(1))
+    .option("--lengths <list>", "lengths of the windows; default: powers of two from 64 on", lengths)
+    .option("--positions <n>", "positions read in one pass at each length, at most (default: 8192)", positions)
     .option("--step-windows <n>", "windows read token by token at each length (default: 1)", integer(0))
     .option("--seed <n>", "seed of the random ids", integer(0))
     .option(
       "--training-length <n>",
       "length that the model was trained with; default: as config.json or training.json says",
-      integer(1),
+      positions,
     )
-    .option("--threads <n>", "threads of one operator", integer(1))
+    .option("--threads <n>", "threads of one operator", threads)
     .option("--max-difference <d>", "fail where a logit (or an output) differs by more", number({ least: 0 }));
   return withAction(command, run);
 }
@@ -148,12 +149,9 @@ async function idsOfText(file: string, ...models: string[]): Promise<Int32Array>
   } catch (cause) {
     throw new LongConvError("file-missing", "cannot be read", { file }, "Check the path.", cause);
   }
-  for (const model of models) {
-    const folder = path.dirname(path.resolve(model));
-    for (const each of path.basename(folder) === "onnx" ? [folder, path.dirname(folder)] : [folder]) {
-      const tokenizer = await tokenizerIn(each);
-      if (tokenizer) return Int32Array.from(tokenizer.encode(text, { addSpecialTokens: false }));
-    }
+  for (const folder of models.flatMap(foldersOf)) {
+    const tokenizer = await tokenizerIn(folder);
+    if (tokenizer) return Int32Array.from(tokenizer.encode(text, { addSpecialTokens: false }));
   }
   throw new LongConvError(
     "bad-input",
@@ -161,11 +159,4 @@ async function idsOfText(file: string, ...models: string[]): Promise<Int32Array>
     { file },
     "Put tokenizer.json beside a model, or give --ids.",
   );
-}
-
-function lengthList(text: string): number[] {
-  const lengths = text.split(",").map(Number);
-  if (!lengths.every((length) => Number.isSafeInteger(length) && length > 0))
-    throw new InvalidArgumentError("It must be lengths such as 64,512.");
-  return lengths;
 }

@@ -4,8 +4,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
+import { ROOT } from "../../scripts/root.ts";
 import { chromiumPath } from "./chromium.ts";
-import { ROOT } from "./site.ts";
 
 /** Folder of libvulkan.so.1 and of SwiftShader's vk_swiftshader_icd.json. */
 const DRIVER = "/usr/lib/chromium";

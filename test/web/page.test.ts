@@ -5,11 +5,12 @@ import path from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { generate, load } from "../../runtime/node.ts";
+import { ROOT } from "../../scripts/root.ts";
 import { buildSite } from "../../scripts/web-site.ts";
 import { demoModel } from "../testdata.ts";
 import { launchChromium } from "./chromium.ts";
 import { type ConvertedFolders, convertFolders } from "./models.ts";
-import { ROOT, type Site, serve } from "./site.ts";
+import { type Site, serve } from "./site.ts";
 
 let folder: string;
 let folders: ConvertedFolders;

@@ -3,14 +3,9 @@ import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { type BuildResult, build } from "esbuild";
+import { ROOT } from "../../scripts/root.ts";
 
-/** The project's folder; this file may have been compiled to dist/. */
-export const ROOT = path.join(
-  path.dirname(fileURLToPath(import.meta.url)).replace(/([\\/])dist[\\/](test[\\/]web)$/, "$1$2"),
-  "../..",
-);
 const ORT = path.join(ROOT, "node_modules/onnxruntime-web/dist");
 
 const TYPES: Readonly<Record<string, string>> = {
