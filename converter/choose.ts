@@ -160,7 +160,7 @@ async function planOf(candidate: Candidate, options: ChooseOptions, channels: nu
   const { exact, horizon, tolerance = DEFAULT_TOLERANCE } = options;
   let seen = await lookedAt(source, options);
   refuseEndless(seen, region);
-  const finite = finiteLags(seen, source.tensor !== undefined);
+  const finite = finiteLags(seen);
   const window = finite === undefined ? undefined : windowForm(seen, finite);
   if (exact || (finite !== undefined && finite <= SHORT_LAGS)) return { ...candidate, window, reduce: undefined };
   const negligible = Math.min(NEGLIGIBLE, tolerance / 10);

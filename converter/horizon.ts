@@ -1,5 +1,6 @@
 /** How many lags of a kernel count: those that it has, that it keeps before it has died away, or that are asked for. */
 import { LongConvError } from "../src/errors.ts";
+import type { EvaluatedKernels } from "./find/evaluation.ts";
 import type { KernelEnd, SourcedKernels } from "./find/kernel.ts";
 import type { Region } from "./find/region.ts";
 import type { Kernels } from "./form.ts";
@@ -85,11 +86,11 @@ export function firstLags({ channels, taps }: Kernels, lags: number): Kernels {
  * graph, the rounding of a transform in its response to an impulse. A kernel that dies away has no such edge, and one lag
  * says nothing of a second.
  */
-export function finiteLags({ lags, channels, taps }: Kernels, isTensor: boolean): number | undefined {
+export function finiteLags({ lags, channels, taps, rounded }: EvaluatedKernels): number | undefined {
   let largest = 0;
   for (const tap of taps) largest = Math.max(largest, Math.abs(tap));
   const rounding = largest * 2 ** -20;
-  const silent = isTensor ? 0 : rounding;
+  const silent = rounded ? rounding : 0;
   const rowMax = (k: number) => {
     let max = 0;
     for (let c = 0; c < channels; c++) max = Math.max(max, Math.abs(taps[k * channels + c]!));

@@ -9,12 +9,18 @@ import type { Graphs, Region } from "./region.ts";
 import { openRegion } from "./respond.ts";
 import { fixedSizes, type Seen, zeroInputs } from "./shapes.ts";
 
+/** Kernels with what is known of their zeros. */
+export interface EvaluatedKernels extends Kernels {
+  /** Read off a response: a zero may be the rounding of a transform. */
+  readonly rounded: boolean;
+}
+
 /** One way. */
 export interface Evaluation {
   /** The tensor that holds the kernel; undefined: an impulse through the region. */
   readonly tensor: string | undefined;
   /** @throws LongConvError runtime-failed where the graph cannot be run at so many positions */
-  at(lags: number): Promise<Kernels>;
+  at(lags: number): Promise<EvaluatedKernels>;
 }
 
 /** The tensors whose rows are the probed impulse response. */
@@ -27,7 +33,7 @@ export async function tensorEvaluations(graphs: Graphs, time: TimeFacts, region:
       const kernels = await evaluate(graphs, candidate, lags);
       // a table that ends before the sequence does has fewer rows than asked for
       return kernels.taps.length === lags * region.channels
-        ? withDirect(kernels, direct)
+        ? { ...withDirect(kernels, direct), rounded: false }
         : byImpulse(graphs, region, lags);
     };
     found.push({ tensor: candidate.tensor, at });
@@ -125,7 +131,7 @@ function withDirect(kernels: Kernels, direct: Float64Array): Kernels {
 }
 
 /** One run with an impulse in every channel, at a power of two, where ORT's DFT is precise, if the graph reaches so far. */
-async function byImpulse(graphs: Graphs, region: Region, lags: number): Promise<Kernels> {
+async function byImpulse(graphs: Graphs, region: Region, lags: number): Promise<EvaluatedKernels> {
   if (region.maxLags !== undefined) return impulseAt(graphs, region, region.maxLags, lags);
   const time = 2 ** Math.ceil(Math.log2(Math.max(lags, region.probed.lags)));
   return impulseAt(graphs, region, time, lags).catch((error: unknown) => {
@@ -134,7 +140,7 @@ async function byImpulse(graphs: Graphs, region: Region, lags: number): Promise<
   });
 }
 
-async function impulseAt(graphs: Graphs, region: Region, time: number, lags: number): Promise<Kernels> {
+async function impulseAt(graphs: Graphs, region: Region, time: number, lags: number): Promise<EvaluatedKernels> {
   const { entryChannels, channels, bias } = region;
   const row = new Float64Array(time * entryChannels).fill(1, 0, entryChannels);
   const responder = await openRegion(graphs.model, graphs.inputs, region.entry, region.exit);
@@ -142,7 +148,7 @@ async function impulseAt(graphs: Graphs, region: Region, time: number, lags: num
     const [answer] = await responder.respond([row], time);
     const taps = answer!.slice(0, lags * channels);
     if (bias) for (let i = 0; i < taps.length; i++) taps[i]! -= bias[i % channels]!;
-    return { lags, channels, taps };
+    return { lags, channels, taps, rounded: true };
   } finally {
     await responder.close();
   }

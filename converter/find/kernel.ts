@@ -1,10 +1,15 @@
 /** The kernel of a region, and whether the region is this convolution far beyond the lengths at which it was probed. */
 import { LongConvError } from "../../src/errors.ts";
-import type { Kernels } from "../form.ts";
 import { whereOf } from "../onnx/graph.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { answerAfar, departure } from "./afar.ts";
-import { type Evaluation, impulseEvaluation, isFailedRun, tensorEvaluations } from "./evaluation.ts";
+import {
+  type EvaluatedKernels,
+  type Evaluation,
+  impulseEvaluation,
+  isFailedRun,
+  tensorEvaluations,
+} from "./evaluation.ts";
 import { longestWithin } from "./memory.ts";
 import type { ProbeFailure } from "./probe.ts";
 import { compareLengths, type Graphs, type Region } from "./region.ts";
@@ -13,7 +18,7 @@ import { compareLengths, type Graphs, type Region } from "./region.ts";
 export type KernelEnd = "exported length" | "table" | "memory";
 
 /** Kernels as a source gives them. */
-export interface SourcedKernels extends Kernels {
+export interface SourcedKernels extends EvaluatedKernels {
   /** Undefined where as many lags were had as were asked for. */
   readonly end: KernelEnd | undefined;
 }
@@ -96,7 +101,7 @@ function sourceOf(graphs: Graphs, region: Region, { tensor, at }: Evaluation, ve
   const inMemory = tensor === undefined ? longestWithin(graphs, region, KERNEL_BYTES) : Infinity;
   let [most, end]: [number, KernelEnd] =
     region.maxLags === undefined ? [inMemory, "memory"] : [region.maxLags, "exported length"];
-  const begun = async (lags: number): Promise<Kernels> => {
+  const begun = async (lags: number): Promise<EvaluatedKernels> => {
     const kernels = await at(lags);
     const failure = compareLengths(region.probed, kernels, 1);
     if (failure) throw new LongConvError(failure.code, failure.reason, whereOf(graphs.model, region.opening));
@@ -118,8 +123,12 @@ function sourceOf(graphs: Graphs, region: Region, { tensor, at }: Evaluation, ve
 }
 
 /** The most lags that can be evaluated: more than `fails` cannot. */
-async function furthest(at: (lags: number) => Promise<Kernels>, works: number, fails: number): Promise<Kernels> {
-  let kernels: Kernels | undefined;
+async function furthest(
+  at: (lags: number) => Promise<EvaluatedKernels>,
+  works: number,
+  fails: number,
+): Promise<EvaluatedKernels> {
+  let kernels: EvaluatedKernels | undefined;
   while (fails - works > 1) {
     const middle = Math.floor((works + fails) / 2);
     const taken = await at(middle).catch(ifItFails);

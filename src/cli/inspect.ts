@@ -100,7 +100,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
 
 async function layerOf({ graphs: { model } }: Found, region: Region, source: KernelSource): Promise<Layer> {
   const kernels = await source.at(LOOKED_AT_LAGS);
-  const finite = finiteLags(kernels, source.tensor !== undefined);
+  const finite = finiteLags(kernels);
   const significant = finite ?? significantLags(kernels, NEGLIGIBLE);
   return {
     ...placeOf(model, region.opening),
