@@ -72,6 +72,25 @@ describe("one generation", () => {
     expect(await tokens(1)).not.toEqual(await tokens(2));
   });
 
+  test("draws the first tokens of seeds one after the other as often as the logits say", async () => {
+    const model = await tiny();
+    const state = await read(model, [PROMPT]);
+    const weight = tinyReference(weights, PROMPT).at(-1)!.map(Math.exp);
+    const total = weight.reduce((sum, value) => sum + value, 0);
+    const seeds = 1500;
+    const counts = new Array<number>(weights.vocabulary).fill(0);
+    for (let seed = 0; seed < seeds; seed++) {
+      const [piece] = await collect(model, { state, seed, maxNewTokens: 1 });
+      counts[piece!.token]!++;
+    }
+    const squares = counts.map((count, token) => {
+      const expected = (seeds * weight[token]!) / total;
+      return (count - expected) ** 2 / expected;
+    });
+    // χ² with 15 degrees of freedom is above this once in a million.
+    expect(squares.reduce((sum, value) => sum + value, 0)).toBeLessThan(56);
+  });
+
   test("ends with a stop token, which it gives, and at maxNewTokens", async () => {
     const model = await tiny();
     const all = greedy(PROMPT, 12);

@@ -1,12 +1,12 @@
 /** The check before anything is written: original against converted, whole, token by token and cut at random places. */
 import { LongConvError } from "../../src/errors.ts";
+import { uniform } from "../../src/random.ts";
 import type { Found } from "../find/find.ts";
 import { fixedSizes } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";
 import { openModel } from "../onnx/run.ts";
 import { makeTensor, type Tensor } from "../onnx/tensor.ts";
 import { hasHalves, widened, withFloatInterface } from "../onnx/widen.ts";
-import { uniform } from "../random.ts";
 import { channelCount, type Layout, type Sizes } from "../time/fact.ts";
 import { byPosition, drive, type Row, type Trace } from "./drive.ts";
 import { randomInputs } from "./inputs.ts";

@@ -1,7 +1,6 @@
 /** From logits to a token: penalties on all logits, then the methods' table, then a reproducible draw. */
-import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
-import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { LongConvError } from "../../src/errors.ts";
+import { uniform } from "../../src/random.ts";
 import { allTokens, argmax, probabilities } from "./candidates.ts";
 import { METHODS, type MethodOptions } from "./methods.ts";
 
@@ -50,7 +49,7 @@ export function createSampler(options: SamplingOptions, promptIds: readonly numb
   const draws = seed !== undefined || names.some((name) => options[name] !== undefined);
   const greedy = !draws || options.temperature === 0;
   const active = names.filter((name) => options[name] !== undefined && options[name] !== METHODS[name].neutral);
-  const random = xoroshiro128plus(seed ?? Math.floor(Math.random() * 2 ** 32));
+  const random = uniform(seed ?? Math.floor(Math.random() * Number.MAX_SAFE_INTEGER));
   const processors = [options.processors ?? []].flat();
   const remembers = processors.length > 0 || repetitionPenalty !== 1;
   const ids = remembers ? [...promptIds] : [];
@@ -76,7 +75,7 @@ export function createSampler(options: SamplingOptions, promptIds: readonly numb
     let candidates = allTokens(logits);
     for (const name of active) candidates = METHODS[name].apply(candidates, options[name]!);
     const probability = probabilities(candidates);
-    const aim = uniformFloat64(random);
+    const aim = random();
     let sum = 0;
     let last = -1;
     for (let index = 0; index < probability.length; index++) {
