@@ -5,6 +5,7 @@ import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/co
 const FLOAT = 1;
 const INT64 = 7;
 const BOOL = 9;
+const FLOAT16 = 10;
 
 export const CHANNELS = 4;
 export const ORDER = 3;
@@ -31,6 +32,8 @@ export interface TinyOptions {
   /** Takes `signal` [batch, n, channels] and gives `features` [batch, n, channels] instead of tokens and logits. */
   readonly signal?: boolean;
   readonly batch?: number | string;
+  /** Logits in float16. */
+  readonly halfLogits?: boolean;
   /** Leave the vocabulary out of the declared shape of the logits. */
   readonly hideVocabulary?: boolean;
   /** Declared dims of past_ssm.0 after the batch. */
@@ -85,7 +88,15 @@ export function tinyReference(weights: TinyWeights, input: readonly number[] | r
 
 /** The model as bytes of an ONNX file (opset 17). */
 export function tinyModel(weights: TinyWeights, options: TinyOptions = {}): Uint8Array {
-  const { mask, keep, signal, batch = "batch_size", hideVocabulary, stateDims = [ORDER, CHANNELS] } = options;
+  const {
+    mask,
+    keep,
+    signal,
+    batch = "batch_size",
+    halfLogits,
+    hideVocabulary,
+    stateDims = [ORDER, CHANNELS],
+  } = options;
   const named = (name: string) => options.rename?.[name] ?? name;
   const nodes: onnx.INodeProto[] = [];
   const initializers: onnx.ITensorProto[] = [];
@@ -147,7 +158,11 @@ export function tinyModel(weights: TinyWeights, options: TinyOptions = {}): Uint
     hidden = slice(hidden, node("Where", [all, int(0), node("Neg", [count])]), end, 1);
   }
   const { vocabulary } = weights;
-  if (!signal) node("MatMul", [hidden, constant("head", weights.head, [CHANNELS, vocabulary])], {}, named(LOGITS));
+  if (!signal) {
+    const head = constant("head", weights.head, [CHANNELS, vocabulary]);
+    const logits = node("MatMul", [hidden, head], {}, halfLogits ? undefined : named(LOGITS));
+    if (halfLogits) node("Cast", [logits], { to: FLOAT16 }, named(LOGITS));
+  }
 
   const value = (name: string, elemType: number, dims: readonly (number | string)[]): onnx.IValueInfoProto => ({
     name,
@@ -172,7 +187,7 @@ export function tinyModel(weights: TinyWeights, options: TinyOptions = {}): Uint
   const output = [
     signal
       ? value("features", FLOAT, [batch, time, CHANNELS])
-      : value(named(LOGITS), FLOAT, [batch, "kept", hideVocabulary ? "vocabulary" : vocabulary]),
+      : value(named(LOGITS), halfLogits ? FLOAT16 : FLOAT, [batch, "kept", hideVocabulary ? "vocabulary" : vocabulary]),
     ...stateValues("present"),
   ];
   return onnx.ModelProto.encode({
