@@ -83,6 +83,13 @@ describe("states on a GPU", () => {
     }
   });
 
+  test("are freed when the vocabulary had to be asked for", async () => {
+    const { backend, live } = countingGpu();
+    const model = await loadModel(backend, tinyModel(weights, { hideVocabulary: true }));
+    expect(model.language!.vocabulary).toBe(16);
+    expect(live.size).toBe(0);
+  });
+
   test("are freed when the loop is left, and live while a snapshot needs them", async () => {
     const { backend, live } = countingGpu();
     const model = await loadModel(backend, tinyModel(weights));

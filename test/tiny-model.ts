@@ -31,6 +31,10 @@ export interface TinyOptions {
   readonly keep?: boolean;
   /** Takes `signal` [batch, n, channels] and gives `features` [batch, n, channels] instead of tokens and logits. */
   readonly signal?: boolean;
+  /** The signal is [batch, channels, n]. */
+  readonly channelsFirst?: boolean;
+  /** Name of the dimension of time. */
+  readonly time?: string;
   readonly batch?: number | string;
   /** Logits in float16. */
   readonly halfLogits?: boolean;
@@ -93,6 +97,7 @@ export function tinyModel(weights: TinyWeights, options: TinyOptions = {}): Uint
     keep,
     signal,
     batch = "batch_size",
+    time = "sequence_length",
     halfLogits,
     hideVocabulary,
     stateDims = [ORDER, CHANNELS],
@@ -107,9 +112,16 @@ export function tinyModel(weights: TinyWeights, options: TinyOptions = {}): Uint
     return name;
   };
   const int = (value: number, dims = [1]) => constant(`int${initializers.length}`, [BigInt(value)], dims);
-  const node = (opType: string, input: string[], attributes: Record<string, number> = {}, output?: string) => {
+  const node = (
+    opType: string,
+    input: string[],
+    attributes: Record<string, number | number[]> = {},
+    output?: string,
+  ) => {
     const name = output ?? `${opType}${nodes.length}`;
-    const attribute = Object.entries(attributes).map(([key, i]) => ({ name: key, type: 2, i }));
+    const attribute = Object.entries(attributes).map(([key, value]) =>
+      Array.isArray(value) ? { name: key, type: 7, ints: value } : { name: key, type: 2, i: value },
+    );
     nodes.push({ opType, input, output: [name], name: `node_${name}`, attribute });
     return name;
   };
@@ -119,7 +131,11 @@ export function tinyModel(weights: TinyWeights, options: TinyOptions = {}): Uint
 
   // x [batch, T, channels]
   const embedding = () => constant("embedding", weights.embedding, [weights.vocabulary, CHANNELS]);
-  let x = signal ? "signal" : node("Gather", [embedding(), named(INPUT_IDS)]);
+  let x = options.channelsFirst
+    ? node("Transpose", ["signal"], { perm: [0, 2, 1] })
+    : signal
+      ? "signal"
+      : node("Gather", [embedding(), named(INPUT_IDS)]);
   const shape = node("Shape", [x], { start: 1, end: 2 });
   const length = node("Squeeze", [shape]);
   if (mask) {
@@ -173,13 +189,14 @@ export function tinyModel(weights: TinyWeights, options: TinyOptions = {}): Uint
       },
     },
   });
-  const time = "sequence_length";
   const stateValues = (when: string) => [
     value(named(`${when}_ssm.0`), FLOAT, [batch, ...stateDims]),
     value(named(`${when}_conv.0`), FLOAT, [batch, LAGS, CHANNELS]),
   ];
   const input = [
-    signal ? value("signal", FLOAT, [batch, time, CHANNELS]) : value(named(INPUT_IDS), INT64, [batch, time]),
+    signal
+      ? value("signal", FLOAT, options.channelsFirst ? [batch, CHANNELS, time] : [batch, time, CHANNELS])
+      : value(named(INPUT_IDS), INT64, [batch, time]),
     ...(mask ? [value(ATTENTION_MASK, INT64, [batch, "total_length"])] : []),
     ...(keep ? [value(NUM_LOGITS_TO_KEEP, INT64, [])] : []),
     ...stateValues("past"),
