@@ -1,6 +1,6 @@
 /** What every entry point of the runtime exports; node.ts and the browser's binding add how to load a model. */
 export { type ErrorCode, LongConvError } from "../src/errors.ts";
-export { type Batch, type BatchOptions, createBatch, generateBatch } from "./batch.ts";
+export { type Batch, type BatchOptions, createBatch, type GenerateBatchOptions, generateBatch } from "./batch.ts";
 export { type Generation, generate } from "./generate.ts";
 export type { FinishReason, GenerateOptions, GenerationDefaults, Piece, StartOptions } from "./options.ts";
 export { type Ids, type ReadOptions, read } from "./read.ts";

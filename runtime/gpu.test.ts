@@ -7,7 +7,7 @@ import * as ort from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import { tinyModel, tinyReference, tinyWeights } from "../test/tiny-model.ts";
 import type { Backend } from "./backend.ts";
-import { generateBatch } from "./batch.ts";
+import { createBatch, generateBatch } from "./batch.ts";
 import { generate } from "./generate.ts";
 import { nodeBackend } from "./node-backend.ts";
 import { read } from "./read.ts";
@@ -142,5 +142,32 @@ describe("states on a GPU", () => {
     expect(batch).toEqual(alone);
     expect(live.size).toBe(0);
     expect(counts.overlaps).toBe(0);
+  });
+
+  test("are freed when rows wait for their consumers, abort and fail, and when the loop is left", async () => {
+    const { backend, live } = countingGpu();
+    const model = await loadModel(backend, tinyModel(weights), { sliceLength: 4 });
+    const turns = async () => {
+      for (let turn = 0; turn < 60; turn++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    const request = { inputIds: [1, 2, 3], maxNewTokens: Number.POSITIVE_INFINITY };
+    const batch = createBatch(model, { maxUnread: 3, maxBatchSize: 2 });
+    const controller = new AbortController();
+    const slow = batch.add({ ...request, signal: controller.signal });
+    for (const seed of [1, 2]) for await (const _ of batch.add({ ...request, maxNewTokens: 20, seed }));
+    await turns();
+    // The state of a sequence that waits alone stays in the batch, or is on the CPU.
+    expect(live.size).toBeLessThanOrEqual(STATES);
+    controller.abort();
+    await turns();
+    expect(live.size).toBe(0);
+    await expect(
+      (async () => {
+        for await (const _ of slow);
+      })(),
+    ).rejects.toMatchObject({ code: "aborted" });
+    for await (const _ of generateBatch(model, [request, request, request], { maxUnread: 5, maxBatchSize: 2 })) break;
+    await turns();
+    expect(live.size).toBe(0);
   });
 });
