@@ -41,7 +41,7 @@ export function createSequence(model: Model, given: GenerateOptions): Sequence {
   if (stop.length > 0 && !model.tokenizer) {
     throw new LongConvError("bad-input", "stop strings need a tokenizer", { file: model.file }, NO_TOKENIZER);
   }
-  const text = model.tokenizer && textStream(model.tokenizer, { stop, ...skipOf(options) });
+  const text = model.tokenizer && textStream(model.tokenizer, { stop, after: ids, ...skipOf(options) });
   const sampler = createSampler(options, ids);
   const ends = new Set(stopTokens);
   let made = 0;
