@@ -11,7 +11,7 @@ import { type FileOptions, type WebFiles, type WebSource, webFiles } from "./web
 export * from "./api.ts";
 export { loadModel } from "./session.ts";
 export type { WebProvider } from "./web-backend.ts";
-export type { FileProgress, WebSource } from "./web-files.ts";
+export { clearCache, type FileProgress, type WebSource } from "./web-files.ts";
 
 export interface LoadOptions extends FileOptions {
   /**
