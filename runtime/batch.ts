@@ -4,6 +4,7 @@ import { createAdmission } from "./batching/admission.ts";
 import { endRow, isGone, type Row, type Sink } from "./batching/row.ts";
 import { createStepping, type Paused } from "./batching/stepping.ts";
 import { createChannel } from "./channel.ts";
+import { checkCount } from "./checks.ts";
 import type { GenerateOptions, Piece } from "./options.ts";
 import { createSequence } from "./sequence.ts";
 import type { Model } from "./session.ts";
@@ -213,9 +214,8 @@ function startBatch(model: Model, options: BatchOptions) {
 
 function checked(model: Model, options: BatchOptions): Required<BatchOptions> {
   const { maxBatchSize = model.batchSize ?? 64, maxUnread = 64 } = options;
-  for (const [name, value] of Object.entries({ maxBatchSize, maxUnread }))
-    if (!(Number.isInteger(value) || value === Number.POSITIVE_INFINITY) || value < 1)
-      throw new LongConvError("bad-input", `${name} must be a positive integer, got ${value}`);
+  checkCount("maxBatchSize", maxBatchSize, 1);
+  checkCount("maxUnread", maxUnread, 1);
   if (model.batchSize !== undefined && (model.batchSize > 1 || maxBatchSize > 1)) {
     const reason = `the model takes batches of exactly ${model.batchSize}, and here sequences join and leave at any step`;
     throw new LongConvError("bad-input", reason, { file: model.file }, "Use a model whose batch size is not fixed.");

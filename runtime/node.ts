@@ -3,6 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { InferenceSession } from "onnxruntime-common";
 import { LongConvError } from "../src/errors.ts";
+import { checkCount, notValid } from "./checks.ts";
 import { generationDefaults } from "./defaults.ts";
 import { nodeBackend, nodeBindingBackend } from "./node-backend.ts";
 import { nodeGpuBackend } from "./node-gpu.ts";
@@ -42,6 +43,9 @@ export interface LoadOptions {
  */
 export async function load(path: string, options: LoadOptions = {}): Promise<Model> {
   const { executionProviders = ["cpu"], threads, sliceLength, modelFile } = options;
+  if (typeof path !== "string" || path === "") throw notValid("the model", "the path of a file or of a folder", path);
+  if (threads !== undefined) checkCount("threads", threads, 0);
+  if (sliceLength !== undefined) checkCount("sliceLength", sliceLength, 1);
   const isFolder = (await kindOf(path)) === "folder";
   const file = isFolder ? await modelIn(path, modelFile) : path;
   const folder = isFolder ? path : undefined;

@@ -3,6 +3,7 @@ import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP, pairStates, SEQUENCE_LENGTH } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import type { Backend, ModelSource } from "./backend.ts";
+import { checkCount, notValid } from "./checks.ts";
 import { zeros } from "./numeric.ts";
 import type { GenerationDefaults } from "./options.ts";
 import { disposeState } from "./state.ts";
@@ -78,6 +79,10 @@ export interface LoadModelOptions {
  * @throws LongConvError file-missing, not-onnx, unsupported-opset (from the backend); not-converted; tokenizer-mismatch
  */
 export async function loadModel(backend: Backend, source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
+  const { sliceLength = 512 } = options;
+  if (!(source instanceof Uint8Array) && (typeof source !== "string" || source === ""))
+    throw notValid("the model", "a file's path or its bytes", source);
+  checkCount("sliceLength", sliceLength, 1);
   const file = options.file ?? (typeof source === "string" ? source : undefined);
   const session = await backend.open(source, options.session ?? {});
   try {
@@ -98,7 +103,7 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
       language: undefined,
       tokenizer: options.tokenizer,
       defaults: options.defaults ?? {},
-      sliceLength: options.sliceLength ?? 512,
+      sliceLength,
       run: backend.oneRunAtATime ? queued(session) : session.run.bind(session),
       close: once(() => session.release()),
     };

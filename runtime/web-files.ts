@@ -207,21 +207,3 @@ async function bodyOf(response: Response, file: string, fromCache: boolean, opti
   }
   return bytes;
 }
-
-const LOCATION = new TextEncoder().encode("\x0a\x08location\x12");
-
-/**
- * Names of the external data files of a model: protobuf entries with the key "location", found by their bytes, so that
- * no schema of ONNX is needed to load a model.
- */
-export function externalLocations(model: Uint8Array): string[] {
-  const found = new Set<string>();
-  for (let at = model.indexOf(LOCATION[0]!); at >= 0; at = model.indexOf(LOCATION[0]!, at + 1)) {
-    if (!LOCATION.every((byte, k) => model[at + k] === byte)) continue;
-    const length = model[at + LOCATION.length] ?? 0;
-    const start = at + LOCATION.length + 1;
-    if (length > 0 && length < 128 && start + length <= model.length)
-      found.add(new TextDecoder().decode(model.subarray(start, start + length)));
-  }
-  return [...found].sort();
-}
