@@ -22,3 +22,14 @@ test("only node*.ts imports from Node, and nothing imports the converter", () =>
     if (!file.startsWith("node")) expect(code, file).not.toMatch(/\b(Buffer|process|require)\b[.(]/);
   }
 });
+
+test("what each entry point exports", async () => {
+  const common = [
+    ["LongConvError", "concatStates", "createBatch", "createTokenizer", "disposeState", "fingerprint", "gatherRows"],
+    ["generate", "generateBatch", "load", "read", "sliceState", "stateFromBytes", "stateToBytes", "step"],
+    ["textStream", "zeroState"],
+  ].flat();
+  const node = ["loadModel", "nodeBackend", "nodeBindingBackend", "nodeGpuBackend", "tokenizerIn"];
+  expect(Object.keys(await import("./node.ts")).sort()).toEqual([...common, ...node].sort());
+  expect(Object.keys(await import("./web.ts")).sort()).toEqual([...common, "clearCache"].sort());
+});

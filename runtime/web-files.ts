@@ -1,5 +1,7 @@
 /** The files of a model in a browser: by URL, kept in Cache Storage, or from the user's disk. */
 import { LongConvError } from "../src/errors.ts";
+import { notValid } from "./checks.ts";
+import type { Folder } from "./folder.ts";
 import { throwIfAborted } from "./read.ts";
 
 /**
@@ -29,13 +31,9 @@ export interface FileOptions {
 }
 
 /** The files of one model; names are relative to its folder. */
-export interface WebFiles {
-  /** Path or URL, for messages. */
-  readonly label: string;
+export interface WebFiles extends Folder {
   /** The model's own name where the source is a single file. */
   readonly single: string | undefined;
-  /** Bytes of a file; undefined where it is not there. */
-  read(name: string): Promise<Uint8Array | undefined>;
 }
 
 /** The files that a source stands for; nothing is read yet. */
@@ -44,6 +42,8 @@ export function webFiles(source: WebSource, options: FileOptions): WebFiles {
   if (Array.isArray(source)) return pickedFiles(source, options);
   if (source instanceof Map) return namedFiles("the folder", source, options);
   const file = source as Blob | ArrayBuffer | Uint8Array;
+  if (!(file instanceof Blob || file instanceof ArrayBuffer || file instanceof Uint8Array))
+    throw notValid("the model", "a URL, a file, files or bytes", file);
   const label = file instanceof Blob && "name" in file ? (file as File).name : "model.onnx";
   return {
     label,

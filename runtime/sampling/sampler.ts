@@ -6,7 +6,7 @@ import { METHODS, type MethodOptions } from "./methods.ts";
 
 /** What a processor may look at. */
 export interface SamplingContext {
-  /** Ids of the prompt and of what was generated, oldest first. */
+  /** Ids of the prompt and of what was generated, oldest first. What a `state` has read before is not among them. */
   readonly ids: readonly number[];
   /** How many of them were generated. */
   readonly generated: number;
@@ -16,7 +16,10 @@ export interface SamplingContext {
 export type LogitsProcessor = (logits: Float32Array, context: SamplingContext) => void;
 
 export interface SamplingOptions extends MethodOptions {
-  /** Makes tokens that have occurred less likely: logits are divided (or multiplied, below 0) by this (Keskar et al. 2019). 1 is off. */
+  /**
+   * Makes tokens that have occurred less likely: logits are divided (or multiplied, below 0) by this (Keskar et al. 2019).
+   * 1 is off. Those of the prompt and of this generation count; what a `state` has read before is not known.
+   */
   readonly repetitionPenalty?: number;
   /** Makes a draw reproducible. Default: different every time. */
   readonly seed?: number;
