@@ -7,6 +7,13 @@ export function checkCount(name: string, value: unknown, least: number): void {
   if (!isCount || (value as number) < least) throw notValid(name, `a whole number of at least ${least}`, value);
 }
 
+/** @throws LongConvError bad-input where the option is not a list of numbers */
+export function checkNumbers(name: string, value: unknown): void {
+  if (!Array.isArray(value) && !(value instanceof Int32Array)) throw notValid(name, "an array of token ids", value);
+  const wrong = (value as readonly unknown[]).findIndex((id) => typeof id !== "number");
+  if (wrong >= 0) throw notValid(`${name}[${wrong}]`, "a number", (value as readonly unknown[])[wrong]);
+}
+
 /** The error for an option that is not what it must be. */
 export const notValid = (name: string, range: string, value: unknown): LongConvError =>
   new LongConvError("bad-input", `${name} must be ${range}, got ${shown(value)}`);

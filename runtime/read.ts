@@ -2,6 +2,7 @@
 import type { Tensor } from "onnxruntime-common";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
+import { checkNumbers, notValid } from "./checks.ts";
 import { dataOf, toFloat32 } from "./numeric.ts";
 import type { LanguageModel, Model } from "./session.ts";
 import { concatStates, disposeState, type State, sliceState } from "./state.ts";
@@ -31,7 +32,11 @@ export interface ReadOptions {
  */
 export async function read(model: Model, prompts: readonly Ids[], options: ReadOptions = {}): Promise<State> {
   const language = languageOf(model);
-  for (const ids of prompts) checkIds(ids, language, model.file);
+  if (!Array.isArray(prompts)) throw notValid("the prompts", "an array of arrays of token ids", prompts);
+  for (const [row, ids] of prompts.entries()) {
+    checkNumbers(`prompt ${row}`, ids);
+    checkIds(ids, language, model.file);
+  }
   if (prompts.length === 0 || prompts.some((ids) => ids.length === 0)) {
     throw new LongConvError("bad-input", "a prompt has no tokens", { file: model.file }, "Give at least one token.");
   }

@@ -40,7 +40,9 @@ describe("rows", () => {
     ]);
     await expectAfter(model, mixed, 0, prompts[1]!);
     await expectAfter(model, mixed, 1, prompts[0]!);
-    await expect(sliceState(model, all, [3])).rejects.toMatchObject({ code: "bad-input" });
+    for (const rows of [[3], [-1], [0.5], ["0"], []])
+      await expect(sliceState(model, all, rows as number[])).rejects.toMatchObject({ code: "bad-input" });
+    await expect(concatStates(model, [])).rejects.toMatchObject({ code: "bad-input" });
     const other = await open();
     await expect(sliceState(other, all, [0])).rejects.toMatchObject({ code: "state-mismatch" });
     await expect(readTokens(other, [1, 1, 1], all)).rejects.toMatchObject({ code: "state-mismatch" });
