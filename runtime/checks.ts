@@ -20,6 +20,7 @@ export const notValid = (name: string, range: string, value: unknown): LongConvE
 
 function shown(value: unknown): string {
   if (typeof value === "string") return `the text ${JSON.stringify(value)}`;
+  if (typeof value === "function") return "a function";
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value !== "object" || value === null) return String(value);
   return Object.prototype.toString.call(value).replace(/^\[object (.*)\]$/, "a value of type $1");
