@@ -144,3 +144,86 @@ test("a failing run ends every sequence with the error", async () => {
   }
   expect(batch.size).toEqual({ running: 0, waiting: 0 });
 });
+
+test("calls of next may be outstanding, as on any async iterator", async () => {
+  const model = await open();
+  const request = { inputIds: [1, 2, 3], maxNewTokens: 2 };
+  const pieces = createBatch(model).add(request);
+  const results = await Promise.all([pieces.next(), pieces.next(), pieces.next()]);
+  expect(results.map(({ value }) => value?.token)).toEqual([...(await alone(model, request)), undefined]);
+});
+
+describe("a row of generateBatch that fails", () => {
+  const controller = new AbortController();
+  const request = { inputIds: [1, 2, 3], maxNewTokens: 20 };
+  const processors = (_: Float32Array, { generated }: { generated: number }) => {
+    if (generated === 4) throw new Error("mine");
+  };
+  const abort = (_: Float32Array, { generated }: { generated: number }) => {
+    if (generated === 7) controller.abort();
+  };
+  const requests = [
+    { ...request, processors },
+    request,
+    { ...request, processors: abort, signal: controller.signal },
+    { inputIds: [9], maxNewTokens: 30 },
+  ];
+
+  test("leaves the others alone; its error comes when they have ended", async () => {
+    const model = await open({ mask: true });
+    const tokens: number[][] = requests.map(() => []);
+    const run = async () => {
+      for await (const { row, token } of generateBatch(model, requests)) tokens[row]!.push(token);
+    };
+    await expect(run()).rejects.toThrow("mine");
+    const whole = await alone(model, request);
+    expect(tokens).toEqual([whole.slice(0, 4), whole, whole.slice(0, 8), await alone(model, requests[3]!)]);
+  });
+
+  test("or goes to onError", async () => {
+    const model = await open();
+    const errors: [number, unknown][] = [];
+    let pieces = 0;
+    const onError = (row: number, error: unknown) => errors.push([row, error]);
+    for await (const _ of generateBatch(model, requests.with(2, { ...request, signal: AbortSignal.abort() }), {
+      onError,
+    }))
+      pieces++;
+    expect(pieces).toBe(4 + 20 + 0 + 30);
+    expect(errors).toMatchObject([
+      [2, { code: "aborted" }],
+      [0, { message: "mine" }],
+    ]);
+  });
+});
+
+test("each row of those that join together is told of its own prompt; one that throws ends alone", async () => {
+  const model = await open({ mask: true }, 9);
+  const progress: string[] = [];
+  const request = (name: string, length: number): GenerateOptions => ({
+    inputIds: Array.from({ length }, (_, index) => index),
+    maxNewTokens: 3,
+    onPrompt: ({ tokens, total }) => {
+      progress.push(`${name} ${tokens}/${total}`);
+      if (name === "c") throw new Error("mine");
+    },
+  });
+  const batch = createBatch(model);
+  const [a, b, c] = [request("a", 8), request("b", 4), request("c", 7)].map((each) => collect(batch.add(each)));
+  await expect(c).rejects.toThrow("mine");
+  expect((await Promise.all([a!, b!])).map(({ length }) => length)).toEqual([3, 3]);
+  // Slices of 3, padded on the left to 8
+  expect(progress).toEqual(["a 3/8", "c 2/7", "a 6/8", "b 2/4", "a 8/8", "b 4/4"]);
+});
+
+test("a model with a batch of its own: one sequence at a time, or not at all", async () => {
+  const one = await open({ batch: 1 });
+  const tokens: number[][] = REQUESTS.map(() => []);
+  for await (const { row, token } of generateBatch(one, REQUESTS, { maxUnread: 3 })) tokens[row]!.push(token);
+  expect(tokens).toEqual(await Promise.all(REQUESTS.map((request) => alone(one, request))));
+  expect(() => createBatch(one, { maxBatchSize: 2 })).toThrow(expect.objectContaining({ code: "bad-input" }));
+  const two = await open({ batch: 2 });
+  expect(() => createBatch(two)).toThrow(/batches of exactly 2/);
+  for (const options of [{ maxUnread: 0 }, { maxBatchSize: 1.5 }])
+    expect(() => createBatch(one, options)).toThrow(expect.objectContaining({ code: "bad-input" }));
+});

@@ -1,56 +1,84 @@
-/** A queue between one producer and one async iterator. */
+/** A queue between one producer and one async iterator, which says when it holds enough. */
 
 export interface Channel<T> extends AsyncIterableIterator<T, undefined> {
   push(value: T): void;
   end(): void;
   /** Ends the iteration with an error, after what was pushed before. */
   fail(error: unknown): void;
+  /** From when `limit` values wait until half of them are taken. */
+  readonly full: boolean;
 }
 
-/** @param onReturn called when the consumer leaves before the end */
-export function createChannel<T>(onReturn: () => void): Channel<T> {
+export interface ChannelOptions {
+  /** How many values may wait; more are taken, but `full` says so. Default: any number. */
+  readonly limit?: number;
+  /** Called when the consumer leaves before the end. */
+  readonly onReturn?: () => void;
+  /** Called when a channel that was full is so no more. */
+  readonly onRoom?: () => void;
+}
+
+interface Waiter<T> {
+  resolve(result: IteratorResult<T, undefined>): void;
+  reject(error: unknown): void;
+}
+
+export function createChannel<T>({
+  limit = Number.POSITIVE_INFINITY,
+  onReturn,
+  onRoom,
+}: ChannelOptions = {}): Channel<T> {
   const values: T[] = [];
+  /** Calls of `next` without a value yet, in order; there are none while values wait. */
+  const waiting: Waiter<T>[] = [];
+  let full = false;
   let closed = false;
   let failure: { readonly error: unknown } | undefined;
-  let wake: (() => void) | undefined;
-  const change = () => {
-    wake?.();
-    wake = undefined;
+
+  const finish = ({ resolve, reject }: Waiter<T>) => {
+    const failed = failure;
+    failure = undefined;
+    if (failed) reject(failed.error);
+    else resolve({ done: true, value: undefined });
   };
   const close = () => {
     closed = true;
-    change();
+    for (const waiter of waiting.splice(0)) finish(waiter);
+  };
+  const makeRoom = () => {
+    if (!full || values.length > limit / 2) return;
+    full = false;
+    onRoom?.();
   };
   const channel: Channel<T> = {
+    get full() {
+      return full;
+    },
     push(value) {
       if (closed) return;
-      values.push(value);
-      change();
+      const waiter = waiting.shift();
+      if (waiter) waiter.resolve({ done: false, value });
+      else full = values.push(value) >= limit || full;
     },
     end: close,
     fail(error) {
       if (!closed) failure = { error };
       close();
     },
-    async next() {
-      while (values.length === 0 && !closed) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-      if (values.length > 0) return { done: false, value: values.shift()! };
-      const failed = failure;
-      failure = undefined;
-      if (failed) throw failed.error;
-      return { done: true, value: undefined };
-    },
+    next: () =>
+      new Promise((resolve, reject) => {
+        if (values.length > 0) {
+          resolve({ done: false, value: values.shift()! });
+          makeRoom();
+        } else if (closed) finish({ resolve, reject });
+        else waiting.push({ resolve, reject });
+      }),
     async return() {
-      if (!closed) {
-        close();
-        onReturn();
-      }
+      const left = !closed;
       values.length = 0;
       failure = undefined;
+      close();
+      if (left) onReturn?.();
       return { done: true, value: undefined };
     },
     [Symbol.asyncIterator]: () => channel,

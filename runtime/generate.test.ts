@@ -72,6 +72,25 @@ describe("one generation", () => {
     expect(await tokens(1)).not.toEqual(await tokens(2));
   });
 
+  test("draws the first tokens of seeds one after the other as often as the logits say", async () => {
+    const model = await tiny();
+    const state = await read(model, [PROMPT]);
+    const weight = tinyReference(weights, PROMPT).at(-1)!.map(Math.exp);
+    const total = weight.reduce((sum, value) => sum + value, 0);
+    const seeds = 1500;
+    const counts = new Array<number>(weights.vocabulary).fill(0);
+    for (let seed = 0; seed < seeds; seed++) {
+      const [piece] = await collect(model, { state, seed, maxNewTokens: 1 });
+      counts[piece!.token]!++;
+    }
+    const squares = counts.map((count, token) => {
+      const expected = (seeds * weight[token]!) / total;
+      return (count - expected) ** 2 / expected;
+    });
+    // χ² with 15 degrees of freedom is above this once in a million.
+    expect(squares.reduce((sum, value) => sum + value, 0)).toBeLessThan(56);
+  });
+
   test("ends with a stop token, which it gives, and at maxNewTokens", async () => {
     const model = await tiny();
     const all = greedy(PROMPT, 12);
@@ -166,9 +185,42 @@ describe("one generation", () => {
     [{ inputIds: [1], stop: "." }, "bad-input"],
     [{ inputIds: [1], maxNewTokens: -1 }, "bad-input"],
     [{ inputIds: [1], topP: 3 }, "bad-input"],
+    [{ inputIds: [1], maxNewTokens: 2.5 }, "bad-input"],
   ])("refuses %j", async (options, code) => {
     const model = await tiny();
     expect(() => generate(model, options)).toThrow(expect.objectContaining({ code }));
+  });
+
+  test.each<[unknown, RegExp]>([
+    [{ prompt: 5 }, /prompt must be a text, got 5/],
+    [{ inputIds: BigInt64Array.of(1n) }, /inputIds must be an array of token ids, got a value of type BigInt64Array/],
+    [{ inputIds: [1n] }, /inputIds\[0\] must be a number, got 1n/],
+    [{ inputIds: 5 }, /inputIds must be/],
+    [{ inputIds: [1], stopTokens: 5 }, /stopTokens must be an array of token ids, got 5/],
+    [{ inputIds: [1], stop: 5 }, /stop must be a text or an array of texts, got 5/],
+    [
+      { inputIds: [1], stop: [""], maxNewTokens: "5" },
+      /maxNewTokens must be a whole number of at least 0, got the text "5"/,
+    ],
+    [{ inputIds: [1], temperature: "0.5" }, /temperature must be a number of at least 0, got the text "0.5"/],
+    [{ inputIds: [1], onPrompt: true }, /onPrompt must be a function/],
+    ["text", /options must be an object/],
+    [undefined, /options must be an object/],
+  ])("says what is wrong of %o", async (options, message) => {
+    const model = await tiny();
+    let error: unknown;
+    try {
+      generate(model, options as GenerateOptions);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toMatchObject({ code: "bad-input", message: expect.stringMatching(message) });
+  });
+
+  test("reading says what is wrong, too", async () => {
+    const model = await tiny();
+    for (const prompts of ["text", [5], [BigInt64Array.of(1n)], [[1n]], [["1"]]])
+      await expect(read(model, prompts as unknown as number[][])).rejects.toMatchObject({ code: "bad-input" });
   });
 });
 

@@ -7,12 +7,12 @@ import * as ort from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import { tinyModel, tinyReference, tinyWeights } from "../test/tiny-model.ts";
 import type { Backend } from "./backend.ts";
-import { generateBatch } from "./batch.ts";
+import { createBatch, generateBatch } from "./batch.ts";
 import { generate } from "./generate.ts";
 import { nodeBackend } from "./node-backend.ts";
 import { read } from "./read.ts";
 import { loadModel } from "./session.ts";
-import { disposeState } from "./state.ts";
+import { disposeState, type State } from "./state.ts";
 import { stateFromBytes, stateToBytes } from "./state-file.ts";
 
 function countingGpu() {
@@ -26,6 +26,7 @@ function countingGpu() {
       dataType: "float32",
       dims: tensor.dims,
       download: async () => {
+        if ((buffer as { lost?: boolean }).lost) throw new Error("device lost");
         counts.downloads++;
         if (name.startsWith("present")) counts.downloadedStates++;
         return data;
@@ -83,6 +84,13 @@ describe("states on a GPU", () => {
     }
   });
 
+  test("are freed when the vocabulary had to be asked for", async () => {
+    const { backend, live } = countingGpu();
+    const model = await loadModel(backend, tinyModel(weights, { hideVocabulary: true }));
+    expect(model.language!.vocabulary).toBe(16);
+    expect(live.size).toBe(0);
+  });
+
   test("are freed when the loop is left, and live while a snapshot needs them", async () => {
     const { backend, live } = countingGpu();
     const model = await loadModel(backend, tinyModel(weights));
@@ -101,6 +109,74 @@ describe("states on a GPU", () => {
     expect(again.logits).toEqual(snapshot!.logits);
     disposeState(snapshot!);
     expect(live.size).toBe(0);
+  });
+
+  test("are freed after an abort and after an error, and the state can still be had", async () => {
+    const { backend, live } = countingGpu();
+    const model = await loadModel(backend, tinyModel(weights));
+    const all: number[] = [];
+    for await (const { token } of generate(model, { inputIds: [1, 2], maxNewTokens: 9 })) all.push(token);
+    const controller = new AbortController();
+    const processors = (_: Float32Array, { generated }: { generated: number }) => {
+      if (generated === 4) throw new Error("mine");
+    };
+    for (const options of [{ signal: controller.signal }, { processors }]) {
+      const generation = generate(model, { inputIds: [1, 2], ...options });
+      const tokens: number[] = [];
+      const run = async () => {
+        for await (const { token } of generation) if (tokens.push(token) === 4) controller.abort();
+      };
+      await expect(run()).rejects.toThrow(/aborted|mine/);
+      expect(tokens).toEqual(all.slice(0, 4));
+      expect(live.size).toBe(0);
+      const state = await generation.snapshot();
+      for await (const { token } of generate(model, { state, maxNewTokens: 5 })) tokens.push(token);
+      expect(tokens).toEqual(all);
+      disposeState(state);
+      expect(live.size).toBe(0);
+    }
+    const early = generate(model, { inputIds: [1, 2], signal: AbortSignal.abort() });
+    await expect(early.next()).rejects.toMatchObject({ code: "aborted" });
+    await expect(early.snapshot()).rejects.toMatchObject({ code: "aborted" });
+    expect(live.size).toBe(0);
+  });
+
+  test("are freed when their device is lost, and the state is gone", async () => {
+    const { backend, live } = countingGpu();
+    const model = await loadModel(backend, tinyModel(weights));
+    let runs = 0;
+    const run = ((...args: Parameters<typeof model.run>) => {
+      if (++runs < 3) return model.run(...args);
+      for (const buffer of live.keys()) (buffer as { lost?: boolean }).lost = true;
+      return Promise.reject(new Error("device lost"));
+    }) as typeof model.run;
+    const generation = generate({ ...model, run }, { inputIds: [1, 2] });
+    await expect(
+      (async () => {
+        for await (const _ of generation);
+      })(),
+    ).rejects.toMatchObject({ code: "runtime-failed" });
+    expect(live.size).toBe(0);
+    await expect(generation.snapshot()).rejects.toMatchObject({ code: "bad-input" });
+  });
+
+  test("are not freed under a snapshot that nobody has awaited when the loop ends", async () => {
+    const { backend, live } = countingGpu();
+    const model = await loadModel(backend, tinyModel(weights));
+    for (const leave of [true, false]) {
+      const generation = generate(model, { inputIds: [1], maxNewTokens: 3 });
+      let snapshot: Promise<State> | undefined;
+      for await (const { finish } of generation) {
+        if (leave || finish) snapshot = generation.snapshot();
+        if (leave) break;
+      }
+      const state = await snapshot!;
+      expect(state.positions).toEqual([leave ? 2 : 4]);
+      expect(live.size).toBe(STATES);
+      for await (const _ of generate(model, { state, maxNewTokens: 2 }));
+      disposeState(state);
+      expect(live.size).toBe(0);
+    }
   });
 
   test("are freed when a prompt is aborted between slices", async () => {
@@ -135,5 +211,32 @@ describe("states on a GPU", () => {
     expect(batch).toEqual(alone);
     expect(live.size).toBe(0);
     expect(counts.overlaps).toBe(0);
+  });
+
+  test("are freed when rows wait for their consumers, abort and fail, and when the loop is left", async () => {
+    const { backend, live } = countingGpu();
+    const model = await loadModel(backend, tinyModel(weights), { sliceLength: 4 });
+    const turns = async () => {
+      for (let turn = 0; turn < 60; turn++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    const request = { inputIds: [1, 2, 3], maxNewTokens: Number.POSITIVE_INFINITY };
+    const batch = createBatch(model, { maxUnread: 3, maxBatchSize: 2 });
+    const controller = new AbortController();
+    const slow = batch.add({ ...request, signal: controller.signal });
+    for (const seed of [1, 2]) for await (const _ of batch.add({ ...request, maxNewTokens: 20, seed }));
+    await turns();
+    // The state of a sequence that waits alone stays in the batch, or is on the CPU.
+    expect(live.size).toBeLessThanOrEqual(STATES);
+    controller.abort();
+    await turns();
+    expect(live.size).toBe(0);
+    await expect(
+      (async () => {
+        for await (const _ of slow);
+      })(),
+    ).rejects.toMatchObject({ code: "aborted" });
+    for await (const _ of generateBatch(model, [request, request, request], { maxUnread: 5, maxBatchSize: 2 })) break;
+    await turns();
+    expect(live.size).toBe(0);
   });
 });

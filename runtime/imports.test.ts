@@ -4,7 +4,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
-const ALLOWED = [/^\.\.?\//, /^pure-rand\//, /^@huggingface\/tokenizers$/];
+const ALLOWED = [/^\.\.?\//, /^@huggingface\/tokenizers$/];
 
 test("only node*.ts imports from Node, and nothing imports the converter", () => {
   const folder = path.dirname(fileURLToPath(import.meta.url));
@@ -21,4 +21,15 @@ test("only node*.ts imports from Node, and nothing imports the converter", () =>
     }
     if (!file.startsWith("node")) expect(code, file).not.toMatch(/\b(Buffer|process|require)\b[.(]/);
   }
+});
+
+test("what each entry point exports", async () => {
+  const common = [
+    ["LongConvError", "concatStates", "createBatch", "createTokenizer", "disposeState", "fingerprint", "gatherRows"],
+    ["generate", "generateBatch", "load", "read", "sliceState", "stateFromBytes", "stateToBytes", "step"],
+    ["textStream", "zeroState"],
+  ].flat();
+  const node = ["loadModel", "nodeBackend", "nodeBindingBackend", "nodeGpuBackend", "tokenizerIn"];
+  expect(Object.keys(await import("./node.ts")).sort()).toEqual([...common, ...node].sort());
+  expect(Object.keys(await import("./web.ts")).sort()).toEqual([...common, "clearCache"].sort());
 });

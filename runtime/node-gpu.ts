@@ -5,10 +5,10 @@ import type { InferenceSession, Tensor } from "onnxruntime-common";
 import * as ort from "onnxruntime-node";
 import type { Backend, ModelSource } from "./backend.ts";
 import { copyModel } from "./copy-model.ts";
+import { outputNames } from "./model-bytes.ts";
 import { nodeBindingBackend } from "./node-backend.ts";
 import { elementOfType } from "./numeric.ts";
-import { outputNames } from "./output-names.ts";
-import { stepFileOf, twoSessions } from "./two-sessions.ts";
+import { orRelease, stepFileOf, twoSessions } from "./two-sessions.ts";
 import { wrapped } from "./wrapped.ts";
 
 /** Like the other, with states in GPU buffers; single tokens go to the file made for them, where it is beside the model. */
@@ -20,7 +20,8 @@ export const nodeGpuBackend: Backend = {
     const open = async (each: ModelSource) => nodeBindingBackend.open(each, await withStatesOnGpu(each, options));
     const whole = await open(source);
     const stepFile = typeof source === "string" ? stepFileOf(source) : undefined;
-    return downloadable(stepFile && existsSync(stepFile) ? twoSessions(whole, await open(stepFile)) : whole);
+    if (!stepFile || !existsSync(stepFile)) return downloadable(whole);
+    return downloadable(twoSessions(whole, await orRelease(whole, open(stepFile))));
   },
 };
 

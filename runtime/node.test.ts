@@ -98,6 +98,18 @@ describe("a folder as model hubs have it", () => {
     await model.close();
   });
 
+  test("settings for a model that is opened as a file: of a folder that is named, or a tokenizer", async () => {
+    const file = at("hub", "onnx", "model.onnx");
+    const bare = await load(file);
+    expect([bare.tokenizer, bare.defaults]).toEqual([undefined, {}]);
+    const named = await load(file, { folder: at("hub") });
+    expect(named.defaults).toEqual({ stopTokens: [7] });
+    expect(named.tokenizer!.encode("ab")).toEqual([65, 66]);
+    const tokenizer = { size: 5, encode: () => [1], decode: () => "" };
+    expect((await load(at("hub"), { tokenizer })).tokenizer).toBe(tokenizer);
+    await expect(load(file, { folder: at("nowhere") })).rejects.toMatchObject({ code: "file-missing" });
+  });
+
   test("stops at a stop string, and streams all text before it", async () => {
     const model = await load(at("hub"));
     const options = { prompt: "x", maxNewTokens: 60, seed: 4, stopTokens: [], processors: printable };

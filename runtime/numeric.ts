@@ -51,18 +51,24 @@ export function zeros(type: Tensor.Type, length: number): NumericData {
 
 const downloads = new WeakMap<Tensor, Promise<NumericData>>();
 
-/** The numbers of a tensor, downloaded where it is on a GPU. Its buffer there stays until it is disposed. */
+/** The numbers of a tensor, float16 as its bits, downloaded where it is on a GPU. Its buffer there stays until it is disposed. */
 export async function dataOf(tensor: Tensor): Promise<NumericData> {
-  if (tensor.location === "cpu") return tensor.data as NumericData;
+  if (tensor.location === "cpu") return withBits(tensor.type, tensor.data as NumericData);
   // ONNX Runtime refuses a second download while the first is under way.
   const known = downloads.get(tensor);
   if (known) return known;
-  const download = tensor.getData() as Promise<NumericData>;
+  const download = (tensor.getData() as Promise<NumericData>).then((data) => withBits(tensor.type, data));
   downloads.set(tensor, download);
   return download;
 }
 
-/** Float32 values of a float32 or float16 array of the given type. */
+/** onnxruntime-common gives float16 as a Float16Array where JavaScript has one, which reads as numbers. */
+const withBits = (type: Tensor.Type, data: NumericData): NumericData =>
+  type === "float16" && !(data instanceof Uint16Array)
+    ? new Uint16Array(data.buffer, data.byteOffset, data.length)
+    : data;
+
+/** Float32 values of a float32 or float16 array of the given type, as {@link dataOf} gives it. */
 export function toFloat32(type: Tensor.Type, data: NumericData): Float32Array {
   return type === "float16" ? Float32Array.from(data as Uint16Array, halfToNumber) : (data as Float32Array);
 }

@@ -2,10 +2,11 @@
 import type { Tensor } from "onnxruntime-common";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
+import { checkNumbers, notValid } from "./checks.ts";
 import { dataOf, toFloat32 } from "./numeric.ts";
 import type { LanguageModel, Model } from "./session.ts";
 import { concatStates, disposeState, type State, sliceState } from "./state.ts";
-import { step, zeroState } from "./step.ts";
+import { otherModel, step, zeroState } from "./step.ts";
 
 /** Token ids of one sequence. */
 export type Ids = readonly number[];
@@ -31,10 +32,15 @@ export interface ReadOptions {
  */
 export async function read(model: Model, prompts: readonly Ids[], options: ReadOptions = {}): Promise<State> {
   const language = languageOf(model);
-  for (const ids of prompts) checkIds(ids, language, model.file);
+  if (!Array.isArray(prompts)) throw notValid("the prompts", "an array of arrays of token ids", prompts);
+  for (const [row, ids] of prompts.entries()) {
+    checkNumbers(`prompt ${row}`, ids);
+    checkIds(ids, language, model.file);
+  }
   if (prompts.length === 0 || prompts.some((ids) => ids.length === 0)) {
     throw new LongConvError("bad-input", "a prompt has no tokens", { file: model.file }, "Give at least one token.");
   }
+  if (options.state) checkRows(model, prompts, options.state);
   const unequal = prompts.some((ids) => ids.length !== prompts[0]!.length);
   const paddable = language.hasMask && !options.state;
   if (!unequal || paddable) return drain(readSlices(model, prompts, options));
@@ -46,6 +52,17 @@ export async function read(model: Model, prompts: readonly Ids[], options: ReadO
   const all = await concatStates(model, states);
   states.forEach(disposeState);
   return all;
+}
+
+function checkRows(model: Model, prompts: readonly Ids[], state: State): void {
+  if (state.session !== model.session) throw otherModel(model);
+  if (prompts.length === state.batchSize) return;
+  throw new LongConvError(
+    "bad-input",
+    `a state of ${state.batchSize} rows cannot read ${prompts.length} prompts`,
+    { file: model.file },
+    "Give a prompt for each row, or take rows with sliceState(model, state, rows).",
+  );
 }
 
 /**

@@ -1,5 +1,6 @@
 /** One sequence that is being generated: from the logits of the next token to a piece of text, and when it ends. */
 import { LongConvError } from "../src/errors.ts";
+import { checkCount, checkNumbers, notValid } from "./checks.ts";
 import type { FinishReason, GenerateOptions, Piece, StartOptions } from "./options.ts";
 import { checkIds, type Ids, languageOf } from "./read.ts";
 import { createSampler } from "./sampling/sampler.ts";
@@ -21,6 +22,8 @@ export interface Sequence {
  * @throws LongConvError bad-input, token-out-of-range, state-mismatch
  */
 export function createSequence(model: Model, given: GenerateOptions): Sequence {
+  if (typeof given !== "object" || given === null)
+    throw notValid("the options", "an object, such as { prompt }", given);
   const options = { ...model.defaults, ...withoutUndefined(given) };
   const language = languageOf(model);
   const ids = startIds(model, options);
@@ -33,15 +36,15 @@ export function createSequence(model: Model, given: GenerateOptions): Sequence {
   if (ids.length === 0 && !options.state?.logits) {
     throw new LongConvError("bad-input", "there is nothing to continue", {}, "Give a prompt or inputIds of ≥ 1 token.");
   }
-  const { maxNewTokens = 256, stopTokens = [], returnLogits = false } = options;
-  if (!(maxNewTokens >= 0)) {
-    throw new LongConvError("bad-input", `maxNewTokens must be at least 0, got ${maxNewTokens}`);
-  }
-  const stop = [options.stop ?? []].flat().filter((string) => string !== "");
+  const { maxNewTokens = 256, stopTokens = [], returnLogits = false, onPrompt } = options;
+  checkCount("maxNewTokens", maxNewTokens, 0);
+  checkNumbers("stopTokens", stopTokens);
+  if (onPrompt !== undefined && typeof onPrompt !== "function") throw notValid("onPrompt", "a function", onPrompt);
+  const stop = stopStrings(options);
   if (stop.length > 0 && !model.tokenizer) {
     throw new LongConvError("bad-input", "stop strings need a tokenizer", { file: model.file }, NO_TOKENIZER);
   }
-  const text = model.tokenizer && textStream(model.tokenizer, { stop, ...skipOf(options) });
+  const text = model.tokenizer && textStream(model.tokenizer, { stop, after: ids, ...skipOf(options) });
   const sampler = createSampler(options, ids);
   const ends = new Set(stopTokens);
   let made = 0;
@@ -68,12 +71,23 @@ function startIds(model: Model, { prompt, inputIds, state, addSpecialTokens = !s
   if (prompt !== undefined && inputIds !== undefined) {
     throw new LongConvError("bad-input", "give a prompt or inputIds, not both");
   }
-  if (inputIds) return Array.from(inputIds);
+  if (inputIds !== undefined) {
+    checkNumbers("inputIds", inputIds);
+    return Array.from(inputIds);
+  }
   if (prompt === undefined) return [];
+  if (typeof prompt !== "string") throw notValid("prompt", "a text", prompt);
   if (!model.tokenizer) {
     throw new LongConvError("bad-input", "a prompt needs a tokenizer", { file: model.file }, NO_TOKENIZER);
   }
   return model.tokenizer.encode(prompt, { addSpecialTokens });
+}
+
+function stopStrings({ stop = [] }: GenerateOptions): string[] {
+  const all: unknown[] = [stop].flat();
+  const wrong = all.findIndex((each) => typeof each !== "string");
+  if (wrong >= 0) throw notValid("stop", "a text or an array of texts", all[wrong]);
+  return (all as string[]).filter((text) => text !== "");
 }
 
 const skipOf = ({ skipSpecialTokens }: GenerateOptions) =>

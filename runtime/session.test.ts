@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { CHANNELS, LAGS, ORDER, type TinyOptions, tinyModel, tinyReference, tinyWeights } from "../test/tiny-model.ts";
 import { generate } from "./generate.ts";
 import { nodeBackend, nodeBindingBackend } from "./node-backend.ts";
+import { read, readTokens } from "./read.ts";
 import { loadModel } from "./session.ts";
 import { step, zeroState } from "./step.ts";
 
@@ -64,6 +65,69 @@ describe.each([nodeBackend, nodeBindingBackend])("a model of a signal on $name",
     await expect(step(model, wrong, zeroState(model))).rejects.toMatchObject({ code: "runtime-failed" });
     await model.close();
     await other.close();
+  });
+});
+
+describe("positions", () => {
+  const signal = (dims: readonly number[]) => {
+    const length = dims.reduce((product, dim) => product * dim, 1);
+    return { signal: new nodeBackend.Tensor("float32", new Float32Array(length), dims) };
+  };
+
+  test("count by the dimension that the model calls sequence_length, wherever it is", async () => {
+    const model = await open({ signal: true, channelsFirst: true });
+    const { state } = await step(model, signal([2, CHANNELS, 100]), zeroState(model, 2));
+    expect(state.positions).toEqual([100, 100]);
+    const next = await step(model, signal([2, CHANNELS, 7]), state, { advance: [7, 5] });
+    expect(next.state.positions).toEqual([107, 105]);
+  });
+
+  test("of a model that does not say which dimension is time are asked for", async () => {
+    const model = await open({ signal: true, time: "n" });
+    await expect(step(model, signal([1, 3, CHANNELS]), zeroState(model))).rejects.toThrow(/sequence_length.*advance/s);
+    const { state } = await step(model, signal([1, 3, CHANNELS]), zeroState(model), { advance: 3 });
+    expect(state.positions).toEqual([3]);
+  });
+
+  test.each([[[1, 2, 3]], [-1], [0.5], ["1"]])("are refused where they are %j", async (advance) => {
+    const model = await open({ signal: true });
+    const stepping = step(model, signal([1, 1, CHANNELS]), zeroState(model), { advance: advance as number });
+    await expect(stepping).rejects.toMatchObject({ code: "bad-input" });
+  });
+});
+
+describe("a batch that is not the state's is refused", () => {
+  test("by a step, though ONNX Runtime would broadcast it", async () => {
+    const zeros = (rows: number) =>
+      new nodeBackend.Tensor("float32", new Float32Array(rows * CHANNELS), [rows, 1, CHANNELS]);
+    for (const batch of ["batch_size", "b"]) {
+      const model = await open({ signal: true, batch });
+      for (const [rows, ofState] of [
+        [2, 1],
+        [1, 2],
+      ] as const) {
+        const stepping = step(model, { signal: zeros(rows) }, zeroState(model, ofState));
+        await expect(stepping).rejects.toMatchObject({ code: "bad-input" });
+      }
+    }
+  });
+
+  test("by reading", async () => {
+    const model = await open();
+    const one = await read(model, [[1, 2, 3]]);
+    const two = await read(model, [
+      [1, 2, 3],
+      [4, 5],
+    ]);
+    const three = await read(model, [[1], [2], [3]]);
+    for (const [prompts, state] of [
+      [[[1], [2]], one],
+      [[[1]], two],
+      [[[1], [2, 3]], three],
+      [[[1], [2, 3]], one],
+    ] as const)
+      await expect(read(model, prompts, { state })).rejects.toMatchObject({ code: "bad-input" });
+    await expect(readTokens(model, [2, 1], one)).rejects.toMatchObject({ code: "bad-input" });
   });
 });
 

@@ -1,10 +1,12 @@
 /** A converted model in a session: its states paired by name, zero states of any batch size, and one pure step. */
 import type { InferenceSession, Tensor } from "onnxruntime-common";
-import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP, pairStates } from "../src/contract.ts";
+import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP, pairStates, SEQUENCE_LENGTH } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import type { Backend, ModelSource } from "./backend.ts";
+import { checkCount, notValid } from "./checks.ts";
 import { zeros } from "./numeric.ts";
 import type { GenerationDefaults } from "./options.ts";
+import { disposeState } from "./state.ts";
 import { step, zeroState } from "./step.ts";
 import type { Tokenizer } from "./text.ts";
 
@@ -17,6 +19,12 @@ export interface StateSpec {
   readonly dims: readonly number[];
   /** Numbers per batch row. */
   readonly size: number;
+}
+
+/** An input that is not a state, with the axes that the model names as those of its states' batch and of time. */
+export interface InputSpec extends InferenceSession.TensorValueMetadata {
+  readonly batchAxis: number | undefined;
+  readonly timeAxis: number | undefined;
 }
 
 /** What `step` and `generate` need of a language model; absent for other models. */
@@ -39,7 +47,7 @@ export interface Model {
   /** Inputs without elements (a length cache for other drivers): fed empty each time, never carried. */
   readonly empties: readonly Pick<StateSpec, "past" | "type" | "dims">[];
   /** Inputs and outputs that are not states. */
-  readonly inputs: readonly InferenceSession.TensorValueMetadata[];
+  readonly inputs: readonly InputSpec[];
   readonly outputs: readonly InferenceSession.TensorValueMetadata[];
   /** The only batch size that the model takes, where it is fixed. */
   readonly batchSize: number | undefined;
@@ -71,10 +79,14 @@ export interface LoadModelOptions {
  * @throws LongConvError file-missing, not-onnx, unsupported-opset (from the backend); not-converted; tokenizer-mismatch
  */
 export async function loadModel(backend: Backend, source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
+  const { sliceLength = 512 } = options;
+  if (!(source instanceof Uint8Array) && (typeof source !== "string" || source === ""))
+    throw notValid("the model", "a file's path or its bytes", source);
+  checkCount("sliceLength", sliceLength, 1);
   const file = options.file ?? (typeof source === "string" ? source : undefined);
   const session = await backend.open(source, options.session ?? {});
   try {
-    const { all, batchSize } = stateSpecs(session, file);
+    const { all, batchSize, batchNames } = stateSpecs(session, file);
     const isState = new Set(all.flatMap((state) => [state.past, state.present]));
     const plain = (metadata: readonly InferenceSession.ValueMetadata[]) =>
       metadata.filter((value) => value.isTensor).filter((value) => !isState.has(value.name));
@@ -85,13 +97,13 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
       file,
       states: all.filter(({ size }) => size > 0),
       empties: all.filter(({ size }) => size === 0),
-      inputs: plain(session.inputMetadata),
+      inputs: plain(session.inputMetadata).map((input) => withAxes(input, batchNames)),
       outputs: plain(session.outputMetadata),
       batchSize,
       language: undefined,
       tokenizer: options.tokenizer,
       defaults: options.defaults ?? {},
-      sliceLength: options.sliceLength ?? 512,
+      sliceLength,
       run: backend.oneRunAtATime ? queued(session) : session.run.bind(session),
       close: once(() => session.release()),
     };
@@ -119,6 +131,7 @@ function stateSpecs(session: InferenceSession, file: string | undefined) {
     throw new LongConvError("not-converted", reason, { file }, remedy);
   }
   const fixedBatches = new Set<number>();
+  const batchNames = new Set<string>();
   const all = pairs.map(({ past, present }): StateSpec => {
     const metadata = session.inputMetadata.find((value) => value.name === past);
     if (!metadata?.isTensor || metadata.shape.length === 0) {
@@ -126,6 +139,7 @@ function stateSpecs(session: InferenceSession, file: string | undefined) {
     }
     const [batch, ...rest] = metadata.shape;
     if (typeof batch === "number") fixedBatches.add(batch);
+    else if (batch) batchNames.add(batch);
     // A tensor that never holds an element may have symbolic axes (a length cache): any length will do, also 0.
     const empty = rest.includes(0);
     const dims = rest.map((dim, index) => {
@@ -136,7 +150,21 @@ function stateSpecs(session: InferenceSession, file: string | undefined) {
     });
     return { past, present, type: metadata.type, dims, size: dims.reduce((product, dim) => product * dim, 1) };
   });
-  return { all, batchSize: fixedBatches.size ? Math.max(...fixedBatches) : undefined };
+  return { all, batchSize: fixedBatches.size ? Math.max(...fixedBatches) : undefined, batchNames };
+}
+
+/** Token ids are [batch, time] whatever their dimensions are called; other inputs are what the model says they are. */
+function withAxes(input: InferenceSession.TensorValueMetadata, batchNames: ReadonlySet<string>): InputSpec {
+  if (input.name === INPUT_IDS) return { ...input, batchAxis: 0, timeAxis: 1 };
+  const axis = (is: (name: string) => boolean) => {
+    const at = input.shape.findIndex((dim) => typeof dim === "string" && is(dim));
+    return at < 0 ? undefined : at;
+  };
+  return {
+    ...input,
+    batchAxis: axis((name) => batchNames.has(name)),
+    timeAxis: axis((name) => name === SEQUENCE_LENGTH),
+  };
 }
 
 /** What kind of language model it is. Where the file does not say its vocabulary, one step says it. */
@@ -160,8 +188,11 @@ async function languageModel(model: Model): Promise<LanguageModel | undefined> {
   const feeds: Record<string, Tensor> = { [INPUT_IDS]: filled(ids.type, ids.type === "int64" ? 0n : 0) };
   if (language.hasMask) feeds[ATTENTION_MASK] = filled("int64", 1n);
   if (language.hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new model.backend.Tensor("int64", [1n], []);
-  const { outputs } = await step(model, feeds, state);
-  return { ...language, vocabulary: outputs[LOGITS]!.dims.at(-1)! };
+  const { outputs, state: next } = await step(model, feeds, state);
+  const vocabulary = outputs[LOGITS]!.dims.at(-1)!;
+  for (const tensor of Object.values(outputs)) tensor.dispose();
+  disposeState(next);
+  return { ...language, vocabulary };
 }
 
 function checkTokenizer(tokenizer: Tokenizer | undefined, language: LanguageModel | undefined, file?: string): void {

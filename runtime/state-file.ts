@@ -1,6 +1,7 @@
 /**
- * States as bytes: "LCSTATE" and a version byte, the header's length (uint32, little-endian), a JSON header, then the
- * tensors in the header's order, little-endian, and the next logits where the state has them.
+ * States as bytes: "LCSTATE" and a version byte, the SHA-256 of all that follows, the header's length (uint32,
+ * little-endian), a JSON header, then the tensors in the header's order, little-endian, and the next logits where the
+ * state has them.
  */
 import type { Tensor } from "onnxruntime-common";
 import { LongConvError } from "../src/errors.ts";
@@ -10,7 +11,10 @@ import type { State } from "./state.ts";
 import { otherModel } from "./step.ts";
 
 const MAGIC = "LCSTATE";
-const VERSION = 1;
+const VERSION = 2;
+const SHA256_BYTES = 32;
+/** Where the hashed part begins. */
+const HASHED = MAGIC.length + 1 + SHA256_BYTES;
 
 interface Header {
   /** {@link fingerprint} of the model. */
@@ -19,8 +23,6 @@ interface Header {
   readonly tensors: readonly { readonly name: string; readonly type: Tensor.Type; readonly dims: readonly number[] }[];
   /** Numbers in the next logits; 0 where there are none. */
   readonly logits: number;
-  /** SHA-256 of what follows the header. */
-  readonly sha256: string;
 }
 
 /**
@@ -34,29 +36,32 @@ export async function stateToBytes(model: Model, state: State): Promise<Uint8Arr
   const parts: Uint8Array[] = [];
   for (const tensor of state.tensors) parts.push(bytesOf(await dataOf(tensor)));
   if (state.logits) parts.push(bytesOf(state.logits));
-  const payload = joined(parts);
   const header: Header = {
     model: await fingerprint(model),
     positions: state.positions,
-    tensors: model.states.map(({ past, type }, index) => ({ name: past, type, dims: state.tensors[index]!.dims })),
+    tensors: tensorsOf(model, state.batchSize),
     logits: state.logits?.length ?? 0,
-    sha256: await sha256(payload),
   };
   const json = new TextEncoder().encode(JSON.stringify(header));
-  const start = new Uint8Array(MAGIC.length + 5);
-  start.set(new TextEncoder().encode(MAGIC));
-  start[MAGIC.length] = VERSION;
-  new DataView(start.buffer).setUint32(MAGIC.length + 1, json.length, true);
-  return joined([start, json, payload]);
+  const bytes = joined([new Uint8Array(HASHED + 4), json, ...parts]);
+  bytes.set(new TextEncoder().encode(MAGIC));
+  bytes[MAGIC.length] = VERSION;
+  new DataView(bytes.buffer).setUint32(HASHED, json.length, true);
+  bytes.set(await digest(bytes.subarray(HASHED)), HASHED - SHA256_BYTES);
+  return bytes;
 }
+
+/** What the header says of the tensors. */
+const tensorsOf = (model: Model, batchSize: number): Header["tensors"] =>
+  model.states.map(({ past, type, dims }) => ({ name: past, type, dims: [batchSize, ...dims] }));
 
 /**
  * The state that was saved.
  * @throws LongConvError bad-input where the bytes are not a state or are damaged; state-mismatch where another model
  *   made it
  */
-export async function stateFromBytes(model: Model, bytes: Uint8Array): Promise<State> {
-  const { header, payload } = parse(bytes);
+export async function stateFromBytes(model: Model, bytes: Uint8Array | ArrayBuffer): Promise<State> {
+  const { header, payload } = await parse(bytes);
   const expected = await fingerprint(model);
   if (header.model !== expected) {
     throw new LongConvError(
@@ -66,7 +71,9 @@ export async function stateFromBytes(model: Model, bytes: Uint8Array): Promise<S
       `The state carries fingerprint ${header.model.slice(0, 12)}, this model has ${expected.slice(0, 12)}. Load the file it was saved with.`,
     );
   }
-  if ((await sha256(payload)) !== header.sha256) throw damaged("its checksum does not match");
+  const { positions } = header;
+  const batchSize = positions.length;
+  checkHeader(model, header, payload.length);
   let offset = 0;
   const take = <T extends NumericData>(data: T): T => {
     const target = bytesOf(data);
@@ -74,12 +81,25 @@ export async function stateFromBytes(model: Model, bytes: Uint8Array): Promise<S
     offset += target.length;
     return data;
   };
-  const batchSize = header.positions.length;
   const tensors = model.states.map(({ type, size, dims }) => {
     return new model.backend.Tensor(type, take(zeros(type, size * batchSize)), [batchSize, ...dims]);
   });
-  const state = { session: model.session, batchSize, positions: header.positions, tensors };
+  const state = { session: model.session, batchSize, positions, tensors };
   return header.logits ? { ...state, logits: take(new Float32Array(header.logits)) } : state;
+}
+
+/** The header must be the one that a state of its rows has, and the payload as long as it says. */
+function checkHeader(model: Model, { positions, tensors, logits }: Header, payloadBytes: number): void {
+  const rows = positions.length;
+  if (rows === 0 || !positions.every((at) => Number.isSafeInteger(at) && at >= 0))
+    throw damaged("its positions are not numbers of tokens");
+  if (JSON.stringify(tensors) !== JSON.stringify(tensorsOf(model, rows)))
+    throw damaged(`its tensors are not those of ${rows} rows of this model`);
+  if (logits !== 0 && logits !== rows * (model.language?.vocabulary ?? 0))
+    throw damaged(`it has ${logits} logits for ${rows} rows`);
+  const numbers = model.states.reduce((sum, { type, size }) => sum + rows * size * zeros(type, 1).byteLength, 0);
+  const expected = numbers + logits * Float32Array.BYTES_PER_ELEMENT;
+  if (payloadBytes !== expected) throw damaged(`it has ${payloadBytes} bytes of numbers, and should have ${expected}`);
 }
 
 const fingerprints = new WeakMap<object, Promise<string>>();
@@ -102,21 +122,30 @@ export function fingerprint(model: Model): Promise<string> {
 
 /** SHA-256, hexadecimal. */
 export async function sha256(bytes: Uint8Array): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Array.from(await digest(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function parse(bytes: Uint8Array): { header: Header; payload: Uint8Array } {
-  const start = MAGIC.length + 5;
-  if (bytes.length < start || new TextDecoder().decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
+const digest = async (bytes: Uint8Array): Promise<Uint8Array> =>
+  new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
+
+async function parse(given: Uint8Array | ArrayBuffer): Promise<{ header: Header; payload: Uint8Array }> {
+  const bytes = given instanceof ArrayBuffer ? new Uint8Array(given) : given;
+  const isState = bytes instanceof Uint8Array && bytes.length > MAGIC.length;
+  if (!isState || new TextDecoder().decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
     throw new LongConvError("bad-input", "these bytes are not a saved state");
   }
   const version = bytes[MAGIC.length];
   if (version !== VERSION) {
-    throw new LongConvError("bad-input", `the state was saved in format ${version}; this version reads ${VERSION}`);
+    const reason = `the state was saved in format ${version}; this version reads format ${VERSION}`;
+    throw new LongConvError("bad-input", reason, {}, "Read the text again, and save its state anew.");
   }
+  if (bytes.length < HASHED + 4) throw damaged("it is cut off");
+  const expected = await digest(bytes.subarray(HASHED));
+  if (!expected.every((byte, index) => byte === bytes[HASHED - SHA256_BYTES + index]))
+    throw damaged("its checksum does not match");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const end = start + view.getUint32(MAGIC.length + 1, true);
+  const start = HASHED + 4;
+  const end = start + view.getUint32(HASHED, true);
   try {
     const header = JSON.parse(new TextDecoder().decode(bytes.subarray(start, end))) as Header;
     if (typeof header.model !== "string" || !Array.isArray(header.positions)) throw new Error("fields are missing");

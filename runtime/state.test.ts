@@ -1,4 +1,5 @@
 /** States as values: rows, bytes, and models that they do not belong to. */
+import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { type TinyOptions, tinyModel, tinyReference, tinyWeights } from "../test/tiny-model.ts";
 import { nodeBackend } from "./node-backend.ts";
@@ -39,7 +40,9 @@ describe("rows", () => {
     ]);
     await expectAfter(model, mixed, 0, prompts[1]!);
     await expectAfter(model, mixed, 1, prompts[0]!);
-    await expect(sliceState(model, all, [3])).rejects.toMatchObject({ code: "bad-input" });
+    for (const rows of [[3], [-1], [0.5], ["0"], []])
+      await expect(sliceState(model, all, rows as number[])).rejects.toMatchObject({ code: "bad-input" });
+    await expect(concatStates(model, [])).rejects.toMatchObject({ code: "bad-input" });
     const other = await open();
     await expect(sliceState(other, all, [0])).rejects.toMatchObject({ code: "state-mismatch" });
     await expect(readTokens(other, [1, 1, 1], all)).rejects.toMatchObject({ code: "state-mismatch" });
@@ -81,18 +84,53 @@ describe("bytes", () => {
     await expect(stateToBytes(other, zeroState(model))).rejects.toMatchObject({ code: "state-mismatch" });
   });
 
-  test("that are damaged are refused", async () => {
+  test("that are damaged are refused, wherever they are", async () => {
     const model = await open();
     const bytes = await stateToBytes(model, await read(model, [[1, 2, 3]]));
-    const flipped = bytes.slice();
-    flipped[bytes.length - 9]! ^= 1;
-    const newer = bytes.slice();
-    newer[7] = 9;
-    const garbled = bytes.slice();
-    garbled[20]! ^= 0x80;
-    for (const bad of [flipped, newer, garbled, bytes.slice(0, -1), bytes.slice(0, 40), bytes.slice(0, 5), weights]) {
-      const loading = stateFromBytes(model, bad instanceof Uint8Array ? bad : new Uint8Array(50));
-      await expect(loading).rejects.toMatchObject({ code: "bad-input" });
+    for (let at = 0; at < bytes.length; at += 7) {
+      const flipped = bytes.slice();
+      flipped[at]! ^= 1;
+      await expect(stateFromBytes(model, flipped)).rejects.toMatchObject({ code: "bad-input" });
     }
+    const longer = new Uint8Array(bytes.length + 1);
+    longer.set(bytes);
+    const cut = [0, 5, 8, 20, 41, 44, 60, bytes.length - 1].map((end) => bytes.slice(0, end));
+    for (const bad of [longer, ...cut, new Uint8Array(50), new ArrayBuffer(50), "text", undefined])
+      await expect(stateFromBytes(model, bad as Uint8Array)).rejects.toMatchObject({ code: "bad-input" });
+    expect((await stateFromBytes(model, bytes.slice().buffer)).positions).toEqual([3]);
+  });
+
+  test("of the format before are refused by its name", async () => {
+    const model = await open();
+    const bytes = await stateToBytes(model, zeroState(model));
+    bytes[7] = 1;
+    await expect(stateFromBytes(model, bytes)).rejects.toThrow(/format 1; this version reads format 2/);
+  });
+
+  test.each<[string, (header: Record<string, unknown>) => Record<string, unknown>]>([
+    ["positions of more rows", () => ({ positions: [3, 3] })],
+    ["no positions", () => ({ positions: [] })],
+    ["positions that are no numbers of tokens", () => ({ positions: [-1] })],
+    ["more logits", () => ({ logits: 9999 })],
+    ["fewer logits", () => ({ logits: 0 })],
+    ["negative logits", () => ({ logits: -1 })],
+    ["very many logits", () => ({ logits: 1e12 })],
+    ["other tensors", ({ tensors }) => ({ tensors: (tensors as unknown[]).slice(1) })],
+    [
+      "another type",
+      ({ tensors }) => ({ tensors: (tensors as object[]).map((each) => ({ ...each, type: "float16" })) }),
+    ],
+  ])("whose header says other than the payload are refused, though the checksum is right: %s", async (_, edit) => {
+    const model = await open();
+    const bytes = await stateToBytes(model, await read(model, [[1, 2, 3]]));
+    const view = Buffer.from(bytes);
+    const end = 44 + view.readUInt32LE(40);
+    const header = JSON.parse(view.toString("utf8", 44, end));
+    const json = Buffer.from(JSON.stringify({ ...header, ...edit(header) }));
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(json.length);
+    const hashed = Buffer.concat([length, json, view.subarray(end)]);
+    const edited = Buffer.concat([view.subarray(0, 8), createHash("sha256").update(hashed).digest(), hashed]);
+    await expect(stateFromBytes(model, edited)).rejects.toMatchObject({ code: "bad-input" });
   });
 });

@@ -24,15 +24,16 @@ export interface State {
 /**
  * A new state from rows of others: `gatherRows(model, [{ state: a, row: 1 }, { state: b, row: 0 }])` is row 1 of a above
  * row 0 of b. Values are copied through the CPU: it is for rows that join and leave a batch, not for every step.
- * @throws LongConvError state-mismatch, bad-input for a row that a state does not have
+ * @throws LongConvError state-mismatch, bad-input for a row that a state does not have, and for no rows
  */
 export async function gatherRows(
   model: Model,
   rows: readonly { readonly state: State; readonly row: number }[],
 ): Promise<State> {
+  if (rows.length === 0) throw new LongConvError("bad-input", "a state has at least one row, none were given");
   for (const { state, row } of rows) {
     if (state.session !== model.session) throw otherModel(model);
-    if (!(row >= 0 && row < state.batchSize)) {
+    if (!(Number.isInteger(row) && row >= 0 && row < state.batchSize)) {
       throw new LongConvError("bad-input", `a state of ${state.batchSize} rows has no row ${row}`);
     }
   }

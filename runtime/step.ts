@@ -1,5 +1,6 @@
 /** One step of a model: state in, state out. */
 import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { SEQUENCE_LENGTH } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { zeros } from "./numeric.ts";
 import type { Model } from "./session.ts";
@@ -29,7 +30,10 @@ export interface StepOptions {
    * one). Default: all.
    */
   readonly outputs?: readonly string[] | Readonly<Record<string, Tensor | null>>;
-  /** Positions that the step reads, per row. Default: dimension 1 of the first feed. */
+  /**
+   * Positions that the step reads, or one number for each row. Default: the size that the model's dimension
+   * `sequence_length` has in the feeds (of `input_ids`, dimension 1); a model that does not name it needs this option.
+   */
   readonly advance?: number | readonly number[];
 }
 
@@ -46,7 +50,7 @@ export interface StepOptions {
  *       state = next;
  *     }
  *
- * @param feeds every input of the model that is not a state, by name
+ * @param feeds every input of the model that is not a state, by name, with as many rows as the state
  * @returns the outputs that are not states, by name, and the next state
  * @throws LongConvError bad-input, state-mismatch, runtime-failed
  */
@@ -58,16 +62,21 @@ export async function step(
 ): Promise<{ outputs: Record<string, Tensor>; state: State }> {
   if (state.session !== model.session) throw otherModel(model);
   const all: Record<string, Tensor> = {};
-  for (const { name } of model.inputs) {
+  for (const { name, batchAxis } of model.inputs) {
     const tensor = feeds[name];
     if (!tensor) {
       const remedy = `The model's inputs are ${model.inputs.map((input) => input.name).join(", ")}.`;
       throw new LongConvError("bad-input", `no value for input '${name}'`, { file: model.file, tensor: name }, remedy);
     }
+    if (batchAxis !== undefined && tensor.dims[batchAxis] !== state.batchSize) {
+      const reason = `the input has ${tensor.dims[batchAxis]} rows, the state ${state.batchSize}`;
+      throw new LongConvError("bad-input", reason, { file: model.file, tensor: name }, ROWS);
+    }
     all[name] = tensor;
   }
   for (const { past, type, dims } of model.empties)
     all[past] = new model.backend.Tensor(type, zeros(type, 0), [state.batchSize, ...dims]);
+  const advance = advanceOf(model, feeds, state, options.advance);
   const fetches: Record<string, Tensor | null> = {};
   const { writesIntoFetches } = model.backend;
   const asked = options.outputs ?? model.outputs.map((output) => output.name);
@@ -87,16 +96,37 @@ export async function step(
   }
   const outputs: Record<string, Tensor> = {};
   for (const name of Object.keys(wanted)) outputs[name] = fetches[name] ?? results[name]!;
-  const advance = options.advance ?? feeds[model.inputs[0]?.name ?? ""]?.dims[1] ?? 1;
-  return {
-    outputs,
-    state: {
-      session: state.session,
-      batchSize: state.batchSize,
-      positions: state.positions.map((at, row) => at + (typeof advance === "number" ? advance : (advance[row] ?? 0))),
-      tensors: model.states.map(({ present }) => fetches[present] ?? results[present]!),
-    },
-  };
+  const tensors = model.states.map(({ present }) => fetches[present] ?? results[present]!);
+  const widened = tensors.find(({ dims }) => dims[0] !== state.batchSize);
+  if (widened) {
+    if (!writesIntoFetches) for (const tensor of Object.values(results)) tensor.dispose();
+    const reason = `the run made ${widened.dims[0]} rows of a state of ${state.batchSize}`;
+    throw new LongConvError("bad-input", reason, { file: model.file }, ROWS);
+  }
+  const positions = state.positions.map((at, row) => at + advance[row]!);
+  return { outputs, state: { session: state.session, batchSize: state.batchSize, positions, tensors } };
+}
+
+const ROWS = "Every input needs as many rows as the state: zeroState(model, rows) makes one.";
+
+/** Positions that the step reads, a number for each row. */
+function advanceOf(
+  model: Model,
+  feeds: Readonly<Record<string, Tensor>>,
+  { batchSize }: State,
+  given: StepOptions["advance"],
+): readonly number[] {
+  const timed = model.inputs.find(({ timeAxis }) => timeAxis !== undefined);
+  const advance = given ?? (timed && feeds[timed.name]!.dims[timed.timeAxis!]);
+  if (advance === undefined) {
+    const reason = `no input has a dimension '${SEQUENCE_LENGTH}' to count the positions by`;
+    throw new LongConvError("bad-input", reason, { file: model.file }, "Give the option `advance`.");
+  }
+  const rows = typeof advance === "number" ? new Array<number>(batchSize).fill(advance) : advance;
+  if (Array.isArray(rows) && rows.length === batchSize && rows.every((by) => Number.isInteger(by) && by >= 0))
+    return rows;
+  const reason = `advance must be a number of positions, or one for each of ${batchSize} rows, got ${String(advance)}`;
+  throw new LongConvError("bad-input", reason, { file: model.file });
 }
 
 const isList = (value: object): value is readonly string[] => Array.isArray(value);

@@ -75,6 +75,62 @@ describe("characters", () => {
   });
 });
 
+describe.each<[string, object]>([
+  ["Metaspace", { type: "Metaspace", replacement: "▁", add_prefix_space: true, prepend_scheme: "always" }],
+  [
+    "Llama's sequence",
+    {
+      type: "Sequence",
+      decoders: [
+        { type: "Replace", pattern: { String: "▁" }, content: " " },
+        { type: "ByteFallback" },
+        { type: "Fuse" },
+        { type: "Strip", content: " ", start: 1, stop: 0 },
+      ],
+    },
+  ],
+])("a SentencePiece tokenizer, decoder %s", (_, decoder) => {
+  const words = ["<s>", "▁Hello", "▁world", "ly", "▁"];
+  const sentencePiece = createTokenizer({
+    model: {
+      type: "BPE",
+      vocab: Object.fromEntries(words.map((word, id) => [word, id])),
+      merges: [],
+      byte_fallback: true,
+    },
+    pre_tokenizer: null,
+    decoder,
+    normalizer: null,
+    post_processor: null,
+    added_tokens: [{ id: 0, content: "<s>", special: true }],
+  });
+  const [S, HELLO, WORLD, LY, SPACE] = [0, 1, 2, 3, 4];
+  const parts = (ids: readonly number[], after: readonly number[] = []) => {
+    const text = textStream(sentencePiece, { after });
+    return [...ids.map((id) => text.push(id).text), text.flush()];
+  };
+
+  test("keeps the space after a special token and after ids without text", () => {
+    expect(parts([HELLO, S, WORLD])).toEqual(["Hello", "", " world", ""]);
+    expect(parts([HELLO, 5000, S, WORLD, LY])).toEqual(["Hello", "", "", " world", "ly", ""]);
+    expect(parts([S, HELLO, WORLD])).toEqual(["", "Hello", " world", ""]);
+  });
+
+  test("streams what decoding at once gives, for any ids", () => {
+    const ids = fc.array(fc.constantFrom(S, HELLO, WORLD, LY, SPACE, 5000), { maxLength: 12 });
+    fc.assert(
+      fc.property(ids, ids, (before, after) => {
+        const text = parts(after, before).join("");
+        expect(sentencePiece.decode(before) + text).toBe(sentencePiece.decode([...before, ...after]));
+      }),
+    );
+  });
+
+  test("a thousand special tokens cost no more than one", () => {
+    expect(parts([HELLO, ...new Array<number>(1000).fill(S), WORLD]).join("")).toBe("Hello world");
+  });
+});
+
 describe("stop strings", () => {
   const bytes = (text: string) => byteIds(new TextEncoder().encode(text));
 

@@ -42,6 +42,9 @@ export function createTokenizer(json: unknown, config: unknown = {}, file?: stri
   };
 }
 
+/** Ids that a decoder may look back at. */
+const NEIGHBOURS = 16;
+
 /** Text of one sequence as its tokens come. */
 export interface TextStream {
   /** Text that became certain with this token; `stopped` once a stop string was found. */
@@ -53,17 +56,25 @@ export interface TextStream {
 /**
  * Streams the text of tokens. A character is emitted when all its bytes are there; text that may be the beginning of a
  * stop string is held back until it is known.
+ *
+ * @param after ids that the text goes on from, so that a space between them and the first token is kept
  */
 export function textStream(
   tokenizer: Tokenizer,
-  { stop = [], skipSpecialTokens = true }: { stop?: readonly string[]; skipSpecialTokens?: boolean } = {},
+  {
+    stop = [],
+    skipSpecialTokens = true,
+    after = [],
+  }: { stop?: readonly string[]; skipSpecialTokens?: boolean; after?: readonly number[] } = {},
 ): TextStream {
   const decode = (ids: readonly number[]) => tokenizer.decode(ids, { skipSpecialTokens });
   // Decoders look at neighbours (a leading space is dropped, bytes are joined), so ids are decoded after the last ones
-  // that gave whole text, and what those give alone is cut off.
-  let context: number[] = [];
+  // that gave whole text, and what those give alone is cut off. Ids without a text of their own stay between the two.
+  let context: readonly number[] = after.slice(-NEIGHBOURS);
+  let silent: readonly number[] = [];
   let pending: number[] = [];
-  let before = "";
+  let before = decode(context);
+  if (before.endsWith("\uFFFD")) [context, before] = [[], ""];
   let taken = 0;
   let held = "";
   let stopped = false;
@@ -85,8 +96,9 @@ export function textStream(
       taken = certain - before.length;
     }
     if (certain === whole.length && pending.length > 0) {
-      context = pending;
-      before = decode(context);
+      if (decode(pending) === "") silent = [...silent, ...pending].slice(-NEIGHBOURS);
+      else [context, silent] = [pending, []];
+      before = decode([...context, ...silent]);
       pending = [];
       taken = 0;
     }
@@ -97,13 +109,13 @@ export function textStream(
       if (stopped) return { text: "", stopped };
       pending.push(id);
       // A whole character takes at most 4 tokens; a long run of broken ones is given up as U+FFFD, so that it costs no more.
-      take(decode([...context, ...pending]), pending.length >= 64);
+      take(decode([...context, ...silent, ...pending]), pending.length >= 64);
       const text = release(false);
       return { text, stopped };
     },
     flush() {
       if (stopped) return "";
-      if (pending.length > 0) take(decode([...context, ...pending]), true);
+      if (pending.length > 0) take(decode([...context, ...silent, ...pending]), true);
       return release(true);
     },
   };

@@ -9,6 +9,16 @@ import { wrapped } from "./wrapped.ts";
 /** The file for one token, beside the model: `onnx/model_step.onnx` for `onnx/model.onnx`. */
 export const stepFileOf = (file: string): string => file.replace(/(\.onnx)?$/i, "_step.onnx");
 
+/** What is opened beside a session, which is given up where that fails. */
+export async function orRelease<T>(whole: InferenceSession, opening: Promise<T>): Promise<T> {
+  try {
+    return await opening;
+  } catch (error) {
+    await whole.release();
+    throw error;
+  }
+}
+
 /**
  * A session that gives each run to `step` where that has the right shapes, else to `whole`.
  * @param step takes the inputs of `whole` but for a mask, a number of logits and a length cache, all with fixed dimensions

@@ -5,10 +5,12 @@ import type { Backend } from "./backend.ts";
 import type { GpuDevice } from "./capture/buffers.ts";
 import { replaysRight } from "./capture/check.ts";
 import { type CaptureOptions, capturedSession } from "./capture/session.ts";
+import { externalLocations } from "./model-bytes.ts";
+import { openError } from "./open-error.ts";
 import { recoverable } from "./recovery.ts";
 import { sha256 } from "./state-file.ts";
-import { stepFileOf, twoSessions } from "./two-sessions.ts";
-import { externalLocations, type WebFiles } from "./web-files.ts";
+import { orRelease, stepFileOf, twoSessions } from "./two-sessions.ts";
+import type { WebFiles } from "./web-files.ts";
 
 type Ort = typeof import("onnxruntime-web");
 export type WebProvider = "webgpu" | "wasm";
@@ -151,12 +153,15 @@ async function openSession(
     }
   };
   const whole = await open(model.name, model.bytes);
-  const stepFile = stepFileOf(model.name);
-  const bytes = provider === "webgpu" ? await files.read(stepFile) : undefined;
-  if (!bytes) return { session: whole, captured: false };
-  const openStep = (more: InferenceSession.SessionOptions, other?: Uint8Array) => open(stepFile, other ?? bytes, more);
-  const captured = options.graphCapture ? await recorded(ort, whole, openStep, options.onFallback) : undefined;
-  return { session: twoSessions(whole, captured ?? (await openStep({}))), captured: captured !== undefined };
+  const openStep = async (): Promise<{ session: InferenceSession; captured: boolean }> => {
+    const stepFile = stepFileOf(model.name);
+    const bytes = provider === "webgpu" ? await files.read(stepFile) : undefined;
+    if (!bytes) return { session: whole, captured: false };
+    const openIt: CaptureOptions["open"] = (more, other) => open(stepFile, other ?? bytes, more);
+    const captured = options.graphCapture ? await recorded(ort, whole, openIt, options.onFallback) : undefined;
+    return { session: twoSessions(whole, captured ?? (await openIt({}))), captured: captured !== undefined };
+  };
+  return orRelease(whole, openStep());
 }
 
 /** The file for one token, recorded; undefined, and said, where replaying it does not work on this GPU. */
@@ -186,14 +191,4 @@ async function required(files: WebFiles, name: string, code: ErrorCode = "file-m
   const bytes = await files.read(name);
   if (!bytes) throw new LongConvError(code, `there is no ${name}`, { file: files.label });
   return bytes;
-}
-
-function openError(error: unknown, file: string): LongConvError {
-  const message = error instanceof Error ? error.message : String(error);
-  const code: ErrorCode = /protobuf|ModelProto/i.test(message)
-    ? "not-onnx"
-    : /IR version|opset/i.test(message)
-      ? "unsupported-opset"
-      : "invalid-graph";
-  return new LongConvError(code, `ONNX Runtime cannot load it: ${message}`, { file }, undefined, error);
 }

@@ -1,5 +1,7 @@
 /** The files of a model in a browser: by URL, kept in Cache Storage, or from the user's disk. */
 import { LongConvError } from "../src/errors.ts";
+import { notValid } from "./checks.ts";
+import type { Folder } from "./folder.ts";
 import { throwIfAborted } from "./read.ts";
 
 /**
@@ -17,7 +19,10 @@ export interface FileProgress {
 }
 
 export interface FileOptions {
-  /** Name of the Cache Storage that keeps files fetched by URL; false: none. Default "longconv-ssm". */
+  /**
+   * Name of the Cache Storage that keeps files fetched by URL; false: none. Default "longconv-ssm". At each load the server
+   * is asked whether it still has them; where it cannot be reached, they are used as they are.
+   */
   readonly cache?: string | false | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: FileProgress) => void) | undefined;
@@ -26,13 +31,9 @@ export interface FileOptions {
 }
 
 /** The files of one model; names are relative to its folder. */
-export interface WebFiles {
-  /** Path or URL, for messages. */
-  readonly label: string;
+export interface WebFiles extends Folder {
   /** The model's own name where the source is a single file. */
   readonly single: string | undefined;
-  /** Bytes of a file; undefined where it is not there. */
-  read(name: string): Promise<Uint8Array | undefined>;
 }
 
 /** The files that a source stands for; nothing is read yet. */
@@ -41,6 +42,8 @@ export function webFiles(source: WebSource, options: FileOptions): WebFiles {
   if (Array.isArray(source)) return pickedFiles(source, options);
   if (source instanceof Map) return namedFiles("the folder", source, options);
   const file = source as Blob | ArrayBuffer | Uint8Array;
+  if (!(file instanceof Blob || file instanceof ArrayBuffer || file instanceof Uint8Array))
+    throw notValid("the model", "a URL, a file, files or bytes", file);
   const label = file instanceof Blob && "name" in file ? (file as File).name : "model.onnx";
   return {
     label,
@@ -93,26 +96,33 @@ function filesByUrl(given: string, options: FileOptions): WebFiles {
   };
 }
 
-/** @throws LongConvError file-missing (not where the file is not there: then undefined), aborted */
+/**
+ * What the server has now: from the cache where that is the same, and what is kept where the server cannot be asked.
+ * @throws LongConvError file-missing (not where the file is not there: then undefined), aborted
+ */
 async function fetched(url: URL, name: string, options: FileOptions): Promise<Uint8Array | undefined> {
-  const { signal } = options;
-  throwIfAborted(signal);
+  throwIfAborted(options.signal);
   const cache = await cacheOf(options.cache);
+  const kept = await cache?.match(url);
   try {
-    const kept = await cache?.match(url);
-    const response = kept ?? (await (options.fetch ?? fetch)(url, { signal: signal ?? null }));
+    if (kept && (await isCurrent(kept, url, options))) return await bodyOf(kept, name, true, options);
+    const response = await ask("GET", url, options);
     // A server of single-page apps answers a missing file with its page.
     const isPage = response.headers.get("content-type")?.startsWith("text/html") ?? false;
-    if (response.status === 404 || response.status === 403 || (response.ok && isPage)) return undefined;
+    if (response.status === 404 || response.status === 403 || (response.ok && isPage)) {
+      await cache?.delete(url);
+      return undefined;
+    }
     if (!response.ok) {
+      if (kept) return await bodyOf(kept, name, true, options);
       throw new LongConvError("file-missing", `the server answered ${response.status}`, { file: url.href });
     }
-    const bytes = await bodyOf(response, name, kept !== undefined, options);
+    const bytes = await bodyOf(response, name, false, options);
     // Storage may be full or forbidden; the model works all the same.
-    if (!kept) await cache?.put(url, keepable(bytes)).catch(() => undefined);
+    await cache?.put(url, keepable(bytes, response.headers)).catch(() => undefined);
     return bytes;
   } catch (error) {
-    throwIfAborted(signal);
+    throwIfAborted(options.signal);
     if (error instanceof LongConvError) throw error;
     const reason = `cannot be fetched: ${(error as Error).message}`;
     throw new LongConvError(
@@ -125,11 +135,52 @@ async function fetched(url: URL, name: string, options: FileOptions): Promise<Ui
   }
 }
 
-const keepable = (bytes: Uint8Array): Response =>
-  new Response(bytes as BodyInit, { headers: { "content-length": String(bytes.length) } });
+/** Past the browser's own cache, which may take a copy for fresh that is not. */
+const ask = (method: "GET" | "HEAD", url: URL, options: FileOptions): Promise<Response> =>
+  (options.fetch ?? fetch)(url, { method, cache: "no-cache", signal: options.signal ?? null });
+
+/**
+ * Whether the server has what is kept, or cannot be reached. HEAD, and not If-None-Match, for which another origin's
+ * server would have to be asked for leave first.
+ */
+async function isCurrent(kept: Response, url: URL, options: FileOptions): Promise<boolean> {
+  let answer: Response;
+  try {
+    answer = await ask("HEAD", url, options);
+  } catch {
+    throwIfAborted(options.signal);
+    return true;
+  }
+  const same = (name: string) => {
+    const [ours, theirs] = [kept, answer].map(({ headers }) => headers.get(name)?.replace(/^W\//, ""));
+    return ours && theirs ? ours === theirs : undefined;
+  };
+  return answer.ok && (VALIDATORS.map(same).find((equal) => equal !== undefined) ?? false);
+}
+
+/** What says that a file is the same, the surest first. */
+const VALIDATORS = ["etag", "last-modified"];
+
+function keepable(bytes: Uint8Array, from: Headers): Response {
+  const headers = new Headers({ "content-length": String(bytes.length) });
+  for (const name of VALIDATORS) if (from.has(name)) headers.set(name, from.get(name)!);
+  return new Response(bytes as BodyInit, { headers });
+}
+
+/** Name of the Cache Storage where nothing else is said. */
+const CACHE = "longconv-ssm";
+
+/**
+ * Removes the files that `load` has kept.
+ * @param name of the Cache Storage, where `load` was given another
+ * @returns whether there were any
+ */
+export async function clearCache(name: string = CACHE): Promise<boolean> {
+  return "caches" in globalThis && caches.delete(name);
+}
 
 // Cache Storage exists in secure contexts only.
-async function cacheOf(name: string | false = "longconv-ssm"): Promise<Cache | undefined> {
+async function cacheOf(name: string | false = CACHE): Promise<Cache | undefined> {
   if (name === false || !("caches" in globalThis)) return undefined;
   return caches.open(name).catch(() => undefined);
 }
@@ -155,22 +206,4 @@ async function bodyOf(response: Response, file: string, fromCache: boolean, opti
     offset += part.length;
   }
   return bytes;
-}
-
-const LOCATION = new TextEncoder().encode("\x0a\x08location\x12");
-
-/**
- * Names of the external data files of a model: protobuf entries with the key "location", found by their bytes, so that
- * no schema of ONNX is needed to load a model.
- */
-export function externalLocations(model: Uint8Array): string[] {
-  const found = new Set<string>();
-  for (let at = model.indexOf(LOCATION[0]!); at >= 0; at = model.indexOf(LOCATION[0]!, at + 1)) {
-    if (!LOCATION.every((byte, k) => model[at + k] === byte)) continue;
-    const length = model[at + LOCATION.length] ?? 0;
-    const start = at + LOCATION.length + 1;
-    if (length > 0 && length < 128 && start + length <= model.length)
-      found.add(new TextDecoder().decode(model.subarray(start, start + length)));
-  }
-  return [...found].sort();
 }

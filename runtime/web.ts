@@ -2,16 +2,16 @@
 import type { InferenceSession } from "onnxruntime-common";
 import { LongConvError } from "../src/errors.ts";
 import { refuseGraphCapture } from "./capture/refuse.ts";
-import { generationDefaults } from "./defaults.ts";
+import { checkCount } from "./checks.ts";
+import { findModel, settingsOf } from "./folder.ts";
 import { loadModel, type Model } from "./session.ts";
-import { createTokenizer, type Tokenizer } from "./text.ts";
+import type { Tokenizer } from "./text.ts";
 import { type ModelFile, type WebProvider, webBackend } from "./web-backend.ts";
 import { type FileOptions, type WebFiles, type WebSource, webFiles } from "./web-files.ts";
 
 export * from "./api.ts";
-export { loadModel } from "./session.ts";
 export type { WebProvider } from "./web-backend.ts";
-export type { FileProgress, WebSource } from "./web-files.ts";
+export { clearCache, type FileOptions, type FileProgress, type WebSource } from "./web-files.ts";
 
 export interface LoadOptions extends FileOptions {
   /**
@@ -34,6 +34,10 @@ export interface LoadOptions extends FileOptions {
   readonly sliceLength?: number;
   /** Model file inside a folder. Default: onnx/model.onnx, else model.onnx. */
   readonly modelFile?: string;
+  /** Where tokenizer.json and generation_config.json are. Default: the folder that is loaded; of a single file, nowhere. */
+  readonly folder?: WebSource;
+  /** Instead of the folder's. */
+  readonly tokenizer?: Tokenizer;
   /** More options of ONNX Runtime's session. Its own graph capture is refused: `graphCapture` is what makes it right. */
   readonly session?: InferenceSession.SessionOptions;
 }
@@ -52,6 +56,8 @@ export interface LoadOptions extends FileOptions {
  *   aborted
  */
 export async function load(source: WebSource, options: LoadOptions = {}): Promise<Model> {
+  if (options.threads !== undefined) checkCount("threads", options.threads, 0);
+  if (options.sliceLength !== undefined) checkCount("sliceLength", options.sliceLength, 1);
   const files = webFiles(source, options);
   refuseGraphCapture(options.session, files.label);
   const backend = await webBackend(files, await modelIn(files, options.modelFile), {
@@ -63,40 +69,19 @@ export async function load(source: WebSource, options: LoadOptions = {}): Promis
     session: options.session,
   });
   const isFolder = files.single === undefined;
+  const folder = options.folder !== undefined ? webFiles(options.folder, options) : isFolder ? files : undefined;
   return loadModel(backend, files.label, {
-    tokenizer: isFolder ? await tokenizerIn(files) : undefined,
-    defaults: isFolder
-      ? generationDefaults({
-          ...(await jsonIn(files, "config.json")),
-          ...(await jsonIn(files, "generation_config.json")),
-        })
-      : {},
+    ...(await settingsOf(folder, options.tokenizer)),
     ...(options.sliceLength === undefined ? {} : { sliceLength: options.sliceLength }),
   });
 }
 
 async function modelIn(files: WebFiles, modelFile: string | undefined): Promise<ModelFile> {
-  const inFolder = modelFile === undefined ? ["onnx/model.onnx", "model.onnx"] : [modelFile, `onnx/${modelFile}`];
-  for (const name of files.single === undefined ? inFolder : [files.single]) {
-    const bytes = await files.read(name);
-    if (bytes) return { name, bytes };
+  if (files.single === undefined) {
+    const { name, found } = await findModel(files, modelFile, files.read);
+    return { name, bytes: found };
   }
-  if (files.single !== undefined) throw new LongConvError("file-missing", "no such file", { file: files.label });
-  throw new LongConvError("file-missing", `the folder has no ${inFolder.join(" or ")}`, { file: files.label });
-}
-
-async function tokenizerIn(files: WebFiles): Promise<Tokenizer | undefined> {
-  const json = await jsonIn(files, "tokenizer.json");
-  if (json === undefined) return undefined;
-  return createTokenizer(json, (await jsonIn(files, "tokenizer_config.json")) ?? {}, `${files.label}/tokenizer.json`);
-}
-
-async function jsonIn(files: WebFiles, name: string): Promise<Record<string, unknown> | undefined> {
-  const bytes = await files.read(name);
-  if (!bytes) return undefined;
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch (error) {
-    throw new LongConvError("bad-input", `not JSON: ${(error as Error).message}`, { file: name }, undefined, error);
-  }
+  const bytes = await files.read(files.single);
+  if (!bytes) throw new LongConvError("file-missing", "no such file", { file: files.label });
+  return { name: files.single, bytes };
 }

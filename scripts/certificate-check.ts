@@ -3,8 +3,8 @@
 import { type Certificate, certify } from "../converter/certify/certify.ts";
 import { roundoffBound } from "../converter/certify/roundoff.ts";
 import { type Kernels, type Modal, orderOf } from "../converter/form.ts";
-import { uniform } from "../converter/random.ts";
 import type { Reduction } from "../converter/reduce/reduce.ts";
+import { uniform } from "../src/random.ts";
 
 /** One channel's recurrence, step by step, in float64 or (every operation rounded) float32. */
 export function recurrence(modal: Modal, channel: number, precision: "float32" | "float64"): (x: number) => number {

@@ -1,12 +1,11 @@
 /** Writes a TNN language model of any size with random weights, node for node as PyTorch exports it: for benchmarks. */
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
-import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { type Builder, createBuilder, makeModel } from "../converter/onnx/build.ts";
 import type { Model } from "../converter/onnx/graph.ts";
 import { DataType } from "../converter/onnx/tensor.ts";
 import { writeModel } from "../converter/onnx/write.ts";
+import { signed } from "../src/random.ts";
 
 export interface TnnSize {
   readonly layers: number;
@@ -61,11 +60,11 @@ export function buildTnn(size: TnnSize): Model {
 type Weights = (hint: string, dims: readonly number[], inputs: number) => string;
 
 function weights(b: Builder): Weights {
-  const generator = xoroshiro128plus(1);
+  const next = signed(1);
   return (hint, dims, inputs) => {
     const values = new Float32Array(dims.reduce((a, c) => a * c, 1));
     const bound = inputs ** -0.5;
-    for (let i = 0; i < values.length; i++) values[i] = (2 * uniformFloat64(generator) - 1) * bound;
+    for (let i = 0; i < values.length; i++) values[i] = next() * bound;
     return b.floats(hint, dims, values);
   };
 }

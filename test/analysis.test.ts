@@ -8,9 +8,9 @@ import { inlineFunctions } from "../converter/onnx/inline.ts";
 import { readModel } from "../converter/onnx/read.ts";
 import { openModel } from "../converter/onnx/run.ts";
 import { DataType, type Tensor, toNumbers } from "../converter/onnx/tensor.ts";
-import { uniform } from "../converter/random.ts";
 import { describeLayout, dimsOf, type Layout, type Sizes } from "../converter/time/fact.ts";
 import type { ErrorCode } from "../src/errors.ts";
+import { uniform } from "../src/random.ts";
 import { placesOf, randomInput } from "./operators/perturb.ts";
 import { casesOf, demoModel, relativeDifference, type TestModel, trapModels, zooModel, zooModels } from "./testdata.ts";
 

@@ -14,7 +14,7 @@ import { readModel } from "../converter/onnx/read.ts";
 import { openModel } from "../converter/onnx/run.ts";
 import { DataType, float32Tensor, toNumbers } from "../converter/onnx/tensor.ts";
 import { writeModel } from "../converter/onnx/write.ts";
-import { normal } from "../converter/random.ts";
+import { normal } from "../src/random.ts";
 
 const CHANNELS = 4;
 

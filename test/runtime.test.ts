@@ -69,6 +69,16 @@ describe("the demo model", () => {
     }
   });
 
+  test("refuses a batch that is not the state's, which ONNX Runtime would broadcast", async () => {
+    // Without names for the axes, by what comes out of the run
+    const silent = { ...model, inputs: model.inputs.map((input) => ({ ...input, batchAxis: undefined })) };
+    for (const each of [model, silent]) {
+      const one = await read(each, [[1, 2, 3]]);
+      await expect(readTokens(each, [2, 1], one)).rejects.toMatchObject({ code: "bad-input" });
+      await expect(read(model, [[1], [2]], { state: one })).rejects.toMatchObject({ code: "bad-input" });
+    }
+  });
+
   test("streams the text of its tokens, alone and in a batch", async () => {
     const prompts = ["In the beginning", "And Moses said unto the people, Fear not", "The"];
     const requests = prompts.map((prompt) => ({ prompt, maxNewTokens: 40 }));

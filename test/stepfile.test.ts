@@ -9,7 +9,7 @@ import { encodeModel } from "../converter/onnx/encode.ts";
 import type { Model } from "../converter/onnx/graph.ts";
 import { DataType } from "../converter/onnx/tensor.ts";
 import { writeModel } from "../converter/onnx/write.ts";
-import { outputNames } from "../runtime/output-names.ts";
+import { outputNames } from "../runtime/model-bytes.ts";
 import { pairStates } from "../src/contract.ts";
 import { casesOf, zooModel, zooModels } from "./testdata.ts";
 

@@ -5,6 +5,7 @@ import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/co
 const FLOAT = 1;
 const INT64 = 7;
 const BOOL = 9;
+const FLOAT16 = 10;
 
 export const CHANNELS = 4;
 export const ORDER = 3;
@@ -30,7 +31,13 @@ export interface TinyOptions {
   readonly keep?: boolean;
   /** Takes `signal` [batch, n, channels] and gives `features` [batch, n, channels] instead of tokens and logits. */
   readonly signal?: boolean;
+  /** The signal is [batch, channels, n]. */
+  readonly channelsFirst?: boolean;
+  /** Name of the dimension of time. */
+  readonly time?: string;
   readonly batch?: number | string;
+  /** Logits in float16. */
+  readonly halfLogits?: boolean;
   /** Leave the vocabulary out of the declared shape of the logits. */
   readonly hideVocabulary?: boolean;
   /** Declared dims of past_ssm.0 after the batch. */
@@ -85,7 +92,16 @@ export function tinyReference(weights: TinyWeights, input: readonly number[] | r
 
 /** The model as bytes of an ONNX file (opset 17). */
 export function tinyModel(weights: TinyWeights, options: TinyOptions = {}): Uint8Array {
-  const { mask, keep, signal, batch = "batch_size", hideVocabulary, stateDims = [ORDER, CHANNELS] } = options;
+  const {
+    mask,
+    keep,
+    signal,
+    batch = "batch_size",
+    time = "sequence_length",
+    halfLogits,
+    hideVocabulary,
+    stateDims = [ORDER, CHANNELS],
+  } = options;
   const named = (name: string) => options.rename?.[name] ?? name;
   const nodes: onnx.INodeProto[] = [];
   const initializers: onnx.ITensorProto[] = [];
@@ -96,9 +112,16 @@ export function tinyModel(weights: TinyWeights, options: TinyOptions = {}): Uint
     return name;
   };
   const int = (value: number, dims = [1]) => constant(`int${initializers.length}`, [BigInt(value)], dims);
-  const node = (opType: string, input: string[], attributes: Record<string, number> = {}, output?: string) => {
+  const node = (
+    opType: string,
+    input: string[],
+    attributes: Record<string, number | number[]> = {},
+    output?: string,
+  ) => {
     const name = output ?? `${opType}${nodes.length}`;
-    const attribute = Object.entries(attributes).map(([key, i]) => ({ name: key, type: 2, i }));
+    const attribute = Object.entries(attributes).map(([key, value]) =>
+      Array.isArray(value) ? { name: key, type: 7, ints: value } : { name: key, type: 2, i: value },
+    );
     nodes.push({ opType, input, output: [name], name: `node_${name}`, attribute });
     return name;
   };
@@ -108,7 +131,11 @@ export function tinyModel(weights: TinyWeights, options: TinyOptions = {}): Uint
 
   // x [batch, T, channels]
   const embedding = () => constant("embedding", weights.embedding, [weights.vocabulary, CHANNELS]);
-  let x = signal ? "signal" : node("Gather", [embedding(), named(INPUT_IDS)]);
+  let x = options.channelsFirst
+    ? node("Transpose", ["signal"], { perm: [0, 2, 1] })
+    : signal
+      ? "signal"
+      : node("Gather", [embedding(), named(INPUT_IDS)]);
   const shape = node("Shape", [x], { start: 1, end: 2 });
   const length = node("Squeeze", [shape]);
   if (mask) {
@@ -147,7 +174,11 @@ export function tinyModel(weights: TinyWeights, options: TinyOptions = {}): Uint
     hidden = slice(hidden, node("Where", [all, int(0), node("Neg", [count])]), end, 1);
   }
   const { vocabulary } = weights;
-  if (!signal) node("MatMul", [hidden, constant("head", weights.head, [CHANNELS, vocabulary])], {}, named(LOGITS));
+  if (!signal) {
+    const head = constant("head", weights.head, [CHANNELS, vocabulary]);
+    const logits = node("MatMul", [hidden, head], {}, halfLogits ? undefined : named(LOGITS));
+    if (halfLogits) node("Cast", [logits], { to: FLOAT16 }, named(LOGITS));
+  }
 
   const value = (name: string, elemType: number, dims: readonly (number | string)[]): onnx.IValueInfoProto => ({
     name,
@@ -158,13 +189,14 @@ export function tinyModel(weights: TinyWeights, options: TinyOptions = {}): Uint
       },
     },
   });
-  const time = "sequence_length";
   const stateValues = (when: string) => [
     value(named(`${when}_ssm.0`), FLOAT, [batch, ...stateDims]),
     value(named(`${when}_conv.0`), FLOAT, [batch, LAGS, CHANNELS]),
   ];
   const input = [
-    signal ? value("signal", FLOAT, [batch, time, CHANNELS]) : value(named(INPUT_IDS), INT64, [batch, time]),
+    signal
+      ? value("signal", FLOAT, options.channelsFirst ? [batch, CHANNELS, time] : [batch, time, CHANNELS])
+      : value(named(INPUT_IDS), INT64, [batch, time]),
     ...(mask ? [value(ATTENTION_MASK, INT64, [batch, "total_length"])] : []),
     ...(keep ? [value(NUM_LOGITS_TO_KEEP, INT64, [])] : []),
     ...stateValues("past"),
@@ -172,7 +204,7 @@ export function tinyModel(weights: TinyWeights, options: TinyOptions = {}): Uint
   const output = [
     signal
       ? value("features", FLOAT, [batch, time, CHANNELS])
-      : value(named(LOGITS), FLOAT, [batch, "kept", hideVocabulary ? "vocabulary" : vocabulary]),
+      : value(named(LOGITS), halfLogits ? FLOAT16 : FLOAT, [batch, "kept", hideVocabulary ? "vocabulary" : vocabulary]),
     ...stateValues("present"),
   ];
   return onnx.ModelProto.encode({

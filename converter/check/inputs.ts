@@ -1,10 +1,10 @@
 /** Random inputs for a model: token ids inside its vocabulary, normal signals. Repeatable. */
 import { LongConvError } from "../../src/errors.ts";
+import { uniform } from "../../src/random.ts";
 import type { Graphs } from "../find/region.ts";
 import type { ValueInfo } from "../onnx/graph.ts";
 import { bfloat16FromFloat32, float16FromFloat32 } from "../onnx/halves.ts";
 import { DataType, makeTensor, type Tensor } from "../onnx/tensor.ts";
-import { uniform } from "../random.ts";
 import { dimsOf, type Sizes } from "../time/fact.ts";
 import type { Constant } from "../time/fold.ts";
 

@@ -1,10 +1,10 @@
 /** What the check runs: inputs at the sizes at which both models can be run, and the ways in which the converted one reads them. */
 import { LongConvError } from "../../src/errors.ts";
+import { uniform } from "../../src/random.ts";
 import type { Found } from "../find/find.ts";
 import { bytesAt } from "../find/memory.ts";
 import { fixedSizes } from "../find/shapes.ts";
 import { makeTensor, type Tensor } from "../onnx/tensor.ts";
-import { uniform } from "../random.ts";
 import { channelCount, type Layout, type Sizes, timeAxis } from "../time/fact.ts";
 import { randomInputs } from "./inputs.ts";
 

@@ -2,8 +2,9 @@
  * A region at a length far beyond the probes': a band, a block, a mask or a bias that begins at some position shows up
  * here. One run: the input is a comb in every channel, so dense that each position is within reach of several of its teeth.
  */
+
+import { signed, uniform } from "../../src/random.ts";
 import type { Kernels } from "../form.ts";
-import { signed, uniform } from "../random.ts";
 import { isFailedRun } from "./evaluation.ts";
 import { entryOf, type ProbeFailure, toleranceOf } from "./probe.ts";
 import type { Graphs, Region } from "./region.ts";

@@ -1,11 +1,11 @@
 /** The operators that count as linear are: sums and multiples go through ONNX Runtime as they should. */
 import { describe, expect, test } from "vitest";
+import { uniform } from "../../src/random.ts";
 import { type CaseModel, modelOf, type OperatorCase } from "../../test/operators/case.ts";
 import { CASES } from "../../test/operators/index.ts";
 import { randomInput } from "../../test/operators/perturb.ts";
 import { openModel } from "../onnx/run.ts";
 import { DataType, type Tensor, toNumbers } from "../onnx/tensor.ts";
-import { uniform } from "../random.ts";
 import { LINEAR, type Role } from "./linear.ts";
 
 const SIZES = { batch: 2, time: 16 };

@@ -1,8 +1,8 @@
 /** From a layer's kernels [lags × channels] to the few scalar sequences in whose span they all lie. */
 
 import { Matrix, SingularValueDecomposition } from "ml-matrix";
+import { uniform } from "../../src/random.ts";
 import type { Kernels } from "../form.ts";
-import { uniform } from "../random.ts";
 import { type Columns, orthogonalise, timesSmall } from "./columns.ts";
 
 /** t_k ≈ Σ_j sequences[j][k-1] · mix[j], k ≥ 1, each row in order of falling energy. */

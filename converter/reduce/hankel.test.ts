@@ -2,7 +2,7 @@
 
 import { Matrix, SingularValueDecomposition } from "ml-matrix";
 import { describe, expect, it } from "vitest";
-import { normal } from "../random.ts";
+import { normal } from "../../src/random.ts";
 import { dot, gram, orthogonalise } from "./columns.ts";
 import { dominantSubspace, hankelOf } from "./hankel.ts";
 

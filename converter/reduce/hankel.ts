@@ -1,7 +1,7 @@
 /** The dominant right singular vectors of a Hankel matrix that is never formed: subspace iteration by FFT. */
 
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
-import { normal } from "../random.ts";
+import { normal } from "../../src/random.ts";
 import { planDft } from "../solve/dft.ts";
 import { type Columns, dot, gram, orthogonalise, timesSmall } from "./columns.ts";
 

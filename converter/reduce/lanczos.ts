@@ -1,7 +1,7 @@
 /** The dominant eigenvectors of one sequence's Hankel matrix, which is symmetric: Lanczos by FFT, at low cost. */
 
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
-import { normal } from "../random.ts";
+import { normal } from "../../src/random.ts";
 import { planDft } from "../solve/dft.ts";
 import { dot, subtractCombination, timesSmall, transposeTimes } from "./columns.ts";
 import type { HankelSubspace } from "./hankel.ts";

@@ -1,7 +1,7 @@
 /** Poles from the shift invariance of a controllability matrix, and what keeps them stable. */
 
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
-import { normal } from "../random.ts";
+import { normal } from "../../src/random.ts";
 import { type Columns, gram } from "./columns.ts";
 
 /** Poles closed under conjugation, as {@link Modal} keeps them: im > 0 of each pair, and the real ones. */

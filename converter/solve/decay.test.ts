@@ -1,8 +1,8 @@
 /** The decay of kernels whose decay is known. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { signed } from "../../src/random.ts";
 import type { Kernels } from "../form.ts";
-import { signed } from "../random.ts";
 import { estimateDecay, significantLags } from "./decay.ts";
 import { solveEtsc } from "./etsc.ts";
 import { kernelOf } from "./evaluate.ts";

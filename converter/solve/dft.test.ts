@@ -1,7 +1,7 @@
 /** The DFT of any length against the plain sum, with angles reduced in integers. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { signed } from "../random.ts";
+import { signed } from "../../src/random.ts";
 import { planDft, unitRoot } from "./dft.ts";
 
 const vector = (length: number, seed: number): Float64Array => Float64Array.from({ length: 2 * length }, signed(seed));

@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { LongConvError } from "../../src/errors.ts";
+import { signed } from "../../src/random.ts";
 import { type Kernels, orderOf } from "../form.ts";
-import { signed } from "../random.ts";
 import { estimateDecay } from "./decay.ts";
 import { solveEtsc } from "./etsc.ts";
 import { kernelOf, solveError } from "./evaluate.ts";

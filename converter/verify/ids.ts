@@ -1,10 +1,10 @@
 /** Token ids to compare models on: from a file, or random. */
 import { readFile } from "node:fs/promises";
 import { LongConvError } from "../../src/errors.ts";
+import { uniform } from "../../src/random.ts";
 import { decodeMessage } from "../onnx/schema.ts";
 import { toNumbers } from "../onnx/tensor.ts";
 import { tensorFromProto } from "../onnx/tensorproto.ts";
-import { uniform } from "../random.ts";
 
 /**
  * Reads ids: a TensorProto (.pb, any integer type, any shape) or a JSON list.

@@ -14,6 +14,12 @@ test("what gives the same passes, whatever inputs of its own the other file has"
   expect(await replaysRight(nodeBackend.Tensor, await whole(), await step())).toBe(true);
 });
 
+test("a vocabulary of any size is compared", async () => {
+  const large = tinyWeights({ vocabulary: 300_000 });
+  const open = (batch: number | string) => nodeBackend.open(tinyModel(large, { batch }), {});
+  expect(await replaysRight(nodeBackend.Tensor, await open("batch_size"), await open(1))).toBe(true);
+});
+
 test("a session that goes on from the wrong state does not", async () => {
   const session = await step();
   const first = new Map<string, Tensor>();

@@ -36,8 +36,8 @@ async function twoTokens(Tensor: TensorConstructor, session: InferenceSession, c
     for (const input of session.inputMetadata)
       if (input.isTensor) feeds[input.name] = carried[input.name] ?? filled(Tensor, input, startOf(input.name, token));
     const results = (await session.run(feeds)) as Record<string, Tensor>;
-    for (const name of outputNames)
-      if (!isState.has(name)) numbers.push(...Array.from((await results[name]!.getData(true)) as Float32Array, Number));
+    for (const name of outputNames.filter((output) => !isState.has(output)))
+      for (const value of (await results[name]!.getData(true)) as Float32Array) numbers.push(Number(value));
     for (const tensor of Object.values(carried)) tensor.dispose();
     carried = Object.fromEntries(pairs.map(({ past, present }) => [past, results[present]!]));
   }

@@ -54,20 +54,17 @@ export async function capturedSession(options: CaptureOptions): Promise<Inferenc
 const ON_GPU = { executionProviders: [{ name: "webgpu" }], preferredOutputLocation: "gpu-buffer" } as const;
 
 async function record(
-  { Tensor, device, open }: CaptureOptions,
+  options: CaptureOptions,
   session: InferenceSession,
   inputs: readonly TensorSpec[],
   outputs: readonly TensorSpec[],
   release: () => Promise<void>,
 ): Promise<InferenceSession> {
+  const { device } = options;
   const pairs = pairStates(session.inputNames, session.outputNames);
   const presentOf = new Map(pairs.map(({ past, present }) => [past, present]));
   const isState = new Set(presentOf.values());
-  const bound = await tensorsMadeByOrt(Tensor, open, inputs);
-  // past and present are one buffer: the graphs are made for it
-  for (const [past, present] of presentOf) bound.set(present, bound.get(past)!);
-  const others = outputs.filter(({ name }) => !isState.has(name));
-  for (const [name, tensor] of await tensorsMadeByOrt(Tensor, open, others)) bound.set(name, tensor);
+  const bound = await boundTensors(options, inputs, outputs, presentOf);
   const bufferFor = (name: string) => bufferOf(bound.get(name)!);
   const allOf = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, bound.get(name)!]));
   const replay = () => session.run(allOf(session.inputNames), allOf(session.outputNames));
@@ -76,46 +73,67 @@ async function record(
   const states = createPool(device);
   /** The states that the buffers hold, by the names of their outputs. */
   let held = new Map<string, Tensor>();
-  const run = async (feeds: Readonly<Record<string, Tensor>>, fetches?: Readonly<Record<string, unknown>>) => {
-    const before = device.createCommandEncoder();
+
+  const copyIn = (feeds: Readonly<Record<string, Tensor>>): void => {
+    const encoder = device.createCommandEncoder();
     for (const { name, bytes } of inputs) {
       const tensor = feeds[name];
       if (!tensor) throw new Error(`input '${name}' is missing in 'feeds'.`);
       const present = presentOf.get(name);
-      if (present === undefined || held.get(present) !== tensor) put(device, before, tensor, bufferFor(name), bytes);
+      if (present === undefined || held.get(present) !== tensor) put(device, encoder, tensor, bufferFor(name), bytes);
     }
-    device.queue.submit([before.finish()]);
-    held = new Map();
-    await replay();
+    device.queue.submit([encoder.finish()]);
+  };
 
-    const after = device.createCommandEncoder();
-    const wanted = outputs.filter(({ name }) => !fetches || name in fetches);
-    const results = new Map<string, Tensor>();
+  /** States to buffers of their own on the GPU, all else to the CPU. */
+  const copyOut = async (wanted: readonly TensorSpec[]): Promise<Record<string, Tensor>> => {
+    const encoder = device.createCommandEncoder();
     const copied = wanted.map((spec) => {
       const buffer = isState.has(spec.name) ? states.take(spec.bytes) : readable(device, spec.bytes);
-      after.copyBufferToBuffer(bufferFor(spec.name), 0, buffer, 0, spec.bytes);
-      return { spec, buffer };
+      encoder.copyBufferToBuffer(bufferFor(spec.name), 0, buffer, 0, spec.bytes);
+      return { ...spec, buffer };
     });
-    device.queue.submit([after.finish()]);
-    for (const { spec, buffer } of copied) {
-      const { name, type, dims, bytes } = spec;
+    device.queue.submit([encoder.finish()]);
+    const results: Record<string, Tensor> = {};
+    for (const { name, type, dims, bytes, buffer } of copied) {
       if (isState.has(name)) {
-        const state = Tensor.fromGpuBuffer(buffer as never, {
+        const state = options.Tensor.fromGpuBuffer(buffer as never, {
           dataType: type as "float32",
           dims,
           download: () => download(device, buffer, type, bytes) as Promise<Float32Array>,
           dispose: () => states.giveBack(buffer, bytes),
         });
         held.set(name, state);
-        results.set(name, state);
-      } else results.set(name, new Tensor(type, (await mapped(buffer, type)) as Float32Array, dims));
+        results[name] = state;
+      } else results[name] = new options.Tensor(type, (await mapped(buffer, type)) as Float32Array, dims);
     }
-    return Object.fromEntries(results);
+    return results;
+  };
+
+  const run = async (feeds: Readonly<Record<string, Tensor>>, fetches?: Readonly<Record<string, unknown>>) => {
+    copyIn(feeds);
+    held = new Map();
+    await replay();
+    return copyOut(outputs.filter(({ name }) => !fetches || name in fetches));
   };
   return wrapped(session, run, async () => {
     states.destroy();
     await release();
   });
+}
+
+/** The tensors that a recording is bound to, by name; past and present are one buffer: the graphs are made for it. */
+async function boundTensors(
+  { Tensor, open }: CaptureOptions,
+  inputs: readonly TensorSpec[],
+  outputs: readonly TensorSpec[],
+  presentOf: ReadonlyMap<string, string>,
+): Promise<ReadonlyMap<string, Tensor>> {
+  const bound = await tensorsMadeByOrt(Tensor, open, inputs);
+  for (const [past, present] of presentOf) bound.set(present, bound.get(past)!);
+  const others = outputs.filter(({ name }) => !bound.has(name));
+  for (const [name, tensor] of await tensorsMadeByOrt(Tensor, open, others)) bound.set(name, tensor);
+  return bound;
 }
 
 /** Zeros in buffers that ONNX Runtime has made, by name. */

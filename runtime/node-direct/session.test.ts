@@ -1,6 +1,9 @@
 /** A session through the C API is onnxruntime-node's own, without the copies. */
+
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { Tensor } from "onnxruntime-node";
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { createBuilder, makeModel } from "../../converter/onnx/build.ts";
 import { encodeModel } from "../../converter/onnx/encode.ts";
 import { casesOf, zooModel } from "../../test/testdata.ts";
@@ -158,4 +161,56 @@ test("an exported graph, whole: PyTorch's output, over and over with arrays that
     expect(expected.reduce((most, value, k) => Math.max(most, Math.abs(value - given[k]!)), 0)).toBeLessThan(1e-4);
   }
   await session.release();
+});
+
+/** The C API watched: which sessions have been made and released since, by their addresses; one function may fail. */
+async function watched(failing = "") {
+  const api = (await openApi())!;
+  const { get, release } = api;
+  const made: bigint[] = [];
+  const released: bigint[] = [];
+  vi.spyOn(api, "get").mockImplementation((name, ...args) => {
+    if (name === failing) throw new Error("mine");
+    const result = get(name, ...args);
+    if (name.startsWith("CreateSession") && name !== "CreateSessionOptions") made.push(result);
+    return result;
+  });
+  vi.spyOn(api, "release").mockImplementation((what, address) => {
+    if (what === "Session" && made.includes(address)) released.push(address);
+    release(what, address);
+  });
+  return { made, released };
+}
+afterEach(() => vi.restoreAllMocks());
+
+test.runIf(here)("a session that nobody holds any more is released, one whose run is held is not", async () => {
+  const { made, released } = await watched();
+  const open = async () => (await openDirect(tinyModel(weights), {}))!;
+  const openAndDrop = async () => {
+    const session = await open();
+    await session.run(feedsFor(session.inputMetadata as never, 1));
+  };
+  const held = await open();
+  const feeds = feedsFor(held.inputMetadata as never, 1);
+  const run = await open().then((session) => session.run);
+  for (let count = 0; count < 5; count++) await openAndDrop();
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const collected = async () => {
+    collect();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  };
+  for (let turn = 0; turn < 20 && released.length < 5; turn++) await collected();
+  expect(released.toSorted()).toEqual(made.slice(2).toSorted());
+  expect(Object.keys(await run(feeds))).toContain("logits");
+  await held.release();
+  await collected();
+  expect(released.slice(5)).toEqual([made[0]]);
+});
+
+test.runIf(here)("a session whose inputs cannot be read is released", async () => {
+  const { made, released } = await watched("SessionGetInputCount");
+  await expect(openDirect(tinyModel(weights), {})).rejects.toThrow("mine");
+  expect(made).toHaveLength(1);
+  expect(released).toEqual(made);
 });

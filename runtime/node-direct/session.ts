@@ -17,14 +17,30 @@ type Fetches = Readonly<Record<string, Tensor | null>>;
 
 const OPTIMIZATION = { disabled: 0, basic: 1, extended: 2, layout: 3, all: 99 } as const;
 
-/** How an option is set; a session with an option that is not here is onnxruntime-node's own to open. */
-const SETTERS: { readonly [K in keyof Options]?: (api: Api, to: bigint, value: NonNullable<Options[K]>) => void } = {
-  executionProviders: () => {},
-  intraOpNumThreads: (api, to, threads) => api.call("SetIntraOpNumThreads", to, threads),
-  interOpNumThreads: (api, to, threads) => api.call("SetInterOpNumThreads", to, threads),
-  logSeverityLevel: (api, to, level) => api.call("SetSessionLogSeverityLevel", to, level),
-  graphOptimizationLevel: (api, to, level) =>
-    api.call("SetSessionGraphOptimizationLevel", to, OPTIMIZATION[level as keyof typeof OPTIMIZATION]),
+/** An option that can be set here, and what it may be. */
+interface Setting {
+  readonly valid: (value: unknown) => boolean;
+  readonly set: (api: Api, to: bigint, value: never) => void;
+}
+
+const isCount = (value: unknown) => Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 31;
+
+/** A session with an option, or a value of one, that is not here is onnxruntime-node's own to open, or to refuse. */
+const SETTINGS: { readonly [K in keyof Options]?: Setting } = {
+  executionProviders: {
+    valid: (value) => Array.isArray(value) && value.every((provider) => provider === "cpu"),
+    set: () => {},
+  },
+  intraOpNumThreads: { valid: isCount, set: (api, to, threads) => api.call("SetIntraOpNumThreads", to, threads) },
+  interOpNumThreads: { valid: isCount, set: (api, to, threads) => api.call("SetInterOpNumThreads", to, threads) },
+  logSeverityLevel: {
+    valid: (value) => [0, 1, 2, 3, 4].includes(value as number),
+    set: (api, to, level) => api.call("SetSessionLogSeverityLevel", to, level),
+  },
+  graphOptimizationLevel: {
+    valid: (value) => Object.hasOwn(OPTIMIZATION, value as string),
+    set: (api, to, level) => api.call("SetSessionGraphOptimizationLevel", to, OPTIMIZATION[level]),
+  },
 };
 
 /**
@@ -33,24 +49,31 @@ const SETTERS: { readonly [K in keyof Options]?: (api: Api, to: bigint, value: N
  * @throws Error with ONNX Runtime's message
  */
 export async function openDirect(source: ModelSource, options: Options): Promise<InferenceSession | undefined> {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  const onCpu = (options.executionProviders ?? ["cpu"]).every((provider) => provider === "cpu");
-  if (!onCpu || given.some(([name]) => !(name in SETTERS))) return undefined;
+  const settings = Object.entries(options).filter(([, value]) => value !== undefined);
+  if (settings.some(([name, value]) => !SETTINGS[name as keyof Options]?.valid(value))) return undefined;
   const api = await openApi();
   if (!api) return undefined;
   const session = createSession(api, source, options);
-  const [inputs, outputs] = [metadataOf(api, session, "Input"), metadataOf(api, session, "Output")];
-  if (inputs && outputs) return sessionOf(api, session, inputs, outputs);
-  api.release("Session", session);
-  return undefined;
+  let made: InferenceSession | undefined;
+  try {
+    const [inputs, outputs] = [metadataOf(api, session, "Input"), metadataOf(api, session, "Output")];
+    if (inputs && outputs) made = sessionOf(api, session, inputs, outputs);
+  } finally {
+    if (!made) api.release("Session", session);
+  }
+  return made;
 }
+
+/** Releases the sessions that nobody has released and nobody can use any more. */
+const dropped = new FinalizationRegistry<{ readonly api: Api; readonly session: bigint }>(({ api, session }) =>
+  api.release("Session", session),
+);
 
 function createSession(api: Api, source: ModelSource, options: Options): bigint {
   const settings = api.get("CreateSessionOptions");
   try {
     for (const [name, value] of Object.entries(options)) {
-      const set = SETTERS[name as keyof Options] as (api: Api, to: bigint, value: unknown) => void;
-      if (value !== undefined) set(api, settings, value);
+      if (value !== undefined) SETTINGS[name as keyof Options]!.set(api, settings, value as never);
     }
     return typeof source === "string"
       ? api.get("CreateSession", api.env, source, settings)
@@ -64,12 +87,14 @@ function sessionOf(api: Api, session: bigint, inputs: readonly Metadata[], outpu
   const inputNames = inputs.map(({ name }) => name);
   const outputNames = outputs.map(({ name }) => name);
   const namesOf = namesInC(api, [...inputNames, ...outputNames]);
-  let released = false;
+  // Not the session itself: whoever has only `run` uses it still.
+  const life = { released: false };
+  dropped.register(life, { api, session }, life);
 
   const run = async (feeds: Feeds, wanted: unknown, ...rest: unknown[]): Promise<Record<string, Tensor>> => {
     // other work goes first, as in onnxruntime-node; the run itself holds the thread
     await turn();
-    if (released) throw new Error("the session is closed");
+    if (life.released) throw new Error("the session is closed");
     if (rest.length > 0) throw new Error("options of a run are not supported");
     const missing = inputNames.find((name) => feeds[name] === undefined);
     if (missing !== undefined) throw new Error(`input '${missing}' is missing in 'feeds'.`);
@@ -79,8 +104,9 @@ function sessionOf(api: Api, session: bigint, inputs: readonly Metadata[], outpu
   return {
     run: run as InferenceSession["run"],
     async release() {
-      if (!released) api.release("Session", session);
-      released = true;
+      if (!life.released) api.release("Session", session);
+      life.released = true;
+      dropped.unregister(life);
     },
     startProfiling() {},
     endProfiling() {},

@@ -27,14 +27,21 @@ export interface Method {
 export const METHODS: { readonly [name in keyof Required<MethodOptions>]: Method } = {
   // Before the temperature, which does not change the order: the rest then has k tokens to look at.
   topK: { range: "an integer of at least 0", valid: (k) => Number.isInteger(k) && k >= 0, neutral: 0, apply: topK },
-  temperature: { range: "at least 0", valid: (value) => value >= 0, neutral: 1, apply: scale },
-  topP: { range: "above 0 and at most 1", valid: (p) => p > 0 && p <= 1, neutral: 1, apply: topP },
-  minP: { range: "from 0 to 1", valid: (p) => p >= 0 && p <= 1, neutral: 0, apply: minP },
+  temperature: {
+    range: "a number of at least 0",
+    valid: (value) => value >= 0 && value < Number.POSITIVE_INFINITY,
+    neutral: 1,
+    apply: scale,
+  },
+  topP: { range: "a number above 0 and at most 1", valid: (p) => p > 0 && p <= 1, neutral: 1, apply: topP },
+  minP: { range: "a number from 0 to 1", valid: (p) => p >= 0 && p <= 1, neutral: 0, apply: minP },
 };
 
 function scale({ ids, logits }: Candidates, temperature: number): Candidates {
   const scaled = new Float64Array(logits.length);
-  for (let index = 0; index < scaled.length; index++) scaled[index] = logits[index]! / temperature;
+  // Less the largest, which changes no probability: near temperature 0 the others, and not it, leave the range of numbers.
+  const largest = logits[argmax(logits)] ?? 0;
+  for (let index = 0; index < scaled.length; index++) scaled[index] = (logits[index]! - largest) / temperature;
   return { ids, logits: scaled };
 }
 

@@ -1,13 +1,13 @@
 /** From logits to a token: penalties on all logits, then the methods' table, then a reproducible draw. */
-import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
-import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { LongConvError } from "../../src/errors.ts";
+import { uniform } from "../../src/random.ts";
+import { notValid } from "../checks.ts";
 import { allTokens, argmax, probabilities } from "./candidates.ts";
 import { METHODS, type MethodOptions } from "./methods.ts";
 
 /** What a processor may look at. */
 export interface SamplingContext {
-  /** Ids of the prompt and of what was generated, oldest first. */
+  /** Ids of the prompt and of what was generated, oldest first. What a `state` has read before is not among them. */
   readonly ids: readonly number[];
   /** How many of them were generated. */
   readonly generated: number;
@@ -17,7 +17,10 @@ export interface SamplingContext {
 export type LogitsProcessor = (logits: Float32Array, context: SamplingContext) => void;
 
 export interface SamplingOptions extends MethodOptions {
-  /** Makes tokens that have occurred less likely: logits are divided (or multiplied, below 0) by this (Keskar et al. 2019). 1 is off. */
+  /**
+   * Makes tokens that have occurred less likely: logits are divided (or multiplied, below 0) by this (Keskar et al. 2019).
+   * 1 is off. Those of the prompt and of this generation count; what a `state` has read before is not known.
+   */
   readonly repetitionPenalty?: number;
   /** Makes a draw reproducible. Default: different every time. */
   readonly seed?: number;
@@ -41,17 +44,21 @@ export function createSampler(options: SamplingOptions, promptIds: readonly numb
   const names = Object.keys(METHODS) as (keyof MethodOptions)[];
   for (const name of names) {
     const value = options[name];
-    if (value !== undefined && !METHODS[name].valid(value)) throw outOfRange(name, METHODS[name].range, value);
+    if (value === undefined || (typeof value === "number" && METHODS[name].valid(value))) continue;
+    throw notValid(name, METHODS[name].range, value);
   }
   const { repetitionPenalty = 1, seed } = options;
-  if (!(repetitionPenalty > 0)) throw outOfRange("repetitionPenalty", "above 0", repetitionPenalty);
-  if (seed !== undefined && !Number.isSafeInteger(seed)) throw outOfRange("seed", "an integer", seed);
+  if (!(Number.isFinite(repetitionPenalty) && repetitionPenalty > 0))
+    throw notValid("repetitionPenalty", "a number above 0", repetitionPenalty);
+  if (seed !== undefined && !Number.isSafeInteger(seed)) throw notValid("seed", "an integer of at most 53 bits", seed);
 
   const draws = seed !== undefined || names.some((name) => options[name] !== undefined);
   const greedy = !draws || options.temperature === 0;
   const active = names.filter((name) => options[name] !== undefined && options[name] !== METHODS[name].neutral);
-  const random = xoroshiro128plus(seed ?? Math.floor(Math.random() * 2 ** 32));
+  const random = uniform(seed ?? Math.floor(Math.random() * Number.MAX_SAFE_INTEGER));
   const processors = [options.processors ?? []].flat();
+  const wrong = processors.find((processor) => typeof processor !== "function");
+  if (wrong !== undefined) throw notValid("a processor", "a function", wrong);
   const remembers = processors.length > 0 || repetitionPenalty !== 1;
   const ids = remembers ? [...promptIds] : [];
   const seen = new Set(ids);
@@ -76,7 +83,7 @@ export function createSampler(options: SamplingOptions, promptIds: readonly numb
     let candidates = allTokens(logits);
     for (const name of active) candidates = METHODS[name].apply(candidates, options[name]!);
     const probability = probabilities(candidates);
-    const aim = uniformFloat64(random);
+    const aim = random();
     let sum = 0;
     let last = -1;
     for (let index = 0; index < probability.length; index++) {
@@ -97,6 +104,3 @@ function penalise(logits: Float32Array, seen: ReadonlySet<number>, penalty: numb
     if (logit !== undefined) logits[id] = logit > 0 ? logit / penalty : logit * penalty;
   }
 }
-
-const outOfRange = (name: string, range: string, value: number) =>
-  new LongConvError("bad-input", `${name} must be ${range}, got ${value}`);

@@ -87,6 +87,11 @@ describe("sampler", () => {
     expect(draws({ temperature: 0, topK: 3, seed: 7 }, [0.2, 0.1, 0.7], 3)).toEqual([2, 2, 2]);
   });
 
+  test("near temperature 0 draws are the greedy choice", () => {
+    for (const temperature of [1e-5, 1e-310, Number.MIN_VALUE])
+      expect(draws({ temperature, seed: 1 }, [0.2, 0.1, 0.7], 3)).toEqual([2, 2, 2]);
+  });
+
   test("draws the same with the same seed, otherwise with another", () => {
     const uniform = new Array<number>(32).fill(1 / 32);
     expect(draws({ seed: 5 }, uniform, 20)).toEqual(draws({ seed: 5 }, uniform, 20));
@@ -137,8 +142,18 @@ describe("sampler", () => {
     { minP: 2 },
     { repetitionPenalty: 0 },
     { seed: 0.5 },
-  ])("refuses %j", (options) => {
-    expect(() => createSampler(options)).toThrow(expect.objectContaining({ code: "bad-input" }));
+    { temperature: Number.POSITIVE_INFINITY },
+    { temperature: null },
+    { temperature: "0.5" },
+    { topP: "0.5" },
+    { topK: 5n },
+    { repetitionPenalty: null },
+    { repetitionPenalty: Number.POSITIVE_INFINITY },
+    { seed: 2 ** 60 },
+    { seed: "1" },
+    { processors: 5 },
+  ])("refuses %o", (options) => {
+    expect(() => createSampler(options as SamplingOptions)).toThrow(expect.objectContaining({ code: "bad-input" }));
   });
 
   test("refuses logits that are not numbers", () => {

@@ -1,6 +1,5 @@
 /** A seeded source of random choices: the same seed, the same graph. */
-import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
-import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { uniform } from "../../src/random.ts";
 
 export interface Random {
   /** Uniform in [0, 1). */
@@ -16,10 +15,7 @@ export interface Random {
 
 /** A source that depends on the seed alone. */
 export function random(seed: number): Random {
-  const generator = xoroshiro128plus(seed);
-  // nearby seeds begin alike
-  for (let i = 0; i < 8; i++) uniformFloat64(generator);
-  const next = () => uniformFloat64(generator);
+  const next = uniform(seed);
   const int = (low: number, high: number) => low + Math.floor(next() * (high - low + 1));
   return {
     next,

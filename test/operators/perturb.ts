@@ -1,8 +1,8 @@
 /** Runs a row in ONNX Runtime, changes its inputs at one position, and tells at which places the outputs change. */
 import { openModel, type Runner } from "../../converter/onnx/run.ts";
 import { DataType, makeTensor, type Tensor, toNumbers } from "../../converter/onnx/tensor.ts";
-import { uniform } from "../../converter/random.ts";
 import { axisOf, dimsOf, type Layout, type Sizes } from "../../converter/time/fact.ts";
+import { uniform } from "../../src/random.ts";
 import type { CaseModel, OperatorCase, ParsedInput } from "./case.ts";
 
 export const SIZES: readonly Sizes[] = [

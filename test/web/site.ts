@@ -46,7 +46,7 @@ globalThis.longconv = await import("/runtime.js");
 
 export interface Site {
   readonly url: string;
-  /** Requests so far, by path. */
+  /** Paths that were fetched so far, not only asked after. */
   readonly requests: readonly string[];
   close(): Promise<void>;
 }
@@ -61,7 +61,7 @@ export async function serve(folders: Readonly<Record<string, string>>): Promise<
   const roots = { ort: ORT, ...folders };
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url!, "http://localhost");
-    requests.push(pathname);
+    if (request.method === "GET") requests.push(pathname);
     response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
     response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
     const send = (type: string, body: string | Uint8Array) => {
@@ -85,6 +85,7 @@ export async function serve(folders: Readonly<Record<string, string>>): Promise<
     }
     response.setHeader("Content-Type", TYPES[path.extname(file)] ?? "application/octet-stream");
     response.setHeader("Content-Length", stat.size);
+    response.setHeader("ETag", `"${stat.size}-${stat.mtimeMs}"`);
     createReadStream(file).pipe(response);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -1,0 +1,26 @@
+/** Folders on a disk. */
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { type Folder, tokenizerOf } from "./folder.ts";
+import type { Tokenizer } from "./text.ts";
+
+/** The folder with this path; nothing is read yet. */
+export const folderAt = (path: string): Folder => ({
+  label: path,
+  async read(name) {
+    const file = join(path, name);
+    return (await kindOf(file)) === "file" ? readFile(file) : undefined;
+  },
+});
+
+/** What is at a path; undefined: nothing. */
+export async function kindOf(path: string): Promise<"file" | "folder" | undefined> {
+  try {
+    return (await stat(path)).isDirectory() ? "folder" : "file";
+  } catch {
+    return undefined;
+  }
+}
+
+/** The tokenizer of a folder (tokenizer.json and, if there, tokenizer_config.json); undefined where there is none. */
+export const tokenizerIn = (folder: string): Promise<Tokenizer | undefined> => tokenizerOf(folderAt(folder));
