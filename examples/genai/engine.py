@@ -6,8 +6,8 @@
 batches statically and fails on the first step. `og.Generator` (generate.py) is the way to run these models.
 """
 
+import argparse
 import json
-import sys
 
 import onnxruntime_genai as og
 
@@ -51,9 +51,11 @@ def attempt(folder, overlay, prompt):
 
 
 if __name__ == "__main__":
-    folder, *ids = sys.argv[1:]
-    prompt = [int(token) for token in ids]
-    with open(f"{folder}/genai_config.json", encoding="utf8") as file:
+    parser = argparse.ArgumentParser(description="What each configuration of og.Engine answers.")
+    parser.add_argument("folder", help="the folder that longconv-ssm deploy genai wrote")
+    parser.add_argument("token_id", type=int, nargs="+", help="the prompt")
+    given = parser.parse_args()
+    with open(f"{given.folder}/genai_config.json", encoding="utf8") as file:
         layers = json.load(file)["model"]["decoder"]["num_hidden_layers"]
     for name, overlay in {"static": {}, "dynamic": DYNAMIC, "dynamic, fixed states": groups(layers)}.items():
-        print(f"{name}\t{attempt(folder, overlay, prompt)}")
+        print(f"{name}\t{attempt(given.folder, overlay, given.token_id)}")

@@ -4,7 +4,7 @@
     python generate.py FOLDER COUNT --ids TOKEN_ID …      prints the ids of COUNT more tokens
 """
 
-import sys
+import argparse
 
 import onnxruntime_genai as og
 
@@ -20,13 +20,20 @@ def generate(model, prompt, count):
 
 
 if __name__ == "__main__":
-    folder, count, *rest = sys.argv[1:]
-    model = og.Model(folder)
-    if rest[0] == "--ids":
-        print(*generate(model, [int(token) for token in rest[1:]], int(count)))
+    parser = argparse.ArgumentParser(description="Greedy text from a converted model, with ONNX Runtime GenAI.")
+    parser.add_argument("folder", help="the folder that longconv-ssm deploy genai wrote")
+    parser.add_argument("count", type=int, help="how many more tokens")
+    parser.add_argument("text", nargs="*", help="the prompt")
+    parser.add_argument("--ids", type=int, nargs="+", metavar="TOKEN_ID", help="the prompt as token ids, instead of text")
+    given = parser.parse_args()
+    if bool(given.text) == bool(given.ids):
+        parser.error("give either TEXT or --ids")
+    model = og.Model(given.folder)
+    if given.ids:
+        print(*generate(model, given.ids, given.count))
     else:
         tokenizer = og.Tokenizer(model)
         text = tokenizer.create_stream()
-        for token in generate(model, [int(token) for token in tokenizer.encode(" ".join(rest))], int(count)):
+        for token in generate(model, [int(token) for token in tokenizer.encode(" ".join(given.text))], given.count):
             print(text.decode(token), end="", flush=True)
         print()

@@ -3,7 +3,7 @@
     python generate.py MODEL.onnx COUNT TOKEN_ID …        prints the ids of COUNT more tokens
 """
 
-import sys
+import argparse
 
 import numpy as np
 import onnxruntime as ort
@@ -37,4 +37,9 @@ def generate(path, prompt, count):
 
 
 if __name__ == "__main__":
-    print(*generate(sys.argv[1], [int(token) for token in sys.argv[3:]], int(sys.argv[2])))
+    parser = argparse.ArgumentParser(description="Greedy text from a converted model, with onnxruntime.")
+    parser.add_argument("model", help="the .onnx file that longconv-ssm convert wrote")
+    parser.add_argument("count", type=int, help="how many more tokens")
+    parser.add_argument("token_id", type=int, nargs="+", help="the prompt")
+    given = parser.parse_args()
+    print(*generate(given.model, given.token_id, given.count))

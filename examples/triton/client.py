@@ -5,7 +5,7 @@
 For repositories of `longconv-ssm deploy triton` with the strategies oldest and direct. Needs tritonclient[grpc].
 """
 
-import sys
+import argparse
 import uuid
 
 import numpy as np
@@ -38,5 +38,10 @@ def generate(url, model, prompt, count):
 
 
 if __name__ == "__main__":
-    url, model, count, *ids = sys.argv[1:]
-    print(*generate(url, model, [int(token) for token in ids], int(count)))
+    parser = argparse.ArgumentParser(description="Greedy text from a Triton server that keeps the state.")
+    parser.add_argument("url", help="host and port of its gRPC service: localhost:8001")
+    parser.add_argument("model", help="name of the model in the repository")
+    parser.add_argument("count", type=int, help="how many more tokens")
+    parser.add_argument("token_id", type=int, nargs="+", help="the prompt")
+    given = parser.parse_args()
+    print(*generate(given.url, given.model, given.token_id, given.count))

@@ -1,6 +1,6 @@
 """Exports a PyTorch module with long convolutions to ONNX, ready for longconv-ssm.
 
-Needs torch, onnx and onnxscript, installed in the usual way. As a module:
+Needs torch, onnx and onnxscript; versions are in docs/exporting.md. As a module:
 
     from longconv_export import export, long_conv
     export(model, example_ids, "model.onnx")
@@ -75,7 +75,7 @@ def export(module, example, path, opset=18, input_names=None, output_names=None,
             raise SystemExit(f"export failed: {mend[0]}\n  {mend[1]}\n  the exporter said: {first_line(error)}") from error
         finally:
             logging.disable(logging.NOTSET)
-    return inspect(path)
+    return inspect(path, opset)
 
 
 def explain(error):
@@ -91,12 +91,15 @@ def first_line(error):
     return str(error).strip().split("\n")[0][:200]
 
 
-def inspect(path):
-    """Warnings about an exported file: fixed shapes, training-mode nodes, kernels frozen at a fixed length."""
+def inspect(path, opset=None):
+    """Warnings about an exported file: another opset than asked for, fixed shapes, training-mode nodes, frozen kernels."""
     import onnx
 
     model = onnx.load(path, load_external_data=False)
     found = []
+    written = next((each.version for each in model.opset_import if each.domain == ""), opset)
+    if opset is not None and written != opset:
+        found.append(f"the file has opset {written}, not {opset}: the exporter could not write it in that one.")
     dynamic = False
     for value in model.graph.input:
         sizes = [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
@@ -137,7 +140,7 @@ def main():
     parser.add_argument("--example", default="2x64", help="BATCHxLENGTH of token ids, or BATCHxLENGTHxFEATURES of a signal")
     parser.add_argument("--vocabulary", type=int, default=2, help="token ids of the example are drawn below this")
     parser.add_argument("--out", default="model.onnx")
-    parser.add_argument("--opset", type=int, default=18)
+    parser.add_argument("--opset", type=int, default=18, help="default 18; the exporter keeps 18 where it cannot write an older one")
     options = parser.parse_args()
     sizes = [int(size) for size in options.example.split("x")]
     example = torch.randn(*sizes) if len(sizes) == 3 else torch.randint(0, options.vocabulary, sizes)
