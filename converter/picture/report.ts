@@ -107,7 +107,7 @@ function lead({ refusals, regions }: Followed, layers: readonly LayerInput[]): s
     // An exact form of fewer lags is smaller, and wrong beyond them
     const smaller =
       ratio >= 1.5
-        ? `, ${significant(ratio)} times smaller than exact forms of the same ${least === most ? most : `${least}–${most}`} lags`
+        ? `, ${significant(ratio)} times smaller than exact forms of the same lags (${least === most ? most : `${least}–${most}`})`
         : "";
     sentences.push(`State of a sequence: <strong>${byteSize(bytes)}</strong>${smaller}${worst}.`);
   }

@@ -5,23 +5,21 @@ import { kernelSource } from "../../converter/find/kernel.ts";
 import { inlineFunctions } from "../../converter/onnx/inline.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { htmlReport } from "../../converter/picture/report.ts";
-import { reduceKernels } from "../../converter/reduce/reduce.ts";
-import { demoModel } from "../testdata.ts";
+import { zooModel } from "../testdata.ts";
 import { launchChromium } from "./chromium.ts";
 
 const WIDTHS = [1400, 1200, 1080, 800, 400, 320];
 
 test("no page scrolls sideways, and a reason has the table's width", async () => {
-  const found = await findConvolutions(inlineFunctions(await readModel(demoModel().file)));
+  const found = await findConvolutions(inlineFunctions(await readModel(zooModel("mixed").file)));
   const layers = await Promise.all(
     found.regions.map(async (region) => {
       const kernels = await (await kernelSource(found.graphs, found.time, region)).at(64);
-      const { modal } = reduceKernels(kernels, { order: 8 }, { refinements: 0 });
-      const form = { kind: "compact", modal, lags: 64 } as const;
+      const form = { kind: "window", kernels } as const;
       return { region, kernels, form, error: 1.2345e-6, because: "8 shared poles follow the kernel over 64 lags" };
     }),
   );
-  const html = htmlReport({ title: "test/models/demo/model.onnx", found, layers });
+  const html = htmlReport({ title: "test/models/zoo/mixed/model.onnx", found, layers });
   const browser = await launchChromium({ gpu: false });
   const page = await browser.newPage();
   await page.setContent(html);
