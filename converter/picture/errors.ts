@@ -97,9 +97,9 @@ export function certificateFigure({ worst, random }: OutputErrors): string {
   const legend = (text: string, fill: string, row: number) =>
     Plot.text([text], {
       text: (each: string) => each,
-      frameAnchor: "bottom-right",
-      dx: -4,
-      dy: -6 - 15 * row,
+      frameAnchor: "top-left",
+      dx: 6,
+      dy: 4 + 15 * row,
       fill,
       fontWeight: 600,
       ...HALO,
@@ -127,7 +127,7 @@ export function certificateFigure({ worst, random }: OutputErrors): string {
       cloud(random, "var(--blue)", "circle"),
       cloud(worst, "var(--orange)", "diamond"),
       legend("worst input, float64", "var(--orange)", 1),
-      legend("random signs, float32", "var(--blue)", 0),
+      legend("random signs, float32", "var(--blue)", 2),
     ],
   });
 }

@@ -10,9 +10,9 @@ import { count, escapeHtml, shortened, wrapped } from "./text.ts";
 
 /** Width of the picture, px, where no row needs more. */
 const WIDTH = 424;
-/** Advance of a character at 12 and 11 px, roughly, px. */
+/** Advance of a character at 12 and 11.5 px, in the widest of the page's fonts, px. */
 const CHARACTER = 6.2;
-const SMALL = 5.7;
+const SMALL = 6.1;
 const LINE = 15;
 
 /** What a convolution's box says beyond its name. */
@@ -75,7 +75,7 @@ function contentOf(block: Block, width: number, found: Followed, notes: Readonly
   const cut = (text: string, character = SMALL) => shortened(text, Math.floor(room / character));
   const name = (text: string) => ({ text: cut(text, CHARACTER), kind: "name" as const });
   const note = (text: string) => ({ text: cut(text), kind: "note" as const });
-  const code = (text: string) => ({ text: cut(text, SMALL + 0.9), kind: "code" as const });
+  const code = (text: string) => ({ text: cut(text, SMALL + 0.5), kind: "code" as const });
   const names = block.nodes.map((node) => node.name).join("\n");
   const sized = (lines: Content["lines"], title: string): Content => ({
     lines,

@@ -21,6 +21,7 @@ export function draw(label: string, options: Plot.PlotOptions): string {
   const drawn = Plot.plot({
     width: WIDTH,
     height: HEIGHT,
+    marginTop: 25,
     marginLeft: 48,
     marginRight: 14,
     marginBottom: 34,

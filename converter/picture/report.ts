@@ -10,7 +10,7 @@ import { pathFigure } from "./path-figure.ts";
 import { poleFigure, singularValueFigure } from "./spectrum.ts";
 import { STYLE } from "./style.ts";
 import { errorOf, type LayerInput, lagsOfForm, layerTable, positionNote, refusalList, stateBytes } from "./table.ts";
-import { byteSize, count, escapeHtml, grouped, significant } from "./text.ts";
+import { byteSize, capital, count, escapeHtml, grouped, significant } from "./text.ts";
 
 export type { LayerInput } from "./table.ts";
 
@@ -100,9 +100,15 @@ function lead({ refusals, regions }: Followed, layers: readonly LayerInput[]): s
     const errors = layers.flatMap((layer) => errorOf(layer) ?? []);
     const worst =
       errors.length === layers.length
-        ? `, relative error of the kernels at most <strong>${significant(Math.max(...errors))}</strong>`
+        ? `; relative error of the kernels at most <strong>${significant(Math.max(...errors))}</strong>`
         : "";
-    const smaller = ratio >= 1.5 ? ` (${significant(ratio)} times smaller than exact)` : "";
+    const lags = forms.map(({ form }) => lagsOfForm(form));
+    const [least, most] = [Math.min(...lags), Math.max(...lags)].map(grouped);
+    // An exact form of fewer lags is smaller, and wrong beyond them
+    const smaller =
+      ratio >= 1.5
+        ? `, ${significant(ratio)} times smaller than exact forms of the same lags (${least === most ? most : `${least}–${most}`})`
+        : "";
     sentences.push(`State of a sequence: <strong>${byteSize(bytes)}</strong>${smaller}${worst}.`);
   }
   return `<p class="lead">${sentences.join(" ")}</p>`;
@@ -205,7 +211,7 @@ function layerSection(layer: LayerInput, index: number): string {
       figures.push(
         figure(
           "Certified against measured",
-          `Output error for inputs |x| ≤ 1, over the largest possible output ‖t‖₁; ${points === region.channels ? "every channel" : `${points} of ${grouped(region.channels)} channels`}.`,
+          `Output error for inputs from −1 to 1, over the largest possible output ‖t‖₁; ${points === region.channels ? "every channel" : `${points} of ${grouped(region.channels)} channels`}.`,
           certificateFigure(errors),
         ),
       );
@@ -235,13 +241,13 @@ function sentence(layer: LayerInput): string {
   ];
   if (form)
     parts.push(
-      `<strong>${described(form)}</strong>${error === undefined ? "" : `, relative error ${significant(error)} over ${count(lagsOfForm(form), "lag")}`}${because ? `: ${escapeHtml(because)}` : ""}.`,
+      `<strong>${capital(described(form))}</strong>${error === undefined ? "" : `, relative error ${significant(error)} over ${count(lagsOfForm(form), "lag")}`}${because ? `: ${escapeHtml(because)}` : ""}.`,
     );
   if (certificate) {
     const { layer: bounds, tail, roundoff } = certificate;
     const rounding = `float32 rounding adds at most ${significant(bounds.roundoff)} in ${grouped(roundoff.steps)} steps`;
     parts.push(
-      `For inputs |x| ≤ 1 an output is off by at most ${significant(bounds.outputPerLargestInput)} over the first ${grouped(certificate.horizon)} positions; ${rounding}.`,
+      `For inputs from −1 to 1 an output is off by at most ${significant(bounds.outputPerLargestInput)} over the first ${grouped(certificate.horizon)} positions; ${rounding}.`,
     );
     const rest = Math.max(...tail.one);
     parts.push(

@@ -107,7 +107,7 @@ export function poleFigure(modal: AnyModal): string {
   const domain = 1.08;
   const side = HEIGHT - 8;
   return draw(`${poles.length} poles in the unit disc`, {
-    margin: 4,
+    marginTop: 4,
     marginLeft: 4,
     marginRight: 4,
     marginBottom: 4,
@@ -133,12 +133,13 @@ export function poleFigure(modal: AnyModal): string {
       Plot.line(circle(0.5), { stroke: "currentColor", strokeOpacity: 0.18 }),
       Plot.line(circle(1), { stroke: "currentColor", strokeWidth: 1.2, strokeOpacity: 0.75 }),
       Plot.text(["½", "1"], {
-        x: [0.5, 1],
-        y: [0, 0],
+        // upwards, where few poles are
+        x: [0, 0],
+        y: [0.5, 1],
         text: (each: string) => each,
-        dx: -3,
-        dy: 8,
-        textAnchor: "end",
+        dx: 4,
+        dy: 9,
+        textAnchor: "start",
         fill: "currentColor",
         fillOpacity: 0.7,
         ...HALO,

@@ -38,9 +38,10 @@ code { font: 0.86em/1.4 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mo
 .figures.two { margin: 30px 0 20px; }
 @media (min-width: 1080px) {
   .overview { grid-template-columns: minmax(0, 424px) minmax(0, 1fr); }
-  .figures { grid-template-columns: repeat(3, minmax(0, 1fr)); }
-  .figures.two { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .figures.two { grid-template-columns: minmax(0, 480px); }
 }
+@media (min-width: 1180px) { .figures:not(.two) { grid-template-columns: repeat(3, minmax(0, 1fr)); } }
+@media (min-width: 1320px) { .figures.two { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 figure { margin: 0; break-inside: avoid; }
 figcaption { margin-bottom: 6px; }
 figcaption p { font-size: 13.5px; line-height: 1.4; margin: 1px 0 0; }
@@ -70,10 +71,12 @@ figure svg, svg.path { display: block; width: 100%; height: auto; overflow: visi
 .path .miniature { fill: none; stroke: var(--blue); stroke-width: 1.4; stroke-linejoin: round; }
 table { border-collapse: collapse; width: 100%; font-size: 14.5px; line-height: 1.4; }
 th { text-align: left; font-weight: 600; color: var(--soft); font-size: 13px; }
-th, td { padding: 7px 14px 7px 0; border-bottom: 1px solid var(--hair); vertical-align: top; }
+th, td { padding: 7px 14px 3px 0; vertical-align: top; }
+th:last-child, td:last-child { padding-right: 0; }
 thead th { border-bottom: 1px solid var(--axis); vertical-align: bottom; }
-tfoot td { border-bottom: 0; font-weight: 600; }
-td:nth-child(2) { min-width: 186px; }
+tbody { border-bottom: 1px solid var(--hair); }
+tr:last-child > * { padding-bottom: 7px; }
+.why td { padding-top: 0; color: var(--soft); }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .refusals { list-style: none; margin: 0 0 24px; padding: 0; }
 .refusals li { border-left: 4px solid var(--red); background: var(--red-tint); padding: 10px 14px; margin-bottom: 10px; }
@@ -89,11 +92,10 @@ a { color: var(--blue); }
   main { padding: 22px 16px 48px; }
   h1 { font-size: 25px; }
   section { margin-top: 32px; padding-top: 18px; }
-  table, tbody, tfoot, tr, td { display: block; }
+  table, tbody, tr, td { display: block; }
   thead { display: none; }
-  tr { padding: 10px 0; border-bottom: 1px solid var(--hair); }
-  td, td.number { display: grid; grid-template-columns: 112px minmax(0, 1fr); text-align: left; white-space: normal; border: 0; padding: 1px 0; }
-  td:nth-child(2) { min-width: 0; }
+  tbody { padding: 10px 0; }
+  td, td.number, tr:last-child td { display: grid; grid-template-columns: 112px minmax(0, 1fr); text-align: left; white-space: normal; border: 0; padding: 1px 0; }
   td::before { content: attr(data-label); color: var(--soft); }
   td.empty { display: none; }
 }
@@ -104,13 +106,12 @@ a { color: var(--blue); }
   main { padding: 0; max-width: none; }
   section.layer { break-before: page; }
   .overview { grid-template-columns: minmax(0, 1fr); }
-  .figures { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .figures, .figures.two, .figures:not(.two) { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   svg.path { break-inside: avoid; }
   table { font-size: 8.5pt; }
   th { font-size: 8pt; }
   th, td { padding-right: 8px; }
-  td:nth-child(2) { min-width: 0; }
-  tr { break-inside: avoid; }
+  tbody { break-inside: avoid; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 `;

@@ -4,7 +4,7 @@ import type { Region } from "../find/region.ts";
 import { type Form, type Kernels, stateOrder } from "../form.ts";
 import { type Model, sourceOf, whereOf } from "../onnx/graph.ts";
 import type { PositionUse, Refusal } from "../time/follow.ts";
-import { byteSize, escapeHtml, grouped, significant } from "./text.ts";
+import { byteSize, capital, escapeHtml, grouped, significant } from "./text.ts";
 
 /** A convolution with what is known of it so far. */
 export interface LayerInput {
@@ -29,14 +29,13 @@ export const stateBytes = (form: Form, channels: number): number => 4 * channels
 export const errorOf = ({ certificate, error, form }: LayerInput): number | undefined =>
   certificate?.layer.relative ?? error ?? (form?.kind === "window" ? 0 : undefined);
 
-/** All layers, one a row; each number also in full, as the attribute `data-value`. */
+/** All layers, one a row, with the reason under it; each number also in full, as the attribute `data-value`. */
 export function layerTable(layers: readonly LayerInput[]): string {
   const decided = layers.some(({ form }) => form);
   const columns = [
     "",
     "Node",
-    "Source",
-    ...(decided ? ["Form", "Order", "Lags", "State", "Relative error", "Why"] : ["Channels", "Lags"]),
+    ...(decided ? ["Form", "Order", "Lags", "State", "Relative error"] : ["Channels", "Lags"]),
   ];
   const numbers = new Set(["Channels", "Order", "Lags", "State", "Relative error"]);
   const kind = (name: string, empty = false) =>
@@ -46,10 +45,10 @@ export function layerTable(layers: readonly LayerInput[]): string {
   const rows = layers.map((layer, i) => {
     const { region, form, kernels, because } = layer;
     const error = errorOf(layer);
+    const source = sourceOf(region.opening);
     const cells = [
       cell("", `<a href="#convolution-${i}">${i}</a>`),
-      cell("Node", `<code>${escapeHtml(region.opening.name)}</code>`),
-      cell("Source", escapeHtml(sourceOf(region.opening) ?? "")),
+      cell("Node", `<code>${escapeHtml(region.opening.name)}</code>${source ? `<br>${escapeHtml(source)}` : ""}`),
       ...(decided
         ? [
             cell("Form", form ? form.kind : "not decided", form?.kind),
@@ -61,19 +60,23 @@ export function layerTable(layers: readonly LayerInput[]): string {
               form && stateBytes(form, region.channels),
             ),
             cell("Relative error", error === undefined ? "" : significant(error), error),
-            cell("Why", escapeHtml(because ?? "")),
           ]
         : [
             cell("Channels", grouped(region.channels), region.channels),
             cell("Lags", grouped(kernels.lags), kernels.lags),
           ]),
     ];
-    return `<tr>${cells.join("")}</tr>`;
+    // A sentence has no room beside seven columns
+    const why =
+      decided && because
+        ? `<tr class="why"><td class="empty"></td><td colspan="${columns.length - 1}" data-label="Why"><span>${escapeHtml(because)}</span></td></tr>`
+        : "";
+    return `<tbody><tr>${cells.join("")}</tr>${why}</tbody>`;
   });
   const head = columns
     .map((name) => `<th${kind(name) ? ` class="${kind(name)}"` : ""} scope="col">${name}</th>`)
     .join("");
-  return `<table class="layers"><thead><tr>${head}</tr></thead><tbody>${rows.join("\n")}</tbody></table>`;
+  return `<table class="layers"><thead><tr>${head}</tr></thead>${rows.join("\n")}</table>`;
 }
 
 /** Every refusal: node, operator, source, reason, stable code, and what the user can do. */
@@ -96,5 +99,3 @@ export function positionNote(positions: readonly PositionUse[]): string {
   );
   return `<p>The model uses the absolute position: ${names.join("; ")}.</p>`;
 }
-
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

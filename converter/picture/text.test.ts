@@ -2,11 +2,12 @@
 import fc from "fast-check";
 import { parseHTML } from "linkedom";
 import { expect, test } from "vitest";
+import { byteSize as onCommandLine } from "../../src/cli/terminal.ts";
 import { byteSize, escapeHtml, grouped, powerOfTen, shortened, significant, wrapped } from "./text.ts";
 
 test("numbers", () => {
-  expect(significant(1.234e-5)).toBe("1.2 × 10⁻⁵");
-  expect(significant(0.0000996)).toBe("1.0 × 10⁻⁴");
+  expect(significant(1.234e-5)).toBe("1.2\u00a0×\u00a010⁻⁵");
+  expect(significant(0.0000996)).toBe("1.0\u00a0×\u00a010⁻⁴");
   expect(significant(-0.314)).toBe("−0.31");
   expect(significant(99.5)).toBe("100");
   expect(significant(2048)).toBe("2048");
@@ -15,12 +16,12 @@ test("numbers", () => {
   expect(grouped(2048)).toBe("2048");
   expect(grouped(1234567)).toBe("1\u202f234\u202f567");
   expect([powerOfTen(1e-12), powerOfTen(100), powerOfTen(3)]).toEqual(["10⁻¹²", "10²", ""]);
-  expect([byteSize(384), byteSize(1536), byteSize(147456), byteSize(2 ** 20)]).toEqual([
-    "384 B",
-    "1.5 KiB",
-    "144 KiB",
-    "1.0 MiB",
-  ]);
+});
+
+test("sizes are those of the command line", () => {
+  for (const bytes of [0, 384, 1000, 1536, 147_456, 337_920, 1_048_576, 8.9e6, 2e9])
+    expect(byteSize(bytes).replace("\u00a0", " ")).toBe(onCommandLine(bytes));
+  expect(byteSize(337_920)).toBe("338\u00a0kB");
 });
 
 test("any text comes back from the markup as it was, control characters aside", () => {

@@ -31,7 +31,7 @@ export const powerOfTen = (value: number): string => {
   return `10${superscript(Math.round(exponent))}`;
 };
 
-/** Two significant digits: 0.0000123 -> "1.2 × 10⁻⁵", 0.31 -> "0.31", 0 -> "0". */
+/** Two significant digits: 0.0000123 -> "1.2 × 10⁻⁵", in one line, 0.31 -> "0.31", 0 -> "0". */
 export function significant(value: number, digits = 2): string {
   if (value === 0) return "0";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : Number.isNaN(value) ? "not a number" : "−∞";
@@ -39,18 +39,22 @@ export function significant(value: number, digits = 2): string {
   const power = Number(exponent);
   if (power >= -2 && power < 4)
     return (power < digits ? Number(`${mantissa}e${power}`) : Math.round(value)).toString().replace("-", "−");
-  return `${mantissa.replace("-", "−")} × 10${superscript(power)}`;
+  return `${mantissa.replace("-", "−")}\u00a0×\u00a010${superscript(power)}`;
 }
 
-/** 150000 -> "146 KiB". */
+/** 150000 -> "150 kB", the digits and units of the command line. */
 export function byteSize(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`;
-  const [unit, size] = bytes < 2 ** 20 ? ["KiB", bytes / 1024] : ["MiB", bytes / 2 ** 20];
-  return `${size < 10 ? size.toFixed(1) : grouped(Math.round(size))} ${unit}`;
+  const units = ["B", "kB", "MB", "GB"];
+  const power = bytes < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1000 ** power;
+  return `${power === 0 || value >= 100 ? grouped(Math.round(value)) : value.toFixed(1)}\u00a0${units[power]}`;
 }
 
 /** "1 node", "3 nodes". */
 export const count = (number: number, noun: string): string => `${grouped(number)} ${noun}${number === 1 ? "" : "s"}`;
+
+/** "compact" -> "Compact". */
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** At most `length` characters, cut at the end with an ellipsis. */
 export const shortened = (text: string, length: number): string => {

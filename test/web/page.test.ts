@@ -91,6 +91,11 @@ test("opens a folder from the disk", async () => {
   await page.getByText("Ready.").waitFor();
   // Nothing of the source model is there to be timed.
   expect(await page.getByLabel("time the exported graph").isHidden()).toBe(true);
+  // What was written and measured with the model before is gone.
+  expect(await page.getByRole("log").textContent()).toBe("");
+  expect([await figure("Tokens per second"), await figure("Position")]).toEqual(["–", "–"]);
+  expect(await page.locator("#summary").textContent()).toBe("Nothing has been measured yet.");
+  await page.waitForFunction(() => document.querySelectorAll("#plot .dot").length === 0);
   await page.getByLabel("Tokens").fill("5");
   await page.getByRole("button", { name: "Generate" }).click();
   await page.getByText("Done.").waitFor();
@@ -138,6 +143,68 @@ test("streams text from a folder that is dropped on it: the text that Node write
   await fresh.close();
 });
 
+test("says at the field what is missing, and sends nothing", async () => {
+  const said = (label: string) =>
+    page.getByLabel(label, { exact: true }).evaluate((field) => (field as HTMLInputElement).validationMessage);
+  const before = await page.getByRole("log").textContent();
+  const refused = async (label: string, value: string) => {
+    const field = page.getByLabel(label, { exact: true });
+    const good = await field.inputValue();
+    await field.fill(value);
+    await page.keyboard.press("Control+Enter");
+    const focused = await field.evaluate((element) => element === document.activeElement);
+    const message = await said(label);
+    await field.fill(good);
+    return { focused, message, after: await said(label) };
+  };
+  const fine = { focused: true, after: "" };
+  const words = "Write a few words for the text to begin with.";
+  const number = "How many tokens? A whole number from 1 to 100 000.";
+  expect(await refused("Prompt", " ")).toEqual({ ...fine, message: words });
+  for (const value of ["0", "", "1.5"]) expect(await refused("Tokens", value)).toEqual({ ...fine, message: number });
+  expect(await page.getByRole("log").textContent()).toBe(before);
+});
+
+test("reads and writes token ids where the folder has no tokenizer, and says so", async () => {
+  const bare = path.join(folder, "bare");
+  await cp(path.join(folders.folder, "demo"), bare, {
+    recursive: true,
+    filter: (name) => !path.basename(name).startsWith("tokenizer"),
+  });
+  await page.locator("#folder").setInputFiles(bare);
+  await page.getByText("Ready.").waitFor();
+  const notice = page.getByRole("status").filter({ hasText: "no tokenizer.json" });
+  expect(await notice.textContent()).toMatch(/token ids\. For words, put the model's tokenizer\.json into the folder/);
+  const prompt = page.getByLabel("Prompt, as token ids");
+  await page.keyboard.press("Control+Enter");
+  expect(await prompt.evaluate((field) => (field as HTMLTextAreaElement).validationMessage)).toMatch(/such as 3 1 4/);
+  await prompt.fill("3 1 4");
+  await page.getByLabel("Tokens").fill("5");
+  await page.keyboard.press("Control+Enter");
+  await page.getByText("Done.").waitFor();
+  expect(await page.getByRole("log").textContent()).toMatch(/^3 1 4( \d+){5}$/);
+  expect(await notice.isVisible()).toBe(true);
+});
+
+test("says that it runs on WebAssembly instead of WebGPU for as long as it does", async () => {
+  const plain = await launchChromium({ gpu: false });
+  const opened = await plain.newPage();
+  await opened.goto(`${site.url}site/`);
+  await opened.getByLabel("Runs on").selectOption("webgpu");
+  await opened.getByRole("button", { name: "Load the demo model" }).click();
+  await opened.getByText("Ready.").waitFor();
+  const notice = opened.getByRole("status").filter({ hasText: /WebGPU.* running on WebAssembly instead\./ });
+  expect(await notice.isVisible()).toBe(true);
+  await opened.getByLabel("Tokens").fill("3");
+  await opened.getByRole("button", { name: "Generate" }).click();
+  await opened.getByText("Done.").waitFor();
+  expect(await notice.isVisible()).toBe(true);
+  await opened.getByLabel("Runs on").selectOption("wasm");
+  await opened.getByText("Ready.").waitFor();
+  expect(await notice.count()).toBe(0);
+  await plain.close();
+});
+
 test("says what is wrong with a folder that is no model", async () => {
   await page.locator("#folder").setInputFiles(path.join(ROOT, "examples/web/src"));
   await page.getByText("the folder has no onnx/model.onnx or model.onnx").waitFor();
@@ -145,7 +212,7 @@ test("says what is wrong with a folder that is no model", async () => {
 
 test("fits a phone, keeps its contrast in the dark, and every control has a name", async () => {
   for (const colorScheme of ["light", "dark"] as const) {
-    const phone = await browser.newPage({ viewport: { width: 360, height: 740 }, colorScheme });
+    const phone = await browser.newPage({ viewport: { width: 320, height: 740 }, colorScheme });
     await phone.goto(`${site.url}site/`);
     const seen = await phone.evaluate(() => {
       const luminance = (color: string) => {
@@ -171,15 +238,22 @@ test("fits a phone, keeps its contrast in the dark, and every control has a name
       ];
       return {
         overflow: document.documentElement.scrollWidth - innerWidth,
+        outside: [...document.querySelectorAll("main *")]
+          .filter(
+            (each) => each.getBoundingClientRect().right > each.closest("form, section")!.getBoundingClientRect().right,
+          )
+          .map(({ id, tagName }) => id || tagName),
         contrasts: [
           contrast(form, form),
           contrast(document.querySelector("#status")!, form),
+          contrast(document.querySelector("#notice")!, form),
           contrast(document.querySelector("#pick")!, form),
         ],
         unnamed: controls.filter((each) => !each.labels?.length && !each.textContent?.trim()).map(({ id }) => id),
       };
     });
     expect(seen.overflow).toBeLessThanOrEqual(0);
+    expect(seen.outside).toEqual([]);
     for (const contrast of seen.contrasts) expect(contrast).toBeGreaterThanOrEqual(4.5);
     expect(seen.unnamed).toEqual([]);
     await phone.close();

@@ -11,6 +11,7 @@ const element = <T extends Element>(id: string): T => document.getElementById(id
 const form = element<HTMLFormElement>("form");
 const provider = element<HTMLSelectElement>("provider");
 const status = element<HTMLElement>("status");
+const notice = element<HTMLElement>("notice");
 const progress = element<HTMLProgressElement>("progress");
 const prompt = element<HTMLTextAreaElement>("prompt");
 const temperature = element<HTMLInputElement>("temperature");
@@ -25,6 +26,7 @@ const plot = element<SVGSVGElement>("plot");
 const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
 let loaded: { readonly source: string | ReadonlyMap<string, File>; readonly exported?: string } | undefined;
 let ready = false;
+let hasTokenizer = true;
 let running = false;
 let converted: Sample[] = [];
 let exported: Sample[] = [];
@@ -37,10 +39,22 @@ function say(message: string, bad = false): void {
   status.classList.toggle("bad", bad);
 }
 
+/** What stays true of a model until another one is loaded. */
+function note(sentence: string): void {
+  notice.textContent = `${notice.textContent} ${sentence}`.trim();
+}
+
 function load(what: NonNullable<typeof loaded>): void {
+  if (running) {
+    say("Stop the text before you load a model.", true);
+    return;
+  }
   loaded = what;
   ready = false;
   update();
+  clear();
+  for (const id of ["state", "backend"]) figure(id, "–");
+  notice.textContent = "";
   progress.hidden = false;
   say("Loading…");
   send({ kind: "load", ...what, provider: provider.value as Provider });
@@ -49,6 +63,26 @@ function load(what: NonNullable<typeof loaded>): void {
 function update(): void {
   generateButton.disabled = !ready || running;
   stopButton.disabled = !running;
+  provider.disabled = running;
+}
+
+/** Says in words what the form cannot be sent with; the browser shows it at the field. */
+function validate(): void {
+  const ids = /^\s*\d+([\s,]+\d+)*\s*$/.test(prompt.value);
+  const empty = prompt.value.trim() === "" ? "Write a few words for the text to begin with." : "";
+  prompt.setCustomValidity(hasTokenizer ? empty : ids ? "" : "Write token ids: numbers, such as 3 1 4.");
+  const inRange = Number.isInteger(count.valueAsNumber) && count.valueAsNumber >= 1 && count.valueAsNumber <= 100_000;
+  count.setCustomValidity(inRange ? "" : "How many tokens? A whole number from 1 to 100 000.");
+}
+
+/** Nothing is written and nothing measured. */
+function clear(): void {
+  converted = [];
+  exported = [];
+  text.replaceChildren();
+  for (const id of ["rate", "position"]) figure(id, "–");
+  figure("summary", "Nothing has been measured yet.");
+  redraw();
 }
 
 function figure(id: string, value: string): void {
@@ -64,8 +98,9 @@ function redraw(): void {
     const recent = converted.slice(-32);
     const seconds = recent.reduce((sum, { ms }) => sum + ms, 0) / 1000;
     if (seconds > 0) figure("rate", (recent.length / seconds).toFixed(recent.length / seconds < 10 ? 1 : 0));
-    figure("position", String(converted.at(-1)?.position ?? "–"));
-    if (converted.length > 0) figure("summary", summary(converted, exported));
+    if (converted.length === 0) return;
+    figure("position", String(converted.at(-1)!.position));
+    figure("summary", summary(converted, exported));
   });
 }
 
@@ -93,7 +128,14 @@ worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
       element<HTMLElement>("compare-label").hidden = !data.canCompare;
       figure("state", bytes(data.stateBytes));
       figure("backend", providerOf(data.backend));
-      if (!status.classList.contains("bad")) say("Ready.");
+      hasTokenizer = data.hasTokenizer;
+      element("prompt-label").textContent = hasTokenizer ? "Prompt" : "Prompt, as token ids";
+      if (!hasTokenizer)
+        note(
+          "The folder has no tokenizer.json, so prompt and text are token ids. For words, put the model's tokenizer.json into the folder and open it again.",
+        );
+      validate();
+      say("Ready.");
       break;
     case "token":
       append(data.text);
@@ -105,7 +147,7 @@ worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
       redraw();
       break;
     case "fallback":
-      say(`${data.why[0]?.toUpperCase()}${data.why.slice(1)}.`, true);
+      note(`${data.why[0]?.toUpperCase()}${data.why.slice(1)}.`);
       figure("backend", providerOf(data.backend));
       break;
     case "failed":
@@ -125,8 +167,7 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   if (!ready || running) return;
   running = true;
-  converted = [];
-  exported = [];
+  clear();
   const given = document.createElement("span");
   given.className = "given";
   given.textContent = prompt.value;
@@ -152,6 +193,7 @@ provider.addEventListener("change", () => {
   if (loaded && !running) load(loaded);
 });
 stopButton.addEventListener("click", () => send({ kind: "stop" }));
+form.addEventListener("input", validate);
 temperature.addEventListener("input", () => figure("temperature-value", Number(temperature.value).toFixed(1)));
 addEventListener("resize", redraw);
 addEventListener("keydown", (event) => {
@@ -198,4 +240,5 @@ async function filesIn(entry: FileSystemEntry): Promise<[path: string, file: Fil
 }
 
 drawPlot(plot, converted, exported);
+validate();
 update();

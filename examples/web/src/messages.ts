@@ -26,7 +26,14 @@ export type Reply =
       readonly loadedBytes: number;
       readonly totalBytes: number | undefined;
     }
-  | { readonly kind: "loaded"; readonly stateBytes: number; readonly backend: string; readonly canCompare: boolean }
+  | {
+      readonly kind: "loaded";
+      readonly stateBytes: number;
+      readonly backend: string;
+      readonly canCompare: boolean;
+      /** Without a tokenizer, prompt and text are token ids. */
+      readonly hasTokenizer: boolean;
+    }
   | { readonly kind: "token"; readonly text: string; readonly position: number; readonly ms: number }
   /** One run of the exported graph over the whole text so far. */
   | { readonly kind: "exported"; readonly position: number; readonly ms: number }

@@ -7,7 +7,8 @@ export interface Sample {
 
 /** Positions that one point of the converted model's line stands for: their median. */
 const BIN = 16;
-const MARGIN = { left: 58, right: 22, top: 12, bottom: 40 };
+/** The names of the curves are above them. */
+const MARGIN = { left: 58, right: 22, top: 46, bottom: 40 };
 
 /** Draws both curves into the element, at its own size. */
 export function drawPlot(svg: SVGSVGElement, converted: readonly Sample[], exported: readonly Sample[]): void {
@@ -36,23 +37,20 @@ export function drawPlot(svg: SVGSVGElement, converted: readonly Sample[], expor
   parts.push(
     `<text x="${(width + MARGIN.left) / 2}" y="${height - 4}" text-anchor="middle">position in the text, tokens</text>`,
   );
-  const curve = (samples: readonly Sample[], kind: string, name: string) => {
+  const curve = (samples: readonly Sample[], kind: string, name: string, row: number) => {
     if (samples.length === 0) return;
+    parts.push(`<line class="${kind}" x1="0" x2="18" y1="${12 + row}" y2="${12 + row}"/>`);
+    parts.push(`<text class="${kind}" x="26" y="${16 + row}">${name}</text>`);
     const points = samples.map(({ position, ms }) => `${x(position).toFixed(1)},${y(ms).toFixed(1)}`).join(" ");
     parts.push(`<polyline class="${kind}" points="${points}"/>`);
-    // Above what the name would cover.
-    const at = y(Math.max(...samples.slice(-Math.ceil(samples.length / 2)).map(({ ms }) => ms))) - 12;
-    parts.push(
-      `<text class="${kind}" x="${width - MARGIN.right}" y="${Math.max(at, 14)}" text-anchor="end">${name}</text>`,
-    );
   };
   const dot = (kind: string, radius: number) => (sample: Sample) =>
     `<circle class="dot ${kind}" cx="${x(sample.position).toFixed(1)}" cy="${y(sample.ms).toFixed(1)}" r="${radius}"/>`;
   const step = Math.ceil(converted.length / 800);
   parts.push(...converted.filter((_, k) => k % step === 0).map(dot("converted", 1.5)));
   parts.push(...exported.map(dot("exported", 3.5)));
-  curve(medians(converted), "converted", "converted, one step");
-  curve(exported, "exported", "exported graph, run again");
+  curve(medians(converted), "converted", "converted, one step", 0);
+  curve(exported, "exported", "exported graph, run again", 17);
   svg.innerHTML = parts.join("");
 }
 

@@ -34,19 +34,21 @@ async function open({ source, exported: url, provider }: Request & { kind: "load
   exportedUrl = url;
   exported = undefined;
   const stateBytes = model.states.reduce((sum, { size }) => sum + 4 * size, 0);
-  reply({ kind: "loaded", stateBytes, backend: model.backend.name, canCompare: url !== undefined });
+  const hasTokenizer = model.tokenizer !== undefined;
+  reply({ kind: "loaded", stateBytes, backend: model.backend.name, canCompare: url !== undefined, hasTokenizer });
 }
 
 async function write({ prompt, temperature, maxNewTokens, compare }: Request & { kind: "generate" }): Promise<void> {
   if (!model) return;
   stop = new AbortController();
-  const ids = model.tokenizer!.encode(prompt);
+  const { tokenizer } = model;
+  const ids = tokenizer ? tokenizer.encode(prompt) : prompt.match(/\d+/g)!.map(Number);
   const pieces = generate(model, { inputIds: ids, temperature, maxNewTokens, seed: Date.now() % 2 ** 31 });
   let begun = performance.now();
   for await (const { token, text } of pieces) {
     const ms = performance.now() - begun;
     ids.push(token);
-    reply({ kind: "token", text, position: ids.length, ms });
+    reply({ kind: "token", text: tokenizer ? text : ` ${token}`, position: ids.length, ms });
     if (compare && exportedUrl && ids.length % COMPARE_EVERY === 0) {
       reply({ kind: "exported", position: ids.length, ms: await timeExported(exportedUrl, ids) });
     }
