@@ -111,6 +111,24 @@ for (const how of ["Gather -1", "Slice -1:", "Gather n-1"] as const) {
   });
 }
 
+test("logits of the last position alone: nothing to keep fewer of", async () => {
+  const b = createBuilder(18, ["ids", "y"]);
+  const rows = b.one("Gather", [b.floats("table", [16, CHANNELS], KERNEL.subarray(0, 16 * CHANNELS)), "ids"]);
+  const last = b.one("Gather", [conv(b, rows), b.ints("last", -1)], { axis: 1 });
+  const head = b.floats("head", [CHANNELS, 16], KERNEL.subarray(0, 16 * CHANNELS));
+  b.one("MatMul", [last, head], {}, { outputs: ["y"] });
+  const model = makeModel({
+    inputs: [{ name: "ids", type: DataType.INT64, dims: ["b", "n"] }],
+    outputs: [{ name: "y", type: DataType.FLOAT, dims: ["b", 16] }],
+    nodes: b.nodes,
+    initializers: b.initializers,
+    opsets: 18,
+  });
+  const recurrent = await converted(model);
+  expect(recurrent.graph.inputs.map(({ name }) => name)).toEqual(["ids", "attention_mask", "past_conv.0"]);
+  await expect(converted(model, { numLogitsToKeep: true })).rejects.toMatchObject({ code: "usage" });
+});
+
 test("the last position may not reach the others", async () => {
   const model = small({
     build(b) {

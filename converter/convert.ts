@@ -1,7 +1,8 @@
 /** The pipeline: an exported model in, a recurrent one out, checked before anything is written. */
-import { CONTRACT_VERSION, type LayerMetadata, METADATA } from "../src/contract.ts";
+import { CONTRACT_VERSION, type LayerMetadata, METADATA, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { assemble, type Layer } from "./assemble/assemble.ts";
+import { canKeepLast } from "./assemble/head.ts";
 import { evaluateTables, positionUses } from "./assemble/positions.ts";
 import type { Certificate } from "./certify/certify.ts";
 import { type CheckReport, checkConverted } from "./check/check.ts";
@@ -25,7 +26,7 @@ export interface ConvertOptions extends ChooseOptions {
   readonly timeAxis?: Readonly<Record<string, number>> | undefined;
   /** Add the input `attention_mask`. Default: for models of token ids. */
   readonly attentionMask?: boolean | undefined;
-  /** Add the input `num_logits_to_keep`. Default: for models of token ids with one output. */
+  /** Add the input `num_logits_to_keep`. Default: for models of token ids with one output that has a time axis. */
   readonly numLogitsToKeep?: boolean | undefined;
   /** Make a second model for one token of one sequence a call: static shapes, no control flow. For GPUs. Default false. */
   readonly stepFile?: boolean | undefined;
@@ -109,6 +110,7 @@ export async function convertModel(read: Model, given: ConvertOptions = {}): Pro
     onProgress: (done) => options.onProgress?.({ step: "find", done, total: undefined }),
   });
   refuseUnlessConvertible(found);
+  const inputs = languageInputs(found, options);
   const solved = await solve(found, options);
   const layers = solved.map(reportOf);
   const metadata = new Map([
@@ -117,7 +119,6 @@ export async function convertModel(read: Model, given: ConvertOptions = {}): Pro
     [METADATA.sourceSha256, await sha256OfFile(read.file)],
     [METADATA.layers, JSON.stringify(layers.map(metadataOf))],
   ]);
-  const inputs = languageInputs(model, options);
   const tables = await evaluateTables(found);
   const converted = shareTied(assemble(found, solved, { ...inputs, path: "both", tables, metadata }));
   const single = { attentionMask: false, numLogitsToKeep: false };
@@ -177,13 +178,23 @@ async function solve(found: Found, options: ConvertOptions): Promise<Solved[]> {
   return candidates.map((candidate, i) => ({ ...candidate, chosen: forms[i]!, form: forms[i]!.form }));
 }
 
-/** Inputs that drivers of language models know; other models keep to their own. */
-function languageInputs(model: Model, options: ConvertOptions): { attentionMask: boolean; numLogitsToKeep: boolean } {
-  const [input] = model.graph.inputs;
-  const tokens = model.graph.inputs.length === 1 && input!.type === DataType.INT64 && input!.dims?.length === 2;
+/**
+ * Inputs that drivers of language models know; other models keep to their own.
+ * @throws LongConvError usage where the last logits are asked for of an output that has no time axis
+ */
+function languageInputs(found: Found, options: ConvertOptions): { attentionMask: boolean; numLogitsToKeep: boolean } {
+  const { inputs, outputs } = found.original.graph;
+  const tokens = inputs.length === 1 && inputs[0]!.type === DataType.INT64 && inputs[0]!.dims?.length === 2;
+  const cuttable = canKeepLast(found);
+  if (options.numLogitsToKeep && !cuttable)
+    throw new LongConvError(
+      "usage",
+      `${NUM_LOGITS_TO_KEEP} is asked for, but output '${outputs[0]!.name}' has no time axis to keep the last positions of`,
+      { file: found.original.file || undefined },
+    );
   return {
     attentionMask: options.attentionMask ?? tokens,
-    numLogitsToKeep: options.numLogitsToKeep ?? (tokens && model.graph.outputs.length === 1),
+    numLogitsToKeep: options.numLogitsToKeep ?? (tokens && outputs.length === 1 && cuttable),
   };
 }
 

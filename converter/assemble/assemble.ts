@@ -91,8 +91,8 @@ export function assemble(found: Found, layers: readonly Layer[], options: Assemb
     ...states.map((state) => (isStatic ? oneSequence(state.past) : state.past)),
   ];
   const graphOutputs = [
-    ...model.graph.outputs.map((output) =>
-      symbolic(output, layoutOfOutput(found, output), options.numLogitsToKeep, isStatic),
+    ...model.graph.outputs.map((output, i) =>
+      symbolic(output, layoutOfOutput(found, output), options.numLogitsToKeep && i === 0, isStatic),
     ),
     ...states.map((state) => (isStatic ? oneSequence(state.present) : state.present)),
   ];

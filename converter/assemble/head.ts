@@ -1,9 +1,16 @@
 /** num_logits_to_keep: after a prompt only the last positions' logits are wanted, and the head over all costs more than a layer. */
 import { NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
+import type { Found } from "../find/find.ts";
 import type { Builder } from "../onnx/build.ts";
 import type { GraphIndex, Node } from "../onnx/graph.ts";
 import { timeAxis } from "../time/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
+
+/** Whether the first output has positions to keep: a time axis that is not flattened with the batch. */
+export function canKeepLast({ original, time }: Found): boolean {
+  const fact = time.facts.get(original.graph.outputs[0]!.name);
+  return fact?.kind === "stream" && fact.axes[timeAxis(fact.axes)]!.length === 1;
+}
 
 /** Where the last positions are taken: in front of `node`'s input number `input`. */
 export interface Cutting {
