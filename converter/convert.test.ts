@@ -158,6 +158,34 @@ test("a slice to the fixed length of the export keeps every position", async () 
   expect(y!.dims).toEqual([1, 40, CHANNELS]);
 });
 
+test.each(["constants", "a length that is computed"])("a slice of positions and channels, its ends %s", async (how) => {
+  const model = small({
+    time: 32,
+    outputDims: [1, 32, 2],
+    build(b) {
+      const y = conv(b, "x");
+      const ends =
+        how === "constants"
+          ? b.ints("to", [32, 3])
+          : b.one("Concat", [b.one("Shape", ["x"], { start: 1, end: 2 }), b.ints("three", [3])], { axis: 0 });
+      b.one("Slice", [y, b.ints("from", [0, 1]), ends, b.ints("axes", [1, -1])], {}, { outputs: ["y"] });
+    },
+  });
+  const x = signal(48);
+  const session = await openConverted(await converted(model));
+  const { y } = await session.run({ x }, [40, 48]);
+  await session.close();
+  expect(y!.dims).toEqual([1, 48, 2]);
+  // the same model without the slice and of any length
+  const any = await openModel(small({ build: (b) => void b.one("Identity", [conv(b, "x")], {}, { outputs: ["y"] }) }));
+  const all = toNumbers((await any.run({ x })).y!);
+  await any.close();
+  close(
+    toNumbers(y!),
+    all.filter((_, i) => [1, 2].includes(i % CHANNELS)),
+  );
+});
+
 test("positions without a convolution: a counter alone", async () => {
   const model = small({
     build(b) {

@@ -78,7 +78,7 @@ export function assemble(found: Found, layers: readonly Layer[], options: Assemb
   );
   const rest = model.graph.nodes
     .filter((node) => !inside.has(node.name))
-    .map((node) => withSymbolicShape(b, counted.get(node.name) ?? node, found.time, symbols));
+    .map((node) => withSymbolicShape(b, counted.get(node.name) ?? node, found, symbols));
   const whole = [...rest, ...b.nodes];
   const nodes = options.numLogitsToKeep ? cutHead(b, found, whole) : whole;
 
