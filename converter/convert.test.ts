@@ -203,6 +203,28 @@ test("positions without a convolution: a counter alone", async () => {
   close(Float64Array.from((await steps(recurrent, x)).flatMap((row) => [...row])), wanted);
 });
 
+/** 0, 1, …, n-1 as floats [n, 1]. */
+function positions(b: Builder): string {
+  const length = b.one("Squeeze", [b.one("Shape", ["x"], { start: 1, end: 2 })]);
+  const range = b.one("Range", [b.ints("zero", 0), length, b.ints("one", 1)]);
+  return b.one("Unsqueeze", [b.one("Cast", [range], { to: DataType.FLOAT }), b.ints("axes", [1])]);
+}
+
+test("two functions of the position at one node", async () => {
+  const sines: Small = {
+    build: (b) =>
+      void b.one("Sum", [b.one("Sin", [positions(b)]), "x", b.one("Cos", [positions(b)])], {}, { outputs: ["y"] }),
+  };
+  await sameAsOriginal(small(sines));
+  const chosen: Small = {
+    build(b) {
+      const even = b.one("Greater", [b.one("Cos", [positions(b)]), b.floats("zero", [], [0])]);
+      b.one("Where", [even, "x", b.one("Sin", [positions(b)])], {}, { outputs: ["y"] });
+    },
+  };
+  await sameAsOriginal(small(chosen));
+});
+
 test("a conditioning input without a time axis", async () => {
   const model = small({
     inputs: [{ name: "speaker", type: DataType.FLOAT, dims: ["b", 1, CHANNELS] }],

@@ -73,9 +73,12 @@ export function assemble(found: Found, layers: readonly Layer[], options: Assemb
   const uses = positionUses(found).filter(({ node }) => !inside.has(node.name));
   const counter = uses.length ? addCounter(b, layers.length, symbols, mask) : undefined;
   if (counter) states.push(counter);
-  const counted = new Map(
-    counter && uses.map((use) => [use.node.name, fromCounter(b, found, options.tables, counter, symbols, use)]),
-  );
+  const counted = new Map<string, Node>();
+  if (counter)
+    for (const use of uses) {
+      const { name } = use.node;
+      counted.set(name, fromCounter(b, found, options.tables, counter, symbols, use, counted.get(name)));
+    }
   const rest = model.graph.nodes
     .filter((node) => !inside.has(node.name))
     .map((node) => withSymbolicShape(b, counted.get(node.name) ?? node, found, symbols));

@@ -103,7 +103,10 @@ export function addCounter(b: Builder, index: number, symbols: SymbolNames, mask
   return { past, present, flat };
 }
 
-/** The node with every function of the position among its inputs computed from the counter, one row for each token. */
+/**
+ * The node with a function of the position among its inputs computed from the counter, one row for each token.
+ * @param changed the node where another of its inputs has been replaced already
+ */
 export function fromCounter(
   b: Builder,
   found: Found,
@@ -111,6 +114,7 @@ export function fromCounter(
   counter: Counter,
   symbols: SymbolNames,
   { node, tensor }: Use,
+  changed?: Node,
 ): Node {
   const { facts } = found.time;
   const target = facts.get(node.outputs[0]!);
@@ -127,7 +131,7 @@ export function fromCounter(
   const flat = recompute(b, found, tables, counter, tensor, node);
   const aligned = alignRows(b, flat, fact.axes, target.axes, symbols);
   if (!aligned) throw unsupported(found, node, tensor);
-  const own = indexGraph(found.original.graph).producer.get(node.outputs[0]!)!;
+  const own = changed ?? indexGraph(found.original.graph).producer.get(node.outputs[0]!)!;
   return rewire(own, { inputs: own.inputs.map((name) => (name === tensor ? aligned : name)) });
 }
 
