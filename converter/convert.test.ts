@@ -225,6 +225,19 @@ test("two functions of the position at one node", async () => {
   await sameAsOriginal(small(chosen));
 });
 
+test("a function of the position widened to the channels", () =>
+  sameAsOriginal(
+    small({
+      build(b) {
+        const length = b.one("Shape", ["x"], { start: 1, end: 2 });
+        const shape = b.one("Concat", [length, b.ints("channels", [CHANNELS])], { axis: 0 });
+        const wide = b.one("Expand", [b.one("Sin", [positions(b)]), shape]);
+        const weights = b.floats("weights", [CHANNELS, CHANNELS], KERNEL.subarray(0, CHANNELS * CHANNELS));
+        b.one("Add", ["x", b.one("MatMul", [wide, weights])], {}, { outputs: ["y"] });
+      },
+    }),
+  ));
+
 test("a conditioning input without a time axis", async () => {
   const model = small({
     inputs: [{ name: "speaker", type: DataType.FLOAT, dims: ["b", 1, CHANNELS] }],
@@ -257,12 +270,13 @@ const twoBranches = (ahead: 0 | 1): Model =>
     },
   });
 
+/** Token by token; `convert` itself compares the step file and batches. */
 async function sameAsOriginal(model: Model): Promise<void> {
   const x = signal(40);
   const original = await openModel(model);
   const wanted = toNumbers((await original.run({ x })).y!);
   await original.close();
-  close(Float64Array.from((await steps(await converted(model), x)).flatMap((row) => [...row])), wanted);
+  close(Float64Array.from((await steps(await converted(model, { stepFile: true }), x)).flatMap((row) => [...row])), wanted);
 }
 
 test("one stream convolved with two kernels, the results multiplied", () => sameAsOriginal(twoBranches(0)));

@@ -9,7 +9,7 @@ import { DataType, type Tensor } from "../onnx/tensor.ts";
 import { floatTypeOf } from "../onnx/widen.ts";
 import { axisOf, type Layout, timeAxis } from "../time/fact.ts";
 import { ELEMENTWISE } from "../time/rules/elementwise.ts";
-import { type SymbolNames, shapeOperand } from "./layout.ts";
+import { dynamicShape, type SymbolNames, shapeOperand } from "./layout.ts";
 
 /** Rows of a looked-up table, where it does not settle before. */
 const TABLE_ROWS = 4096;
@@ -128,7 +128,7 @@ export function fromCounter(
     fact.axes.flat().includes("batch")
   )
     throw unsupported(found, node, tensor);
-  const flat = recompute(b, found, tables, counter, tensor, node);
+  const flat = recompute(b, found, tables, counter, symbols, tensor, node);
   const aligned = alignRows(b, flat, fact.axes, target.axes, symbols);
   if (!aligned) throw unsupported(found, node, tensor);
   const own = changed ?? indexGraph(found.original.graph).producer.get(node.outputs[0]!)!;
@@ -143,10 +143,24 @@ const unsupported = (found: Found, node: Node, tensor: string): LongConvError =>
   );
 
 /** Copies the nodes that make `tensor` from positions, with the flattened positions in the place of 0, 1, …, n-1. */
-function recompute(b: Builder, found: Found, tables: Tables, counter: Counter, tensor: string, user: Node): string {
+function recompute(
+  b: Builder,
+  found: Found,
+  tables: Tables,
+  counter: Counter,
+  symbols: SymbolNames,
+  tensor: string,
+  user: Node,
+): string {
   const { original, time } = found;
   const { producer } = indexGraph(original.graph);
   const done = new Map<string, string>();
+  // the flattened positions take the place of time; no batch is left beside them
+  const flat: SymbolNames = {
+    batch: () => b.ints("one", [1]),
+    time: () => b.one("Shape", [counter.flat], {}, { hint: "positions" }),
+    areOne: symbols.areOne,
+  };
   const copy = (name: string): string => {
     const known = done.get(name);
     if (known) return known;
@@ -164,12 +178,8 @@ function recompute(b: Builder, found: Found, tables: Tables, counter: Counter, t
       return b.one("Gather", [node.inputs[0]!, counter.flat], { axis: timeAxis(axes) }, { hint: "row" });
     if (node.op === "Reshape" || node.op === "Expand") {
       const source = copy(node.inputs[0]!);
-      return b.one(
-        "Reshape",
-        [source, shapeOperand(b, axes, { batch: () => "", time: () => "" })],
-        {},
-        { hint: node.op },
-      );
+      const shape = node.op === "Reshape" ? shapeOperand(b, axes, flat) : dynamicShape(b, axes, flat);
+      return b.one(node.op, [source, shape], {}, { hint: node.op });
     }
     const inputs = node.inputs.map((input) => (input ? copy(input) : ""));
     if (node.inputs.some((input) => time.facts.get(input)?.kind === "shape")) throw unsupported(found, user, tensor);

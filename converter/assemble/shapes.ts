@@ -6,7 +6,7 @@ import { toNumbers } from "../onnx/tensor.ts";
 import { isChannelAxis, type Layout, timeCount } from "../time/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { fromFront } from "../time/rule.ts";
-import { type SymbolNames, shapeOperand } from "./layout.ts";
+import { dynamicShape, type SymbolNames, shapeOperand } from "./layout.ts";
 
 const hasSymbols = (axes: Layout): boolean => axes.flat().some((factor) => typeof factor !== "number");
 
@@ -81,16 +81,4 @@ function rebuilt(b: Builder, op: string, inputs: readonly string[], origin: Node
   scratch.from(origin);
   scratch.add(op, inputs, {}, { outputs: origin.outputs, hint: origin.name });
   return [...scratch.nodes];
-}
-
-/** Expand knows neither 0 nor -1. */
-function dynamicShape(b: Builder, target: Layout, symbols: SymbolNames): string {
-  if (symbols.areOne) return shapeOperand(b, target, symbols);
-  const parts = target.map((axis) => {
-    const sizes = axis.map((factor) =>
-      factor === "batch" ? symbols.batch() : factor === "time" ? symbols.time() : b.ints("size", [factor]),
-    );
-    return sizes.length ? sizes.reduce((a, c) => b.one("Mul", [a, c], {}, { hint: "size" })) : b.ints("size", [1]);
-  });
-  return b.one("Concat", parts, { axis: 0 }, { hint: "shape" });
 }
