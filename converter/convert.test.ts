@@ -1,91 +1,11 @@
 /** Small models end to end: what is special about each must survive the conversion. Expected values: the original in ORT. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
-import { pairStates } from "../src/contract.ts";
+import { expect, test } from "vitest";
 import { openConverted } from "../test/converted.ts";
-import { type ConvertOptions, convert } from "./convert.ts";
-import { type Builder, createBuilder, makeModel } from "./onnx/build.ts";
+import { CHANNELS, close, conv, converted, KERNEL, sameAsOriginal, signal, small, steps } from "../test/small.ts";
+import { createBuilder, makeModel } from "./onnx/build.ts";
 import type { Model, ValueInfo } from "./onnx/graph.ts";
 import { openModel } from "./onnx/run.ts";
-import { DataType, float32Tensor, int64Tensor, type Tensor, toNumbers } from "./onnx/tensor.ts";
-import { writeModel } from "./onnx/write.ts";
-
-const folder = mkdtempSync(join(tmpdir(), "longconv-"));
-afterAll(() => rmSync(folder, { recursive: true }));
-
-const CHANNELS = 4;
-const KERNEL = Float32Array.from({ length: 64 * CHANNELS }, (_, i) => 0.9 ** Math.floor(i / CHANNELS) * Math.cos(i));
-
-interface Small {
-  readonly time?: number | string;
-  readonly inputs?: readonly ValueInfo[];
-  readonly outputDims?: ValueInfo["dims"];
-  build(b: Builder): void;
-}
-
-/** A model [batch, time, 4] → y, from the nodes that `build` adds. */
-function small({ time = "n", inputs = [], outputDims, build }: Small): Model {
-  const b = createBuilder(18, ["x", "y"]);
-  build(b);
-  const batch = typeof time === "number" ? 1 : "b";
-  return makeModel({
-    inputs: [{ name: "x", type: DataType.FLOAT, dims: [batch, time, CHANNELS] }, ...inputs],
-    outputs: [{ name: "y", type: DataType.FLOAT, dims: outputDims ?? [batch, time, CHANNELS] }],
-    nodes: b.nodes,
-    initializers: b.initializers,
-    opsets: 18,
-  });
-}
-
-/** A depthwise Conv with 16 taps and left padding: [batch, time, channels] → the same. */
-function conv(b: Builder, x: string): string {
-  const weight = b.floats("weight", [CHANNELS, 1, 16], KERNEL.subarray(0, 16 * CHANNELS));
-  const turned = b.one("Transpose", [x], { perm: [0, 2, 1] });
-  const y = b.one("Conv", [turned, weight], { group: CHANNELS, kernel_shape: [16], pads: [15, 0] });
-  return b.one("Transpose", [y], { perm: [0, 2, 1] });
-}
-
-let count = 0;
-async function converted(model: Model, options: ConvertOptions = {}): Promise<Model> {
-  const file = join(folder, `${count++}.onnx`);
-  await writeModel(model, file);
-  return (await convert(file, options)).model;
-}
-
-const signal = (time: number): Tensor =>
-  float32Tensor(
-    [1, time, CHANNELS],
-    Float32Array.from({ length: time * CHANNELS }, (_, i) => Math.sin(i * i)),
-  );
-
-/** Runs a converted model token by token and gives every output. */
-async function steps(model: Model, x: Tensor, more: Record<string, Tensor> = {}): Promise<Float64Array[]> {
-  const runner = await openModel(model);
-  const outputs: Float64Array[] = [];
-  let states: Record<string, Tensor> = {};
-  for (const info of model.graph.inputs.filter(({ name }) => name.startsWith("past_"))) {
-    const dims = info.dims!.map((size, k) => (k === 0 ? 1 : Number(size)));
-    states[info.name] = float32Tensor(dims, new Float32Array(dims.reduce((a, b) => a * b, 1)));
-  }
-  for (let i = 0; i < x.dims[1]!; i++) {
-    const row = (x.data as Float32Array).slice(i * CHANNELS, (i + 1) * CHANNELS);
-    const result = await runner.run({ x: float32Tensor([1, 1, CHANNELS], row), ...more, ...states });
-    outputs.push(toNumbers(result.y!));
-    states = Object.fromEntries(
-      pairStates(runner.inputs, runner.outputs).map(({ past, present }) => [past, result[present]!]),
-    );
-  }
-  await runner.close();
-  return outputs;
-}
-
-function close(actual: Float64Array, wanted: Float64Array): void {
-  expect(actual.length).toBe(wanted.length);
-  const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  for (const [i, value] of wanted.entries()) expect(Math.abs(actual[i]! - value)).toBeLessThanOrEqual(1e-5 * largest);
-}
+import { DataType, float32Tensor, int64Tensor, toNumbers } from "./onnx/tensor.ts";
 
 for (const how of ["Gather -1", "Slice -1:", "Gather n-1"] as const) {
   test(`the last position only, by ${how}`, async () => {
@@ -186,58 +106,6 @@ test.each(["constants", "a length that is computed"])("a slice of positions and 
   );
 });
 
-test("positions without a convolution: a counter alone", async () => {
-  const model = small({
-    build(b) {
-      const table = b.floats("table", [50, CHANNELS], KERNEL.subarray(0, 50 * CHANNELS));
-      const length = b.one("Shape", ["x"], { start: 1, end: 2 });
-      const rows = b.one("Slice", [table, b.ints("from", [0]), length, b.ints("axis", [0])]);
-      b.one("Add", ["x", rows], {}, { outputs: ["y"] });
-    },
-  });
-  const recurrent = await converted(model);
-  const x = signal(20);
-  const original = await openModel(model);
-  const wanted = toNumbers((await original.run({ x })).y!);
-  await original.close();
-  close(Float64Array.from((await steps(recurrent, x)).flatMap((row) => [...row])), wanted);
-});
-
-/** 0, 1, …, n-1 as floats [n, 1]. */
-function positions(b: Builder): string {
-  const length = b.one("Squeeze", [b.one("Shape", ["x"], { start: 1, end: 2 })]);
-  const range = b.one("Range", [b.ints("zero", 0), length, b.ints("one", 1)]);
-  return b.one("Unsqueeze", [b.one("Cast", [range], { to: DataType.FLOAT }), b.ints("axes", [1])]);
-}
-
-test("two functions of the position at one node", async () => {
-  const sines: Small = {
-    build: (b) =>
-      void b.one("Sum", [b.one("Sin", [positions(b)]), "x", b.one("Cos", [positions(b)])], {}, { outputs: ["y"] }),
-  };
-  await sameAsOriginal(small(sines));
-  const chosen: Small = {
-    build(b) {
-      const even = b.one("Greater", [b.one("Cos", [positions(b)]), b.floats("zero", [], [0])]);
-      b.one("Where", [even, "x", b.one("Sin", [positions(b)])], {}, { outputs: ["y"] });
-    },
-  };
-  await sameAsOriginal(small(chosen));
-});
-
-test("a function of the position widened to the channels", () =>
-  sameAsOriginal(
-    small({
-      build(b) {
-        const length = b.one("Shape", ["x"], { start: 1, end: 2 });
-        const shape = b.one("Concat", [length, b.ints("channels", [CHANNELS])], { axis: 0 });
-        const wide = b.one("Expand", [b.one("Sin", [positions(b)]), shape]);
-        const weights = b.floats("weights", [CHANNELS, CHANNELS], KERNEL.subarray(0, CHANNELS * CHANNELS));
-        b.one("Add", ["x", b.one("MatMul", [wide, weights])], {}, { outputs: ["y"] });
-      },
-    }),
-  ));
-
 test("a conditioning input without a time axis", async () => {
   const model = small({
     inputs: [{ name: "speaker", type: DataType.FLOAT, dims: ["b", 1, CHANNELS] }],
@@ -269,15 +137,6 @@ const twoBranches = (ahead: 0 | 1): Model =>
       b.one("Transpose", [product], { perm: [0, 2, 1] }, { outputs: ["y"] });
     },
   });
-
-/** Token by token; `convert` itself compares the step file and batches. */
-async function sameAsOriginal(model: Model): Promise<void> {
-  const x = signal(40);
-  const original = await openModel(model);
-  const wanted = toNumbers((await original.run({ x })).y!);
-  await original.close();
-  close(Float64Array.from((await steps(await converted(model, { stepFile: true }), x)).flatMap((row) => [...row])), wanted);
-}
 
 test("one stream convolved with two kernels, the results multiplied", () => sameAsOriginal(twoBranches(0)));
 

@@ -3,11 +3,12 @@ import { CONTRACT_VERSION, type LayerMetadata, METADATA, NUM_LOGITS_TO_KEEP } fr
 import { LongConvError } from "../src/errors.ts";
 import { assemble, type Layer } from "./assemble/assemble.ts";
 import { canKeepLast } from "./assemble/head.ts";
-import { evaluateTables, positionUses } from "./assemble/positions.ts";
+import { describeLimit, type PositionLimit, positionLimit } from "./assemble/limit.ts";
+import { evaluateTables } from "./assemble/tables.ts";
 import type { Certificate } from "./certify/certify.ts";
 import { type CheckReport, checkConverted } from "./check/check.ts";
 import { type Candidate, type ChooseOptions, type Chosen, chooseForms } from "./choose.ts";
-import { type Found, findConvolutions, refusalError } from "./find/find.ts";
+import { type Found, findConvolutions, isConvertible, refusalError } from "./find/find.ts";
 import { kernelSource } from "./find/kernel.ts";
 import { type Form, stateOrder } from "./form.ts";
 import type { Model } from "./onnx/graph.ts";
@@ -50,7 +51,7 @@ export interface Progress {
   readonly total: number | undefined;
 }
 
-/** A converted convolution, for reports. */
+/** A converted convolution, or the counter of positions, for reports. */
 export interface LayerReport extends LayerMetadata {
   readonly operator: string;
   /** Where the kernel was read: a tensor of the graph, or the response to an impulse. */
@@ -66,7 +67,10 @@ export interface Conversion {
   readonly model: Model;
   /** The same for one token of one sequence, where `stepFile` asks for it; its states have the same names. */
   readonly step: Model | undefined;
+  /** One for every convolution, and one for the counter of a model that meets the absolute position. */
   readonly layers: readonly LayerReport[];
+  /** Where the model ends: at the end of the shortest table of positions; undefined where it reads any number of them. */
+  readonly positions: PositionLimit | undefined;
   /** Of the model before its weights were stored in fewer bits. */
   readonly check: CheckReport;
   /** What fewer bits changed, where `weights` asks for them. */
@@ -111,15 +115,17 @@ export async function convertModel(read: Model, given: ConvertOptions = {}): Pro
   });
   refuseUnlessConvertible(found);
   const inputs = languageInputs(found, options);
+  const tables = await evaluateTables(found);
+  const positions = positionLimit(found, tables);
   const solved = await solve(found, options);
-  const layers = solved.map(reportOf);
+  const layers = [...solved.map(reportOf), ...counterReport(found, solved.length, positions)];
   const metadata = new Map([
     [METADATA.version, CONTRACT_VERSION],
     [METADATA.converter, CONVERTER_VERSION],
     [METADATA.sourceSha256, await sha256OfFile(read.file)],
     [METADATA.layers, JSON.stringify(layers.map(metadataOf))],
+    ...(positions ? [[METADATA.positions, String(positions.positions)] as const] : []),
   ]);
-  const tables = await evaluateTables(found);
   const converted = shareTied(assemble(found, solved, { ...inputs, path: "both", tables, metadata }));
   const single = { attentionMask: false, numLogitsToKeep: false };
   const step = options.stepFile
@@ -136,7 +142,8 @@ export async function convertModel(read: Model, given: ConvertOptions = {}): Pro
   options.signal?.throwIfAborted();
   const written = await inFewerBits(found, { model: converted, step }, options.weights);
   const said = { ...check, ...(written.weights && { weights: written.weights }) };
-  return { ...written, model: withMetadata(written.model, METADATA.check, JSON.stringify(said)), layers, check };
+  const finished = withMetadata(written.model, METADATA.check, JSON.stringify(said));
+  return { ...written, model: finished, layers, positions, check };
 }
 
 /** Both models with their weights stored in fewer bits, compared with what they were. */
@@ -155,10 +162,9 @@ async function inFewerBits(
 
 /** @throws LongConvError the first refusal; no-long-convolution where there is nothing to convert */
 function refuseUnlessConvertible(found: Found): void {
-  const { graphs, regions, refusals } = found;
-  const { model } = graphs;
-  if (refusals.length > 0) throw refusalError(model, refusals);
-  if (regions.length === 0 && positionUses(found).length === 0)
+  const { model } = found.graphs;
+  if (found.refusals.length > 0) throw refusalError(model, found.refusals);
+  if (!isConvertible(found))
     throw new LongConvError(
       "no-long-convolution",
       "no long convolution was found: every operator works position by position",
@@ -219,6 +225,24 @@ function reportOf({ region, source, chosen }: Solved, index: number): LayerRepor
     certificate: chosen.certificate,
     reduction: chosen.reduction,
   };
+}
+
+/** What is carried for functions of the absolute position. */
+function counterReport({ counter: { uses } }: Found, index: number, limit: PositionLimit | undefined): LayerReport[] {
+  if (uses.length === 0) return [];
+  const { node } = uses[0]!;
+  const many = uses.length > 1 ? ` and ${uses.length - 1} more` : "";
+  const end = limit ? `; the model reads ${describeLimit(limit)}` : "";
+  return [
+    {
+      ...{ index, state: "ssm", node: node.name, operator: node.op, form: "counter" },
+      ...{ channels: 1, lags: 0, order: 1, error: 0, wrapAround: 0 },
+      kernelFrom: "none",
+      because: `the position is counted for '${node.name}'${many}${end}`,
+      certificate: undefined,
+      reduction: undefined,
+    },
+  ];
 }
 
 const metadataOf = ({ index, state, node, form, channels, lags, order, error }: LayerReport): LayerMetadata => ({

@@ -14,9 +14,10 @@ import { floatTypeOf } from "../onnx/widen.ts";
 import { axisOf, type Layout, timeAxis } from "../time/fact.ts";
 import { headCutting, keepLast } from "./head.ts";
 import { fromCanonical, type SymbolNames, toCanonical, withoutSymbols } from "./layout.ts";
-import { addCounter, fromCounter, positionUses, type Tables } from "./positions.ts";
+import { addCounter, countedNodes } from "./positions.ts";
 import { prune } from "./prune.ts";
 import { withSymbolicShape } from "./shapes.ts";
+import type { Tables } from "./tables.ts";
 
 /** A convolution and the form that takes its place. */
 export interface Layer {
@@ -70,18 +71,12 @@ export function assemble(found: Found, layers: readonly Layer[], options: Assemb
     fromCanonical(b, y, region.exit.axes, symbols, region.exit.tensor);
     b.from(undefined);
   }
-  const uses = positionUses(found).filter(({ node }) => !inside.has(node.name));
-  const counter = uses.length ? addCounter(b, layers.length, symbols, mask) : undefined;
+  const counter = found.counter.uses.length ? addCounter(b, layers.length, symbols, mask) : undefined;
   if (counter) states.push(counter);
-  const counted = new Map<string, Node>();
-  if (counter)
-    for (const use of uses) {
-      const { name } = use.node;
-      counted.set(name, fromCounter(b, found, options.tables, counter, symbols, use, counted.get(name)));
-    }
+  const counted = counter && countedNodes(b, found, options.tables, counter, symbols);
   const rest = model.graph.nodes
     .filter((node) => !inside.has(node.name))
-    .map((node) => withSymbolicShape(b, counted.get(node.name) ?? node, found, symbols));
+    .map((node) => withSymbolicShape(b, counted?.get(node.name) ?? node, found, symbols));
   const whole = [...rest, ...b.nodes];
   const nodes = options.numLogitsToKeep ? cutHead(b, found, whole) : whole;
 
