@@ -1,9 +1,21 @@
 /** Small models end to end: what is special about each must survive the conversion. Expected values: the original in ORT. */
 import { expect, test } from "vitest";
 import { openConverted } from "../test/converted.ts";
-import { CHANNELS, close, conv, converted, KERNEL, sameAsOriginal, signal, small, steps } from "../test/small.ts";
+import {
+  CHANNELS,
+  close,
+  conv,
+  converted,
+  KERNEL,
+  positions,
+  sameAsOriginal,
+  signal,
+  small,
+  steps,
+} from "../test/small.ts";
 import { createBuilder, makeModel } from "./onnx/build.ts";
 import type { Model, ValueInfo } from "./onnx/graph.ts";
+import { LONGCONV_DOMAIN, LONGCONV_OP } from "./onnx/longconv.ts";
 import { openModel } from "./onnx/run.ts";
 import { DataType, float32Tensor, int64Tensor, toNumbers } from "./onnx/tensor.ts";
 
@@ -201,4 +213,36 @@ test("token ids shifted and combined before they are looked up", async () => {
 test("shifted integers of unknown size are refused: a state of float32 may not hold them", async () => {
   const conversion = converted(hashedPairs(), { attentionMask: false, numLogitsToKeep: false });
   await expect(conversion).rejects.toMatchObject({ code: "mixes-time", where: { operator: "Pad" } });
+});
+
+const plain = small({ build: (b) => void b.one("Identity", [conv(b, "x")], {}, { outputs: ["y"] }) });
+
+test.each([{ horizon: 0 }, { horizon: -5 }, { horizon: 1.5 }, { order: 0 }, { maxState: 0.5 }, { threads: 0 }])(
+  "an option out of its range: %j",
+  async (options) => {
+    const failed = converted(plain, options);
+    await expect(failed).rejects.toMatchObject({ code: "usage", reason: expect.stringContaining("whole number") });
+  },
+);
+
+test.each([{ tolerance: -1e-5 }, { tolerance: Number.NaN }, { checkTolerance: -1 }])(
+  "an option out of its range: %j",
+  async (options) => {
+    const failed = converted(plain, options);
+    await expect(failed).rejects.toMatchObject({ code: "usage", reason: expect.stringContaining("at least 0") });
+  },
+);
+
+test.each([1.02, 1.05])("a kernel that grows without bound, %f to the lag", async (rate) => {
+  const model = small({
+    build(b) {
+      const kernel = b.one("Pow", [b.floats("rate", [1, CHANNELS], [0.9, rate, 0.9, 0.9]), positions(b)]);
+      b.one(LONGCONV_OP, ["x", kernel], {}, { domain: LONGCONV_DOMAIN, outputs: ["y"] });
+    },
+  });
+  await expect(converted(model)).rejects.toMatchObject({
+    code: "no-horizon",
+    reason: expect.stringContaining("channel 1 is not finite"),
+    where: { node: expect.any(String) },
+  });
 });

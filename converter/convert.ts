@@ -9,12 +9,13 @@ import type { Certificate } from "./certify/certify.ts";
 import { type CheckReport, checkConverted } from "./check/check.ts";
 import { type Candidate, type ChooseOptions, type Chosen, chooseForms } from "./choose.ts";
 import { type Found, findConvolutions, isConvertible, refusalError } from "./find/find.ts";
-import { kernelSource } from "./find/kernel.ts";
+import { boundedSource } from "./find/finite.ts";
 import { type Form, stateOrder } from "./form.ts";
 import type { Model } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
 import { readModel } from "./onnx/read.ts";
 import { DataType } from "./onnx/tensor.ts";
+import { refuseOptions } from "./options.ts";
 import type { Reduction } from "./reduce/reduce.ts";
 import { sha256OfFile } from "./source.ts";
 import { CONVERTER_VERSION } from "./version.ts";
@@ -101,6 +102,7 @@ export async function convert(file: string, given: ConvertOptions = {}): Promise
  * @throws LongConvError as {@link convert}
  */
 export async function convertModel(read: Model, given: ConvertOptions = {}): Promise<Conversion> {
+  refuseOptions(given);
   const options = {
     ...given,
     onProgress: (progress: Progress) => {
@@ -176,8 +178,7 @@ function refuseUnlessConvertible(found: Found): void {
 /** Kernel and form of every convolution, in the order of the graph. */
 async function solve(found: Found, options: ConvertOptions): Promise<Solved[]> {
   const candidates: Candidate[] = [];
-  for (const region of found.regions)
-    candidates.push({ region, source: await kernelSource(found.graphs, found.time, region) });
+  for (const region of found.regions) candidates.push({ region, source: await boundedSource(found, region) });
   const forms = await chooseForms(candidates, options, (done, total) =>
     options.onProgress?.({ step: "solve", done, total }),
   );

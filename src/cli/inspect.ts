@@ -6,7 +6,8 @@ import { describeLimit, type PositionLimit, positionLimit } from "../../converte
 import { evaluateTables } from "../../converter/assemble/tables.ts";
 import { type Candidate, chooseForms, finiteLags } from "../../converter/choose.ts";
 import { type Found, findConvolutions, isConvertible } from "../../converter/find/find.ts";
-import { type KernelSource, kernelSource } from "../../converter/find/kernel.ts";
+import { boundedSource } from "../../converter/find/finite.ts";
+import type { KernelSource } from "../../converter/find/kernel.ts";
 import type { Region } from "../../converter/find/region.ts";
 import { initializerBytes } from "../../converter/onnx/encode.ts";
 import { type Model, type Node, whereOf } from "../../converter/onnx/graph.ts";
@@ -93,7 +94,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   const layers: Layer[] = [];
   for (const [i, region] of found.regions.entries()) {
     terminal.progress("reading kernels", i, found.regions.length);
-    const source = await kernelSource(found.graphs, found.time, region);
+    const source = await boundedSource(found, region);
     candidates.push({ region, source });
     layers.push(await layerOf(found, region, source));
   }
