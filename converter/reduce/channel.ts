@@ -8,6 +8,9 @@ import { isStable, type Poles, shiftInvariance, stabilise } from "./poles.ts";
 import { describeProblem, type Problem, type System } from "./problem.ts";
 import type { Fitted } from "./refine.ts";
 
+/** Lags at the end that hold no more than this part of the channel's energy carry nothing. */
+const NOTHING = 1e-18;
+
 /** Poles and residues of one channel, and the squared norm of what they leave over all lags. */
 export interface Solved {
   readonly modal: ChannelModal;
@@ -40,7 +43,7 @@ export function openChannel(
     const found = kernelOf(channelOf(modal, 0), lags).taps;
     return { modal, lost: own.taps.reduce((sum, tap, k) => sum + (tap - found[k]!) ** 2, 0) };
   };
-  const length = lagsWithin(own.taps, Math.max(1e-18, 1e-4 * allowed));
+  const length = lagsWithin(own.taps, Math.max(NOTHING * energyOf(own.taps), 1e-4 * allowed));
   const part: Kernels = { lags: length, channels: 1, taps: own.taps.subarray(0, length) };
   const compressed = length < 2 ? undefined : compress(part, 0, 1);
   if (!compressed?.sequences.length) {
@@ -142,6 +145,8 @@ export const emptyModal = ({ channels }: Pick<Kernels, "channels">, pairs: numbe
   residues: new Float64Array(2 * pairs * channels),
   direct: new Float64Array(channels),
 });
+
+const energyOf = (taps: Float64Array): number => taps.reduce((sum, tap) => sum + tap * tap, 0);
 
 /** The least number of lags after which a kernel holds no more than `rest` energy. */
 function lagsWithin(taps: Float64Array, rest: number): number {
