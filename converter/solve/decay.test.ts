@@ -1,12 +1,12 @@
 /** The decay of kernels whose decay is known. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { kernelsOf } from "../../test/recurrence/families.ts";
 import type { Kernels } from "../form.ts";
 import { signed } from "../random.ts";
 import { estimateDecay, significantLags } from "./decay.ts";
 import { solveEtsc } from "./etsc.ts";
 import { kernelOf } from "./evaluate.ts";
-import { kernelsOf } from "./families.ts";
 
 const one = (lags: number, tap: (k: number) => number): Kernels => ({
   lags,
