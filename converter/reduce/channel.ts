@@ -4,8 +4,8 @@ import { type ChannelModal, channelOf, type Kernels } from "../form.ts";
 import { kernelOf } from "../solve/evaluate.ts";
 import { compress } from "./compress.ts";
 import { type HankelSpectrum, hankelSpectrum } from "./lanczos.ts";
-import { isStable, type Poles, shiftInvariance, stabilise } from "./poles.ts";
-import { describeProblem, type Problem, type System } from "./problem.ts";
+import { isStable, type Poles, stabilise } from "./poles.ts";
+import { describeProblem, type Problem, type System, systemOf } from "./problem.ts";
 import type { Fitted } from "./refine.ts";
 
 /** Lags at the end that hold no more than this part of the channel's energy carry nothing. */
@@ -52,7 +52,7 @@ export function openChannel(
   }
   const problem = describeProblem(part, compressed, "float32", tolerance);
   const spectrum = hankelSpectrum(problem.trimmed[0]!, width);
-  const system = systemOf(spectrum);
+  const system = systemOf(spectrum.vectors);
   const sign = compressed.mix[0]![0]!;
   const known = new Map<number, Solved>();
   const solve = (pairs: number): Solved => {
@@ -90,15 +90,6 @@ function startOwn(order: number, system: System, problem: Problem, allowed: numb
     for (const spread of [1e-4, 1e-2]) consider(solve(system(order, spread), "reflect"));
   }
   return fitted;
-}
-
-/** Poles by shift invariance; one lag beyond lag 0 is reached by any pole. */
-function systemOf({ vectors }: HankelSpectrum): System {
-  if (vectors[0]!.length > 1) {
-    const system = shiftInvariance(vectors);
-    return (order, spread) => system(Math.min(order, vectors.length), spread);
-  }
-  return () => ({ pairs: { re: new Float64Array(0), im: new Float64Array(0) }, reals: Float64Array.of(0.5) });
 }
 
 const slotsOf = ({ pairs, reals }: Poles): number => pairs.re.length + reals.length;

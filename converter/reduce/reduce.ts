@@ -114,7 +114,7 @@ export function reduceKernels(kernels: Kernels, target: Target, options: ReduceO
   for (let known: Columns = [], tried: Fitted[] = []; ; limit = Math.min(2 * limit, most)) {
     const subspace = dominantSubspace(hankel, Math.min(hankel.columns, limit + 12), known);
     known = subspace.vectors;
-    const system = systemOf(hankel, known);
+    const system = systemOf(known);
     const start = (order: number) => {
       const fitted = startAt(order, system, problem);
       curve.push({ order: orderOfPoles(fitted.poles), error: relative(fitted.fit), refined: false });
