@@ -11,8 +11,8 @@ const SHORTEST = 64;
 /** Rows that are looked at in any case. */
 const FIRST_ROWS = 4096;
 /** A table that has not settled is looked at further, up to so many bytes of float32 and so many rows. */
-const TABLE_BYTES = 2 ** 23;
-const MOST_ROWS = 2 ** 20;
+const TABLE_BYTES = 2 ** 22;
+const MOST_ROWS = 2 ** 18;
 /** The largest tensor that is computed on the way to a table. */
 const WORK_BYTES = 2 ** 28;
 /** A table has settled where no entry changes by more than this part of its largest value; transforms round to 5e-6. */
