@@ -6,7 +6,7 @@ import { contestLayers } from "./certify/layers.ts";
 import type { Candidate } from "./find/candidates.ts";
 import { type KernelSource, LOOKED_AT_LAGS, type SourcedKernels } from "./find/kernel.ts";
 import { evened, type Form, type Kernels, stateOrder } from "./form.ts";
-import { checkedHorizon, finiteLags, firstLags, horizonOf, NEGLIGIBLE, refuseEndless, restAfter } from "./horizon.ts";
+import { checkedHorizon, finiteLags, firstLags, horizonOf, NEGLIGIBLE, refuseSingleLag, restAfter } from "./horizon.ts";
 import type { Reduction, Target } from "./reduce/reduce.ts";
 import { estimateDecay, significantLags } from "./solve/decay.ts";
 import { solveEtsc } from "./solve/etsc.ts";
@@ -159,14 +159,13 @@ async function planOf(candidate: Candidate, options: ChooseOptions, channels: nu
   const { region, source } = candidate;
   const { exact, horizon, tolerance = DEFAULT_TOLERANCE } = options;
   let seen = await lookedAt(source, options);
-  refuseEndless(seen, region);
+  refuseSingleLag(seen, region);
   const finite = finiteLags(seen);
   const window = finite === undefined ? undefined : windowForm(seen, finite);
   if (exact || (finite !== undefined && finite <= SHORT_LAGS)) return { ...candidate, window, reduce: undefined };
   const negligible = Math.min(NEGLIGIBLE, tolerance / 10);
   if (!horizon && !seen.end && finite === undefined && significantLags(seen, negligible) === seen.lags) {
     seen = await source.at(LONGEST_LAGS);
-    refuseEndless(seen, region);
   }
   const died = finite ?? significantLags(seen, negligible);
   const lags =

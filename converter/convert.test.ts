@@ -1,91 +1,23 @@
 /** Small models end to end: what is special about each must survive the conversion. Expected values: the original in ORT. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
-import { pairStates } from "../src/contract.ts";
+import { expect, test } from "vitest";
 import { openConverted } from "../test/converted.ts";
-import { type ConvertOptions, convert } from "./convert.ts";
-import { type Builder, createBuilder, makeModel } from "./onnx/build.ts";
+import {
+  CHANNELS,
+  close,
+  conv,
+  converted,
+  KERNEL,
+  positions,
+  sameAsOriginal,
+  signal,
+  small,
+  steps,
+} from "../test/small.ts";
+import { createBuilder, makeModel } from "./onnx/build.ts";
 import type { Model, ValueInfo } from "./onnx/graph.ts";
+import { LONGCONV_DOMAIN, LONGCONV_OP } from "./onnx/longconv.ts";
 import { openModel } from "./onnx/run.ts";
-import { DataType, float32Tensor, int64Tensor, type Tensor, toNumbers } from "./onnx/tensor.ts";
-import { writeModel } from "./onnx/write.ts";
-
-const folder = mkdtempSync(join(tmpdir(), "longconv-"));
-afterAll(() => rmSync(folder, { recursive: true }));
-
-const CHANNELS = 4;
-const KERNEL = Float32Array.from({ length: 64 * CHANNELS }, (_, i) => 0.9 ** Math.floor(i / CHANNELS) * Math.cos(i));
-
-interface Small {
-  readonly time?: number | string;
-  readonly inputs?: readonly ValueInfo[];
-  readonly outputDims?: ValueInfo["dims"];
-  build(b: Builder): void;
-}
-
-/** A model [batch, time, 4] → y, from the nodes that `build` adds. */
-function small({ time = "n", inputs = [], outputDims, build }: Small): Model {
-  const b = createBuilder(18, ["x", "y"]);
-  build(b);
-  const batch = typeof time === "number" ? 1 : "b";
-  return makeModel({
-    inputs: [{ name: "x", type: DataType.FLOAT, dims: [batch, time, CHANNELS] }, ...inputs],
-    outputs: [{ name: "y", type: DataType.FLOAT, dims: outputDims ?? [batch, time, CHANNELS] }],
-    nodes: b.nodes,
-    initializers: b.initializers,
-    opsets: 18,
-  });
-}
-
-/** A depthwise Conv with 16 taps and left padding: [batch, time, channels] → the same. */
-function conv(b: Builder, x: string): string {
-  const weight = b.floats("weight", [CHANNELS, 1, 16], KERNEL.subarray(0, 16 * CHANNELS));
-  const turned = b.one("Transpose", [x], { perm: [0, 2, 1] });
-  const y = b.one("Conv", [turned, weight], { group: CHANNELS, kernel_shape: [16], pads: [15, 0] });
-  return b.one("Transpose", [y], { perm: [0, 2, 1] });
-}
-
-let count = 0;
-async function converted(model: Model, options: ConvertOptions = {}): Promise<Model> {
-  const file = join(folder, `${count++}.onnx`);
-  await writeModel(model, file);
-  return (await convert(file, options)).model;
-}
-
-const signal = (time: number): Tensor =>
-  float32Tensor(
-    [1, time, CHANNELS],
-    Float32Array.from({ length: time * CHANNELS }, (_, i) => Math.sin(i * i)),
-  );
-
-/** Runs a converted model token by token and gives every output. */
-async function steps(model: Model, x: Tensor, more: Record<string, Tensor> = {}): Promise<Float64Array[]> {
-  const runner = await openModel(model);
-  const outputs: Float64Array[] = [];
-  let states: Record<string, Tensor> = {};
-  for (const info of model.graph.inputs.filter(({ name }) => name.startsWith("past_"))) {
-    const dims = info.dims!.map((size, k) => (k === 0 ? 1 : Number(size)));
-    states[info.name] = float32Tensor(dims, new Float32Array(dims.reduce((a, b) => a * b, 1)));
-  }
-  for (let i = 0; i < x.dims[1]!; i++) {
-    const row = (x.data as Float32Array).slice(i * CHANNELS, (i + 1) * CHANNELS);
-    const result = await runner.run({ x: float32Tensor([1, 1, CHANNELS], row), ...more, ...states });
-    outputs.push(toNumbers(result.y!));
-    states = Object.fromEntries(
-      pairStates(runner.inputs, runner.outputs).map(({ past, present }) => [past, result[present]!]),
-    );
-  }
-  await runner.close();
-  return outputs;
-}
-
-function close(actual: Float64Array, wanted: Float64Array): void {
-  expect(actual.length).toBe(wanted.length);
-  const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  for (const [i, value] of wanted.entries()) expect(Math.abs(actual[i]! - value)).toBeLessThanOrEqual(1e-5 * largest);
-}
+import { DataType, float32Tensor, int64Tensor, toNumbers } from "./onnx/tensor.ts";
 
 for (const how of ["Gather -1", "Slice -1:", "Gather n-1"] as const) {
   test(`the last position only, by ${how}`, async () => {
@@ -110,6 +42,24 @@ for (const how of ["Gather -1", "Slice -1:", "Gather n-1"] as const) {
     close((await steps(recurrent, x)).at(-1)!, wanted);
   });
 }
+
+test("logits of the last position alone: nothing to keep fewer of", async () => {
+  const b = createBuilder(18, ["ids", "y"]);
+  const rows = b.one("Gather", [b.floats("table", [16, CHANNELS], KERNEL.subarray(0, 16 * CHANNELS)), "ids"]);
+  const last = b.one("Gather", [conv(b, rows), b.ints("last", -1)], { axis: 1 });
+  const head = b.floats("head", [CHANNELS, 16], KERNEL.subarray(0, 16 * CHANNELS));
+  b.one("MatMul", [last, head], {}, { outputs: ["y"] });
+  const model = makeModel({
+    inputs: [{ name: "ids", type: DataType.INT64, dims: ["b", "n"] }],
+    outputs: [{ name: "y", type: DataType.FLOAT, dims: ["b", 16] }],
+    nodes: b.nodes,
+    initializers: b.initializers,
+    opsets: 18,
+  });
+  const recurrent = await converted(model);
+  expect(recurrent.graph.inputs.map(({ name }) => name)).toEqual(["ids", "attention_mask", "past_conv.0"]);
+  await expect(converted(model, { numLogitsToKeep: true })).rejects.toMatchObject({ code: "usage" });
+});
 
 test("the last position may not reach the others", async () => {
   const model = small({
@@ -140,21 +90,32 @@ test("a slice to the fixed length of the export keeps every position", async () 
   expect(y!.dims).toEqual([1, 40, CHANNELS]);
 });
 
-test("positions without a convolution: a counter alone", async () => {
+test.each(["constants", "a length that is computed"])("a slice of positions and channels, its ends %s", async (how) => {
   const model = small({
+    time: 32,
+    outputDims: [1, 32, 2],
     build(b) {
-      const table = b.floats("table", [50, CHANNELS], KERNEL.subarray(0, 50 * CHANNELS));
-      const length = b.one("Shape", ["x"], { start: 1, end: 2 });
-      const rows = b.one("Slice", [table, b.ints("from", [0]), length, b.ints("axis", [0])]);
-      b.one("Add", ["x", rows], {}, { outputs: ["y"] });
+      const y = conv(b, "x");
+      const ends =
+        how === "constants"
+          ? b.ints("to", [32, 3])
+          : b.one("Concat", [b.one("Shape", ["x"], { start: 1, end: 2 }), b.ints("three", [3])], { axis: 0 });
+      b.one("Slice", [y, b.ints("from", [0, 1]), ends, b.ints("axes", [1, -1])], {}, { outputs: ["y"] });
     },
   });
-  const recurrent = await converted(model);
-  const x = signal(20);
-  const original = await openModel(model);
-  const wanted = toNumbers((await original.run({ x })).y!);
-  await original.close();
-  close(Float64Array.from((await steps(recurrent, x)).flatMap((row) => [...row])), wanted);
+  const x = signal(48);
+  const session = await openConverted(await converted(model));
+  const { y } = await session.run({ x }, [40, 48]);
+  await session.close();
+  expect(y!.dims).toEqual([1, 48, 2]);
+  // the same model without the slice and of any length
+  const any = await openModel(small({ build: (b) => void b.one("Identity", [conv(b, "x")], {}, { outputs: ["y"] }) }));
+  const all = toNumbers((await any.run({ x })).y!);
+  await any.close();
+  close(
+    toNumbers(y!),
+    all.filter((_, i) => [1, 2].includes(i % CHANNELS)),
+  );
 });
 
 test("a conditioning input without a time axis", async () => {
@@ -188,14 +149,6 @@ const twoBranches = (ahead: 0 | 1): Model =>
       b.one("Transpose", [product], { perm: [0, 2, 1] }, { outputs: ["y"] });
     },
   });
-
-async function sameAsOriginal(model: Model): Promise<void> {
-  const x = signal(40);
-  const original = await openModel(model);
-  const wanted = toNumbers((await original.run({ x })).y!);
-  await original.close();
-  close(Float64Array.from((await steps(await converted(model), x)).flatMap((row) => [...row])), wanted);
-}
 
 test("one stream convolved with two kernels, the results multiplied", () => sameAsOriginal(twoBranches(0)));
 
@@ -260,4 +213,36 @@ test("token ids shifted and combined before they are looked up", async () => {
 test("shifted integers of unknown size are refused: a state of float32 may not hold them", async () => {
   const conversion = converted(hashedPairs(), { attentionMask: false, numLogitsToKeep: false });
   await expect(conversion).rejects.toMatchObject({ code: "mixes-time", where: { operator: "Pad" } });
+});
+
+const plain = small({ build: (b) => void b.one("Identity", [conv(b, "x")], {}, { outputs: ["y"] }) });
+
+test.each([{ horizon: 0 }, { horizon: -5 }, { horizon: 1.5 }, { order: 0 }, { maxState: 0.5 }, { threads: 0 }])(
+  "an option out of its range: %j",
+  async (options) => {
+    const failed = converted(plain, options);
+    await expect(failed).rejects.toMatchObject({ code: "usage", reason: expect.stringContaining("whole number") });
+  },
+);
+
+test.each([{ tolerance: -1e-5 }, { tolerance: Number.NaN }, { checkTolerance: -1 }])(
+  "an option out of its range: %j",
+  async (options) => {
+    const failed = converted(plain, options);
+    await expect(failed).rejects.toMatchObject({ code: "usage", reason: expect.stringContaining("at least 0") });
+  },
+);
+
+test.each([1.02, 1.05])("a kernel that grows without bound, %f to the lag", async (rate) => {
+  const model = small({
+    build(b) {
+      const kernel = b.one("Pow", [b.floats("rate", [1, CHANNELS], [0.9, rate, 0.9, 0.9]), positions(b)]);
+      b.one(LONGCONV_OP, ["x", kernel], {}, { domain: LONGCONV_DOMAIN, outputs: ["y"] });
+    },
+  });
+  await expect(converted(model)).rejects.toMatchObject({
+    code: "no-horizon",
+    reason: expect.stringContaining("channel 1 is not finite"),
+    where: { node: expect.any(String) },
+  });
 });

@@ -1,18 +1,21 @@
 /** The pipeline: an exported model in, a recurrent one out, checked before anything is written. */
-import { CONTRACT_VERSION, type LayerMetadata, METADATA } from "../src/contract.ts";
+import { CONTRACT_VERSION, type LayerMetadata, METADATA, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { assemble, type Layer } from "./assemble/assemble.ts";
-import { evaluateTables, positionUses } from "./assemble/positions.ts";
+import { canKeepLast } from "./assemble/head.ts";
+import { describeLimit, type PositionLimit, positionLimit } from "./assemble/limit.ts";
+import { evaluateTables } from "./assemble/tables.ts";
 import type { Certificate } from "./certify/certify.ts";
 import { type CheckReport, checkConverted, toleranceFor } from "./check/check.ts";
 import { type ChooseOptions, type Chosen, chooseForms } from "./choose.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
-import { type Found, findConvolutions, refusalError } from "./find/find.ts";
+import { type Found, findConvolutions, isConvertible, refusalError } from "./find/find.ts";
 import { type Form, stateOrder } from "./form.ts";
 import type { Model } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
 import { readModel } from "./onnx/read.ts";
 import { DataType } from "./onnx/tensor.ts";
+import { refuseOptions } from "./options.ts";
 import type { Reduction } from "./reduce/reduce.ts";
 import { sha256OfFile } from "./source.ts";
 import { CONVERTER_VERSION } from "./version.ts";
@@ -25,7 +28,7 @@ export interface ConvertOptions extends ChooseOptions {
   readonly timeAxis?: Readonly<Record<string, number>> | undefined;
   /** Add the input `attention_mask`. Default: for models of token ids. */
   readonly attentionMask?: boolean | undefined;
-  /** Add the input `num_logits_to_keep`. Default: for models of token ids with one output. */
+  /** Add the input `num_logits_to_keep`. Default: for models of token ids with one output that has a time axis. */
   readonly numLogitsToKeep?: boolean | undefined;
   /** Make a second model for one token of one sequence a call: static shapes, no control flow. For GPUs. Default false. */
   readonly stepFile?: boolean | undefined;
@@ -49,13 +52,13 @@ export interface Progress {
   readonly total: number | undefined;
 }
 
-/** A converted convolution, for reports. */
+/** A converted convolution, or the counter of positions, for reports. */
 export interface LayerReport extends LayerMetadata {
   readonly operator: string;
   /** Where the kernel was read: a tensor of the graph, or the response to an impulse. */
   readonly kernelFrom: string;
-  /** Positions over which the graph was compared with the convolution. */
-  readonly verified: number;
+  /** Positions over which the graph was compared with the convolution; undefined for a counter. */
+  readonly verified: number | undefined;
   readonly because: string;
   readonly wrapAround: number;
   readonly certificate: Certificate | undefined;
@@ -67,7 +70,10 @@ export interface Conversion {
   readonly model: Model;
   /** The same for one token of one sequence, where `stepFile` asks for it; its states have the same names. */
   readonly step: Model | undefined;
+  /** One for every convolution, and one for the counter of a model that meets the absolute position. */
   readonly layers: readonly LayerReport[];
+  /** Where the model ends: at the end of the shortest table of positions; undefined where it reads any number of them. */
+  readonly positions: PositionLimit | undefined;
   /** Of the model before its weights were stored in fewer bits. */
   readonly check: CheckReport;
   /** What fewer bits changed, where `weights` asks for them. */
@@ -98,6 +104,7 @@ export async function convert(file: string, given: ConvertOptions = {}): Promise
  * @throws LongConvError as {@link convert}
  */
 export async function convertModel(read: Model, given: ConvertOptions = {}): Promise<Conversion> {
+  refuseOptions(given);
   const options = {
     ...given,
     onProgress: (progress: Progress) => {
@@ -111,16 +118,18 @@ export async function convertModel(read: Model, given: ConvertOptions = {}): Pro
     onProgress: (done) => options.onProgress?.({ step: "find", done, total: undefined }),
   });
   refuseUnlessConvertible(found);
+  const inputs = languageInputs(found, options);
+  const tables = await evaluateTables(found);
+  const positions = positionLimit(found, tables);
   const solved = await solve(found, options);
-  const layers = solved.map(reportOf);
+  const layers = [...solved.map(reportOf), ...counterReport(found, solved.length, positions)];
   const metadata = new Map([
     [METADATA.version, CONTRACT_VERSION],
     [METADATA.converter, CONVERTER_VERSION],
     [METADATA.sourceSha256, await sha256OfFile(read.file)],
     [METADATA.layers, JSON.stringify(layers.map(metadataOf))],
+    ...(positions ? [[METADATA.positions, String(positions.positions)] as const] : []),
   ]);
-  const inputs = languageInputs(model, options);
-  const tables = await evaluateTables(found);
   const converted = shareTied(assemble(found, solved, { ...inputs, path: "both", tables, metadata }));
   const single = { attentionMask: false, numLogitsToKeep: false };
   const step = options.stepFile
@@ -137,7 +146,8 @@ export async function convertModel(read: Model, given: ConvertOptions = {}): Pro
   options.signal?.throwIfAborted();
   const written = await inFewerBits(found, { model: converted, step }, options.weights);
   const said = { ...check, ...(written.weights && { weights: written.weights }) };
-  return { ...written, model: withMetadata(written.model, METADATA.check, JSON.stringify(said)), layers, check };
+  const finished = withMetadata(written.model, METADATA.check, JSON.stringify(said));
+  return { ...written, model: finished, layers, positions, check };
 }
 
 /** Both models with their weights stored in fewer bits, compared with what they were. */
@@ -156,10 +166,9 @@ async function inFewerBits(
 
 /** @throws LongConvError the first refusal; no-long-convolution where there is nothing to convert */
 function refuseUnlessConvertible(found: Found): void {
-  const { graphs, regions, refusals } = found;
-  const { model } = graphs;
-  if (refusals.length > 0) throw refusalError(model, refusals);
-  if (regions.length === 0 && positionUses(found).length === 0)
+  const { model } = found.graphs;
+  if (found.refusals.length > 0) throw refusalError(model, found.refusals);
+  if (!isConvertible(found))
     throw new LongConvError(
       "no-long-convolution",
       "no long convolution was found: every operator works position by position",
@@ -178,13 +187,23 @@ async function solve(found: Found, options: ConvertOptions): Promise<Solved[]> {
   return candidates.map((candidate, i) => ({ ...candidate, chosen: forms[i]!, form: forms[i]!.form }));
 }
 
-/** Inputs that drivers of language models know; other models keep to their own. */
-function languageInputs(model: Model, options: ConvertOptions): { attentionMask: boolean; numLogitsToKeep: boolean } {
-  const [input] = model.graph.inputs;
-  const tokens = model.graph.inputs.length === 1 && input!.type === DataType.INT64 && input!.dims?.length === 2;
+/**
+ * Inputs that drivers of language models know; other models keep to their own.
+ * @throws LongConvError usage where the last logits are asked for of an output that has no time axis
+ */
+function languageInputs(found: Found, options: ConvertOptions): { attentionMask: boolean; numLogitsToKeep: boolean } {
+  const { inputs, outputs } = found.original.graph;
+  const tokens = inputs.length === 1 && inputs[0]!.type === DataType.INT64 && inputs[0]!.dims?.length === 2;
+  const cuttable = canKeepLast(found);
+  if (options.numLogitsToKeep && !cuttable)
+    throw new LongConvError(
+      "usage",
+      `${NUM_LOGITS_TO_KEEP} is asked for, but output '${outputs[0]!.name}' has no time axis to keep the last positions of`,
+      { file: found.original.file || undefined },
+    );
   return {
     attentionMask: options.attentionMask ?? tokens,
-    numLogitsToKeep: options.numLogitsToKeep ?? (tokens && model.graph.outputs.length === 1),
+    numLogitsToKeep: options.numLogitsToKeep ?? (tokens && outputs.length === 1 && cuttable),
   };
 }
 
@@ -210,6 +229,25 @@ function reportOf({ region, source, chosen }: Solved, index: number): LayerRepor
     certificate: chosen.certificate,
     reduction: chosen.reduction,
   };
+}
+
+/** What is carried for functions of the absolute position. */
+function counterReport({ counter: { uses } }: Found, index: number, limit: PositionLimit | undefined): LayerReport[] {
+  if (uses.length === 0) return [];
+  const { node } = uses[0]!;
+  const many = uses.length > 1 ? ` and ${uses.length - 1} more` : "";
+  const end = limit ? `; the model reads ${describeLimit(limit)}` : "";
+  return [
+    {
+      ...{ index, state: "ssm", node: node.name, operator: node.op, form: "counter" },
+      ...{ channels: 1, lags: 0, order: 1, error: 0, wrapAround: 0 },
+      kernelFrom: "none",
+      verified: undefined,
+      because: `the position is counted for '${node.name}'${many}${end}`,
+      certificate: undefined,
+      reduction: undefined,
+    },
+  ];
 }
 
 const metadataOf = ({ index, state, node, form, channels, lags, order, error }: LayerReport): LayerMetadata => ({

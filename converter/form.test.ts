@@ -1,7 +1,7 @@
 /** Forms with an even number of states. */
 import { expect, test } from "vitest";
+import { modalOf } from "../test/recurrence/forms.ts";
 import { evened, orderOf } from "./form.ts";
-import { modalOf } from "./lower/testforms.ts";
 import { kernelOf } from "./solve/evaluate.ts";
 
 test("an odd number of states gets one more, and the kernel stays the same", () => {

@@ -11,22 +11,14 @@ export const NEGLIGIBLE = 1e-6;
 /** Horizon of the exact form for a kernel that does not decay. */
 const ENDLESS_LAGS = 2048;
 
-/** @throws LongConvError no-horizon where a kernel grows without bound, or shows a single lag: no state follows it */
-export function refuseEndless({ lags, channels, taps, end }: SourcedKernels, { opening }: Region): void {
-  if (end === "exported length" && lags === 1)
-    throw new LongConvError(
-      "no-horizon",
-      "the graph was exported for sequences of one position, which shows one lag of its kernel",
-      { node: opening.name, operator: opening.op },
-      "Export the model with a dynamic sequence length, or with a longer one.",
-    );
-  const at = taps.findIndex((tap) => !Number.isFinite(tap));
-  if (at < 0) return;
+/** @throws LongConvError no-horizon where the graph shows a single lag, which says nothing of a second */
+export function refuseSingleLag({ lags, end }: SourcedKernels, { opening }: Region): void {
+  if (end !== "exported length" || lags > 1) return;
   throw new LongConvError(
     "no-horizon",
-    `its kernel grows beyond what a float32 holds: channel ${at % channels} is ${taps[at]} at lag ${Math.floor(at / channels)}`,
+    "the graph was exported for sequences of one position, which shows one lag of its kernel",
     { node: opening.name, operator: opening.op },
-    "A kernel that grows without bound has no state of fixed size; a shorter horizon may still be finite.",
+    "Export the model with a dynamic sequence length, or with a longer one.",
   );
 }
 

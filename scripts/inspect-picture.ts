@@ -4,7 +4,7 @@
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { reduceLayers } from "../converter/certify/layers.ts";
+import { contestLayers } from "../converter/certify/layers.ts";
 import { findConvolutions } from "../converter/find/find.ts";
 import { kernelSource } from "../converter/find/kernel.ts";
 import { inlineFunctions } from "../converter/onnx/inline.ts";
@@ -24,9 +24,9 @@ const kernels = await Promise.all(
   }),
 );
 const target = order === undefined ? { tolerance: 1e-5 } : { order: Number(order) };
-const results = await reduceLayers(kernels.map((each) => () => ({ kernels: each, target })));
+const results = await contestLayers(kernels.map((each) => () => ({ kernels: each, shared: target, own: false })));
 const layers = found.regions.map((region, i) => {
-  const { reduction, certificate } = results[i]!;
+  const { reduction, certificate } = results[i]!.shared!;
   const { modal, singularValues, met, reason } = reduction;
   const lags = kernels[i]!.lags;
   const because = met ? `${reduction.order} shared poles follow the kernels over ${lags} lags` : reason;

@@ -4,9 +4,9 @@
  */
 import { mkdirSync } from "node:fs";
 import path from "node:path";
-import { recurrenceModel } from "../converter/lower/model.ts";
-import { FORMS } from "../converter/lower/testforms.ts";
 import { writeModel } from "../converter/onnx/write.ts";
+import { FORMS } from "../test/recurrence/forms.ts";
+import { recurrenceModel } from "../test/recurrence/model.ts";
 
 const folder = process.argv[2];
 if (!folder) throw new Error("usage: recurrence-models FOLDER");

@@ -3,7 +3,7 @@
  * (all three by default; `time` needs about 5 minutes on two cores).
  */
 
-import { reduceLayers } from "../converter/certify/layers.ts";
+import { contestLayers } from "../converter/certify/layers.ts";
 import type { Kernels } from "../converter/form.ts";
 import { type ReduceOptions, reduceKernels } from "../converter/reduce/reduce.ts";
 import { randomRpe, referenceCases } from "./random-kernels.ts";
@@ -124,11 +124,11 @@ if (!wanted || wanted === "time") {
       const before = performance.now();
       const kernels: Kernels = randomRpe(lags, 1536, 0.999, seed);
       making += performance.now() - before;
-      return { kernels, target: { tolerance: 1e-5 }, handOver: true };
+      return { kernels, shared: { tolerance: 1e-5 }, own: false };
     });
-    const results = await reduceLayers(tasks);
+    const results = await contestLayers(tasks);
     const seconds = (performance.now() - started) / 1e3;
-    const orders = results.map(({ reduction }) => reduction.order).join(", ");
+    const orders = results.map(({ shared }) => shared!.reduction.order).join(", ");
     const megabytes = ((lags * 1536 * 8) / 2 ** 20).toFixed(0);
     row(
       lags,

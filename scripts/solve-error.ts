@@ -3,9 +3,9 @@
 import { estimateDecay } from "../converter/solve/decay.ts";
 import { type Extension, solveEtsc } from "../converter/solve/etsc.ts";
 import { solveError } from "../converter/solve/evaluate.ts";
-import { FAMILIES, kernelsOf } from "../converter/solve/families.ts";
-import { convolve, runRecurrence } from "../converter/solve/recurrence.ts";
 import { signed } from "../src/random.ts";
+import { FAMILIES, kernelsOf } from "../test/recurrence/families.ts";
+import { convolve, runRecurrence } from "../test/recurrence/plain.ts";
 
 const EXTENSIONS: readonly Extension[] = ["alternating", "closing"];
 /** Longer recurrences are run in float64 only: lags² · order operations take minutes. */

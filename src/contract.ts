@@ -31,20 +31,22 @@ export const METADATA = {
   sourceSha256: "longconv.source_sha256",
   /** JSON: {@link LayerMetadata}[], one for every state. */
   layers: "longconv.layers",
+  /** How many positions the model can read, where a table of positions ends; without it, any number. */
+  positions: "longconv.positions",
   /** JSON: the comparison made before the model was written. */
   check: "longconv.check",
 } as const;
 
-/** What the metadata says of one converted convolution. */
+/** What the metadata says of one converted convolution, or of the counter of positions. */
 export interface LayerMetadata {
   /** Index in past_ssm.{i} or past_conv.{i}. */
   readonly index: number;
   readonly state: "ssm" | "conv";
-  /** Name of the node at which the convolution began in the source graph. */
+  /** Name of the node at which the convolution began in the source graph; of a counter, the first that meets positions. */
   readonly node: string;
-  readonly form: "exact" | "compact" | "diagonal" | "window";
+  readonly form: "exact" | "compact" | "diagonal" | "window" | "counter";
   readonly channels: number;
-  /** Lags of the kernel that the form reproduces. */
+  /** Lags of the kernel that the form reproduces; 0 for a counter, which has none. */
   readonly lags: number;
   /** Real numbers of state per channel. */
   readonly order: number;

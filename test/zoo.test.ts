@@ -129,14 +129,18 @@ describe.each([...zooModels(), ...familyModels()])("$name", (zoo) => {
     const layers = JSON.parse(metadata.get(METADATA.layers)!) as {
       index: number;
       state: string;
+      form: string;
       lags: number;
       order: number;
       channels: number;
       error: number;
     }[];
     expect(layers.length).toBeGreaterThan(0);
-    for (const { index, state, lags, order, channels, error } of layers) {
-      expect(lags).toBeGreaterThan(0);
+    const states = graph.inputs.filter(({ name }) => /^past_(ssm|conv)\./.test(name));
+    expect(layers.filter(({ order }) => order > 0)).toHaveLength(states.length);
+    for (const { index, state, form, lags, order, channels, error } of layers) {
+      if (form === "counter") expect(lags).toBe(0);
+      else expect(lags).toBeGreaterThan(0);
       expect(error).toBeLessThan(1e-10);
       // a kernel of one lag needs no state
       if (state === "conv" && lags === 1) continue;

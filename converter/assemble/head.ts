@@ -1,12 +1,20 @@
 /** num_logits_to_keep: after a prompt only the last positions' logits are wanted, and the head over all costs more than a layer. */
 import { NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
-import type { Builder } from "../onnx/build.ts";
+import type { Found } from "../find/find.ts";
+import { type Builder, rewire } from "../onnx/build.ts";
 import type { GraphIndex, Node } from "../onnx/graph.ts";
 import { timeAxis } from "../time/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
+import { layoutOfOutput } from "./interface.ts";
+
+/** Whether the first output has positions to keep: a time axis that is not flattened with the batch. */
+export function canKeepLast({ original, time }: Found): boolean {
+  const fact = time.facts.get(original.graph.outputs[0]!.name);
+  return fact?.kind === "stream" && fact.axes[timeAxis(fact.axes)]!.length === 1;
+}
 
 /** Where the last positions are taken: in front of `node`'s input number `input`. */
-export interface Cutting {
+interface Cutting {
   readonly node: Node;
   readonly input: number;
   /** The time axis of the stream there. */
@@ -18,7 +26,7 @@ export interface Cutting {
  * stream and constants only.
  * @returns undefined where there is no such product; the logits themselves are cut then
  */
-export function headCutting(logits: string, index: GraphIndex, time: TimeFacts): Cutting | undefined {
+function headCutting(logits: string, index: GraphIndex, time: TimeFacts): Cutting | undefined {
   let name = logits;
   for (;;) {
     const node = index.producer.get(name);
@@ -56,11 +64,37 @@ const isData = (time: TimeFacts, name: string): boolean => {
 };
 
 /** Adds the nodes that keep the last positions of `stream`, all of them for 0; returns what is kept. */
-export function keepLast(b: Builder, stream: string, axis: number): string {
+function keepLast(b: Builder, stream: string, axis: number): string {
   const minusOne = b.ints("minus_one", [-1]);
   const count = b.one("Reshape", [NUM_LOGITS_TO_KEEP, b.ints("one", [1])], {}, { hint: "keep" });
   // -0 is 0: from the first position on
   const start = b.one("Mul", [count, minusOne], {}, { hint: "first_kept" });
   const end = b.ints("end", [2 ** 53 - 1]);
   return b.one("Slice", [stream, start, end, b.ints("axis", [axis])], {}, { hint: "kept" });
+}
+
+/** Cuts the stream in front of the product with the vocabulary, or the logits themselves. */
+export function cutHead(b: Builder, found: Found, nodes: readonly Node[]): Node[] {
+  const before = b.nodes.length;
+  const logits = found.original.graph.outputs[0]!.name;
+  const cutting = headCutting(logits, found.graphs.index, found.time);
+  // a product inside a region is gone
+  if (!cutting || !nodes.some((node) => node.name === cutting.node.name)) {
+    const axis = timeAxis(layoutOfOutput(found, found.original.graph.outputs[0]!));
+    const whole = b.name("all_logits");
+    const renamed = nodes.map((node) =>
+      node.outputs.includes(logits)
+        ? rewire(node, { outputs: node.outputs.map((name) => (name === logits ? whole : name)) })
+        : node,
+    );
+    b.one("Identity", [keepLast(b, whole, axis)], {}, { outputs: [logits] });
+    return [...renamed, ...b.nodes.slice(before)];
+  }
+  const kept = keepLast(b, cutting.node.inputs[cutting.input]!, cutting.axis);
+  const rewired = nodes.map((node) =>
+    node.name === cutting.node.name
+      ? rewire(node, { inputs: node.inputs.map((name, i) => (i === cutting.input ? kept : name)) })
+      : node,
+  );
+  return [...rewired, ...b.nodes.slice(before)];
 }

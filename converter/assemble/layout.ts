@@ -14,24 +14,24 @@ const isIdentity = (order: readonly number[]): boolean => order.every((k, i) => 
 const isCanonical = (axes: Layout): boolean =>
   axes.length === 3 && axes[0]!.join() === "batch" && axes[1]!.join() === "time" && isChannelAxis(axes[2]!);
 
-/**
- * A Reshape target for these factors, each an axis of its own. At most one size can be inferred (-1) and a size can be
- * copied (0) only from the same place, so sizes that are neither are taken from `dims`.
- */
+/** Where the nodes of a graph find the batch size and the sequence length. */
 export interface SymbolNames {
   /** int64 [1]: the batch size. */
   readonly batch: () => string;
   /** int64 [1]: the sequence length. */
   readonly time: () => string;
   /** Both are known to be 1: every shape is a constant. */
-  readonly areOne?: boolean;
+  readonly areOne?: boolean | undefined;
 }
 
 /** The layout of one token of one sequence: batch and time are axes of length 1. */
 export const withoutSymbols = (axes: Layout): Layout =>
   axes.map((axis) => axis.filter((factor) => typeof factor === "number"));
 
-/** A shape operand: a constant where one -1 is enough, else put together from the symbols. */
+/**
+ * A Reshape target: a constant where at most one size has to be inferred (-1), else put together from the symbols.
+ * @param from layout of what is reshaped: a symbol at the same place is copied (0)
+ */
 export function shapeOperand(b: Builder, layout: Layout, symbols: SymbolNames, from?: Layout): string {
   const axes = symbols.areOne ? withoutSymbols(layout) : layout;
   const sizes: (number | Factor[])[] = axes.map((axis) => (isChannelAxis(axis) ? channelCount([axis]) : [...axis]));
@@ -50,6 +50,18 @@ export function shapeOperand(b: Builder, layout: Layout, symbols: SymbolNames, f
       factor === "batch" ? symbols.batch() : factor === "time" ? symbols.time() : b.ints("size", [factor]),
     );
     return factors.reduce((a, c) => b.one("Mul", [a, c], {}, { hint: "size" }));
+  });
+  return b.one("Concat", parts, { axis: 0 }, { hint: "shape" });
+}
+
+/** A shape operand of Expand, which knows neither 0 nor -1. */
+export function dynamicShape(b: Builder, target: Layout, symbols: SymbolNames): string {
+  if (symbols.areOne) return shapeOperand(b, target, symbols);
+  const parts = target.map((axis) => {
+    const sizes = axis.map((factor) =>
+      factor === "batch" ? symbols.batch() : factor === "time" ? symbols.time() : b.ints("size", [factor]),
+    );
+    return sizes.length ? sizes.reduce((a, c) => b.one("Mul", [a, c], {}, { hint: "size" })) : b.ints("size", [1]);
   });
   return b.one("Concat", parts, { axis: 0 }, { hint: "shape" });
 }

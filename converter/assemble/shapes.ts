@@ -1,9 +1,12 @@
 /** Shapes that a fixed export wrote into constants, and shapes that a dynamic one computes, made short and symbolic. */
+import type { Found } from "../find/find.ts";
 import { type Builder, rewire } from "../onnx/build.ts";
 import type { Node } from "../onnx/graph.ts";
-import { type Layout, timeCount } from "../time/fact.ts";
+import { toNumbers } from "../onnx/tensor.ts";
+import { isChannelAxis, type Layout, timeCount } from "../time/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
-import { type SymbolNames, shapeOperand } from "./layout.ts";
+import { fromFront } from "../time/rule.ts";
+import { dynamicShape, type SymbolNames, shapeOperand } from "./layout.ts";
 
 const hasSymbols = (axes: Layout): boolean => axes.flat().some((factor) => typeof factor !== "number");
 
@@ -16,9 +19,10 @@ export function layoutOf(time: TimeFacts, tensor: string): Layout | undefined {
 
 /**
  * Reshape and Expand of data get a shape operand made from the layout that was followed: a constant with 0 and -1 where
- * that is enough. So a fixed length disappears, and a dynamic graph loses the nodes that computed its shapes.
+ * that is enough, and Slice leaves out the axes that it does not cut. So a fixed length disappears, and a dynamic graph
+ * loses the nodes that computed its shapes.
  */
-export function withSymbolicShape(b: Builder, node: Node, time: TimeFacts, symbols: SymbolNames): Node {
+export function withSymbolicShape(b: Builder, node: Node, { time, constants }: Found, symbols: SymbolNames): Node {
   if (node.domain !== "") return node;
   const target = layoutOf(time, node.outputs[0]!);
   if (!target) return node;
@@ -32,13 +36,40 @@ export function withSymbolicShape(b: Builder, node: Node, time: TimeFacts, symbo
     if (own && sameAxes(own, target)) return rebuilt(b, "Identity", [node.inputs[0]!], node)[0]!;
     return rewire(node, { inputs: [node.inputs[0]!, dynamicShape(b, target, symbols)] });
   }
-  // a slice that keeps every position keeps them at any length; a fixed export wrote its own length as the end
   if (node.op === "Slice") {
     const own = layoutOf(time, node.inputs[0]!);
-    if (own && sameAxes(own, target) && target.flat().includes("time"))
-      return rebuilt(b, "Identity", [node.inputs[0]!], node)[0]!;
+    if (own) return ofChannels(b, node, own, target, constants);
   }
   return node;
+}
+
+/** A slice that keeps every position keeps them at any length; a fixed export wrote its own length as the end. */
+function ofChannels(b: Builder, node: Node, own: Layout, target: Layout, constants: Found["constants"]): Node {
+  const [data, starts, ends, axesInput, steps] = node.inputs;
+  const valuesOf = (name: string) => [...toNumbers(constants.get(name)!.tensor())];
+  // the rule has read the axes, so they are constant
+  const axes = axesInput ? valuesOf(axesInput) : own.map((_, k) => k);
+  const isWhole = (k: number) => !isChannelAxis(own[k]!) && own[k]!.join() === target[k]!.join();
+  const kept = axes.flatMap((axis, i) => (isWhole(fromFront(axis, own.length)) ? [] : [i]));
+  if (kept.length === axes.length) return node;
+  if (kept.length === 0) return rebuilt(b, "Identity", [data!], node)[0]!;
+  const keptOf = (name: string, hint: string): string => {
+    if (!constants.has(name)) return b.one("Gather", [name, b.ints("kept", kept)], { axis: 0 }, { hint });
+    const values = valuesOf(name);
+    return b.ints(
+      hint,
+      kept.map((i) => values[i]!),
+    );
+  };
+  const cut = [
+    keptOf(starts!, "starts"),
+    keptOf(ends!, "ends"),
+    b.ints(
+      "axes",
+      kept.map((i) => axes[i]!),
+    ),
+  ];
+  return rebuilt(b, "Slice", [data!, ...cut, ...(steps ? [keptOf(steps, "steps")] : [])], node)[0]!;
 }
 
 const sameAxes = (a: Layout, b: Layout): boolean =>
@@ -50,16 +81,4 @@ function rebuilt(b: Builder, op: string, inputs: readonly string[], origin: Node
   scratch.from(origin);
   scratch.add(op, inputs, {}, { outputs: origin.outputs, hint: origin.name });
   return [...scratch.nodes];
-}
-
-/** Expand knows neither 0 nor -1. */
-function dynamicShape(b: Builder, target: Layout, symbols: SymbolNames): string {
-  if (symbols.areOne) return shapeOperand(b, target, symbols);
-  const parts = target.map((axis) => {
-    const sizes = axis.map((factor) =>
-      factor === "batch" ? symbols.batch() : factor === "time" ? symbols.time() : b.ints("size", [factor]),
-    );
-    return sizes.length ? sizes.reduce((a, c) => b.one("Mul", [a, c], {}, { hint: "size" })) : b.ints("size", [1]);
-  });
-  return b.one("Concat", parts, { axis: 0 }, { hint: "shape" });
 }

@@ -9,7 +9,7 @@ import { kernelOf } from "../solve/evaluate.ts";
 import { certify } from "./certify.ts";
 import { frequencyPeak } from "./frequency.ts";
 import { geometricSum } from "./geometric.ts";
-import { reduceLayers } from "./layers.ts";
+import { contestLayers } from "./layers.ts";
 import { roundoffBound } from "./roundoff.ts";
 
 /** c ρ^k, one channel. */
@@ -133,20 +133,20 @@ describe("geometricSum", () => {
   });
 });
 
-describe("reduceLayers", () => {
+describe("contestLayers", () => {
   it("gives each layer's result in order and tells its progress; the first error is thrown", async () => {
     const layers = [1, 2, 3].map((seed) => randomRpe(64, 4, 0.9, seed));
     const seen: number[] = [];
-    const results = await reduceLayers(
-      layers.map((kernels) => () => ({ kernels, target: { order: 5 } })),
+    const results = await contestLayers(
+      layers.map((kernels) => () => ({ kernels, shared: { order: 5 }, own: false })),
       { progress: (done) => seen.push(done) },
     );
     expect(seen).toEqual([0, 1, 2, 3]);
-    results.forEach(({ reduction }, i) => {
-      expect(reduction.error).toBe(reduceKernels(layers[i]!, { order: 5 }).error);
+    results.forEach(({ shared }, i) => {
+      expect(shared!.reduction.error).toBe(reduceKernels(layers[i]!, { order: 5 }).error);
     });
     const broken = { lags: 2, channels: 1, taps: Float64Array.of(0, Number.NaN) };
-    await expect(reduceLayers([() => ({ kernels: broken, target: { order: 1 } })])).rejects.toMatchObject({
+    await expect(contestLayers([() => ({ kernels: broken, shared: { order: 1 }, own: false })])).rejects.toMatchObject({
       code: "no-reduction",
     });
   });

@@ -1,7 +1,7 @@
 /** What is certain about a compact model: error norms of each channel over the horizon, beyond it, and in float32. */
 
 import { type Kernels, type Modal, orderOf } from "../form.ts";
-import { kernelOf } from "../solve/evaluate.ts";
+import { channelsOf, kernelOf } from "../solve/evaluate.ts";
 import { amplitudesOf, weigh } from "./amplitudes.ts";
 import { frequencyPeak } from "./frequency.ts";
 import { geometricSum } from "./geometric.ts";
@@ -91,9 +91,12 @@ export function certify(kernels: Kernels, modal: Modal, options: CertifyOptions 
   const past = { one: zeros(), two: zeros() };
   for (let first = 0; first < channels; first += BLOCK) {
     const last = Math.min(first + BLOCK, channels);
-    const part = channelsOf(modal, first, last);
-    const difference = kernelOf(part, from).taps;
     const width = last - first;
+    const part = channelsOf(
+      modal,
+      Array.from({ length: width }, (_, c) => first + c),
+    );
+    const difference = kernelOf(part, from).taps;
     const truth = new Float64Array(horizon * width);
     for (let k = 0; k < known.lags; k++) {
       for (let c = 0; c < width; c++) {
@@ -144,17 +147,6 @@ export function layerBounds({ kernel, error, relative, tail, roundoff }: Omit<Ce
 const most = (values: PerChannel) => values.reduce((a, b) => Math.max(a, b), 0);
 
 const ratio = (error: number, kernel: number) => (error === 0 ? 0 : error / kernel);
-
-/** A modal form's channels first … last-1. */
-function channelsOf(modal: Modal, first: number, last: number): Modal {
-  const { channels, residues, direct, pairs, reals } = modal;
-  const width = last - first;
-  const rows = new Float64Array(orderOf(modal) * width);
-  for (let s = 0; s < orderOf(modal); s++) {
-    rows.set(residues.subarray(s * channels + first, s * channels + last), s * width);
-  }
-  return { channels: width, pairs, reals, residues: rows, direct: direct.slice(first, last) };
-}
 
 /**
  * The rounding of this computation itself: kernelOf's taps are off by at most (order + 8) 2⁻⁵³ Σ_s |c_s| |λ_s|^k, the

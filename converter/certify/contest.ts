@@ -15,8 +15,6 @@ export interface ContestTask {
   /** Whether poles of each channel's own may take their place; only where `shared` is a tolerance. */
   readonly own: boolean;
   readonly certify?: CertifyOptions | undefined;
-  /** Whether the kernels are needed by nobody else: a worker thread then takes their memory instead of a copy of it. */
-  readonly handOver?: boolean | undefined;
 }
 
 /** What was tried; at most one of the two is met. A certificate goes with what is met. */

@@ -4,7 +4,6 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { LongConvError } from "../../src/errors.ts";
 import { type ContestResult, type ContestTask, contest } from "./contest.ts";
-import { type LayerResult, type LayerTask, reduceLayer } from "./layer.ts";
 import type { Answer } from "./worker.ts";
 
 /** How to share out the layers. */
@@ -16,36 +15,20 @@ export interface LayersOptions {
 }
 
 /**
- * Reduces and certifies layers. A task is asked for only when a thread is free, so no more kernels are in memory than
+ * {@link contest} for every layer. A task is asked for only when a thread is free, so no more kernels are in memory than
  * there are threads. Run from TypeScript sources there is no compiled worker, and this thread does the work.
  *
  * @param tasks one function for each layer
  * @returns results in the order of the tasks
  * @throws LongConvError the first error of any layer
  */
-export function reduceLayers(
-  tasks: readonly (() => LayerTask | Promise<LayerTask>)[],
-  options: LayersOptions = {},
-): Promise<LayerResult[]> {
-  return shareOut(tasks, reduceLayer, options);
-}
-
-/** The same for {@link contest}: shared poles or poles of each channel's own. */
-export function contestLayers(
+export async function contestLayers(
   tasks: readonly (() => ContestTask | Promise<ContestTask>)[],
-  options: LayersOptions = {},
+  { threads = 2, progress }: LayersOptions = {},
 ): Promise<ContestResult[]> {
-  return shareOut(tasks, contest, options);
-}
-
-async function shareOut<T extends LayerTask | ContestTask, R extends LayerResult | ContestResult>(
-  tasks: readonly (() => T | Promise<T>)[],
-  here: (task: T) => R,
-  { threads = 2, progress }: LayersOptions,
-): Promise<R[]> {
-  const results: R[] = [];
+  const results: ContestResult[] = [];
   let [next, done] = [0, 0];
-  const work = async (run: (task: T) => R | Promise<R>) => {
+  const work = async (run: (task: ContestTask) => ContestResult | Promise<ContestResult>) => {
     while (next < tasks.length) {
       const index = next++;
       results[index] = await run(await tasks[index]!());
@@ -55,12 +38,12 @@ async function shareOut<T extends LayerTask | ContestTask, R extends LayerResult
   progress?.(0, tasks.length);
   const count = import.meta.url.endsWith(".js") ? Math.min(threads, tasks.length, availableParallelism()) : 0;
   if (count < 2) {
-    await work(here);
+    await work(contest);
     return results;
   }
   const workers = Array.from({ length: count }, () => new Worker(new URL("./worker.js", import.meta.url)));
   try {
-    await Promise.all(workers.map((worker) => work((task) => ask<R>(worker, task))));
+    await Promise.all(workers.map((worker) => work((task) => ask(worker, task))));
   } finally {
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
@@ -68,7 +51,7 @@ async function shareOut<T extends LayerTask | ContestTask, R extends LayerResult
 }
 
 /** Sends a task and waits for its answer. */
-function ask<R>(worker: Worker, task: LayerTask | ContestTask): Promise<R> {
+function ask(worker: Worker, task: ContestTask): Promise<ContestResult> {
   return new Promise((resolve, reject) => {
     // taken off one by one: removeAllListeners would take the worker's own as well, and no later answer would arrive
     const settle = (act: () => void) => {
@@ -79,15 +62,13 @@ function ask<R>(worker: Worker, task: LayerTask | ContestTask): Promise<R> {
     const ended = (code: number) => settle(() => reject(new Error(`the reducing worker ended with code ${code}`)));
     const answered = (answer: Answer) =>
       settle(() => {
-        if ("result" in answer) resolve(answer.result as R);
+        if ("result" in answer) resolve(answer.result);
         else if ("code" in answer.error) {
           const { code, reason, where, remedy } = answer.error;
           reject(new LongConvError(code, reason, where, remedy));
         } else reject(new Error(answer.error.message));
       });
     worker.on("error", failed).on("exit", ended).on("message", answered);
-    const { taps } = task.kernels;
-    const whole = task.handOver && taps.byteLength === taps.buffer.byteLength && taps.buffer instanceof ArrayBuffer;
-    worker.postMessage(task, whole ? [taps.buffer as ArrayBuffer] : []);
+    worker.postMessage(task);
   });
 }

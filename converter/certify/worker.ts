@@ -3,17 +3,16 @@
 import { parentPort } from "node:worker_threads";
 import { LongConvError } from "../../src/errors.ts";
 import { type ContestResult, type ContestTask, contest } from "./contest.ts";
-import { type LayerResult, type LayerTask, reduceLayer } from "./layer.ts";
 
 /** What a worker answers; errors travel as data because a structured clone forgets their class. */
 export type Answer =
-  | { readonly result: LayerResult | ContestResult }
+  | { readonly result: ContestResult }
   | { readonly error: Pick<LongConvError, "code" | "reason" | "where" | "remedy"> | { readonly message: string } };
 
-parentPort?.on("message", (task: LayerTask | ContestTask) => {
+parentPort?.on("message", (task: ContestTask) => {
   let answer: Answer;
   try {
-    answer = { result: "shared" in task ? contest(task) : reduceLayer(task) };
+    answer = { result: contest(task) };
   } catch (error) {
     const { code, reason, where, remedy } = error as LongConvError;
     answer = { error: error instanceof LongConvError ? { code, reason, where, remedy } : { message: String(error) } };

@@ -1,8 +1,8 @@
 /** The contract's rules on small models that keep or break them, one at a time. */
 import { describe, expect, test } from "vitest";
+import { FORMS } from "../../test/recurrence/forms.ts";
+import { recurrenceModel } from "../../test/recurrence/model.ts";
 import { withLengthCache, withoutLengthCache } from "../assemble/lengthcache.ts";
-import { recurrenceModel } from "../lower/model.ts";
-import { FORMS } from "../lower/testforms.ts";
 import { createBuilder, initializerOf, makeModel } from "../onnx/build.ts";
 import type { Model, ValueInfo } from "../onnx/graph.ts";
 import { rewire } from "../onnx/node.ts";

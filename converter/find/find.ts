@@ -4,10 +4,12 @@ import { METADATA, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { indexGraph, type Model, whereOf } from "../onnx/graph.ts";
 import { hasHalves, widened } from "../onnx/widen.ts";
+import { type CounterPlan, planCounter } from "../time/counter.ts";
 import type { Layout } from "../time/fact.ts";
 import { type Constant, foldConstants } from "../time/fold.ts";
 import { type Closed, followTime, type Refusal, type TimeFacts } from "../time/follow.ts";
 import { type InputAxes, type InputOptions, inputAxes } from "../time/inputs.ts";
+import { lengthOutputs } from "../time/outputs.ts";
 import { lengthSteps } from "../time/steps.ts";
 import { closeBranches } from "./branches.ts";
 import { withFloatShifts } from "./ids.ts";
@@ -26,6 +28,8 @@ export interface Found {
   readonly tables: ReadonlyMap<string, Layout>;
   readonly time: TimeFacts;
   readonly regions: readonly Region[];
+  /** What is computed from a carried counter, where streams meet the absolute position. */
+  readonly counter: Omit<CounterPlan, "refusals">;
   /** What stands in the way of running token by token; empty for a model that can be converted. */
   readonly refusals: readonly Refusal[];
 }
@@ -58,8 +62,12 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
     const time = followTime(model, inputs, constants, closed, tables);
     const opening = time.openings[0];
     if (!opening) {
-      const refusals = [...refused, ...time.refusals, ...lengthSteps(model, time.facts, constants)];
-      return { original, graphs, constants, tables, time, regions, refusals };
+      const { refusals: uncounted, ...counter } = planCounter({ index: graphs.index, time, tables, constants });
+      const refusals = [
+        ...[...refused, ...time.refusals, ...uncounted],
+        ...[...lengthOutputs(model, graphs.index, time), ...lengthSteps(model, time.facts, constants)],
+      ];
+      return { original, graphs, constants, tables, time, regions, counter, refusals };
     }
     const rows = await tablesOf(graphs, time, opening.node);
     if (rows.size > 0) {
@@ -79,6 +87,14 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
     }
   }
 }
+
+/** Whether a model gains from a state and nothing stands in the way of it. */
+export const isConvertible = ({
+  regions,
+  counter,
+  refusals,
+}: Pick<Found, "regions" | "counter" | "refusals">): boolean =>
+  refusals.length === 0 && (regions.length > 0 || counter.uses.length > 0);
 
 /**
  * A converted model would be refused for its states' layout, which says nothing to whoever took it for the export.

@@ -1,5 +1,6 @@
 /** The kernel of a region, and whether the region is this convolution far beyond the lengths at which it was probed. */
 import { LongConvError } from "../../src/errors.ts";
+import type { Kernels } from "../form.ts";
 import { whereOf } from "../onnx/graph.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { answerAfar, departure } from "./afar.ts";
@@ -103,6 +104,7 @@ function sourceOf(graphs: Graphs, region: Region, { tensor, at }: Evaluation, ve
     region.maxLags === undefined ? [inMemory, "memory"] : [region.maxLags, "exported length"];
   const begun = async (lags: number): Promise<EvaluatedKernels> => {
     const kernels = await at(lags);
+    refuseUnbounded(graphs, region, kernels);
     const failure = compareLengths(region.probed, kernels, 1);
     if (failure) throw new LongConvError(failure.code, failure.reason, whereOf(graphs.model, region.opening));
     return kernels;
@@ -120,6 +122,15 @@ function sourceOf(graphs: Graphs, region: Region, { tensor, at }: Evaluation, ve
       return { ...kernels, end: kernels.lags < lags ? end : undefined };
     },
   };
+}
+
+/** @throws LongConvError no-horizon where a tap is not finite: a kernel that grows without bound has no state */
+function refuseUnbounded({ model }: Graphs, { opening }: Region, { channels, taps }: Kernels): void {
+  const first = taps.findIndex((tap) => !Number.isFinite(tap));
+  if (first < 0) return;
+  const reason = `its kernel grows without bound: that of channel ${first % channels} is not finite at lag ${Math.floor(first / channels)}`;
+  const remedy = "A state carries kernels that stay bounded: a decay must be at most 1.";
+  throw new LongConvError("no-horizon", reason, whereOf(model, opening), remedy);
 }
 
 /** The most lags that can be evaluated: more than `fails` cannot. */

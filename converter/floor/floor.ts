@@ -3,7 +3,7 @@
  * faster, so it is what a converted model is measured against. Its outputs mean nothing.
  */
 import { assemble } from "../assemble/assemble.ts";
-import { evaluateTables } from "../assemble/positions.ts";
+import { evaluateTables } from "../assemble/tables.ts";
 import type { Found } from "../find/find.ts";
 import type { Model } from "../onnx/graph.ts";
 import { shareTied } from "../weights/tied.ts";

@@ -18,10 +18,10 @@ import type { Builder } from "../onnx/build.ts";
 import { DataType } from "../onnx/tensor.ts";
 import { valueInfoToProto } from "../onnx/valueinfo.ts";
 import { channelKernels } from "../solve/channels.ts";
-import { exact } from "../solve/powers.ts";
+import { exact, powersOf } from "../solve/powers.ts";
 import { type Chunks, cutIntoChunks } from "./chunks.ts";
 import { readingOf } from "./diagonal.ts";
-import { LEAST_POWER, powersOf } from "./modes.ts";
+import { kept } from "./modes.ts";
 import { toeplitzOf } from "./prompt.ts";
 import type { PathTensors } from "./recurrence.ts";
 
@@ -136,8 +136,6 @@ function tablesOf(b: Builder, modal: ChannelModal, chunk: number): Tables {
     turned: factor("turned", turnedAlong, turnedAcross),
   };
 }
-
-const kept = (value: number): number => (Math.abs(value) < LEAST_POWER ? 0 : value);
 
 /** factor ∘ states, [2, channels, batch, pairs]. */
 function multiply(b: Builder, { along, across }: Factor, states: string): string {

@@ -1,14 +1,14 @@
 /** Every form, whole, token by token and cut anywhere, against the convolution in float64. */
 import { describe, expect, it } from "vitest";
 import { LongConvError } from "../../src/errors.ts";
+import { channelModalOf, FORMS, modalOf } from "../../test/recurrence/forms.ts";
+import { recurrenceModel } from "../../test/recurrence/model.ts";
+import { cuts, inputOf, openRecurrence, reference, relativeError, runInParts } from "../../test/recurrence/run.ts";
 import { channelsOfForm, type Form } from "../form.ts";
 import { createBuilder } from "../onnx/build.ts";
 import { float16FromFloat32, float32FromFloat16 } from "../onnx/halves.ts";
 import { DataType } from "../onnx/tensor.ts";
 import { lowerConvolution } from "./lower.ts";
-import { recurrenceModel } from "./model.ts";
-import { channelModalOf, FORMS, modalOf } from "./testforms.ts";
-import { cuts, inputOf, openRecurrence, reference, relativeError, runInParts } from "./testrun.ts";
 
 const TOLERANCE = 3e-6;
 

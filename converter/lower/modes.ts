@@ -7,7 +7,7 @@
  */
 import { type Modal, orderOf } from "../form.ts";
 import { kernelOf } from "../solve/evaluate.ts";
-import { type DoubleDouble, exact, times } from "../solve/powers.ts";
+import { type DoubleDouble, exact, powersOf } from "../solve/powers.ts";
 
 /**
  * The modes of a form two by two, as the step and the prompt pass take them: duo d holds states 2d and 2d+1, which are the real
@@ -23,7 +23,8 @@ const NO_POLE = exact(0, 0);
 
 /** Powers below this are written as 0: as subnormal numbers of float32 they would slow every product with them down. */
 export const LEAST_POWER = 1e-30;
-const kept = (power: number): number => (Math.abs(power) < LEAST_POWER ? 0 : power);
+/** A power as it is written. */
+export const kept = (power: number): number => (Math.abs(power) < LEAST_POWER ? 0 : power);
 
 /** The duos of a form, ⌈order / 2⌉ of them. */
 export function duosOf({ pairs, reals }: Modal): Duo[] {
@@ -39,13 +40,6 @@ export function duosOf({ pairs, reals }: Modal): Duo[] {
     });
   }
   return duos;
-}
-
-/** λ⁰ … λ^(count-1), correctly rounded up to an ulp. */
-export function powersOf(pole: DoubleDouble, count: number): DoubleDouble[] {
-  const powers = [exact(1, 0)];
-  while (powers.length < count) powers.push(times(powers.at(-1)!, pole));
-  return powers;
 }
 
 /**

@@ -7,7 +7,8 @@
  */
 import type { Builder } from "../onnx/build.ts";
 import { DataType } from "../onnx/tensor.ts";
-import { type Duo, LEAST_POWER, powersOf } from "./modes.ts";
+import { powersOf } from "../solve/powers.ts";
+import { type Duo, LEAST_POWER } from "./modes.ts";
 
 /** Smaller than any float32 power that matters; poles of 0 have no logarithm. */
 const LEAST_LOG = -1e4;

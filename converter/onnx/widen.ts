@@ -90,7 +90,9 @@ export function floatTypeOf(model: Model, tensor: string): number {
     if (!node) break;
     if (node.op === "Cast") return Number(node.attributes.to);
     const { value } = node.attributes;
-    if (node.op === "Constant" && value && typeof value === "object" && "data" in value) return (value as Tensor).type;
+    const made = node.op === "Constant" || node.op === "ConstantOfShape";
+    if (made && value && typeof value === "object" && "data" in value) return (value as Tensor).type;
+    if (node.op === "ConstantOfShape") break;
     name = node.inputs[TYPE_FROM[node.op] ?? 0] ?? "";
   }
   return DataType.FLOAT;

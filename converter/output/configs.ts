@@ -24,7 +24,7 @@ export interface Configs {
  * @throws LongConvError tokenizer-mismatch where the tokenizer has ids that the model has not
  */
 export function configsOf(model: Model, beside: Beside, fields: Json = {}, section: Json = {}): Configs {
-  const vocabulary = vocabularyOf(model);
+  const vocabulary = declaredVocabulary(model);
   const ids = tokenIds(beside.tokenizer);
   if (vocabulary !== undefined && ids && ids.largest >= vocabulary) {
     const reason = `the tokenizer beside the model has ids up to ${ids.largest}, the model a vocabulary of ${vocabulary}`;
@@ -65,7 +65,7 @@ function sectionOf({ metadata }: Model): Json {
 }
 
 /** Size of the vocabulary: the last dimension of the logits. */
-function vocabularyOf(model: Model): number | undefined {
+function declaredVocabulary(model: Model): number | undefined {
   const size = model.graph.outputs.find(({ name }) => name === LOGITS)?.dims?.at(-1);
   return typeof size === "number" ? size : undefined;
 }

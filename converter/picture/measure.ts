@@ -1,7 +1,7 @@
 /** What a form really does, measured apart from the certificate: its error at every lag, and its outputs. */
 import type { Certificate } from "../certify/certify.ts";
 import { type ChannelModal, channelOf, type Kernels, type Modal, orderOf } from "../form.ts";
-import { kernelOf } from "../solve/evaluate.ts";
+import { channelsOf, kernelOf } from "../solve/evaluate.ts";
 import { spread } from "./sample.ts";
 
 /** Multiplications that one layer's figures may take; about 1 ns each. */
@@ -187,13 +187,4 @@ function evaluated(modal: AnyModal, chosen: readonly number[], lags: number): Fl
     for (let k = 0; k < lags; k++) taps[k * chosen.length + i] = own[k]!;
   }
   return taps;
-}
-
-/** The same poles with the residues of some channels. */
-function channelsOf(modal: Modal, chosen: readonly number[]): Modal {
-  const { channels, residues, direct } = modal;
-  const picked = new Float64Array(orderOf(modal) * chosen.length);
-  for (let i = 0; i < picked.length; i++)
-    picked[i] = residues[Math.floor(i / chosen.length) * channels + chosen[i % chosen.length]!]!;
-  return { ...modal, channels: chosen.length, residues: picked, direct: Float64Array.from(chosen, (c) => direct[c]!) };
 }

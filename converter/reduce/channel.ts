@@ -4,9 +4,12 @@ import { type ChannelModal, channelOf, type Kernels } from "../form.ts";
 import { kernelOf } from "../solve/evaluate.ts";
 import { compress } from "./compress.ts";
 import { type HankelSpectrum, hankelSpectrum } from "./lanczos.ts";
-import { isStable, type Poles, shiftInvariance, stabilise } from "./poles.ts";
-import { describeProblem, type Problem, type System } from "./problem.ts";
+import { isStable, type Poles, stabilise } from "./poles.ts";
+import { describeProblem, type Problem, type System, systemOf } from "./problem.ts";
 import type { Fitted } from "./refine.ts";
+
+/** Lags at the end that hold no more than this part of the channel's energy carry nothing. */
+const NOTHING = 1e-18;
 
 /** Poles and residues of one channel, and the squared norm of what they leave over all lags. */
 export interface Solved {
@@ -40,7 +43,7 @@ export function openChannel(
     const found = kernelOf(channelOf(modal, 0), lags).taps;
     return { modal, lost: own.taps.reduce((sum, tap, k) => sum + (tap - found[k]!) ** 2, 0) };
   };
-  const length = lagsWithin(own.taps, Math.max(1e-18, 1e-4 * allowed));
+  const length = lagsWithin(own.taps, Math.max(NOTHING * energyOf(own.taps), 1e-4 * allowed));
   const part: Kernels = { lags: length, channels: 1, taps: own.taps.subarray(0, length) };
   const compressed = length < 2 ? undefined : compress(part, 0, 1);
   if (!compressed?.sequences.length) {
@@ -49,7 +52,7 @@ export function openChannel(
   }
   const problem = describeProblem(part, compressed, "float32", tolerance);
   const spectrum = hankelSpectrum(problem.trimmed[0]!, width);
-  const system = systemOf(spectrum);
+  const system = systemOf(spectrum.vectors);
   const sign = compressed.mix[0]![0]!;
   const known = new Map<number, Solved>();
   const solve = (pairs: number): Solved => {
@@ -87,15 +90,6 @@ function startOwn(order: number, system: System, problem: Problem, allowed: numb
     for (const spread of [1e-4, 1e-2]) consider(solve(system(order, spread), "reflect"));
   }
   return fitted;
-}
-
-/** Poles by shift invariance; one lag beyond lag 0 is reached by any pole. */
-function systemOf({ vectors }: HankelSpectrum): System {
-  if (vectors[0]!.length > 1) {
-    const system = shiftInvariance(vectors);
-    return (order, spread) => system(Math.min(order, vectors.length), spread);
-  }
-  return () => ({ pairs: { re: new Float64Array(0), im: new Float64Array(0) }, reals: Float64Array.of(0.5) });
 }
 
 const slotsOf = ({ pairs, reals }: Poles): number => pairs.re.length + reals.length;
@@ -142,6 +136,8 @@ export const emptyModal = ({ channels }: Pick<Kernels, "channels">, pairs: numbe
   residues: new Float64Array(2 * pairs * channels),
   direct: new Float64Array(channels),
 });
+
+const energyOf = (taps: Float64Array): number => taps.reduce((sum, tap) => sum + tap * tap, 0);
 
 /** The least number of lags after which a kernel holds no more than `rest` energy. */
 function lagsWithin(taps: Float64Array, rest: number): number {

@@ -54,6 +54,14 @@ function noise(lags: number, channels: number): Kernels {
 }
 
 describe("reduceChannels", () => {
+  it.each([2 ** -40, 2 ** -60, 2 ** 60])("finds the same system at any scale: %d", (scale) => {
+    const plain = channelKernels(ownSystem(3, 4), 600);
+    const scaled = { ...plain, taps: plain.taps.map((tap) => tap * scale) };
+    const [wanted, found] = [plain, scaled].map((kernels) => reduceChannels(kernels, { tolerance: 1e-5 }));
+    expect(found).toMatchObject({ met: true, order: wanted!.order });
+    expect(measured(scaled, found!.modal)).toBeLessThan(1e-5);
+  });
+
   it.each([
     [5, 3],
     [7, 8],

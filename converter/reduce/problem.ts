@@ -4,7 +4,6 @@ import type { Kernels } from "../form.ts";
 import { type Columns, dot } from "./columns.ts";
 import type { Compressed } from "./compress.ts";
 import { fitResidues, modes } from "./fit.ts";
-import type { Hankel } from "./hankel.ts";
 import { isStable, LARGEST_MODULUS, type Poles, roundPoles, shiftInvariance, stabilise } from "./poles.ts";
 import { type Fitted, refinePoles } from "./refine.ts";
 
@@ -96,8 +95,8 @@ const SPREADS = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
 export type System = (order: number, spread?: number) => Poles;
 
 /** The systems of every order from one set of singular vectors. */
-export function systemOf(hankel: Hankel, vectors: Columns): System {
-  if (hankel.columns > 1) {
+export function systemOf(vectors: Columns): System {
+  if (vectors[0]!.length > 1) {
     const system = shiftInvariance(vectors);
     return (order, spread) => system(Math.min(order, vectors.length), spread);
   }

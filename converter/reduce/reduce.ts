@@ -8,7 +8,7 @@ import { type Compressed, compress } from "./compress.ts";
 import type { Fit } from "./fit.ts";
 import { dominantSubspace, hankelOf } from "./hankel.ts";
 import { orderOfPoles, type Poles } from "./poles.ts";
-import { describeProblem, startAt, systemOf } from "./problem.ts";
+import { describeProblem, type Problem, startAt, systemOf } from "./problem.ts";
 import type { Fitted } from "./refine.ts";
 import { best, type Search, smallest, stillFalls } from "./search.ts";
 
@@ -64,63 +64,97 @@ const ROUNDING = 3e-9;
  */
 export function reduceKernels(kernels: Kernels, target: Target, options: ReduceOptions = {}): Reduction {
   const { refinements = 20, precision = "float32" } = options;
+  const wanted = wantedOf(target);
+  const { given, tolerance, maxOrder } = wanted;
+  const compressed = compress(kernels, Math.max(ROUNDING, tolerance / 100), 2 * maxOrder);
+  if (!Number.isFinite(compressed.energy)) {
+    throw new LongConvError("no-reduction", "the kernels hold NaN or infinity");
+  }
+  const problem = describeProblem(kernels, compressed, precision, tolerance);
+  const curve: Attempt[] = [];
+  const { poles, singularValues, reason } = findPoles(compressed, problem, wanted, refinements, curve);
+  const { modal, error, gain } = assemble(kernels, compressed, problem, poles);
+  const met = given !== undefined || error <= tolerance;
+  return {
+    modal,
+    order: orderOfPoles(poles),
+    error,
+    met,
+    reason: met ? undefined : (reason ?? `the error stays at ${error.toExponential(1)}`),
+    singularValues,
+    curve: curve.sort((a, b) => a.order - b.order),
+    gain,
+  };
+}
+
+/** A target with its defaults. */
+interface Wanted {
+  /** The order, where one is asked for instead of a tolerance. */
+  readonly given: number | undefined;
+  readonly tolerance: number;
+  readonly maxOrder: number;
+}
+
+function wantedOf(target: Target): Wanted {
   const given = "order" in target ? target.order : undefined;
   const tolerance = "tolerance" in target ? target.tolerance : 0;
   const maxOrder = "order" in target ? target.order : (target.maxOrder ?? DEFAULT_MAX_ORDER);
   if (!(Number.isInteger(maxOrder) && maxOrder >= 1) || !(tolerance >= 0)) {
     throw new LongConvError("no-reduction", `an order is a whole number above 0, a tolerance at least 0`);
   }
-  const compressed = compress(kernels, Math.max(ROUNDING, tolerance / 100), 2 * maxOrder);
-  if (!Number.isFinite(compressed.energy)) {
-    throw new LongConvError("no-reduction", "the kernels hold NaN or infinity");
-  }
-  const problem = describeProblem(kernels, compressed, precision, tolerance);
-  // A residue's own rounding, 2⁻²⁵ of itself (root mean square), is half of what the ridge reckons with
-  const relative = (fit: Fit) => Math.sqrt((fit.lost + fit.penalty / 4 + compressed.lost) / (compressed.energy || 1));
-  const curve: { order: number; error: number; refined: boolean }[] = [];
-  const finish = (poles: Poles, singularValues: Float64Array, reason?: string): Reduction => {
-    const { modal, error, gain } = assemble(kernels, compressed, problem, poles);
-    const met = given !== undefined || error <= tolerance;
-    return {
-      modal,
-      order: orderOfPoles(poles),
-      error,
-      met,
-      reason: met ? undefined : (reason ?? `the error stays at ${error.toExponential(1)}`),
-      singularValues,
-      curve: curve.sort((a, b) => a.order - b.order),
-      gain,
-    };
-  };
+  return { given, tolerance, maxOrder };
+}
 
-  const nothing: Poles = { pairs: { re: new Float64Array(0), im: new Float64Array(0) }, reals: new Float64Array(1) };
-  if (compressed.sequences.length === 0) return finish(nothing, new Float64Array(0));
+type Attempt = Reduction["curve"][number];
+
+interface FoundPoles {
+  readonly poles: Poles;
+  readonly singularValues: Float64Array;
+  /** Why they are not within the tolerance, where they are not. */
+  readonly reason?: string;
+}
+
+/**
+ * The poles of the order asked for, or of the smallest order within the tolerance: the subspace is widened as long as that helps.
+ * @param curve what was tried is added to it
+ */
+function findPoles(
+  compressed: Compressed,
+  problem: Problem,
+  { given, tolerance, maxOrder }: Wanted,
+  refinements: number,
+  curve: Attempt[],
+): FoundPoles {
+  if (compressed.sequences.length === 0) return { poles: NO_POLES, singularValues: new Float64Array(0) };
   const leastOrder = rankWithin(compressed, tolerance);
   if (given === undefined && leastOrder > maxOrder) {
     const reason = `the kernels span more than ${maxOrder} dimensions, so no ${maxOrder} shared poles come within ${tolerance}`;
-    return finish(nothing, compressed.singularValues, reason);
+    return { poles: NO_POLES, singularValues: compressed.singularValues, reason };
   }
-
-  const hankel = hankelOf(problem.trimmed);
-  const most = Math.min(maxOrder, Math.max(hankel.columns - 1, 1));
+  // A residue's own rounding, 2⁻²⁵ of itself (root mean square), is half of what the ridge reckons with
+  const relative = (fit: Fit) => Math.sqrt((fit.lost + fit.penalty / 4 + compressed.lost) / (compressed.energy || 1));
+  const record = ({ poles, fit }: Fitted, refined: boolean) =>
+    curve.push({ order: orderOfPoles(poles), error: relative(fit), refined });
   const improve = (from: Fitted) => {
     if (refinements === 0) return from;
     const refined = problem.refine(from, refinements);
     const better = refined.fit.cost < from.fit.cost ? refined : from;
-    curve.push({ order: orderOfPoles(better.poles), error: relative(better.fit), refined: true });
+    record(better, true);
     return better;
   };
+  const hankel = hankelOf(problem.trimmed);
+  const most = Math.min(maxOrder, Math.max(hankel.columns - 1, 1));
   let limit = given === undefined ? Math.min(most, Math.max(48, leastOrder + 16)) : most;
   for (let known: Columns = [], tried: Fitted[] = []; ; limit = Math.min(2 * limit, most)) {
-    const subspace = dominantSubspace(hankel, Math.min(hankel.columns, limit + 12), known);
-    known = subspace.vectors;
-    const system = systemOf(hankel, known);
+    const { vectors, singularValues } = dominantSubspace(hankel, Math.min(hankel.columns, limit + 12), known);
+    known = vectors;
+    const system = systemOf(known);
     const start = (order: number) => {
       const fitted = startAt(order, system, problem);
-      curve.push({ order: orderOfPoles(fitted.poles), error: relative(fitted.fit), refined: false });
+      record(fitted, false);
       return fitted;
     };
-    if (given !== undefined) return finish(best(limit, start, improve).poles, subspace.singularValues);
+    if (given !== undefined) return { poles: best(limit, start, improve).poles, singularValues };
     const search: Search = {
       start,
       improve,
@@ -129,17 +163,16 @@ export function reduceKernels(kernels: Kernels, target: Target, options: ReduceO
     };
     const from = Math.max(Math.min(leastOrder, limit), 1, ...tried.map(({ poles }) => orderOfPoles(poles) + 1));
     const found = smallest(search, from, limit, tried);
-    if (found) return finish(found.poles, subspace.singularValues);
+    if (found) return { poles: found.poles, singularValues };
     if (limit < most && stillFalls(tried, limit)) continue;
-    const closest = tried.reduce((a, b) => (b.fit.cost < a.fit.cost ? b : a));
-    const left = relative(closest.fit).toExponential(1);
-    return finish(
-      closest.poles,
-      subspace.singularValues,
-      `up to ${limit} shared poles leave a relative error of ${left}`,
-    );
+    const { poles, fit } = tried.reduce((a, b) => (b.fit.cost < a.fit.cost ? b : a));
+    const reason = `up to ${limit} shared poles leave a relative error of ${relative(fit).toExponential(1)}`;
+    return { poles, singularValues, reason };
   }
 }
+
+/** What stands for kernels without any lag beyond lag 0. */
+const NO_POLES: Poles = { pairs: { re: new Float64Array(0), im: new Float64Array(0) }, reals: new Float64Array(1) };
 
 /** Least number of dimensions that hold the kernels within the tolerance: a lower bound for the order (Eckart–Young). */
 function rankWithin({ singularValues, energy, lost }: Compressed, tolerance: number): number {

@@ -1,6 +1,6 @@
 /** The kernel of a modal form, and how far it is from the one that it was solved for; float64. */
 import { type Kernels, type Modal, orderOf } from "../form.ts";
-import { type DoubleDouble, exact, times } from "./powers.ts";
+import { type DoubleDouble, exact, powersOf, times } from "./powers.ts";
 
 /** Lags computed from one set of powers: λ^(jB+i) = λ^(jB) λ^i, i < B. */
 const BLOCK = 128;
@@ -106,7 +106,7 @@ export function solveError(kernels: Kernels, modal: Modal, budget = 4e9): SolveE
 const ratio = (a: number, b: number): number => (a === 0 ? 0 : a / b);
 
 /** The same poles with the residues of some channels. */
-function channelsOf(modal: Modal, chosen: readonly number[]): Modal {
+export function channelsOf(modal: Modal, chosen: readonly number[]): Modal {
   const { channels, residues, direct } = modal;
   const width = chosen.length;
   const picked = new Float64Array(orderOf(modal) * width);
@@ -121,13 +121,6 @@ const polesOf = ({ pairs, reals }: Modal): DoubleDouble[] => [
   ...Array.from(pairs.re, (re, p) => exact(re, pairs.im[p]!)),
   ...Array.from(reals, (real) => exact(real, 0)),
 ];
-
-/** λ⁰ … λ^(count-1). */
-function powersOf(pole: DoubleDouble, count: number): DoubleDouble[] {
-  const powers = [exact(1, 0)];
-  while (powers.length < count) powers.push(times(powers.at(-1)!, pole));
-  return powers;
-}
 
 /** Rows i = 0 … BLOCK-1 of the real basis, [BLOCK/4 × order × 4]: four lags side by side for {@link product4x4}. */
 function basisOf(modal: Modal): Float64Array {

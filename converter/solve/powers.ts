@@ -41,6 +41,13 @@ function difference(a: Pair, b: Pair, sign: 1 | -1): Pair {
   return [sum, low - (sum - high)];
 }
 
+/** λ⁰ … λ^(count-1), correctly rounded up to an ulp. */
+export function powersOf(pole: DoubleDouble, count: number): DoubleDouble[] {
+  const powers = [exact(1, 0)];
+  while (powers.length < count) powers.push(times(powers.at(-1)!, pole));
+  return powers;
+}
+
 /** a^k for an integer k ≥ 0, by squaring. */
 export function power(a: DoubleDouble, k: number): DoubleDouble {
   let result = exact(1, 0);

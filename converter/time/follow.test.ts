@@ -156,6 +156,31 @@ describe("positions", () => {
   });
 });
 
+test("a table of embeddings is not read to follow time", async () => {
+  const b = createBuilder(18, ["x"]);
+  const range = b.one("Range", [b.ints("zero", 0), scalarLength(b), b.ints("one", 1)]);
+  const table = b.constant("table", floats(300, 4));
+  const rows = b.one("Gather", [table, range]);
+  const all = b.one("Slice", [table, b.ints("from", [0]), length(b)]);
+  const y = b.one("Where", [b.one("Greater", ["x", rows]), b.one("Add", ["x", rows]), b.one("Mul", ["x", all])]);
+  const x = { name: "x", type: DataType.FLOAT, dims: ["b", "t", 4] };
+  const model = makeModel({
+    inputs: [x],
+    outputs: [{ name: y, type: DataType.FLOAT, dims: undefined }],
+    nodes: b.nodes,
+    initializers: b.initializers,
+    opsets: 18,
+  });
+  const constants = new Map(await foldConstants(model));
+  const unread = () => {
+    throw new Error("the table is read");
+  };
+  constants.set(table, { dims: [300, 4], tensor: unread });
+  const inputs = { layouts: new Map([["x", parseLayout("b t 4")]]), sizes: { batch: 1_000_003, time: 1_000_033 } };
+  const { facts } = followTime(model, { ...inputs, fixed: false, main: x }, constants, []);
+  expect(describeFact(facts.get(y))).toBe("stream [batch, time, 4]");
+});
+
 describe("what is random is no constant", () => {
   test.each<[string, (b: Builder) => string]>([
     ["RandomNormal", (b) => b.one("RandomNormal", [], { shape: [4] })],

@@ -4,6 +4,7 @@ import type { Model, Node } from "../onnx/graph.ts";
 import { constantLayout, type Fact, type Layout } from "./fact.ts";
 import type { Constant } from "./fold.ts";
 import type { InputAxes } from "./inputs.ts";
+import { rowsDiffer, runningSum } from "./rows.ts";
 import type { Context, Operand, Verdict } from "./rule.ts";
 import { CONTROL_FLOW, RANDOM, RULES } from "./rules/index.ts";
 import { shapeRules } from "./rules/shape.ts";
@@ -24,7 +25,7 @@ export interface Refusal {
   readonly remedy?: string | undefined;
 }
 
-/** A node at which a stream meets a function of the absolute position. */
+/** A node at which a stream meets a function of the absolute position; not one that has the same row everywhere. */
 export interface PositionUse {
   readonly node: Node;
   readonly tensor: string;
@@ -43,6 +44,8 @@ export interface TimeFacts {
   readonly openings: readonly Opening[];
   readonly refusals: readonly Refusal[];
   readonly positions: readonly PositionUse[];
+  /** Functions of the position whose rows differ. */
+  readonly varies: ReadonlySet<string>;
   readonly context: Context;
 }
 
@@ -65,6 +68,7 @@ export function followTime(
   const openings: Opening[] = [];
   const refusals: Refusal[] = [];
   const positions: PositionUse[] = [];
+  const varies = new Set<string>();
   for (const [name, constant] of constants) facts.set(name, { kind: "constant", axes: constantLayout(constant.dims) });
   for (const [name, axes] of inputs.layouts)
     facts.set(name, { kind: axes.flat().includes("time") ? "stream" : "still", axes });
@@ -90,7 +94,7 @@ export function followTime(
     }
     if (node.outputs.every((output) => !output || constants.has(output))) continue;
     const operands = node.inputs.map((name) => (name ? operandOf(name, facts, constants) : undefined));
-    const verdict = judge(node, operands, context);
+    const verdict = judge(node, operands, context, varies);
     if ("open" in verdict) open(node, verdict.open);
     else if ("refuses" in verdict)
       refuse(node, { code: verdict.refuses, reason: verdict.reason, remedy: verdict.remedy });
@@ -105,16 +109,18 @@ export function followTime(
         const table = tables.get(output);
         facts.set(output, table ? { kind: "position", axes: table } : verdict.outputs[i]!);
       }
-      if (!verdict.outputs.some(isData)) continue;
-      const positional = operands.flatMap((operand) => (operand && isPositional(operand.fact) ? [operand.name] : []));
-      for (const tensor of new Set(positional)) positions.push({ node, tensor });
+      if (verdict.outputs.some(isData)) {
+        const positional = new Set(node.inputs.filter((name) => varies.has(name)));
+        for (const tensor of positional) positions.push({ node, tensor });
+        continue;
+      }
+      const differ = rowsDiffer(node, facts, varies);
+      for (const name of node.outputs)
+        if (tables.has(name) || (differ && facts.get(name)?.kind === "position")) varies.add(name);
     }
   }
-  return { facts, openings, refusals, positions, context };
+  return { facts, openings, refusals, positions, varies, context };
 }
-
-const isPositional = (fact: Fact): boolean =>
-  fact.kind === "position" && (fact.axes === undefined || fact.axes.flat().includes("time"));
 
 function operandOf(name: string, facts: ReadonlyMap<string, Fact>, constants: ReadonlyMap<string, Constant>): Operand {
   // a name without a fact is an output that a refused or closed node leaves out of sight
@@ -135,6 +141,7 @@ function judge(
   node: Node,
   operands: readonly (Operand | undefined)[],
   context: Context,
+  varies: ReadonlySet<string>,
 ): Verdict | { readonly open: ReadonlySet<string> } {
   const facts = operands.flatMap((operand) => (operand ? [operand.fact] : []));
   const opened = facts.flatMap((fact) => (fact.kind === "open" ? [...fact.openings] : []));
@@ -150,7 +157,7 @@ function judge(
       remedy: "Export the model without it (trace instead of script).",
     };
   if (!data && node.domain === "") {
-    const followed = shapeRules[node.op]?.(operands, node.attributes);
+    const followed = shapeRules[node.op]?.(operands, node.attributes) ?? runningSum(node, operands, varies);
     if (followed) return { outputs: [followed] };
   }
   const rule = RULES[node.domain ? `${node.domain}::${node.op}` : node.op];

@@ -25,9 +25,10 @@ export interface InputOptions {
  * Axis 0 is the batch. Time is axis 1 of the first input of rank 2 or more (token ids [batch, n], signals
  * [batch, n, features]), or the axis that `timeAxis` names; other inputs have time where they have the same symbol,
  * and none where they do not: conditioning.
- * @throws LongConvError unsupported-layout where no input can have time
+ * @throws LongConvError unsupported-layout where no input can have time; usage where `timeAxis` names no axis of the model
  */
 export function inputAxes(model: Model, options: InputOptions = {}): InputAxes {
+  for (const [name, axis] of Object.entries(options.timeAxis ?? {})) refuseUnlessAxis(model, name, axis);
   const main =
     model.graph.inputs.find((input) => options.timeAxis?.[input.name] !== undefined) ??
     model.graph.inputs.find((input) => (input.dims?.length ?? 0) >= 2);
@@ -53,6 +54,19 @@ export function inputAxes(model: Model, options: InputOptions = {}): InputAxes {
   return { layouts, sizes, fixed: typeof timeDim === "number" || typeof batchDim === "number", main };
 }
 
+function refuseUnlessAxis({ file, graph: { inputs } }: Model, name: string, axis: number): void {
+  const dims = inputs.find((input) => input.name === name)?.dims;
+  const named = inputs.map((input) => `'${input.name}' [${input.dims?.map((d) => d ?? "?").join(", ") ?? "?"}]`);
+  if (dims && Number.isInteger(axis) && axis >= 0 && axis < dims.length) return;
+  const reason = dims ? `has no axis ${axis}: it has ${dims.length}, counted from 0` : "is not an input with a shape";
+  throw new LongConvError(
+    "usage",
+    `time axis ${name}=${axis}: '${name}' ${reason}`,
+    { file: file || undefined },
+    `The model's inputs are ${named.join(", ")}.`,
+  );
+}
+
 /** Axis 1, or the last of three where only that one is symbolic: [batch, features, n]. */
 function defaultTimeAxis(main: ValueInfo): number {
   const dims = main.dims!;
@@ -70,9 +84,10 @@ function layoutOf(
 ): Layout {
   return dims.map((d, k) => {
     if (k === named) return ["time"];
-    if (k === 0 && (d === batch || typeof d !== "number")) return ["batch"];
+    if (k === 0 && d === batch) return ["batch"];
     if (typeof d === "number") return d === 1 ? [] : [d];
     if (d !== undefined && d === time && named === undefined) return ["time"];
+    if (k === 0) return ["batch"];
     throw new LongConvError(
       "unsupported-layout",
       `axis ${k} of input '${input.name}' is neither batch nor time and has no fixed size`,

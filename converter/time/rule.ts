@@ -4,7 +4,7 @@ import type { Attributes } from "../onnx/graph.ts";
 import type { Tensor } from "../onnx/tensor.ts";
 import type { Dim } from "./dim.ts";
 import { dim } from "./dim.ts";
-import { type Fact, type Layout, type Sizes, timeCount } from "./fact.ts";
+import { channelCount, type Fact, type Layout, type Sizes, timeCount } from "./fact.ts";
 
 /** An input of a node: what time is to it, and its values where they are constant. */
 export interface Operand {
@@ -124,10 +124,14 @@ function verdict(fact: Fact | undefined, axes: Layout): Verdict {
   );
 }
 
+/** A constant of more values is no shape, axis or place, but a table: it is not read. */
+const MOST_INTEGERS = 64;
+
 /** Values of an integer operand: a constant or something made of shapes. */
 export function integers(operand: Operand | undefined): readonly Dim[] | undefined {
   if (!operand) return undefined;
   if (operand.fact.kind === "shape") return operand.fact.values;
+  if (operand.fact.kind !== "constant" || channelCount(operand.fact.axes) > MOST_INTEGERS) return undefined;
   const tensor = operand.constant();
   return tensor && Array.from(tensor.data as ArrayLike<number | bigint>, (value) => dim(Number(value)));
 }

@@ -1,10 +1,10 @@
 /** Cost of the recurrences against each size over at least two decades, with the exponent. */
 
 import type { Form } from "../../converter/form.ts";
-import { recurrenceModel } from "../../converter/lower/model.ts";
 import { float32Tensor } from "../../converter/onnx/tensor.ts";
 import { openForBench, reader, start, stepper } from "../../src/bench/drive.ts";
 import { type Case, interleave, type Machine, thisMachine } from "../../src/bench/measure.ts";
+import { recurrenceModel } from "../../test/recurrence/model.ts";
 import { modalOf } from "./modes.ts";
 
 /** A run: one size changes, the others are as here. */

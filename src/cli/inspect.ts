@@ -1,8 +1,10 @@
 /** `longconv-ssm inspect MODEL` */
 import type { Command } from "commander";
+import { describeLimit, type PositionLimit, positionLimit } from "../../converter/assemble/limit.ts";
+import { evaluateTables } from "../../converter/assemble/tables.ts";
 import { chooseForms } from "../../converter/choose.ts";
 import { type Candidate, candidatesOf } from "../../converter/find/candidates.ts";
-import { type Found, findConvolutions } from "../../converter/find/find.ts";
+import { type Found, findConvolutions, isConvertible } from "../../converter/find/find.ts";
 import { type KernelEnd, type KernelSource, LOOKED_AT_LAGS } from "../../converter/find/kernel.ts";
 import type { Region } from "../../converter/find/region.ts";
 import { finiteLags, NEGLIGIBLE } from "../../converter/horizon.ts";
@@ -93,9 +95,23 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   for (const { region, source } of candidates) layers.push(await layerOf(found, region, source));
   const obstacles = [...found.refusals, ...refusals].map((refusal) => obstacleOf(model, refusal));
   await page?.write(await pageOf(file, found, candidates, trainingLength, terminal));
-  const convertible = obstacles.length === 0 && layers.length > 0;
-  terminal.print(reportOf(model, file, layers, obstacles, trainingLength));
-  terminal.result({ ...summaryOf(model, file), trainingLength, convertible, layers, obstacles, html });
+  const counter = await counterOf(found);
+  const convertible = obstacles.length === 0 && isConvertible(found);
+  terminal.print(reportOf(model, file, { layers, counter, obstacles, trainingLength }));
+  const read = { layers, counter, obstacles };
+  terminal.result({ ...summaryOf(model, file), trainingLength, convertible, ...read, html });
+}
+
+/** A counter of positions is carried for these nodes. */
+interface Counter {
+  readonly nodes: readonly string[];
+  /** Where a table of positions ends. */
+  readonly limit: PositionLimit | undefined;
+}
+
+async function counterOf(found: Found): Promise<Counter | undefined> {
+  const nodes = found.counter.uses.map(({ node }) => node.name);
+  return nodes.length ? { nodes, limit: positionLimit(found, await evaluateTables(found)) } : undefined;
 }
 
 async function layerOf({ graphs: { model } }: Found, region: Region, source: KernelSource): Promise<Layer> {
@@ -147,13 +163,15 @@ function summaryOf(model: Model, file: string) {
   };
 }
 
-function reportOf(
-  model: Model,
-  file: string,
-  layers: readonly Layer[],
-  obstacles: readonly Obstacle[],
-  trainingLength: number | undefined,
-): string {
+/** What was found, for the report. */
+interface Read {
+  readonly layers: readonly Layer[];
+  readonly counter: Counter | undefined;
+  readonly obstacles: readonly Obstacle[];
+  readonly trainingLength: number | undefined;
+}
+
+function reportOf(model: Model, file: string, { layers, counter, obstacles, trainingLength }: Read): string {
   const { opset, irVersion, nodes, weightBytes, inputs, outputs } = summaryOf(model, file);
   const values = (list: typeof inputs) =>
     list.map(({ name, type, dims }) => `${name} ${type} [${dims?.join(", ") ?? "?"}]`).join("; ");
@@ -177,16 +195,24 @@ function reportOf(
       layer.source ?? "",
     ]);
     lines.push(`${layers.length} long convolution${layers.length === 1 ? "" : "s"}:`, table([heading, ...rows]));
-  } else if (obstacles.length === 0) lines.push("No long convolution: every operator works position by position.");
-  else lines.push("No long convolution was found; the closest candidates are below.");
+  } else if (obstacles.length > 0) lines.push("No long convolution was found; the closest candidates are below.");
+  else if (counter) lines.push("No long convolution: every operator works position by position, given the position.");
+  else lines.push("No long convolution: every operator works position by position.");
+  if (counter) lines.push(counterLine(counter));
   if (obstacles.length > 0) {
     lines.push("", "In the way of running token by token:");
     for (const { code, node, operator, source, reason, remedy } of obstacles) {
       lines.push(`  node '${node}' (${operator})${source ? `, ${source}` : ""}: ${reason} [${code}]`);
       if (remedy) lines.push(`    ${remedy}`);
     }
-  } else if (layers.length > 0) lines.push("", "Nothing stands in the way of converting it.");
+  } else if (layers.length > 0 || counter) lines.push("", "Nothing stands in the way of converting it.");
   return lines.join("\n");
+}
+
+function counterLine({ nodes, limit }: Counter): string {
+  const more = nodes.length > 1 ? ` and ${nodes.length - 1} more` : "";
+  const end = limit ? `; the model reads ${describeLimit(limit)}` : "";
+  return `A counter of positions is carried for '${nodes[0]}'${more}${end}.`;
 }
 
 function lagsOf({ lags, ends, maxLags, end }: Layer): string {

@@ -5,13 +5,13 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { convert } from "../../converter/convert.ts";
 import { aliasingHazard } from "../../converter/deploy/aliasing.ts";
-import { recurrenceModel } from "../../converter/lower/model.ts";
-import { FORMS } from "../../converter/lower/testforms.ts";
 import { createBuilder, makeModel } from "../../converter/onnx/build.ts";
 import type { Model } from "../../converter/onnx/graph.ts";
 import { DataType } from "../../converter/onnx/tensor.ts";
 import { writeModel } from "../../converter/onnx/write.ts";
 import { pairStates } from "../../src/contract.ts";
+import { FORMS } from "../recurrence/forms.ts";
+import { recurrenceModel } from "../recurrence/model.ts";
 import { trapModels, zooModel } from "../testdata.ts";
 import { environment, PROJECT, python, run } from "./python.ts";
 

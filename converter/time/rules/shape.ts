@@ -121,9 +121,10 @@ const concat: ShapeRule = (inputs) => {
 };
 
 const gather: ShapeRule = ([data, indices]) => {
-  const [values, picked] = [integers(data), numbers(indices)];
+  const values = integers(data);
+  const picked = values && numbers(indices);
   const rank = indices && rankOf(indices);
-  if (!values || !picked || rank === undefined) return undefined;
+  if (!picked || rank === undefined) return undefined;
   return shape(
     rank,
     picked.map((i) => values[i < 0 ? i + values.length : i]),
@@ -132,8 +133,9 @@ const gather: ShapeRule = ([data, indices]) => {
 
 const slice: ShapeRule = ([data, starts, ends, _axes, steps]) => {
   const values = integers(data);
+  if (!values) return undefined;
   const [start, end, step] = [numbers(starts)?.[0], numbers(ends)?.[0], steps ? numbers(steps)?.[0] : 1];
-  if (!values || start === undefined || end === undefined || step !== 1) return undefined;
+  if (start === undefined || end === undefined || step !== 1) return undefined;
   return shape(1, values.slice(start, end));
 };
 

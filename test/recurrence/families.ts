@@ -1,7 +1,6 @@
 /** Kernels of the kinds that long-convolution models have, one channel each, for the tests and the table of errors. */
-
+import type { Kernels } from "../../converter/form.ts";
 import { signed } from "../../src/random.ts";
-import type { Kernels } from "../form.ts";
 
 /** A smooth positive function of the position, as an RPE network gives it. */
 const rpe = (k: number, n: number): number => 1 + 0.5 * Math.sin((7 * k) / n) + 0.3 * Math.cos((19 * k) / n + 1);

@@ -1,10 +1,18 @@
 /** A recurrence as a model of its own: x and the past state in, y and the present state out. */
+
+import { channelsOfForm, type Form } from "../../converter/form.ts";
+import {
+  type LowerOptions,
+  lengthOf,
+  lowerConvolution,
+  type Site,
+  stepCondition,
+  tablesFor,
+} from "../../converter/lower/lower.ts";
+import { createBuilder, makeModel } from "../../converter/onnx/build.ts";
+import type { Model } from "../../converter/onnx/graph.ts";
+import { DataType } from "../../converter/onnx/tensor.ts";
 import { BATCH_SIZE, SEQUENCE_LENGTH } from "../../src/contract.ts";
-import { channelsOfForm, type Form } from "../form.ts";
-import { createBuilder, makeModel } from "../onnx/build.ts";
-import type { Model } from "../onnx/graph.ts";
-import { DataType } from "../onnx/tensor.ts";
-import { type LowerOptions, lengthOf, lowerConvolution, type Site, stepCondition, tablesFor } from "./lower.ts";
 
 /** What the model is made for, beside the form. */
 export interface RecurrenceModelOptions extends LowerOptions {

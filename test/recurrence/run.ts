@@ -1,9 +1,9 @@
 /** The convolution of a form in float64, and its lowered recurrence run in parts: what tests compare. */
-import { channelOf, type Form, orderOf } from "../form.ts";
-import { openModel, type Runner } from "../onnx/run.ts";
-import { DataType, type Tensor } from "../onnx/tensor.ts";
+import { channelOf, type Form, orderOf } from "../../converter/form.ts";
+import { openModel, type Runner } from "../../converter/onnx/run.ts";
+import { DataType, type Tensor } from "../../converter/onnx/tensor.ts";
+import { randomOf } from "./forms.ts";
 import { type RecurrenceModelOptions, recurrenceModel } from "./model.ts";
-import { randomOf } from "./testforms.ts";
 
 /** [batch, tokens, channels] */
 export type Shape = readonly [batch: number, tokens: number, channels: number];

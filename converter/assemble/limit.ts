@@ -1,0 +1,61 @@
+/** How many positions a converted model can read: as many as the shortest table that it looks positions up in. */
+import type { Found } from "../find/find.ts";
+import { toNumbers } from "../onnx/tensor.ts";
+import { timeAxis } from "../time/fact.ts";
+import { fromFront } from "../time/rule.ts";
+import type { Tables } from "./tables.ts";
+
+export interface PositionLimit {
+  readonly positions: number;
+  /** The table that ends there, by its name in the exported graph. */
+  readonly tensor: string;
+}
+
+/** "at most 512 positions, where the table 'wpe' ends" */
+export const describeLimit = ({ positions, tensor }: PositionLimit): string =>
+  `at most ${positions} positions, where the table '${tensor}' ends`;
+
+/** The first table to end; undefined where none does. */
+export function positionLimit(found: Found, tables: Tables): PositionLimit | undefined {
+  const limits = [...found.counter.recipes.keys()].flatMap((name) => limitOf(found, tables, name) ?? []);
+  return limits.sort((a, b) => a.positions - b.positions)[0];
+}
+
+function limitOf(found: Found, tables: Tables, name: string): PositionLimit | undefined {
+  const table = tables.get(name);
+  if (table) return table.settles ? undefined : { tensor: name, positions: table.tensor.dims[table.axis]! };
+  const { how, axes } = found.counter.recipes.get(name)!;
+  const { op, inputs, attributes } = found.graphs.index.producer.get(name)!;
+  const [tensor, indices] = inputs as [string, string];
+  const dims = found.constants.get(tensor)?.dims;
+  if (!dims) return undefined;
+  if (how === "rows") return { tensor, positions: dims[timeAxis(axes)]! };
+  const first = how === "copy" && op === "Gather" ? firstIndex(found, indices) : undefined;
+  return first === undefined
+    ? undefined
+    : { tensor, positions: dims[fromFront(Number(attributes.axis ?? 0), dims.length)]! - first };
+}
+
+/** Operators that leave indices as they are. */
+const SAME = new Set(["Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Expand"]);
+
+/** What is added to the position to make these indices; undefined where they are anything else. */
+function firstIndex(found: Found, name: string): number | undefined {
+  const node = found.graphs.index.producer.get(name);
+  if (node?.op === "Range") return numberOf(found, node.inputs[0]!);
+  if (node && SAME.has(node.op)) return firstIndex(found, node.inputs[0]!);
+  if (node?.op !== "Add") return undefined;
+  const offsets = node.inputs.map((input) => numberOf(found, input));
+  const at = offsets.findIndex((offset) => offset !== undefined);
+  const first = at < 0 ? undefined : firstIndex(found, node.inputs[1 - at]!);
+  return first === undefined ? undefined : first + offsets[at]!;
+}
+
+/** The value of a constant of one number. */
+function numberOf({ constants, time }: Found, name: string): number | undefined {
+  const fact = time.facts.get(name);
+  if (fact?.kind === "shape") return fact.values?.length === 1 ? fact.values[0]!.constant : undefined;
+  const constant = constants.get(name);
+  const single = constant?.dims.every((size) => size === 1);
+  return single ? toNumbers(constant!.tensor())[0] : undefined;
+}

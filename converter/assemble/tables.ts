@@ -1,0 +1,144 @@
+/** Tables that the converted model looks up by position. */
+import { LongConvError } from "../../src/errors.ts";
+import type { Found } from "../find/find.ts";
+import { evaluatePosition } from "../find/tables.ts";
+import type { Node } from "../onnx/graph.ts";
+import { makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
+import { timeAxis } from "../time/fact.ts";
+
+/** The first run; powers of two, where ORT's DFT is precise. */
+const SHORTEST = 64;
+/** Rows that are looked at in any case. */
+const FIRST_ROWS = 4096;
+/** A table that has not settled is looked at further, up to so many bytes of float32 and so many rows. */
+const TABLE_BYTES = 2 ** 22;
+const MOST_ROWS = 2 ** 18;
+/** The largest tensor that is computed on the way to a table. */
+const WORK_BYTES = 2 ** 28;
+/** A table has settled where no entry changes by more than this part of its largest value; transforms round to 5e-6. */
+const SETTLED = 1e-5;
+
+/** A function of the position, evaluated. */
+export interface Table {
+  readonly tensor: Tensor;
+  readonly axis: number;
+  /** The last row serves every later position; else the model ends with the table. */
+  readonly settles: boolean;
+}
+
+/** By tensor. */
+export type Tables = ReadonlyMap<string, Table>;
+
+/** Evaluates the tables that a model looks up; one that settles is cut there and its last row used from then on. */
+export async function evaluateTables(found: Found): Promise<Tables> {
+  const result = new Map<string, Table>();
+  for (const [name, { how, axes }] of found.counter.recipes)
+    if (how === "table") result.set(name, await evaluated(found, name, timeAxis(axes)));
+  return result;
+}
+
+/**
+ * Twice as many rows at each run, of which only the second half is used: a transform of 32 768 positions rounds the first
+ * rows of a growing sum to the size of the last.
+ */
+async function evaluated(found: Found, name: string, axis: number): Promise<Table> {
+  let tensor = await evaluatePosition(found.graphs, name, SHORTEST);
+  const most = affordableRows(found, name, tensor.data.length / SHORTEST);
+  for (let rows: number = SHORTEST; ; rows *= 2) {
+    if (rows >= FIRST_ROWS && settled(tensor, axis)) {
+      const [first, last] = [
+        { tensor, from: 0, to: rows / 2 },
+        { tensor, from: rows - 1, to: rows },
+      ];
+      return { tensor: joinRows([first, last], axis), axis, settles: true };
+    }
+    const longer = 2 * rows <= most && (await evaluatedAt(found, name, 2 * rows));
+    if (!longer) return { tensor, axis, settles: false };
+    const known = { tensor, from: 0, to: rows };
+    tensor = joinRows([known, { tensor: longer, from: rows, to: 2 * rows }], axis);
+  }
+}
+
+/** The table at a length; undefined where the graph itself ends before. */
+async function evaluatedAt({ graphs }: Found, name: string, rows: number): Promise<Tensor | undefined> {
+  try {
+    return await evaluatePosition(graphs, name, rows);
+  } catch (error) {
+    if (error instanceof LongConvError && error.code === "runtime-failed") return undefined;
+    throw error;
+  }
+}
+
+/** Rows that are worth their memory: none beyond the first where the way to the table grows faster than the length. */
+function affordableRows({ graphs: { index, shapes } }: Found, name: string, width: number): number {
+  const [one, two] = shapes.runs;
+  if (!one || !two) return FIRST_ROWS;
+  let widest = width;
+  for (const tensor of ancestors(index.producer, name)) {
+    const seen = shapes.seen.get(tensor);
+    if (!seen) continue;
+    const [small, large] = seen.dims as [readonly number[], readonly number[]];
+    // rows are looked at in a batch of one
+    const axes = small.flatMap((size, k) => (size === one.batch && large[k] === two.batch ? [] : [k]));
+    const sizes = [small, large].map((dims) => axes.reduce((product, k) => product * dims[k]!, 1));
+    if (sizes[1]! / sizes[0]! > (two.time / one.time) ** 1.5) return FIRST_ROWS;
+    widest = Math.max(widest, sizes[0]! / one.time);
+  }
+  return Math.max(FIRST_ROWS, Math.min(MOST_ROWS, TABLE_BYTES / (4 * width), WORK_BYTES / (4 * widest)));
+}
+
+function ancestors(producer: ReadonlyMap<string, Node>, name: string): Set<string> {
+  const seen = new Set<string>();
+  const queue = [name];
+  for (let each = queue.pop(); each !== undefined; each = queue.pop()) {
+    if (seen.has(each)) continue;
+    seen.add(each);
+    queue.push(...(producer.get(each)?.inputs ?? []));
+  }
+  return seen;
+}
+
+/** Whether every entry stays the same over the second half of the rows. */
+function settled(tensor: Tensor, axis: number): boolean {
+  const values = toNumbers(tensor);
+  const rows = tensor.dims[axis]!;
+  const inner = tensor.dims.slice(axis + 1).reduce((a, b) => a * b, 1);
+  for (let outer = 0; outer < values.length; outer += rows * inner)
+    for (let k = 0; k < inner; k++) {
+      const at = (row: number) => values[outer + row * inner + k]!;
+      const last = at(rows - 1);
+      let largest = 0;
+      let change = 0;
+      for (let row = 0; row < rows; row++) {
+        largest = Math.max(largest, Math.abs(at(row)));
+        if (row >= rows / 2) change = Math.max(change, Math.abs(at(row) - last));
+      }
+      if (!(change <= SETTLED * largest)) return false;
+    }
+  return true;
+}
+
+/** Rows of a table from `from` on, before `to`. */
+interface Part {
+  readonly tensor: Tensor;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Rows of several tables, one after the other. */
+function joinRows(parts: readonly Part[], axis: number): Tensor {
+  const { type, dims, data } = parts[0]!.tensor;
+  const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const outer = dims.slice(0, axis).reduce((a, b) => a * b, 1);
+  const rows = parts.reduce((sum, { from, to }) => sum + to - from, 0);
+  const joined = new ((data as Float32Array).constructor as Float32ArrayConstructor)(outer * rows * inner);
+  let at = 0;
+  for (let o = 0; o < outer; o++)
+    for (const { tensor, from, to } of parts) {
+      const start = o * tensor.dims[axis]!;
+      const part = (tensor.data as Float32Array).subarray((start + from) * inner, (start + to) * inner);
+      joined.set(part, at);
+      at += part.length;
+    }
+  return makeTensor(type, dims.with(axis, rows), joined);
+}

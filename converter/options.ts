@@ -1,0 +1,27 @@
+/** The numbers among the options, checked before any work is done. */
+import { LongConvError } from "../src/errors.ts";
+import type { ConvertOptions } from "./convert.ts";
+
+const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 1;
+const isError = (value: number): boolean => value >= 0 && value < Infinity;
+const COUNT = [isCount, "a whole number of at least 1"] as const;
+const ERROR = [isError, "a number of at least 0"] as const;
+
+const NUMBERS = {
+  horizon: COUNT,
+  order: COUNT,
+  maxState: COUNT,
+  trainingLength: COUNT,
+  threads: COUNT,
+  tolerance: ERROR,
+  checkTolerance: ERROR,
+} as const satisfies { readonly [Name in keyof ConvertOptions]?: unknown };
+
+/** @throws LongConvError usage, naming the option */
+export function refuseOptions(options: ConvertOptions): void {
+  for (const [name, [fits, what]] of Object.entries(NUMBERS)) {
+    const value = options[name as keyof typeof NUMBERS];
+    if (value === undefined || fits(value)) continue;
+    throw new LongConvError("usage", `${name} is ${value}: it must be ${what}`);
+  }
+}

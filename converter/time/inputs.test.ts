@@ -1,0 +1,64 @@
+/** Which axes of the inputs are batch and time. Expected values: the rules in the comment of `inputAxes`. */
+import { expect, test } from "vitest";
+import { openConverted } from "../../test/converted.ts";
+import { close, conv, converted, signal, small } from "../../test/small.ts";
+import { makeModel } from "../onnx/build.ts";
+import type { ValueInfo } from "../onnx/graph.ts";
+import { openModel } from "../onnx/run.ts";
+import { DataType, int64Tensor, toNumbers } from "../onnx/tensor.ts";
+import { describeLayout } from "./fact.ts";
+import { inputAxes } from "./inputs.ts";
+
+const layouts = (inputs: Record<string, ValueInfo["dims"]>, timeAxis?: Record<string, number>) => {
+  const infos = Object.entries(inputs).map(([name, dims]) => ({ name, type: DataType.FLOAT, dims }));
+  const model = makeModel({ inputs: infos, outputs: [], nodes: [], initializers: [], opsets: 18 });
+  return Object.fromEntries(
+    [...inputAxes(model, { timeAxis }).layouts].map(([name, axes]) => [name, describeLayout(axes)]),
+  );
+};
+
+test.each<[string, Record<string, ValueInfo["dims"]>, Record<string, string>]>([
+  ["the sequence's own symbol without a batch", { x: ["b", "n", 4], i: ["n"] }, { x: "[batch, time, 4]", i: "[time]" }],
+  ["another symbol on axis 0", { x: ["b", "n", 4], c: ["rows", 3] }, { x: "[batch, time, 4]", c: "[batch, 3]" }],
+  ["one symbol for both", { x: ["s", "s", 4], c: ["s", 3] }, { x: "[batch, time, 4]", c: "[batch, 3]" }],
+  ["no names", { x: [undefined, undefined, 4], c: [undefined, 3] }, { x: "[batch, time, 4]", c: "[batch, 3]" }],
+])("%s", (_, inputs, expected) => expect(layouts(inputs)).toEqual(expected));
+
+test.each<[Record<string, number>, string]>([
+  [{ nope: 1 }, "not an input"],
+  [{ x: 3 }, "has no axis 3"],
+  [{ x: -1 }, "has no axis -1"],
+  [{ x: 1, nope: 1 }, "not an input"],
+])("a time axis that the model does not have: %j", (timeAxis, reason) => {
+  expect(() => layouts({ x: ["b", "n", 4] }, timeAxis)).toThrow(reason);
+  expect(() => layouts({ x: ["b", "n", 4] }, timeAxis)).toThrow("[usage]");
+});
+
+test("ids that all sequences share run beside the stream", async () => {
+  const model = small({
+    inputs: [{ name: "ids", type: DataType.INT64, dims: ["n"] }],
+    build(b) {
+      const rows = b.one("Gather", [
+        b.floats(
+          "table",
+          [3, 4],
+          Float32Array.from({ length: 12 }, (_, i) => i),
+        ),
+        "ids",
+      ]);
+      b.one("Mul", [conv(b, "x"), rows], {}, { outputs: ["y"] });
+    },
+  });
+  const x = signal(20);
+  const ids = int64Tensor(
+    [20],
+    Array.from({ length: 20 }, (_, i) => i % 3),
+  );
+  const original = await openModel(model);
+  const wanted = toNumbers((await original.run({ x, ids })).y!);
+  await original.close();
+  const session = await openConverted(await converted(model), { ids: 0 });
+  const { y } = await session.run({ x, ids }, [1, 7, 20]);
+  await session.close();
+  close(toNumbers(y!), wanted);
+});

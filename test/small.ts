@@ -1,0 +1,123 @@
+/** Small models [batch, time, channels] → y for tests: built, converted, and run beside the original in ORT. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect } from "vitest";
+import { type Conversion, type ConvertOptions, convert } from "../converter/convert.ts";
+import { type Builder, createBuilder, makeModel } from "../converter/onnx/build.ts";
+import type { Model, ValueInfo } from "../converter/onnx/graph.ts";
+import { LONGCONV_DOMAIN } from "../converter/onnx/longconv.ts";
+import { openModel } from "../converter/onnx/run.ts";
+import { DataType, float32Tensor, type Tensor, toNumbers } from "../converter/onnx/tensor.ts";
+import { writeModel } from "../converter/onnx/write.ts";
+import { pairStates } from "../src/contract.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "longconv-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+export const CHANNELS = 4;
+/** Kernels of 64 lags that die away. */
+export const KERNEL = Float32Array.from(
+  { length: 64 * CHANNELS },
+  (_, i) => 0.9 ** Math.floor(i / CHANNELS) * Math.cos(i),
+);
+
+export interface Small {
+  readonly time?: number | string;
+  readonly inputs?: readonly ValueInfo[];
+  readonly outputDims?: ValueInfo["dims"];
+  /** Outputs beside y. */
+  readonly outputs?: readonly ValueInfo[];
+  build(b: Builder): void;
+}
+
+/** A model [batch, time, 4] → y, from the nodes that `build` adds. */
+export function small({ time = "n", inputs = [], outputDims, outputs = [], build }: Small): Model {
+  const b = createBuilder(18, ["x", "y", ...[...inputs, ...outputs].map(({ name }) => name)]);
+  build(b);
+  const batch = typeof time === "number" ? 1 : "b";
+  return makeModel({
+    inputs: [{ name: "x", type: DataType.FLOAT, dims: [batch, time, CHANNELS] }, ...inputs],
+    outputs: [{ name: "y", type: DataType.FLOAT, dims: outputDims ?? [batch, time, CHANNELS] }, ...outputs],
+    nodes: b.nodes,
+    initializers: b.initializers,
+    opsets: new Map([
+      ["", 18],
+      [LONGCONV_DOMAIN, 1],
+    ]),
+  });
+}
+
+/** A depthwise Conv with 16 taps and left padding: [batch, time, channels] → the same. */
+export function conv(b: Builder, x: string): string {
+  const weight = b.floats("weight", [CHANNELS, 1, 16], KERNEL.subarray(0, 16 * CHANNELS));
+  const turned = b.one("Transpose", [x], { perm: [0, 2, 1] });
+  const y = b.one("Conv", [turned, weight], { group: CHANNELS, kernel_shape: [16], pads: [15, 0] });
+  return b.one("Transpose", [y], { perm: [0, 2, 1] });
+}
+
+/** 0, 1, …, n-1 as floats [n, 1]. */
+export function positions(b: Builder): string {
+  const length = b.one("Squeeze", [b.one("Shape", ["x"], { start: 1, end: 2 })]);
+  const range = b.one("Range", [b.ints("zero", 0), length, b.ints("one", 1)]);
+  return b.one("Unsqueeze", [b.one("Cast", [range], { to: DataType.FLOAT }), b.ints("axes", [1])]);
+}
+
+let count = 0;
+/** The path of the model in a temporary folder. */
+export async function saved(model: Model): Promise<string> {
+  const file = join(folder, `${count++}.onnx`);
+  await writeModel(model, file);
+  return file;
+}
+
+export const conversion = async (model: Model, options: ConvertOptions = {}): Promise<Conversion> =>
+  convert(await saved(model), options);
+
+export const converted = async (model: Model, options: ConvertOptions = {}): Promise<Model> =>
+  (await conversion(model, options)).model;
+
+export const signal = (time: number): Tensor =>
+  float32Tensor(
+    [1, time, CHANNELS],
+    Float32Array.from({ length: time * CHANNELS }, (_, i) => Math.sin(i * i)),
+  );
+
+/** Runs a converted model token by token and gives every output. */
+export async function steps(model: Model, x: Tensor, more: Record<string, Tensor> = {}): Promise<Float64Array[]> {
+  const runner = await openModel(model);
+  const outputs: Float64Array[] = [];
+  let states: Record<string, Tensor> = {};
+  for (const info of model.graph.inputs.filter(({ name }) => name.startsWith("past_"))) {
+    const dims = info.dims!.map((size, k) => (k === 0 ? 1 : Number(size)));
+    states[info.name] = float32Tensor(dims, new Float32Array(dims.reduce((a, b) => a * b, 1)));
+  }
+  for (let i = 0; i < x.dims[1]!; i++) {
+    const row = (x.data as Float32Array).slice(i * CHANNELS, (i + 1) * CHANNELS);
+    const result = await runner.run({ x: float32Tensor([1, 1, CHANNELS], row), ...more, ...states });
+    outputs.push(toNumbers(result.y!));
+    states = Object.fromEntries(
+      pairStates(runner.inputs, runner.outputs).map(({ past, present }) => [past, result[present]!]),
+    );
+  }
+  await runner.close();
+  return outputs;
+}
+
+export function close(actual: Float64Array, wanted: Float64Array): void {
+  expect(actual.length).toBe(wanted.length);
+  const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  for (const [i, value] of wanted.entries()) expect(Math.abs(actual[i]! - value)).toBeLessThanOrEqual(1e-5 * largest);
+}
+
+/** Token by token; `convert` itself compares the step file and batches. */
+export async function sameAsOriginal(model: Model): Promise<void> {
+  const x = signal(40);
+  const original = await openModel(model);
+  const wanted = toNumbers((await original.run({ x })).y!);
+  await original.close();
+  close(
+    Float64Array.from((await steps(await converted(model, { stepFile: true }), x)).flatMap((row) => [...row])),
+    wanted,
+  );
+}
