@@ -141,7 +141,8 @@ describe.each([...zooModels(), ...familyModels()])("$name", (zoo) => {
     for (const { index, state, form, lags, order, channels, error } of layers) {
       if (form === "counter") expect(lags).toBe(0);
       else expect(lags).toBeGreaterThan(0);
-      expect(error).toBeLessThan(1e-10);
+      // what follows the end of a window read through a transform is the transform's rounding
+      expect(error).toBeLessThan(state === "conv" ? 2 ** -20 : 1e-10);
       // a kernel of one lag needs no state
       if (state === "conv" && lags === 1) continue;
       const past = graph.inputs.find(({ name }) => name === `past_${state}.${index}`);
