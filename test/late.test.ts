@@ -16,13 +16,13 @@ import { DataType, float32Tensor, toNumbers } from "../converter/onnx/tensor.ts"
 import { writeModel } from "../converter/onnx/write.ts";
 import { normal } from "../src/random.ts";
 
-const CHANNELS = 4;
+const CHANNELS = 2;
 
 const folder = mkdtempSync(path.join(tmpdir(), "longconv-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 let count = 0;
 
-/** A model x [batch, n, 4] → y. */
+/** A model x [batch, n, channels] → y. */
 async function modelOf(
   build: (b: Builder) => void,
   { batch = "b", time = "n", opset = 18 }: { batch?: number | string; time?: number | string; opset?: number } = {},
@@ -67,7 +67,7 @@ function toeplitz(b: Builder, decay: readonly number[], allowed: (b: Builder, ro
   return b.one("Einsum", [matrix, "x"], { equation: "ijc,bjc->bic" });
 }
 
-const SLOW = [0.999, 0.9995, 0.998, 0.999];
+const SLOW = [0.999, 0.9995];
 const always = (b: Builder, row: string) => b.one("GreaterOrEqual", [row, b.floats("least", [], [0])]);
 const named = (b: Builder, y: string) => void b.one("Identity", [y], {}, { outputs: ["y"] });
 
@@ -111,10 +111,7 @@ test("a factor that changes at position 200 is no part of the convolution", asyn
   const model = await modelOf((b) => {
     const early = b.one("Less", [positions(b), b.floats("bound", [], [200])]);
     const factor = b.one("Where", [early, b.floats("whole", [], [1]), b.floats("half", [], [0.5])]);
-    named(
-      b,
-      b.one("Mul", [toeplitz(b, [0.9, 0.95, 0.8, 0.97], always), b.one("Unsqueeze", [factor, b.ints("one", [1])])]),
-    );
+    named(b, b.one("Mul", [toeplitz(b, [0.9, 0.97], always), b.one("Unsqueeze", [factor, b.ints("one", [1])])]));
   });
   expect(await apart(model, await convertModel(model), 600)).toBeLessThan(1e-5);
 });
@@ -123,7 +120,7 @@ test("a number that depends on the length alone may not be added: refused, howev
   const model = await modelOf((b) => {
     const length = b.one("Cast", [b.one("Shape", ["x"], { start: 1, end: 2 })], toFloat);
     const bias = b.one("Mul", [length, b.floats("small", [], [5e-7])]);
-    named(b, b.one("Add", [toeplitz(b, [0.9, 0.95, 0.8, 0.97], always), bias]));
+    named(b, b.one("Add", [toeplitz(b, [0.9, 0.97], always), bias]));
   });
   await expect(convertModel(model)).rejects.toMatchObject({ code: "depends-on-length" });
 });
@@ -190,7 +187,7 @@ test("a transform of a fixed size: right up to half of it, refused beyond", asyn
 });
 
 test("a kernel that grows without bound: refused at its node", async () => {
-  const growing = await modelOf((b) => named(b, toeplitz(b, [1.05, 1, 0.9, 0.9], always)));
+  const growing = await modelOf((b) => named(b, toeplitz(b, [1.05, 0.9], always)));
   await expect(convertModel(growing)).rejects.toMatchObject({ where: { operator: "Einsum" } });
 });
 
@@ -199,7 +196,7 @@ test.each<[string, ConvertOptions, number]>([
   ["a horizon of 8 lags", { horizon: 8, exact: true }, 8],
   ["a horizon of one lag", { horizon: 1 }, 1],
 ])("%s: compared all the same", async (_, options, longest) => {
-  const model = await modelOf((b) => named(b, toeplitz(b, [0.3, 0.2, 0.1, 0.25], always)));
+  const model = await modelOf((b) => named(b, toeplitz(b, [0.3, 0.2], always)));
   const { check } = await convertModel(model, options);
   expect(Math.max(...check.comparisons.map(({ length }) => length))).toBe(longest);
 });
@@ -214,7 +211,7 @@ test("a fixed length beyond the horizon: compared up to the horizon", async () =
 });
 
 test("a fixed batch size and any length", async () => {
-  const model = await modelOf((b) => named(b, toeplitz(b, [0.9, 0.95, 0.8, 0.97], always)), { batch: 2 });
+  const model = await modelOf((b) => named(b, toeplitz(b, [0.9, 0.97], always)), { batch: 2 });
   expect((await convertModel(model)).layers).toMatchObject([{ form: "compact" }]);
 });
 
@@ -224,7 +221,7 @@ test("one exported position shows one lag: refused", async () => {
 });
 
 test("a state too small to follow its kernel: the check says that, and allows no more than a tenth", async () => {
-  const model = await modelOf((b) => named(b, toeplitz(b, [-0.99, 0.99, -0.9, 0.5], always)));
+  const model = await modelOf((b) => named(b, toeplitz(b, [-0.99, 0.9], always)));
   await expect(convertModel(model, { order: 1 })).rejects.toMatchObject({
     code: "check-failed",
     remedy: expect.stringContaining("larger ones"),
@@ -233,8 +230,8 @@ test("a state too small to follow its kernel: the check says that, and allows no
 
 test("an original whose outputs are NaN cannot be compared with", async () => {
   const model = await modelOf((b) => {
-    const y = toeplitz(b, [0.9, 0.95, 0.8, 0.97], always);
-    named(b, b.one("Mul", [b.one("Tanh", [y]), b.floats("weight", [CHANNELS], [Number.NaN, 1, 1, 1])]));
+    const y = toeplitz(b, [0.9, 0.97], always);
+    named(b, b.one("Mul", [b.one("Tanh", [y]), b.floats("weight", [CHANNELS], [Number.NaN, 1])]));
   });
   await expect(convertModel(model)).rejects.toMatchObject({
     code: "check-failed",

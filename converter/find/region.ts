@@ -46,7 +46,7 @@ export interface Graphs {
 const FLOATS = new Set<number>([DataType.FLOAT, DataType.DOUBLE]);
 
 /** Lengths at which a dynamic region is probed; powers of two, where ORT's DFT is precise, and an odd one, where it is not. */
-const PROBE_LENGTHS = [32, 64, 37] as const;
+const PROBE_LENGTHS = [32, 64, 19] as const;
 
 /** @returns a region, or the obstacle that is most telling */
 export async function closeRegion(
