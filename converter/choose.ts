@@ -5,7 +5,7 @@ import type { ContestResult } from "./certify/contest.ts";
 import { contestLayers } from "./certify/layers.ts";
 import type { Candidate } from "./find/candidates.ts";
 import { type KernelSource, LOOKED_AT_LAGS, type SourcedKernels } from "./find/kernel.ts";
-import { evened, type Form, type Kernels, stateOrder } from "./form.ts";
+import { evened, type Form, type Kernels, orderOf, stateOrder } from "./form.ts";
 import { checkedHorizon, finiteLags, firstLags, horizonOf, NEGLIGIBLE, refuseSingleLag, restAfter } from "./horizon.ts";
 import type { Reduction, Target } from "./reduce/reduce.ts";
 import { estimateDecay, significantLags } from "./solve/decay.ts";
@@ -138,10 +138,11 @@ function lowOrderForm(
   if (shared?.reduction.met && shared.certificate) {
     const { reduction, certificate } = shared;
     const lags = certificate.horizon;
-    const why = `${reduction.order} shared poles follow the kernel over ${lags} lags`;
     // an order or a size that was asked for is kept; else a state more costs less than an odd number of them
     const free = order === undefined && maxState === undefined;
     const modal = free ? evened(reduction.modal) : reduction.modal;
+    const one = orderOf(modal) > reduction.order ? " and one more state, for an even number," : "";
+    const why = `${reduction.order} shared poles${one} follow the kernel over ${lags} lags`;
     return chosen({ kind: "compact", modal, lags }, certificate, why);
   }
   if (own?.reduction.met && own.certificate) {

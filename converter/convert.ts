@@ -59,6 +59,8 @@ export interface LayerReport extends LayerMetadata {
   readonly kernelFrom: string;
   /** Positions over which the graph was compared with the convolution; undefined for a counter. */
   readonly verified: number | undefined;
+  /** Positions up to which the form is meant to be right; undefined: any number. */
+  readonly reach: number | undefined;
   readonly because: string;
   readonly wrapAround: number;
   readonly certificate: Certificate | undefined;
@@ -224,6 +226,7 @@ function reportOf({ region, source, chosen }: Solved, index: number): LayerRepor
     error: chosen.error,
     kernelFrom: source.tensor ?? "impulse response",
     verified: source.verified,
+    reach: chosen.reach === Infinity ? undefined : chosen.reach,
     because: chosen.because,
     wrapAround: chosen.wrapAround,
     certificate: chosen.certificate,
@@ -243,6 +246,7 @@ function counterReport({ counter: { uses } }: Found, index: number, limit: Posit
       ...{ channels: 1, lags: 0, order: 1, error: 0, wrapAround: 0 },
       kernelFrom: "none",
       verified: undefined,
+      reach: limit?.positions,
       because: `the position is counted for '${node.name}'${many}${end}`,
       certificate: undefined,
       reduction: undefined,

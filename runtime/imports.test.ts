@@ -29,7 +29,7 @@ test("what each entry point exports", async () => {
     ["generate", "generateBatch", "load", "read", "sliceState", "stateFromBytes", "stateToBytes", "step"],
     ["textStream", "zeroState"],
   ].flat();
-  const node = ["loadModel", "nodeBackend", "nodeBindingBackend", "nodeGpuBackend", "tokenizerIn"];
+  const node = ["loadModel", "nodeBackend", "nodeBindingBackend", "nodeGpuBackend"];
   expect(Object.keys(await import("./node.ts")).sort()).toEqual([...common, ...node].sort());
   expect(Object.keys(await import("./web.ts")).sort()).toEqual([...common, "clearCache"].sort());
 });

@@ -5,14 +5,14 @@ import { LongConvError } from "../src/errors.ts";
 import { checkCount, notValid } from "./checks.ts";
 import { findModel, settingsOf } from "./folder.ts";
 import { nodeBackend, nodeBindingBackend } from "./node-backend.ts";
-import { folderAt, kindOf, tokenizerIn } from "./node-folder.ts";
+import { folderAt, kindOf } from "./node-folder.ts";
 import { nodeGpuBackend } from "./node-gpu.ts";
 import { loadModel, type Model } from "./session.ts";
 import type { Tokenizer } from "./text.ts";
 
 export * from "./api.ts";
 export { type LoadModelOptions, loadModel } from "./session.ts";
-export { nodeBackend, nodeBindingBackend, nodeGpuBackend, tokenizerIn };
+export { nodeBackend, nodeBindingBackend, nodeGpuBackend };
 
 export interface LoadOptions {
   /** Default `["cpu"]`; `["webgpu"]` keeps the states in GPU buffers. */

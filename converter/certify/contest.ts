@@ -52,14 +52,22 @@ export function contest({ kernels, shared, own, certify: options }: ContestTask)
     if (least > maxOrder) return { because: `no ${maxOrder} shared poles follow the kernel` };
     return withShared(reduceWithin(kernels, tolerance, maxOrder, least));
   };
-  const tryOwn = (): ContestResult => {
-    const reduction = lookout.reduce();
+  const tryOwn = (from = lookout): ContestResult => {
+    const reduction = from.reduce();
     const certificate = reduction.met ? certifyChannels(kernels, reduction.modal, options) : undefined;
     return { own: { reduction, certificate } };
   };
   const ownFirst = lookout.least <= most && OWN_STATE_COST * lookout.least < least;
   const first = ownFirst ? tryOwn() : tryShared();
-  if ((first.own ?? first.shared)?.reduction.met) return first;
+  if (first.own?.reduction.met) return first;
+  if (first.shared?.reduction.met) {
+    const { order } = first.shared.reduction;
+    // own poles cost less below this
+    const fewer = Math.min(most, 2 * Math.ceil(order / (2 * OWN_STATE_COST) - 1));
+    if (lookout.least > fewer) return first;
+    const second = tryOwn(lookAtChannels(kernels, { tolerance, maxOrder: fewer }));
+    return second.own!.reduction.met ? { ...second, because: `shared poles would be ${order}` } : first;
+  }
   return { ...first, ...(ownFirst ? tryShared() : tryOwn()) };
 }
 

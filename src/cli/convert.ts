@@ -1,7 +1,9 @@
 /** `longconv-ssm convert MODEL -o OUT` */
-import { statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import type { Command } from "commander";
+import { describeLimit } from "../../converter/assemble/limit.ts";
+import { DEFAULT_TOLERANCE } from "../../converter/choose.ts";
 import { type Conversion, convertModel, type LayerReport } from "../../converter/convert.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
@@ -49,12 +51,16 @@ export function convertCommand(): Command {
     .option("--exact", "full-order ETSC instead of compact states")
     .option(
       "--tolerance <error>",
-      "relative error of a layer's kernels that compact states may have",
+      `relative error of a layer's kernels that compact states may have (default: ${DEFAULT_TOLERANCE})`,
       number({ above: 0 }),
     )
-    .option("--order <n>", "the same order for every compact state, instead of a tolerance", integer(1))
+    .option("--order <n>", "order of every compact state, at most, instead of a tolerance", integer(1))
     .option("--max-state <bytes>", "bytes of state of one sequence, instead of a tolerance (50000, 64k, 1MB)", bytes)
-    .option("--horizon <lags>", "lags of the kernels that the form reproduces", positions)
+    .option(
+      "--horizon <lags>",
+      "lags of the kernels that the form reproduces (default: until they have died away; of exact forms, the training length where that is shorter)",
+      positions,
+    )
     .option(
       "--training-length <n>",
       "length that the model was trained with; default: as config.json or training.json beside it says",
@@ -65,7 +71,7 @@ export function convertCommand(): Command {
     .option("--no-num-logits-to-keep", "leave out the input num_logits_to_keep")
     .option(
       "--check-tolerance <error>",
-      "relative difference of the outputs that the check before writing allows",
+      "relative difference of the outputs that the check before writing allows (default: 1e-4, and up to 0.1 for the states' own error)",
       number({ above: 0 }),
     )
     .option(
@@ -78,7 +84,7 @@ export function convertCommand(): Command {
       "--step-file",
       "in a folder, also write onnx/model_step.onnx: one token a call, no control flow, for WebGPU",
     )
-    .option("--threads <n>", "threads that reduce layers", threads)
+    .option("--threads <n>", "threads that reduce layers (default: 2)", threads)
     .option("--force", "replace an existing output, once the new one is complete");
   return withAction(command, run);
 }
@@ -139,7 +145,7 @@ const stateBytes = (layers: readonly LayerReport[]): number =>
   layers.reduce((sum, { order, channels }) => sum + 4 * order * channels, 0);
 
 function reportOf(
-  { layers, check, weights }: Conversion,
+  { layers, check, weights, positions: limit }: Conversion,
   target: Target,
   trainingLength: number | undefined,
   from: string | undefined,
@@ -165,6 +171,8 @@ function reportOf(
     ...(from === undefined ? [] : [`trained   with ${trainingLength} positions (${path.basename(from)})`]),
     ...(weights ? [weightsLine(weights)] : []),
     ...wraps(layers),
+    ...ends(layers, trainingLength),
+    ...(limit ? [`limit     ${describeLimit(limit)}`] : []),
     `written   ${target.path} (${byteSize(sizeOf(target))}) in ${seconds.toFixed(1)} s`,
   ];
   return lines.join("\n");
@@ -184,9 +192,21 @@ function wraps(layers: readonly LayerReport[]): string[] {
   ];
 }
 
+/** A compact form says nothing of a kernel beyond its horizon. */
+function ends(layers: readonly LayerReport[], trainingLength: number | undefined): string[] {
+  const low = layers.filter(({ form, reach }) => form !== "exact" && reach !== undefined);
+  const [first] = low.sort((a, b) => a.reach! - b.reach!);
+  if (!first) return [];
+  const short = trainingLength !== undefined && first.reach! < trainingLength;
+  const trained = short ? `, fewer than it was trained with,` : "";
+  return [
+    `beyond    ${first.reach} positions${trained} nothing is promised: the kernel goes on there (layer ${first.index}); ask for a longer horizon`,
+  ];
+}
+
 function jsonOf(
   file: string,
-  { layers, check, weights }: Conversion,
+  { layers, check, weights, positions }: Conversion,
   target: Target,
   trainingLength: number | undefined,
   seconds: number,
@@ -205,10 +225,15 @@ function jsonOf(
         reduction: { order: reduction.order, error: reduction.error, met: reduction.met, gain: reduction.gain },
       }),
     })),
+    positions,
     check,
     weights,
   };
 }
 
-const sizeOf = ({ kind, path: out }: Target): number =>
-  statSync(kind === "file" ? out : path.join(out, "onnx/model.onnx")).size;
+/** Bytes of the model's files, weights in files of their own among them. */
+function sizeOf({ kind, path: out }: Target): number {
+  const [folder, begins] = kind === "file" ? [path.dirname(out), path.basename(out)] : [path.join(out, "onnx"), ""];
+  const names = readdirSync(folder).filter((name) => name.startsWith(begins));
+  return names.reduce((sum, name) => sum + statSync(path.join(folder, name)).size, 0);
+}

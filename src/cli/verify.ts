@@ -6,7 +6,7 @@ import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import { readIds } from "../../converter/verify/ids.ts";
 import type { SignalRow } from "../../converter/verify/signals.ts";
 import { type LanguageRow, type Verification, verify } from "../../converter/verify/verify.ts";
-import { tokenizerIn } from "../../runtime/node.ts";
+import { tokenizerIn } from "../../runtime/node-folder.ts";
 import { LongConvError } from "../errors.ts";
 import { newCommand, withAction } from "./command.ts";
 import { foldersOf } from "./model-files.ts";
