@@ -80,7 +80,7 @@ export function firstLags({ channels, taps }: Kernels, lags: number): Kernels {
  */
 export function finiteLags({ lags, channels, taps, rounded }: EvaluatedKernels): number | undefined {
   let largest = 0;
-  for (const tap of taps) largest = Math.max(largest, Math.abs(tap));
+  for (let i = 0; i < taps.length; i++) largest = Math.max(largest, Math.abs(taps[i]!));
   const rounding = largest * 2 ** -20;
   const silent = rounded ? rounding : 0;
   const rowMax = (k: number) => {

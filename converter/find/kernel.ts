@@ -126,8 +126,9 @@ function sourceOf(graphs: Graphs, region: Region, { tensor, at }: Evaluation, ve
 
 /** @throws LongConvError no-horizon where a tap is not finite: a kernel that grows without bound has no state */
 function refuseUnbounded({ model }: Graphs, { opening }: Region, { channels, taps }: Kernels): void {
-  const first = taps.findIndex((tap) => !Number.isFinite(tap));
-  if (first < 0) return;
+  let first = 0;
+  while (first < taps.length && Number.isFinite(taps[first])) first++;
+  if (first === taps.length) return;
   const reason = `its kernel grows without bound: that of channel ${first % channels} is not finite at lag ${Math.floor(first / channels)}`;
   const remedy = "A state carries kernels that stay bounded: a decay must be at most 1.";
   throw new LongConvError("no-horizon", reason, whereOf(model, opening), remedy);

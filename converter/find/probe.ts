@@ -23,6 +23,12 @@ export interface ProbeFailure {
 /** Unit round-off of float32. */
 const UNIT = 2 ** -24;
 
+/** Signals that a region answers in proportion, if it is linear. */
+const AMPLITUDES = [
+  { name: "loud", amplitude: 1000, code: "not-linear", says: "the response does not grow with the amplitude" },
+  { name: "soft", amplitude: 1e-3, code: "not-linear", says: "the response does not shrink with the amplitude" },
+] as const;
+
 interface Row {
   readonly name: string;
   readonly code: ErrorCode;
@@ -36,12 +42,14 @@ interface Row {
  * independence of channels; dense signals at several amplitudes confirm it.
  * @param entryChannels channels that enter: as many as leave, or a divisor for each channel to several
  * @param slack how much less precise than float32 sums the region's arithmetic is at this length
+ * @param amplitudes whether loud and soft signals are tried as well: one length is enough for that
  */
 export async function probe(
   respond: Respond,
   time: number,
   entryChannels: number,
   slack: number,
+  amplitudes: boolean,
 ): Promise<ProbeResult | ProbeFailure> {
   const random = signed(time * 7919 + entryChannels);
   const row = () => new Float64Array(time * entryChannels);
@@ -51,6 +59,7 @@ export async function probe(
     return values;
   };
   const weight = () => (0.5 + Math.abs(random())) * (random() < 0 ? -1 : 1);
+  const signalOf = (amplitude: number) => row().map(() => amplitude * random());
   const middle = Math.min(time - 1, Math.floor(time / 3));
   const rows: Row[] = [
     { name: "impulse", code: "mixes-channels", says: "channels influence one another", values: impulse(0, weight) },
@@ -70,20 +79,9 @@ export async function probe(
       name: "dense",
       code: "not-time-invariant",
       says: "a dense signal is not answered by the convolution",
-      values: row().map(() => random()),
+      values: signalOf(1),
     },
-    {
-      name: "loud",
-      code: "not-linear",
-      says: "the response does not grow with the amplitude",
-      values: row().map(() => 1000 * random()),
-    },
-    {
-      name: "soft",
-      code: "not-linear",
-      says: "the response does not shrink with the amplitude",
-      values: row().map(() => 1e-3 * random()),
-    },
+    ...(amplitudes ? AMPLITUDES.map((row) => ({ ...row, values: signalOf(row.amplitude) })) : []),
   ];
   const answers = await respond([row(), impulse(0, () => 1), ...rows.map((r) => r.values)], time);
   const channels = answers[0]!.length / time;

@@ -157,7 +157,7 @@ async function probeRegion(
     let bias: Float64Array | undefined;
     for (const time of fixed ? [fixed] : PROBE_LENGTHS) {
       const slack = slackAt(time, nodes);
-      const result = await probe(responder.respond, time, entryChannels, slack);
+      const result = await probe(responder.respond, time, entryChannels, slack, longest === undefined);
       if ("code" in result) return result;
       if (longest) {
         const failure = compareLengths(longest, result.kernels, slack);
