@@ -97,3 +97,11 @@ export function contents(folder: string): Map<string, string> {
   });
   return new Map(entries);
 }
+
+/** Converts small exported models into folders by these names, exactly, over 64 lags. */
+export async function convertInto(dir: Scratch, models: Readonly<Record<string, string>>): Promise<void> {
+  for (const [name, source] of Object.entries(models)) {
+    const { code, stderr } = await longconv(["convert", source, "-o", dir.at(name), "--exact", "--horizon", "64"]);
+    expect(code, stderr).toBe(0);
+  }
+}

@@ -8,7 +8,7 @@ import { openModel } from "../onnx/run.ts";
 import { hasHalves, widened, withFloatInterface } from "../onnx/widen.ts";
 import type { Layout } from "../time/fact.ts";
 import { larger, largestApart } from "./apart.ts";
-import { byPosition, drive, type Row, type Trace } from "./drive.ts";
+import { byPosition, drive, outputLayouts, type Row, type Trace } from "./drive.ts";
 import { cutsOf, type Trial, trialsOf, type Way } from "./trials.ts";
 
 /** One comparison. */
@@ -61,8 +61,7 @@ const SHORTEST_CHECKED = 16;
  * @throws LongConvError check-failed where a difference exceeds the tolerance
  */
 export async function checkConverted(found: Found, converted: Model, options: CheckOptions): Promise<CheckReport> {
-  const outputs = found.graphs.model.graph.outputs;
-  const outputAxes = new Map(outputs.map((output) => [output.name, axesOf(found, output.name)]));
+  const outputAxes = outputLayouts(found);
   const keeps = converted.graph.inputs.some(({ name }) => name === NUM_LOGITS_TO_KEEP);
   const asked = trialsOf(found, options.reach, outputAxes, keeps);
   const { wanted, own } = await runOriginal(found, asked, outputAxes);
@@ -160,11 +159,6 @@ async function readable(original: Model, converted: Model): Promise<Model> {
     if (!isFailedRun(error)) throw error;
     return widened(converted);
   }
-}
-
-function axesOf(found: Found, tensor: string): Layout {
-  const fact = found.time.facts.get(tensor);
-  return fact && "axes" in fact && fact.axes ? fact.axes : [];
 }
 
 /** Outputs have their batch axis first, so rows of a batch follow one another. */

@@ -1,5 +1,6 @@
 /** Drives a converted model in the check: whole sequences, or cut into pieces with the state carried. */
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
+import type { Found } from "../find/find.ts";
 import type { Graphs } from "../find/region.ts";
 import type { Model } from "../onnx/graph.ts";
 import type { Runner } from "../onnx/run.ts";
@@ -11,6 +12,16 @@ export type Row = Float32Array | Float64Array;
 
 /** Outputs of a run with the time axis first: [time][rest]; float32 outputs are not copied where that can be avoided. */
 export type Trace = ReadonlyMap<string, readonly Row[]>;
+
+/** The layouts of a model's outputs by name; without axes where none is known. */
+export function outputLayouts({ graphs, time }: Pick<Found, "graphs" | "time">): Map<string, Layout> {
+  return new Map(
+    graphs.model.graph.outputs.map(({ name }): [string, Layout] => {
+      const fact = time.facts.get(name);
+      return [name, fact && "axes" in fact && fact.axes ? fact.axes : []];
+    }),
+  );
+}
 
 /** Cuts a tensor along its time axis. */
 export function slice(tensor: Tensor, axes: Layout, from: number, to: number): Tensor {

@@ -1,13 +1,12 @@
 /** Ways to evaluate a region's kernel at any number of lags: tensors of the graph that hold it, and an impulse. */
 import { LongConvError } from "../../src/errors.ts";
 import type { Kernels } from "../form.ts";
-import { cut } from "../onnx/cut.ts";
-import { openModel } from "../onnx/run.ts";
 import { toNumbers } from "../onnx/tensor.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import type { Graphs, Region } from "./region.ts";
 import { openRegion } from "./respond.ts";
-import { fixedSizes, type Seen, zeroInputs } from "./shapes.ts";
+import type { Seen } from "./shapes.ts";
+import { evaluatePosition } from "./tables.ts";
 
 /** Kernels with what is known of their zeros. */
 export interface EvaluatedKernels extends Kernels {
@@ -92,19 +91,11 @@ function orientation(seen: Seen, lengths: readonly number[], channels: number): 
 }
 
 async function evaluate(graphs: Graphs, { tensor, timeFirst, channels }: Candidate, lags: number): Promise<Kernels> {
-  const sizes = { batch: fixedSizes(graphs.inputs).batch ?? 1, time: lags };
-  const runner = await openModel(cut(graphs.model, graphs.model.graph.inputs, [tensor]));
-  try {
-    const wanted = new Set(runner.inputs);
-    const feeds = Object.entries(zeroInputs(graphs.model, graphs.inputs, sizes)).filter(([name]) => wanted.has(name));
-    const values = toNumbers((await runner.run(Object.fromEntries(feeds)))[tensor]!);
-    if (timeFirst) return { lags, channels, taps: values };
-    const taps = new Float64Array(values.length);
-    for (let c = 0; c < channels; c++) for (let k = 0; k < lags; k++) taps[k * channels + c] = values[c * lags + k]!;
-    return { lags, channels, taps };
-  } finally {
-    await runner.close();
-  }
+  const values = toNumbers(await evaluatePosition(graphs, tensor, lags));
+  if (timeFirst) return { lags, channels, taps: values };
+  const taps = new Float64Array(values.length);
+  for (let c = 0; c < channels; c++) for (let k = 0; k < lags; k++) taps[k * channels + c] = values[c * lags + k]!;
+  return { lags, channels, taps };
 }
 
 /** What lag 0 has beyond the candidate (a skip term), if all other lags agree to what the transform rounds. */

@@ -1,12 +1,11 @@
 /** Models that are not language models: random inputs, and the largest difference of their outputs. */
 import { difference } from "../check/check.ts";
-import { byPosition, drive } from "../check/drive.ts";
+import { byPosition, drive, outputLayouts } from "../check/drive.ts";
 import { randomInputs } from "../check/inputs.ts";
 import type { Found } from "../find/find.ts";
 import { fixedSizes } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";
 import { openModel } from "../onnx/run.ts";
-import type { Layout } from "../time/fact.ts";
 import type { Way } from "./verify.ts";
 
 /** One comparison of outputs that are no logits. */
@@ -31,7 +30,7 @@ export async function verifySignals(
   onProgress?: (done: number, total: number) => void,
 ): Promise<SignalRow[]> {
   const { model } = found.graphs;
-  const axes = new Map(model.graph.outputs.map(({ name }): [string, Layout] => [name, layoutOf(found, name)]));
+  const axes = outputLayouts(found);
   const { batch = 1, time } = fixedSizes(found.graphs.inputs);
   const [original, runner] = [await openModel(model), await openModel(converted)];
   const rows: SignalRow[] = [];
@@ -53,9 +52,4 @@ export async function verifySignals(
     await Promise.all([original.close(), runner.close()]);
   }
   return rows;
-}
-
-function layoutOf(found: Found, tensor: string): Layout {
-  const fact = found.time.facts.get(tensor);
-  return fact && "axes" in fact && fact.axes ? fact.axes : [];
 }

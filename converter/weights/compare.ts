@@ -1,14 +1,13 @@
 /** What weights in fewer bits cost: the reduced model against the same model with float32 weights. */
 import { LongConvError } from "../../src/errors.ts";
 import { larger } from "../check/apart.ts";
-import { drive, type Trace } from "../check/drive.ts";
+import { drive, outputLayouts, type Trace } from "../check/drive.ts";
 import { randomInputs } from "../check/inputs.ts";
 import type { Found } from "../find/find.ts";
 import { fixedSizes } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";
 import { openModel } from "../onnx/run.ts";
 import { DataType } from "../onnx/tensor.ts";
-import type { Layout } from "../time/fact.ts";
 import type { Reduced, WeightKind } from "./weights.ts";
 
 /** The comparison, on random inputs; `verify` compares on a text. */
@@ -45,12 +44,7 @@ export async function compareWeights(
   const fixed = fixedSizes(found.graphs.inputs);
   const sizes = { batch: fixed.batch ?? 1, time: fixed.time ?? POSITIONS };
   const feeds = randomInputs(found.graphs, found.constants, sizes, 77);
-  const axes = new Map(
-    found.graphs.model.graph.outputs.map(({ name }) => {
-      const fact = found.time.facts.get(name);
-      return [name, fact && "axes" in fact && fact.axes ? fact.axes : []] as [string, Layout];
-    }),
-  );
+  const axes = outputLayouts(found);
   const half = Math.ceil(sizes.time / 2);
   const cuts = Array.from({ length: sizes.time - half + 1 }, (_, i) => half + i);
   const traceOf = async (each: Model): Promise<Trace> => {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readModel } from "../../converter/onnx/read.ts";
 import { decodeMessage, encodeMessage } from "../../converter/onnx/schema.ts";
 import { writeModel } from "../../converter/onnx/write.ts";
-import { contents, errorOf, longconv, scratch } from "../../test/command.ts";
+import { contents, convertInto, errorOf, longconv, scratch } from "../../test/command.ts";
 import { demoModel, trapModels, zooModel } from "../../test/testdata.ts";
 import type { ErrorCode } from "../errors.ts";
 
@@ -193,15 +193,7 @@ describe("models that cannot run token by token", () => {
 
 describe("with a converted model", () => {
   const demo = demoModel();
-  beforeAll(async () => {
-    for (const [source, name] of [
-      [SMALL, "small"],
-      [zooModel("tnn-multi-decay").file, "other"],
-    ] as const) {
-      const { code, stderr } = await longconv(["convert", source, "-o", dir.at(name), "--exact", "--horizon", "64"]);
-      expect(code, stderr).toBe(0);
-    }
-  });
+  beforeAll(() => convertInto(dir, { small: SMALL, other: zooModel("tnn-multi-decay").file }));
 
   test("a token id outside the vocabulary", async () => {
     for (const ids of ["3,61", "-1", "5,100000"]) {

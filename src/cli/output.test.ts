@@ -1,22 +1,14 @@
 /** Where commands write: what exists is kept without --force, an input whatever is said, and nothing is left half written. */
 import { copyFileSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { contents, errorOf, longconv, scratch } from "../../test/command.ts";
+import { contents, convertInto, errorOf, longconv, scratch } from "../../test/command.ts";
 import { demoModel, zooModel } from "../../test/testdata.ts";
 
 const SMALL = zooModel("tnn-time-second").file;
 const demo = demoModel();
 const dir = scratch();
 afterAll(() => dir.remove());
-beforeAll(async () => {
-  for (const [source, name] of [
-    [SMALL, "small"],
-    [zooModel("tnn-multi-decay").file, "other"],
-  ] as const) {
-    const { code, stderr } = await longconv(["convert", source, "-o", dir.at(name), "--exact", "--horizon", "64"]);
-    expect(code, stderr).toBe(0);
-  }
-});
+beforeAll(() => convertInto(dir, { small: SMALL, other: zooModel("tnn-multi-decay").file }));
 
 describe("an existing output of convert", () => {
   const convert = (out: string, ...more: string[]) =>
