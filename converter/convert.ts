@@ -1,5 +1,5 @@
 /** The pipeline: an exported model in, a recurrent one out, checked before anything is written. */
-import { CONTRACT_VERSION, type LayerMetadata, METADATA, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
+import { CONTRACT_VERSION, type LayerMetadata, leastClaim, METADATA, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { assemble, type Layer } from "./assemble/assemble.ts";
 import { canKeepLast } from "./assemble/head.ts";
@@ -130,6 +130,7 @@ export async function convertModel(read: Model, given: ConvertOptions = {}): Pro
     [METADATA.converter, CONVERTER_VERSION],
     [METADATA.sourceSha256, await sha256OfFile(read.file)],
     [METADATA.layers, JSON.stringify(layers.map(metadataOf))],
+    [METADATA.claim, JSON.stringify(leastClaim(layers.map(({ claim }) => claim)))],
     ...(positions ? [[METADATA.positions, String(positions.positions)] as const] : []),
   ]);
   const converted = shareTied(assemble(found, solved, { ...inputs, path: "both", tables, metadata }));
@@ -231,8 +232,18 @@ function reportOf({ region, source, chosen }: Solved, index: number): LayerRepor
     wrapAround: chosen.wrapAround,
     certificate: chosen.certificate,
     reduction: chosen.reduction,
+    claim: {
+      kind: "seen",
+      positions: Math.min(source.verified, chosen.reach),
+      rows: PROBED_ROWS,
+      node: region.opening.name,
+      because: "it was compared so far",
+    },
   };
 }
+
+/** Rows of a batch in which regions are probed. */
+const PROBED_ROWS = 8;
 
 /** What is carried for functions of the absolute position. */
 function counterReport({ counter: { uses } }: Found, index: number, limit: PositionLimit | undefined): LayerReport[] {
@@ -250,11 +261,19 @@ function counterReport({ counter: { uses } }: Found, index: number, limit: Posit
       because: `the position is counted for '${node.name}'${many}${end}`,
       certificate: undefined,
       reduction: undefined,
+      claim: limit
+        ? {
+            kind: "ends",
+            positions: limit.positions,
+            node: node.name,
+            because: `the table '${limit.tensor}' ends there`,
+          }
+        : { kind: "proven" },
     },
   ];
 }
 
-const metadataOf = ({ index, state, node, form, channels, lags, order, error }: LayerReport): LayerMetadata => ({
+const metadataOf = ({ index, state, node, form, channels, lags, order, error, claim }: LayerReport): LayerMetadata => ({
   index,
   state,
   node,
@@ -263,6 +282,7 @@ const metadataOf = ({ index, state, node, form, channels, lags, order, error }: 
   lags,
   order,
   error,
+  claim,
 });
 
 const withMetadata = (model: Model, key: string, value: string): Model => ({

@@ -33,9 +33,54 @@ export const METADATA = {
   layers: "longconv.layers",
   /** How many positions the model can read, where a table of positions ends; without it, any number. */
   positions: "longconv.positions",
+  /** JSON: {@link Claim}, the least of those of the states. */
+  claim: "longconv.claim",
   /** JSON: the comparison made before the model was written. */
   check: "longconv.check",
 } as const;
+
+/**
+ * How far a model, or one of its states, is known to be what it was exported as. `proven`: by rule, at any length and
+ * batch size that `positions` and `rows` do not limit. `seen`: compared up to there, and not known beyond. `ends`: another
+ * model, or none, beyond.
+ */
+export interface Claim {
+  readonly kind: "proven" | "seen" | "ends";
+  /** Positions of a sequence up to which it is claimed; without it, any number. */
+  readonly positions?: number | undefined;
+  /** Rows of a batch up to which it is claimed; without it, any number. */
+  readonly rows?: number | undefined;
+  /** The node of the source graph because of which no more is claimed. */
+  readonly node?: string | undefined;
+  /** Why no more is claimed, in words that follow the node's name. */
+  readonly because?: string | undefined;
+}
+
+/** "proven", "seen to 16384 positions and 64 rows because 'node_DFT_3': …", "ends at 512 positions because …" */
+export function describeClaim({ kind, positions, rows, node, because }: Claim): string {
+  const limits = [
+    positions === undefined ? [] : [`${positions} positions`],
+    rows === undefined ? [] : [`${rows} rows`],
+  ].flat();
+  const reach = limits.length > 0 ? ` ${kind === "ends" ? "at" : "to"} ${limits.join(" and ")}` : "";
+  const why = [node === undefined ? [] : [`'${node}'`], because === undefined ? [] : [because]].flat().join(": ");
+  return `${kind}${reach}${why ? ` because ${why}` : ""}`;
+}
+
+const WEAKNESS = { proven: 0, seen: 1, ends: 2 } as const;
+
+/** What is claimed of a whole, from the claims of its parts: the shortest reach, with its reason. */
+export function leastClaim(claims: readonly Claim[]): Claim {
+  const reachOf = ({ positions = Infinity, rows = Infinity }: Claim) => [positions, rows] as const;
+  const sorted = claims.toSorted((a, b) => {
+    const [[n, rows], [m, others]] = [reachOf(a), reachOf(b)];
+    return (n === m ? 0 : n - m) || (rows === others ? 0 : rows - others) || WEAKNESS[b.kind] - WEAKNESS[a.kind];
+  });
+  const [shortest] = sorted;
+  if (!shortest) return { kind: "proven" };
+  const rows = Math.min(...claims.map((claim) => claim.rows ?? Infinity));
+  return { ...shortest, ...(rows < Infinity && { rows }) };
+}
 
 /** What the metadata says of one converted convolution, or of the counter of positions. */
 export interface LayerMetadata {
@@ -52,6 +97,8 @@ export interface LayerMetadata {
   readonly order: number;
   /** Relative error over those lags: norm of the difference over norm of the kernel. */
   readonly error: number;
+  /** How far this state is known to be right. */
+  readonly claim: Claim;
 }
 
 /** A state tensor of a model, paired by name. */

@@ -32,6 +32,8 @@ export const ERROR_EXIT_CODES = {
   "unsupported-layout": 4,
   "no-horizon": 4,
   "no-reduction": 4,
+  // Less is known of the model than is asked for
+  "claim-short": 4,
   // The check before writing
   "check-failed": 5,
   // Runtime
@@ -40,6 +42,8 @@ export const ERROR_EXIT_CODES = {
   "token-out-of-range": 6,
   "tokenizer-mismatch": 6,
   "state-mismatch": 6,
+  "beyond-claim": 6,
+  "beyond-positions": 6,
   "runtime-failed": 6,
   aborted: 130,
 } as const;
