@@ -5,10 +5,10 @@
 
 import { signed, uniform } from "../../src/random.ts";
 import type { Kernels } from "../form.ts";
-import { isFailedRun } from "./evaluation.ts";
+import type { Graphs } from "./graphs.ts";
 import { entryOf, type ProbeFailure, toleranceOf } from "./probe.ts";
-import type { Graphs, Region } from "./region.ts";
-import { openRegion } from "./respond.ts";
+import type { Region } from "./region.ts";
+import { isFailedRun, openRegion } from "./respond.ts";
 
 /** A comb and what the region makes of it. */
 export interface Answer {
@@ -29,7 +29,7 @@ const SUMMED = 1e-8;
  */
 export async function answerAfar(graphs: Graphs, region: Region, kernels: Kernels): Promise<Answer | undefined> {
   const { entryChannels, channels } = region;
-  const responder = await openRegion(graphs.model, graphs.inputs, region.entry, region.exit);
+  const responder = await openRegion(graphs, region.entry, region.exit);
   try {
     for (let time = kernels.lags; time > region.probed.lags; time = Math.floor(time / 2)) {
       const combs = Array.from({ length: entryChannels }, (_, c) =>
@@ -57,7 +57,7 @@ export function departure(region: Region, kernels: Kernels, { time, combs, value
     const taps = tapsOf(kernels, c);
     const comb = combs[entryOf(c, channels, entryChannels)]!;
     const expected = convolveSparse(comb, taps);
-    const tolerance = toleranceOf(time, norm(taps) * norm(comb), bias?.[c] ?? 0, 1);
+    const tolerance = toleranceOf(time, norm(taps) * norm(comb), bias?.[c] ?? 0);
     for (let i = 0; i < time; i++) {
       const apart = Math.abs(values[i * channels + c]! - (bias?.[c] ?? 0) - expected[i]!);
       if (apart <= tolerance) continue;

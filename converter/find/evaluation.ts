@@ -1,10 +1,10 @@
 /** Ways to evaluate a region's kernel at any number of lags: tensors of the graph that hold it, and an impulse. */
-import { LongConvError } from "../../src/errors.ts";
 import type { Kernels } from "../form.ts";
 import { toNumbers } from "../onnx/tensor.ts";
 import type { TimeFacts } from "../time/follow.ts";
-import type { Graphs, Region } from "./region.ts";
-import { openRegion } from "./respond.ts";
+import type { Graphs } from "./graphs.ts";
+import type { Region } from "./region.ts";
+import { isFailedRun, openRegion } from "./respond.ts";
 import type { Seen } from "./shapes.ts";
 import { evaluatePosition } from "./tables.ts";
 
@@ -134,7 +134,7 @@ async function byImpulse(graphs: Graphs, region: Region, lags: number): Promise<
 async function impulseAt(graphs: Graphs, region: Region, time: number, lags: number): Promise<EvaluatedKernels> {
   const { entryChannels, channels, bias } = region;
   const row = new Float64Array(time * entryChannels).fill(1, 0, entryChannels);
-  const responder = await openRegion(graphs.model, graphs.inputs, region.entry, region.exit);
+  const responder = await openRegion(graphs, region.entry, region.exit);
   try {
     const [answer] = await responder.respond([row], time);
     const taps = answer!.slice(0, lags * channels);
@@ -144,7 +144,3 @@ async function impulseAt(graphs: Graphs, region: Region, time: number, lags: num
     await responder.close();
   }
 }
-
-/** Whether ONNX Runtime could not run a graph, at some length say. */
-export const isFailedRun = (error: unknown): boolean =>
-  error instanceof LongConvError && error.code === "runtime-failed";

@@ -4,6 +4,7 @@ import { METADATA, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { indexGraph, type Model, whereOf } from "../onnx/graph.ts";
 import { hasHalves, widened } from "../onnx/widen.ts";
+import { type Proof, provePosition, proveRegion } from "../prove/prove.ts";
 import { type CounterPlan, planCounter } from "../time/counter.ts";
 import type { Layout } from "../time/fact.ts";
 import { type Constant, foldConstants } from "../time/fold.ts";
@@ -12,8 +13,9 @@ import { type InputAxes, type InputOptions, inputAxes } from "../time/inputs.ts"
 import { lengthOutputs } from "../time/outputs.ts";
 import { lengthSteps } from "../time/steps.ts";
 import { closeBranches } from "./branches.ts";
+import type { Graphs } from "./graphs.ts";
 import { withFloatShifts } from "./ids.ts";
-import { closeRegion, type Graphs, type Region } from "./region.ts";
+import { closeRegion, type Region } from "./region.ts";
 import { shapesByRunning } from "./shapes.ts";
 import { tablesOf } from "./tables.ts";
 
@@ -28,10 +30,17 @@ export interface Found {
   readonly tables: ReadonlyMap<string, Layout>;
   readonly time: TimeFacts;
   readonly regions: readonly Region[];
+  /** Of each region, and of each table: what rules say of it at every length, or why they say nothing. */
+  readonly proofs: Proofs;
   /** What is computed from a carried counter, where streams meet the absolute position. */
   readonly counter: Omit<CounterPlan, "refusals">;
   /** What stands in the way of running token by token; empty for a model that can be converted. */
   readonly refusals: readonly Refusal[];
+}
+
+export interface Proofs {
+  readonly regions: ReadonlyMap<Region, Proof>;
+  readonly tables: ReadonlyMap<string, Proof>;
 }
 
 export interface FindOptions extends InputOptions {
@@ -67,7 +76,8 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
         ...[...refused, ...time.refusals, ...uncounted],
         ...[...lengthOutputs(model, graphs.index, time), ...lengthSteps(model, time.facts, constants)],
       ];
-      return { original, graphs, constants, tables, time, regions, counter, refusals };
+      const proofs = proofsOf(graphs, time, constants, tables, regions);
+      return { original, graphs, constants, tables, time, regions, proofs, counter, refusals };
     }
     const rows = await tablesOf(graphs, time, opening.node);
     if (rows.size > 0) {
@@ -86,6 +96,27 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
       }
     }
   }
+}
+
+/** Proofs of all that was seen to be a convolution, or a table with a row for each position. */
+function proofsOf(
+  { model, index, shapes }: Graphs,
+  time: TimeFacts,
+  constants: ReadonlyMap<string, Constant>,
+  tables: ReadonlyMap<string, Layout>,
+  regions: readonly Region[],
+): Proofs {
+  const seen = new Set(tables.keys());
+  for (const { inputs, outputs } of model.graph.nodes)
+    if (inputs.some((name) => seen.has(name)))
+      for (const name of outputs) if (time.facts.get(name)?.kind === "position") seen.add(name);
+  const known = { model, index, time, constants, seen, typeOf: (tensor: string) => shapes.seen.get(tensor)?.type };
+  // a graph of one length is probed at that length, and nothing is claimed of others
+  const proven = regions.filter(({ maxLags }) => maxLags === undefined);
+  return {
+    regions: new Map(proven.map((region) => [region, proveRegion(known, region)])),
+    tables: new Map([...tables].map(([name, layout]) => [name, provePosition(known, name, layout)])),
+  };
 }
 
 /** Whether a model gains from a state and nothing stands in the way of it. */

@@ -4,16 +4,12 @@ import type { Kernels } from "../form.ts";
 import { whereOf } from "../onnx/graph.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { answerAfar, departure } from "./afar.ts";
-import {
-  type EvaluatedKernels,
-  type Evaluation,
-  impulseEvaluation,
-  isFailedRun,
-  tensorEvaluations,
-} from "./evaluation.ts";
+import { type EvaluatedKernels, type Evaluation, impulseEvaluation, tensorEvaluations } from "./evaluation.ts";
+import type { Graphs } from "./graphs.ts";
 import { longestWithin } from "./memory.ts";
 import type { ProbeFailure } from "./probe.ts";
-import { compareLengths, type Graphs, type Region } from "./region.ts";
+import { compareLengths, type Region } from "./region.ts";
+import { isFailedRun } from "./respond.ts";
 
 /** Why a kernel has fewer lags than were asked for. */
 export type KernelEnd = "exported length" | "table" | "memory";
@@ -105,7 +101,7 @@ function sourceOf(graphs: Graphs, region: Region, { tensor, at }: Evaluation, ve
   const begun = async (lags: number): Promise<EvaluatedKernels> => {
     const kernels = await at(lags);
     refuseUnbounded(graphs, region, kernels);
-    const failure = compareLengths(region.probed, kernels, 1);
+    const failure = compareLengths(region.probed, kernels);
     if (failure) throw new LongConvError(failure.code, failure.reason, whereOf(graphs.model, region.opening));
     return kernels;
   };

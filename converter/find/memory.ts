@@ -1,7 +1,8 @@
 /** How long a sequence may be for a region to be run within so many bytes. */
 import { cut } from "../onnx/cut.ts";
 import type { Node } from "../onnx/graph.ts";
-import type { Graphs, Region } from "./region.ts";
+import type { Graphs } from "./graphs.ts";
+import type { Region } from "./region.ts";
 import type { Seen, Shapes } from "./shapes.ts";
 
 const LONGEST = 2 ** 14;

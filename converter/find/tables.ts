@@ -2,12 +2,13 @@
 
 import { cut } from "../onnx/cut.ts";
 import type { Node } from "../onnx/graph.ts";
+import { withPreciseTransforms } from "../onnx/precise.ts";
 import { openModel } from "../onnx/run.ts";
-import { type Tensor, toNumbers } from "../onnx/tensor.ts";
+import { DataType, type Tensor, toNumbers } from "../onnx/tensor.ts";
 import type { Layout } from "../time/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { ELEMENTWISE } from "../time/rules/elementwise.ts";
-import type { Graphs } from "./region.ts";
+import type { Graphs } from "./graphs.ts";
 import { fixedSizes, zeroInputs } from "./shapes.ts";
 
 /** Lengths at which the rows must agree; powers of two, where ORT's DFT is precise. */
@@ -57,8 +58,13 @@ async function rowsAgree(graphs: Graphs, name: string, axes: Layout): Promise<bo
 }
 
 /** A function of the position, evaluated at a length. */
-export async function evaluatePosition({ model, inputs }: Graphs, name: string, length: number): Promise<Tensor> {
-  const runner = await openModel(cut(model, model.graph.inputs, [name]));
+export async function evaluatePosition(
+  { model, inputs, shapes }: Graphs,
+  name: string,
+  length: number,
+): Promise<Tensor> {
+  const isDouble = (tensor: string) => shapes.seen.get(tensor)?.type === DataType.DOUBLE;
+  const runner = await openModel(withPreciseTransforms(cut(model, model.graph.inputs, [name]), isDouble));
   try {
     const feeds = Object.entries(zeroInputs(model, inputs, { batch: fixedSizes(inputs).batch ?? 1, time: length }));
     const wanted = new Set(runner.inputs);
