@@ -19,7 +19,7 @@ const [file = "test/models/demo/model.onnx", output = "out/inspect.html", order]
 const found = await findConvolutions(inlineFunctions(await readModel(file)));
 const kernels = await Promise.all(
   found.regions.map(async (region) => {
-    const source = await kernelSource(found.graphs, found.time, region);
+    const source = await kernelSource(found, region);
     return source.at(LAGS);
   }),
 );

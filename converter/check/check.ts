@@ -1,8 +1,8 @@
 /** The check before anything is written: original against converted, whole, token by token and cut at random places. */
 import { NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
-import { isFailedRun } from "../find/respond.ts";
 import type { Found } from "../find/find.ts";
+import { isFailedRun } from "../find/respond.ts";
 import type { Model } from "../onnx/graph.ts";
 import { openModel } from "../onnx/run.ts";
 import { hasHalves, widened, withFloatInterface } from "../onnx/widen.ts";

@@ -5,7 +5,7 @@ import type { Graphs } from "./graphs.ts";
 import type { Region } from "./region.ts";
 import type { Seen, Shapes } from "./shapes.ts";
 
-const LONGEST = 2 ** 14;
+const LONGEST = 2 ** 17;
 const BYTES_OF_A_NUMBER = 4;
 
 /** The longest power of two, 64 at least, at which all tensors of a region take at most so many bytes for one sequence. */
