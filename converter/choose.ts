@@ -6,6 +6,7 @@ import type { ContestResult } from "./certify/contest.ts";
 import { contestLayers } from "./certify/layers.ts";
 import { type Extent, extentOf } from "./extent.ts";
 import type { Candidate } from "./find/candidates.ts";
+import type { SourcedKernels } from "./find/kernel.ts";
 import type { Region } from "./find/region.ts";
 import { evened, type Form, type Kernels, orderOf, stateOrder } from "./form.ts";
 import { checkedHorizon, firstLags, horizonOf, NEGLIGIBLE, restAfter } from "./horizon.ts";
@@ -38,6 +39,8 @@ export interface Chosen {
   readonly lags: number;
   /** How far the form is right, if the region is this convolution: beyond its lags only where the kernel has died away. */
   readonly claim: Claim;
+  /** Whether the kernel can be read at more lags. */
+  readonly extendable: boolean;
   /** Relative error of the form's kernels over these lags, Frobenius norm, float64. */
   readonly error: number;
   /** Why this form and this horizon, in a sentence. */
@@ -124,7 +127,7 @@ async function decide(plan: Plan, result: ContestResult | undefined, options: Ch
 
 /** Shared poles or poles of each channel's own, whichever is met. */
 function lowOrderForm(
-  { reduce }: Plan,
+  { reduce, extent }: Plan,
   { shared, own, because }: ContestResult = {},
   { order, maxState }: ChooseOptions,
 ): Chosen | undefined {
@@ -132,6 +135,7 @@ function lowOrderForm(
     form,
     lags: form.lags,
     claim: reduce!.claim,
+    extendable: extent.seen.end === undefined,
     error: certificate.layer.relative,
     because: why,
     wrapAround: 0,
@@ -212,11 +216,12 @@ function targetOf(
   };
 }
 
-function windowForm(seen: Kernels, finite: number, claim: Claim, because?: string): Chosen {
+function windowForm(seen: SourcedKernels, finite: number, claim: Claim, because?: string): Chosen {
   return {
     form: { kind: "window", kernels: copyOf(seen, finite) },
     lags: finite,
     claim,
+    extendable: seen.end === undefined,
     error: restAfter(seen, finite),
     because: because ?? `the kernel ends after ${finite} lags`,
     wrapAround: 0,
@@ -249,6 +254,7 @@ async function exactForm({ region, source, extent }: Plan, options: ChooseOption
     form: { kind: "exact", modal, lags },
     lags,
     claim: claimFor(extent, lags, region, options.horizon !== undefined),
+    extendable: seen.end === undefined,
     error: solveError(kernels, modal).relative,
     because,
     wrapAround,

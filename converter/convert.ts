@@ -71,6 +71,8 @@ export interface LayerReport extends LayerMetadata {
   readonly verified: number | undefined;
   /** Positions up to which the form is meant to be right; undefined: any number. */
   readonly reach: number | undefined;
+  /** Whether its kernel can be read at more lags, so that a longer horizon reaches further. */
+  readonly extendable: boolean;
   readonly because: string;
   readonly wrapAround: number;
   readonly certificate: Certificate | undefined;
@@ -247,6 +249,7 @@ function reportOf({ region, source, chosen, claim }: Solved, index: number): Lay
     kernelFrom: source.tensor ?? "impulse response",
     verified: source.verified,
     reach: claim.positions,
+    extendable: chosen.extendable,
     because: chosen.because,
     wrapAround: chosen.wrapAround,
     certificate: chosen.certificate,
@@ -269,17 +272,11 @@ function counterReport(found: Found, index: number, limit: PositionLimit | undef
       kernelFrom: "none",
       verified: undefined,
       reach: limit?.positions,
+      extendable: false,
       because: `the position is counted for '${node.name}'${many}${end}`,
       certificate: undefined,
       reduction: undefined,
-      claim: limit
-        ? {
-            kind: "ends",
-            positions: limit.positions,
-            node: node.name,
-            because: `the table '${limit.tensor}' ends there`,
-          }
-        : { kind: "proven" },
+      claim: counterClaim(found, tables, limit),
     },
   ];
 }

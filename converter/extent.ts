@@ -11,6 +11,8 @@ import { significantLags } from "./solve/decay.ts";
 const MOST_TAPS = 2 ** 25;
 /** Lags that are always affordable. */
 const ALWAYS_LAGS = 16_384;
+/** Lags at the end of those that are looked at which tell whether a kernel has died by then. */
+const LAST_LAGS = 4096;
 /** Taps of a kernel that ends by rule that are read to its end. */
 const RULED_TAPS = 2 ** 27;
 
@@ -49,10 +51,15 @@ export async function extentOf(
     if (reach > seen.lags) seen = await source.at(reach);
     if (!seen.end) return ended(seen, reach, negligible);
   }
-  const longest = Math.max(ALWAYS_LAGS, Math.min(LIFE_LAGS, 2 ** Math.floor(Math.log2(MOST_TAPS / seen.channels))));
   const lives = () => finiteLags(seen) === undefined && significantLags(seen, negligible) === seen.lags;
-  while (!horizon && !seen.end && seen.lags < longest && lives())
-    seen = await source.at(Math.min(longest, 4 * seen.lags));
+  const further = (lags: number) => !horizon && !seen.end && seen.lags < lags && lives();
+  if (further(ALWAYS_LAGS)) seen = await source.at(ALWAYS_LAGS);
+  const longest = Math.min(LIFE_LAGS, 2 ** Math.floor(Math.log2(MOST_TAPS / seen.channels)));
+  if (further(longest)) {
+    // what still lives at the end of all that is looked at is followed no further than is always affordable
+    const { lag } = await source.lifeBeyond(longest - LAST_LAGS, limitsOf(seen, negligible));
+    while (lag === undefined && further(longest)) seen = await source.at(Math.min(longest, 2 * seen.lags));
+  }
   const finite = finiteLags(seen);
   const died = finite ?? significantLags(seen, negligible);
   if (seen.end) return { seen, finite, died, claim: endedBy(seen, node) };
