@@ -64,8 +64,10 @@ async function opened(
 async function metadataInFile(path: string): Promise<ReadonlyMap<string, string>> {
   const file = await open(path);
   try {
+    const { size } = await file.stat();
     return await metadataProps(async (from, to) => {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(to - from), 0, to - from, from);
+      const length = Math.max(0, Math.min(to, size) - from);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, from);
       return buffer.subarray(0, bytesRead);
     });
   } finally {

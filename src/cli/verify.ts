@@ -5,9 +5,12 @@ import type { Command } from "commander";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import { readIds } from "../../converter/verify/ids.ts";
 import type { SignalRow } from "../../converter/verify/signals.ts";
-import { type LanguageRow, type Verification, verify } from "../../converter/verify/verify.ts";
+import { defaultLengths, type LanguageRow, type Verification, verify } from "../../converter/verify/verify.ts";
+import { nodeBackend } from "../../runtime/node-backend.ts";
 import { tokenizerIn } from "../../runtime/node-folder.ts";
+import { describeClaim } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
+import { beyondEnd, endOf, reachOf } from "../reach.ts";
 import { newCommand, withAction } from "./command.ts";
 import { foldersOf } from "./model-files.ts";
 import { scientific, type Terminal, table } from "./terminal.ts";
@@ -23,6 +26,7 @@ interface Options {
   readonly trainingLength?: number;
   readonly threads?: number;
   readonly maxDifference?: number;
+  readonly beyond?: boolean;
 }
 
 /** The command's options and examples. */
@@ -50,7 +54,8 @@ export function verifyCommand(): Command {
       positions,
     )
     .option("--threads <n>", "threads of one operator", threads)
-    .option("--max-difference <d>", "fail where a logit (or an output) differs by more", number({ least: 0 }));
+    .option("--max-difference <d>", "fail where a logit (or an output) differs by more", number({ least: 0 }))
+    .option("--beyond", "also read windows that are longer than what is claimed of the converted model");
   return withAction(command, run);
 }
 
@@ -66,7 +71,8 @@ async function run(terminal: Terminal, original: string, converted: string, opti
       : options.text !== undefined
         ? await idsOfText(options.text, from, to)
         : undefined;
-  const { lengths, positions, stepWindows, seed, threads } = options;
+  const { positions, stepWindows, seed, threads } = options;
+  const lengths = existsSync(to) ? await lengthsWithin(terminal, to, options, trainingLength) : options.lengths;
   const verification = await verify(from, to, {
     ids,
     idsFile: options.ids ?? options.text,
@@ -83,6 +89,28 @@ async function run(terminal: Terminal, original: string, converted: string, opti
   );
   terminal.result({ original: from, converted: to, trainingLength, ...verification });
   refuseDifference(verification, options.maxDifference, to);
+}
+
+/**
+ * The lengths that were asked for; else those of the usual ones that the model claims, or has.
+ * @throws LongConvError beyond-claim, beyond-positions
+ */
+async function lengthsWithin(
+  terminal: Terminal,
+  file: string,
+  { lengths, beyond = false }: Options,
+  trainingLength: number | undefined,
+): Promise<readonly number[] | undefined> {
+  const reach = reachOf(await nodeBackend.metadata(file), file);
+  const end = endOf(reach, beyond);
+  const usual = lengths ?? defaultLengths(trainingLength);
+  const longest = Math.max(...usual);
+  if (lengths && longest > end.positions) throw beyondEnd(`a window of ${longest} positions`, reach, end, file);
+  const within = usual.filter((length) => length <= end.positions);
+  const furthest = Math.max(...within, 0);
+  if (reach.claim && furthest > (reach.claim.positions ?? Infinity))
+    terminal.note(`${furthest} positions are beyond what is claimed of the model, ${describeClaim(reach.claim)}`);
+  return within.length > 0 ? within : [end.positions];
 }
 
 function refuseDifference({ rows }: Verification, allowed: number | undefined, file: string): void {
