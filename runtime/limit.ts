@@ -21,7 +21,7 @@ export function checkReach(model: Model, ends: readonly number[], beyond = false
         : undefined;
   if (asks === undefined) return;
   if (!beyond) throw beyondClaim(asks, claim!, file);
-  model.remark(`${asks} is beyond what is claimed of the model, ${describeClaim(claim!)}: it may be wrong`);
+  model.remark(`${asks} is beyond what is claimed of the model (${describeClaim(claim!)}), and may be wrong`);
 }
 
 /**
