@@ -1,6 +1,5 @@
 /** Runs that would go beyond what the model claims, or has, are refused before they are made. */
-import { describeClaim } from "../src/contract.ts";
-import { beyondClaim, beyondEnd, type End, endOf } from "../src/reach.ts";
+import { beyondClaim, beyondEnd, beyondRemark, type End, endOf } from "../src/reach.ts";
 import type { Model } from "./session.ts";
 
 /**
@@ -21,7 +20,7 @@ export function checkReach(model: Model, ends: readonly number[], beyond = false
         : undefined;
   if (asks === undefined) return;
   if (!beyond) throw beyondClaim(asks, claim!, file);
-  model.remark(`${asks} is beyond what is claimed of the model (${describeClaim(claim!)}), and may be wrong`);
+  model.remark(beyondRemark(asks, claim!));
 }
 
 /**

@@ -56,6 +56,10 @@ export const beyondClaim = (what: string, claim: Claim, file?: string): LongConv
     "To go on all the same, pass beyond: true; what comes then may be wrong.",
   );
 
+/** What is said, once, where more than the claim was asked for. @param what as of {@link beyondClaim} */
+export const beyondRemark = (what: string, claim: Claim): string =>
+  `${what} is beyond what is claimed of the model (${describeClaim(claim)}), and may be wrong`;
+
 function claimOf(json: string, file: string | undefined): Claim {
   let value: Partial<Record<keyof Claim, unknown>> | null;
   try {

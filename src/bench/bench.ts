@@ -7,7 +7,7 @@ import { inlineFunctions } from "../../converter/onnx/inline.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
-import { beyondClaim, beyondEnd, type End, endOf, type Reach, reachOf } from "../reach.ts";
+import { beyondClaim, beyondEnd, beyondRemark, type End, endOf, type Reach, reachOf } from "../reach.ts";
 import { type Cases, casesOf } from "./cases.ts";
 import { type Opened, withOpen } from "./drive.ts";
 import {
@@ -36,6 +36,8 @@ export interface BenchOptions {
   readonly timeAxis?: Readonly<Record<string, number>> | undefined;
   /** Also time positions and rows that the converted model does not claim. Default false. */
   readonly beyond?: boolean | undefined;
+  /** Takes the sentence that says so. */
+  readonly onRemark?: ((text: string) => void) | undefined;
   readonly onProgress?: ((step: string, done: number, total: number | undefined) => void) | undefined;
 }
 
@@ -146,19 +148,22 @@ export async function bench(original: string, converted: string, options: BenchO
 function lengthsOf(
   reach: Reach,
   fixed: number | undefined,
-  { prompt, contexts, batch = 1, beyond = false }: BenchOptions,
+  { contexts, batch = 1, beyond = false, onRemark, ...given }: BenchOptions,
   file: string,
 ): { readonly prompt: number; readonly contexts: readonly number[]; readonly end: End } {
   const end = endOf(reach, beyond);
-  if (prompt !== undefined && prompt > end.positions) throw beyondEnd(`a prompt of ${prompt} tokens`, reach, end, file);
+  const { prompt = Math.min(512, end.positions) } = given;
+  if (prompt > end.positions) throw beyondEnd(`a prompt of ${prompt} tokens`, reach, end, file);
   // the original claims nothing, but a table of positions ends in it as well
   const table = endOf(reach, true);
   const longest = Math.max(...(contexts ?? [0]));
   if (longest > table.positions) throw beyondEnd(`a context of ${longest}`, reach, table, file);
-  if (!beyond && batch > (reach.claim?.rows ?? Infinity))
-    throw beyondClaim(`a batch of ${batch} rows`, reach.claim!, file);
+  const [positions, rows] = [reach.claim?.positions ?? Infinity, reach.claim?.rows ?? Infinity];
+  if (batch > rows && !beyond) throw beyondClaim(`a batch of ${batch} rows`, reach.claim!, file);
+  if (prompt > positions) onRemark?.(beyondRemark(`a prompt of ${prompt} tokens`, reach.claim!));
+  if (batch > rows) onRemark?.(beyondRemark(`a batch of ${batch} rows`, reach.claim!));
   const usual = [...new Set([128, 512].map((length) => Math.min(length, table.positions)))];
-  return { prompt: prompt ?? Math.min(512, end.positions), contexts: fixed ? [fixed] : (contexts ?? usual), end };
+  return { prompt, contexts: fixed ? [fixed] : (contexts ?? usual), end };
 }
 
 /** What is timed side by side, on the same inputs. */

@@ -45,7 +45,7 @@ export function benchCommand(): Command {
     .argument("<converted>", "what convert made of it: a .onnx file or a folder")
     .option(
       "--contexts <list>",
-      "lengths at which the original is run again (default: 128,512, or as far as the model claims)",
+      "lengths at which the original is run again (default: 128,512, or as far as it goes)",
       lengths,
     )
     .option("--prompt <n>", "tokens of the prompt (default: 512, or as far as the model claims)", positions)
@@ -76,6 +76,7 @@ async function run(terminal: Terminal, original: string, converted: string, opti
     threads,
     timeAxis: options.timeAxis,
     beyond: options.beyond,
+    onRemark: (text) => terminal.note(`remark: ${text}`),
     onProgress: (step, done, total) => terminal.progress(step, done, total),
   });
   await picture?.write(benchPicture(report));

@@ -18,7 +18,7 @@ const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] = [
   [3, "files: missing, damaged, not supported, existing, not writable"],
   [4, "the model cannot run token by token"],
   [5, "the converted model does not agree with the original"],
-  [6, "running a model: not converted, wrong input, tokenizer or state"],
+  [6, "running a model: not converted, wrong input, tokenizer or state, or beyond its claim"],
   [130, "stopped by Ctrl-C"],
 ];
 

@@ -8,9 +8,8 @@ import type { SignalRow } from "../../converter/verify/signals.ts";
 import { defaultLengths, type LanguageRow, type Verification, verify } from "../../converter/verify/verify.ts";
 import { nodeBackend } from "../../runtime/node-backend.ts";
 import { tokenizerIn } from "../../runtime/node-folder.ts";
-import { describeClaim } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
-import { beyondEnd, endOf, reachOf } from "../reach.ts";
+import { beyondEnd, beyondRemark, endOf, reachOf } from "../reach.ts";
 import { newCommand, withAction } from "./command.ts";
 import { foldersOf } from "./model-files.ts";
 import { scientific, type Terminal, table } from "./terminal.ts";
@@ -44,7 +43,11 @@ export function verifyCommand(): Command {
     .argument("<converted>", "what convert made of it: a .onnx file or a folder")
     .option("--text <file>", "read this text; needs a tokenizer.json beside one of the models")
     .option("--ids <file>", "read these token ids: a TensorProto (.pb) or a JSON list; default: random ids")
-    .option("--lengths <list>", "lengths of the windows; default: powers of two from 64 on", lengths)
+    .option(
+      "--lengths <list>",
+      "lengths of the windows; default: powers of two from 64 on, as far as the model claims",
+      lengths,
+    )
     .option("--positions <n>", "positions read in one pass at each length, at most (default: 8192)", positions)
     .option("--step-windows <n>", "windows read token by token at each length (default: 1)", integer(0))
     .option("--seed <n>", "seed of the random ids", integer(0))
@@ -109,7 +112,7 @@ async function lengthsWithin(
   const within = usual.filter((length) => length <= end.positions);
   const furthest = Math.max(...within, 0);
   if (reach.claim && furthest > (reach.claim.positions ?? Infinity))
-    terminal.note(`${furthest} positions are beyond what is claimed of the model, ${describeClaim(reach.claim)}`);
+    terminal.note(`remark: ${beyondRemark(`a window of ${furthest} positions`, reach.claim)}`);
   return within.length > 0 ? within : [end.positions];
 }
 
