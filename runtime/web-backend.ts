@@ -5,7 +5,7 @@ import type { Backend } from "./backend.ts";
 import type { GpuDevice } from "./capture/buffers.ts";
 import { replaysRight } from "./capture/check.ts";
 import { type CaptureOptions, capturedSession } from "./capture/session.ts";
-import { externalLocations } from "./model-bytes.ts";
+import { externalLocations, metadataProps } from "./model-bytes.ts";
 import { openError } from "./open-error.ts";
 import { recoverable } from "./recovery.ts";
 import { sha256 } from "./state-file.ts";
@@ -42,6 +42,7 @@ export async function webBackend(
 ): Promise<Backend> {
   // Given up once it is opened; whoever needs it again reads it again.
   let first: Uint8Array | undefined = bytes;
+  const metadata = await metadataProps(bytes);
   const { executionProviders, onFallback } = options;
   let provider = executionProviders[0] ?? "wasm";
   if (provider === "webgpu") {
@@ -85,6 +86,7 @@ export async function webBackend(
         },
       });
     },
+    metadata: async () => metadata,
     async digests() {
       const model = await required(files, name);
       const names = externalLocations(model);

@@ -38,6 +38,8 @@ export interface LoadOptions extends FileOptions {
   readonly folder?: WebSource;
   /** Instead of the folder's. */
   readonly tokenizer?: Tokenizer;
+  /** Called with a sentence, once, when a call with `beyond` goes past the model's claim. Default: a warning on the console. */
+  readonly onRemark?: (text: string) => void;
   /** More options of ONNX Runtime's session. Its own graph capture is refused: `graphCapture` is what makes it right. */
   readonly session?: InferenceSession.SessionOptions;
 }
@@ -71,6 +73,7 @@ export async function load(source: WebSource, options: LoadOptions = {}): Promis
   const isFolder = files.single === undefined;
   const folder = options.folder !== undefined ? webFiles(options.folder, options) : isFolder ? files : undefined;
   return loadModel(backend, files.label, {
+    onRemark: options.onRemark,
     ...(await settingsOf(folder, options.tokenizer)),
     ...(options.sliceLength === undefined ? {} : { sliceLength: options.sliceLength }),
   });

@@ -81,7 +81,7 @@ function tokenSteps(model: Model): () => Promise<void> {
   let state = zeroState(model);
   let spare = zeroState(model);
   return async () => {
-    const next = await readTokens(model, [1], state, spare);
+    const next = await readTokens(model, [1], state, { overwrite: spare, beyond: true });
     spare = state;
     state = next;
   };
@@ -89,7 +89,8 @@ function tokenSteps(model: Model): () => Promise<void> {
 
 /** All of `generate`: step, greedy choice, text where the folder has a tokenizer. */
 function generateSteps(model: Model): () => Promise<void> {
-  const pieces = generate(model, { inputIds: [1], maxNewTokens: Number.POSITIVE_INFINITY, stopTokens: [] });
+  const endless = { maxNewTokens: Number.POSITIVE_INFINITY, stopTokens: [], beyond: true };
+  const pieces = generate(model, { inputIds: [1], ...endless });
   return async () => {
     await pieces.next();
   };

@@ -157,7 +157,7 @@ worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
       break;
     case "done":
       running = false;
-      say("Done.");
+      say(data.end ?? "Done.");
       break;
   }
   update();

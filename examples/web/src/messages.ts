@@ -38,5 +38,6 @@ export type Reply =
   /** One run of the exported graph over the whole text so far. */
   | { readonly kind: "exported"; readonly position: number; readonly ms: number }
   | { readonly kind: "fallback"; readonly why: string; readonly backend: string }
-  | { readonly kind: "done" }
+  /** `end`: in words, where the model ends here, or what is claimed of it does. */
+  | { readonly kind: "done"; readonly end: string | undefined }
   | { readonly kind: "failed"; readonly message: string };

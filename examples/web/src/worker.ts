@@ -1,5 +1,5 @@
 /** Loads a model and writes with it, off the page's thread; now and then it times the exported graph on the same text. */
-import { generate, load, type Model } from "longconv-ssm/web";
+import { describeClaim, type FinishReason, generate, load, type Model } from "longconv-ssm/web";
 import type { InferenceSession } from "onnxruntime-common";
 import type { Reply, Request } from "./messages.ts";
 
@@ -44,8 +44,10 @@ async function write({ prompt, temperature, maxNewTokens, compare }: Request & {
   const { tokenizer } = model;
   const ids = tokenizer ? tokenizer.encode(prompt) : prompt.match(/\d+/g)!.map(Number);
   const pieces = generate(model, { inputIds: ids, temperature, maxNewTokens, seed: Date.now() % 2 ** 31 });
+  let end: string | undefined;
   let begun = performance.now();
-  for await (const { token, text } of pieces) {
+  for await (const { token, text, finish } of pieces) {
+    end = finish && endOf(model, finish);
     const ms = performance.now() - begun;
     ids.push(token);
     reply({ kind: "token", text: tokenizer ? text : ` ${token}`, position: ids.length, ms });
@@ -57,7 +59,13 @@ async function write({ prompt, temperature, maxNewTokens, compare }: Request & {
     if (stop.signal.aborted) break;
     begun = performance.now();
   }
-  reply({ kind: "done" });
+  reply({ kind: "done", end });
+}
+
+/** Why a text ends before it has as many tokens as were asked for; nothing where the text itself ends. */
+function endOf({ claim, positions }: Model, finish: FinishReason): string | undefined {
+  if (finish === "positions") return `The model reads no more than ${positions} positions.`;
+  return finish === "reach" && claim ? `No more is claimed of the model: ${describeClaim(claim)}.` : undefined;
 }
 
 /** Milliseconds of one run of the exported graph over these tokens. WebGPU has no DFT, so it runs on WebAssembly. */
