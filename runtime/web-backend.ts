@@ -11,6 +11,7 @@ import { recoverable } from "./recovery.ts";
 import { sha256 } from "./state-file.ts";
 import { orRelease, stepFileOf, twoSessions } from "./two-sessions.ts";
 import type { WebFiles } from "./web-files.ts";
+import { withTurns } from "./web-turns.ts";
 
 type Ort = typeof import("onnxruntime-web");
 export type WebProvider = "webgpu" | "wasm";
@@ -34,12 +35,17 @@ export interface ModelFile {
   readonly bytes: Uint8Array;
 }
 
+/** A backend that says what it runs on at the moment. */
+export interface WebBackend extends Backend {
+  readonly provider: WebProvider;
+}
+
 /** A backend for the files of one model, on the first provider that works. */
 export async function webBackend(
   files: WebFiles,
   { name, bytes }: ModelFile,
   options: WebBackendOptions,
-): Promise<Backend> {
+): Promise<WebBackend> {
   // Given up once it is opened; whoever needs it again reads it again.
   let first: Uint8Array | undefined = bytes;
   const { executionProviders, onFallback } = options;
@@ -58,6 +64,9 @@ export async function webBackend(
   let captured = false;
   const recover = executionProviders.includes("wasm");
   return {
+    get provider() {
+      return provider;
+    },
     get name() {
       if (provider === "wasm") return "onnxruntime-web (WebAssembly)";
       return `onnxruntime-web (WebGPU${captured ? ", graph capture" : ""})`;
@@ -161,7 +170,9 @@ async function openSession(
     const captured = options.graphCapture ? await recorded(ort, whole, openIt, options.onFallback) : undefined;
     return { session: twoSessions(whole, captured ?? (await openIt({}))), captured: captured !== undefined };
   };
-  return orRelease(whole, openStep());
+  const opened = await orRelease(whole, openStep());
+  // On a GPU, waiting for its results is a turn.
+  return provider === "wasm" ? { ...opened, session: withTurns(opened.session) } : opened;
 }
 
 /** The file for one token, recorded; undefined, and said, where replaying it does not work on this GPU. */

@@ -30,7 +30,10 @@ export interface LoadOptions extends FileOptions {
   readonly threads?: number;
   /** Folder of ONNX Runtime's .wasm files. Default: beside its script, as bundlers put them. */
   readonly wasmPaths?: string;
-  /** Tokens of a prompt that are read at a time; see LoadModelOptions. */
+  /**
+   * Tokens of a prompt that are read at a time; see LoadModelOptions. Default 64 on WebAssembly, where the thread is kept
+   * for so long, and 512 on a GPU. In a worker, where that keeps nobody waiting, 512 reads long prompts faster.
+   */
   readonly sliceLength?: number;
   /** Model file inside a folder. Default: onnx/model.onnx, else model.onnx. */
   readonly modelFile?: string;
@@ -44,7 +47,7 @@ export interface LoadOptions extends FileOptions {
 
 /**
  * Loads a converted model: by the URL of a .onnx file or of a folder laid out as model hubs expect, or from files that
- * the user picked or dropped.
+ * the user picked or dropped. While it works, the event loop has a turn before every token and every slice of a prompt.
  *
  *     import { generate, load } from "longconv-ssm/web";
  *     const model = await load("/models/demo", { onProgress: ({ file, loadedBytes }) => show(file, loadedBytes) });
@@ -68,11 +71,12 @@ export async function load(source: WebSource, options: LoadOptions = {}): Promis
     threads: options.threads,
     session: options.session,
   });
+  const { sliceLength = backend.provider === "wasm" ? 64 : 512 } = options;
   const isFolder = files.single === undefined;
   const folder = options.folder !== undefined ? webFiles(options.folder, options) : isFolder ? files : undefined;
   return loadModel(backend, files.label, {
     ...(await settingsOf(folder, options.tokenizer)),
-    ...(options.sliceLength === undefined ? {} : { sliceLength: options.sliceLength }),
+    sliceLength,
   });
 }
 
