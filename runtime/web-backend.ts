@@ -200,6 +200,8 @@ const beside = (file: string, name: string): string => file.replace(/[^/]*$/, na
 
 async function required(files: WebFiles, name: string, code: ErrorCode = "file-missing"): Promise<Uint8Array> {
   const bytes = await files.read(name);
-  if (!bytes) throw new LongConvError(code, `there is no ${name}`, { file: files.label });
-  return bytes;
+  if (bytes) return bytes;
+  const remedy =
+    code === "external-data-missing" ? "Give it together with the model: the folder, or both files." : undefined;
+  throw new LongConvError(code, `there is no ${name}`, { file: files.label }, remedy);
 }

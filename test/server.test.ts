@@ -1,7 +1,6 @@
 /** The documentation's server, as a process of its own: clients that ask for nonsense or leave harm nobody else. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
 import { get, type IncomingMessage } from "node:http";
 import { createConnection } from "node:net";
 import path from "node:path";
@@ -10,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { generate, load } from "../runtime/node.ts";
 import { ROOT } from "../scripts/root.ts";
 import { scratch } from "./command.ts";
-import { tinyModel, tinyWeights } from "./tiny-model.ts";
+import { writeLetters } from "./letters.ts";
 
 const SERVER = path.join(ROOT, "examples/server/server.js");
 const dir = scratch();
@@ -28,13 +27,7 @@ const nextLine = (): Promise<string> =>
   });
 
 beforeAll(async () => {
-  mkdirSync(dir.at("onnx"));
-  writeFileSync(dir.at("onnx/model.onnx"), tinyModel(tinyWeights({ vocabulary: 27 }), { mask: true }));
-  const vocab = Object.fromEntries([..."abcdefghijklmnopqrstuvwxyz "].map((letter, id) => [letter, id]));
-  const model = { type: "WordLevel", vocab, unk_token: " " };
-  const pre_tokenizer = { type: "Split", pattern: { Regex: "." }, behavior: "Isolated", invert: false };
-  const rest = { normalizer: null, post_processor: null, decoder: { type: "Fuse" }, added_tokens: [] };
-  writeFileSync(dir.at("tokenizer.json"), JSON.stringify({ model, pre_tokenizer, ...rest }));
+  writeLetters(dir.folder);
   server = spawn(process.execPath, [SERVER, dir.folder, "0"], { stdio: ["ignore", "pipe", "pipe"] });
   const problems: string[] = [];
   server.stderr!.setEncoding("utf8").on("data", (text: string) => problems.push(text));
