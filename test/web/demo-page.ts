@@ -40,6 +40,8 @@ export async function demoPage(model: string, exported?: string): Promise<DemoPa
     problems,
     async open() {
       const page = await browser.newPage();
+      // A busy machine takes its time; the test runner has the last word.
+      page.setDefaultTimeout(0);
       page.on("pageerror", (error) => problems.push(error.message));
       page.on(
         "console",

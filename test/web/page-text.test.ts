@@ -45,7 +45,7 @@ const inNode = async (options: GenerateOptions): Promise<string> => {
 /** Presses a button that writes, and waits for the end. */
 async function write(name: string, end = "Done."): Promise<string> {
   await button(name).click();
-  await page.getByText(end).waitFor();
+  await page.locator("#status", { hasText: end }).waitFor();
   return (await text())!;
 }
 
@@ -62,7 +62,7 @@ beforeEach(async () => {
 
 const openDemo = async (): Promise<void> => {
   await button("Load the demo model").click();
-  await page.getByText("Ready.").waitFor();
+  await page.locator("#status", { hasText: "Ready." }).waitFor();
   await page.getByLabel("time the exported graph").uncheck();
   await set({ Prompt: PROMPT });
 };
@@ -75,7 +75,7 @@ describe("what is loaded is named", () => {
     await openDemo();
     expect(await named()).toMatch(/^The demo model, \d+ kB, a vocabulary of 27$/);
     await page.locator("#folder").setInputFiles(dir.at("letters"));
-    await page.getByText("Ready.").waitFor();
+    await page.locator("#status", { hasText: "Ready." }).waitFor();
     expect(await named()).toMatch(/^letters, \d+ kB, a vocabulary of 27$/);
     await page.locator("#file").setInputFiles(path.join(demo.folder, "index.html"));
     await page.getByText("[file-missing]").waitFor();
@@ -84,7 +84,7 @@ describe("what is loaded is named", () => {
 
   test("a single .onnx file, whatever its name: it reads and writes token ids", async () => {
     await page.locator("#file").setInputFiles(dir.at("recurrent.onnx"));
-    await page.getByText("Ready.").waitFor();
+    await page.locator("#status", { hasText: "Ready." }).waitFor();
     expect(await named()).toMatch(/^recurrent\.onnx, \d+ kB, a vocabulary of 27$/);
     await set({ "Prompt, as token ids": "0 1 2", Tokens: 6, Temperature: 0 });
     const ids: number[] = [];
@@ -94,7 +94,7 @@ describe("what is loaded is named", () => {
 
   test("with its tokenizer.json beside it, it writes text", async () => {
     await page.locator("#file").setInputFiles([dir.at("recurrent.onnx"), dir.at("letters/tokenizer.json")]);
-    await page.getByText("Ready.").waitFor();
+    await page.locator("#status", { hasText: "Ready." }).waitFor();
     expect(await named()).toMatch(/^recurrent\.onnx, /);
     await set({ Prompt: PROMPT, Tokens: 6, Temperature: 0 });
     expect(await write("Generate")).toBe(PROMPT + (await inNode({ prompt: PROMPT, maxNewTokens: 6 })));
@@ -105,7 +105,7 @@ describe("what is loaded is named", () => {
     const data = { items: [], files: [dir.at("recurrent.onnx")], dragOperationsMask: 1 };
     for (const type of ["dragEnter", "dragOver", "drop"] as const)
       await devtools.send("Input.dispatchDragEvent", { type, x: 200, y: 200, data });
-    await page.getByText("Ready.").waitFor();
+    await page.locator("#status", { hasText: "Ready." }).waitFor();
     expect(await named()).toMatch(/^recurrent\.onnx, /);
   });
 
@@ -114,7 +114,7 @@ describe("what is loaded is named", () => {
     await page.getByText("Give it together with the model").waitFor();
     expect(await page.locator("#status").textContent()).toContain("there is no external.onnx_data");
     await page.locator("#file").setInputFiles([dir.at("external.onnx"), dir.at("external.onnx_data")]);
-    await page.getByText("Ready.").waitFor();
+    await page.locator("#status", { hasText: "Ready." }).waitFor();
   });
 
   test("a file that was not converted is refused with the command that converts it", async () => {
@@ -164,7 +164,7 @@ test("copies the text", async () => {
   await set({ Tokens: 30 });
   const written = await write("Generate");
   await button("Copy").click();
-  await page.getByText("Copied.").waitFor();
+  await page.locator("#status", { hasText: "Copied." }).waitFor();
   expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(written);
 });
 
@@ -232,7 +232,7 @@ describe("going on", () => {
     await button("Generate").click();
     await page.waitForFunction(() => document.querySelector("#text")!.textContent!.length > 20);
     await button("Stop").click();
-    await page.getByText("Stopped.").waitFor();
+    await page.locator("#status", { hasText: "Stopped." }).waitFor();
     const stopped = (await text())!;
     await set({ Tokens: 20 });
     const written = await write("Go on from here");

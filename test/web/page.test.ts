@@ -32,14 +32,14 @@ test("loads the demo model, writes with the keyboard alone, and draws both curve
   expect(await generate.isDisabled()).toBe(true);
   await page.getByRole("button", { name: "Load the demo model" }).focus();
   await page.keyboard.press("Enter");
-  await page.getByText("Ready.").waitFor();
+  await page.locator("#status", { hasText: "Ready." }).waitFor();
   // 4 layers of 128 states of 384 channels, float32
   expect(await figure("State")).toBe("786 kB");
   expect(await figure("Runs on")).toBe("WebAssembly");
   await page.getByLabel("Tokens").fill("80");
   await page.getByLabel("Temperature").fill("0");
   await page.keyboard.press("Control+Enter");
-  await page.getByText("Done.").waitFor();
+  await page.locator("#status", { hasText: "Done." }).waitFor();
   const text = (await page.getByRole("log").textContent())!;
   expect(text.startsWith("In the beginning ")).toBe(true);
   expect(text.length).toBeGreaterThan(150);
@@ -55,20 +55,20 @@ test("stops at Escape, and writes on", async () => {
   await page.getByRole("button", { name: "Generate" }).click();
   await page.waitForFunction(() => document.querySelectorAll("#plot .dot.converted").length > 20);
   await page.keyboard.press("Escape");
-  await page.getByText("Stopped.").waitFor();
+  await page.locator("#status", { hasText: "Stopped." }).waitFor();
   const written = await page.getByRole("log").textContent();
   expect(written!.length).toBeGreaterThan(20);
   // Going on is asked of the worker after all that it has said.
   await page.getByLabel("Tokens").fill("5");
   await page.getByRole("button", { name: "Go on from here" }).click();
-  await page.getByText("Done.").waitFor();
+  await page.locator("#status", { hasText: "Done." }).waitFor();
   expect((await page.getByRole("log").textContent())!.startsWith(written!)).toBe(true);
   expect(await page.getByRole("button", { name: "Generate" }).isEnabled()).toBe(true);
 });
 
 test("opens a folder from the disk", async () => {
   await page.locator("#folder").setInputFiles(path.join(folders.folder, "demo"));
-  await page.getByText("Ready.").waitFor();
+  await page.locator("#status", { hasText: "Ready." }).waitFor();
   // Nothing of the source model is there to be timed.
   expect(await page.getByLabel("time the exported graph").isHidden()).toBe(true);
   // What was written and measured with the model before is gone.
@@ -78,7 +78,7 @@ test("opens a folder from the disk", async () => {
   await page.waitForFunction(() => document.querySelectorAll("#plot .dot").length === 0);
   await page.getByLabel("Tokens").fill("5");
   await page.getByRole("button", { name: "Generate" }).click();
-  await page.getByText("Done.").waitFor();
+  await page.locator("#status", { hasText: "Done." }).waitFor();
   expect((await page.getByRole("log").textContent())!.length).toBeGreaterThan("In the beginning".length);
 });
 
@@ -99,12 +99,12 @@ test("streams text from a folder that is dropped on it: the text that Node write
   await drag("dragOver", target);
   expect(await dragging()).toBe(true);
   await drag("drop", target);
-  await fresh.getByText("Ready.").waitFor();
+  await fresh.locator("#status", { hasText: "Ready." }).waitFor();
   expect(await dragging()).toBe(false);
   await fresh.getByLabel("Tokens").fill("24");
   await fresh.getByLabel("Temperature").fill("0");
   await fresh.getByRole("button", { name: "Generate" }).click();
-  await fresh.getByText("Done.").waitFor();
+  await fresh.locator("#status", { hasText: "Done." }).waitFor();
 
   const prompt = "In the beginning";
   const model = await load(target);
@@ -152,7 +152,7 @@ test("reads and writes token ids where the folder has no tokenizer, and says so"
     filter: (name) => !path.basename(name).startsWith("tokenizer"),
   });
   await page.locator("#folder").setInputFiles(bare);
-  await page.getByText("Ready.").waitFor();
+  await page.locator("#status", { hasText: "Ready." }).waitFor();
   const notice = page.getByRole("status").filter({ hasText: "no tokenizer.json" });
   expect(await notice.textContent()).toMatch(/token ids\. For words, put the model's tokenizer\.json into the folder/);
   const prompt = page.getByLabel("Prompt, as token ids");
@@ -161,7 +161,7 @@ test("reads and writes token ids where the folder has no tokenizer, and says so"
   await prompt.fill("3 1 4");
   await page.getByLabel("Tokens").fill("5");
   await page.keyboard.press("Control+Enter");
-  await page.getByText("Done.").waitFor();
+  await page.locator("#status", { hasText: "Done." }).waitFor();
   expect(await page.getByRole("log").textContent()).toMatch(/^3 1 4( \d+){5}$/);
   expect(await notice.isVisible()).toBe(true);
 });
@@ -172,15 +172,15 @@ test("says that it runs on WebAssembly instead of WebGPU for as long as it does"
   await opened.goto(demo.url);
   await opened.getByLabel("Runs on").selectOption("webgpu");
   await opened.getByRole("button", { name: "Load the demo model" }).click();
-  await opened.getByText("Ready.").waitFor();
+  await opened.locator("#status", { hasText: "Ready." }).waitFor();
   const notice = opened.getByRole("status").filter({ hasText: /WebGPU.* running on WebAssembly instead\./ });
   expect(await notice.isVisible()).toBe(true);
   await opened.getByLabel("Tokens").fill("3");
   await opened.getByRole("button", { name: "Generate" }).click();
-  await opened.getByText("Done.").waitFor();
+  await opened.locator("#status", { hasText: "Done." }).waitFor();
   expect(await notice.isVisible()).toBe(true);
   await opened.getByLabel("Runs on").selectOption("wasm");
-  await opened.getByText("Ready.").waitFor();
+  await opened.locator("#status", { hasText: "Ready." }).waitFor();
   expect(await notice.count()).toBe(0);
   await plain.close();
 });

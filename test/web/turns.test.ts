@@ -29,6 +29,7 @@ beforeAll(async () => {
   site = await serve({ zoo: folders.folder });
   browser = await launchChromium();
   page = await browser.newPage();
+  page.setDefaultTimeout(0);
   await page.goto(site.url);
   await page.waitForFunction(() => "longconv" in globalThis);
   // A task that begins again and again: it counts how often the event loop comes round.

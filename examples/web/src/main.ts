@@ -1,4 +1,6 @@
 /** The page: a form, the text as it comes, and the time of every token. The work is done in worker.ts. */
+
+import { bytes, figure, perSecond, providerOf } from "./figures.ts";
 import { onDrop, pickedModel } from "./files.ts";
 import { element, settings, showValues, validate } from "./form.ts";
 import type { ModelSource, Provider, Reply, Request } from "./messages.ts";
@@ -10,6 +12,8 @@ const DEMO: ModelSource = {
   source: new URL("models/demo/", document.baseURI).href,
   exported: new URL("models/exported.onnx", document.baseURI).href,
 };
+
+const PLOT_EVERY_MS = 200;
 
 const form = element<HTMLFormElement>("form");
 const provider = element<HTMLSelectElement>("provider");
@@ -33,6 +37,7 @@ let exported: Sample[] = [];
 /** What the reader gets, by the wall clock: tokens shown after the first `from`, and when they began and ended. */
 let pace = { from: 0, tokens: 0, begun: 0, last: 0 };
 let drawing = false;
+let plotted = 0;
 
 const send = (request: Request): void => worker.postMessage(request);
 
@@ -44,10 +49,6 @@ function say(message: string, bad = false): void {
 /** What stays true of a model until another one is loaded. */
 function note(sentence: string): void {
   notice.textContent = `${notice.textContent} ${sentence}`.trim();
-}
-
-function figure(id: string, value: string): void {
-  element(id).textContent = value;
 }
 
 function load(what: ModelSource | undefined): void {
@@ -108,27 +109,26 @@ function showText(): void {
   if (text.flush()) pace = { ...pace, tokens: converted.length - pace.from, last: performance.now() };
 }
 
-/** With the next frame, whatever has come until then. */
+/** Shows whatever has come until now: the text in each frame, the plot, which takes longer to draw, less often. */
+function draw(): void {
+  showText();
+  if (pace.tokens > 0) figure("rate", perSecond(pace.tokens, pace.last - pace.begun));
+  const { position } = converted.at(-1) ?? {};
+  if (position !== undefined) figure("position", String(position));
+  if (state === "running" && performance.now() - plotted < PLOT_EVERY_MS) return;
+  drawPlot(plot, converted, exported);
+  if (position !== undefined) figure("summary", summary(converted, exported));
+  plotted = performance.now();
+}
+
 function redraw(): void {
   if (drawing) return;
   drawing = true;
   requestAnimationFrame(() => {
     drawing = false;
-    showText();
-    drawPlot(plot, converted, exported);
-    const rate = (1000 * pace.tokens) / (pace.last - pace.begun);
-    if (pace.tokens > 0) figure("rate", rate.toFixed(rate < 10 ? 1 : 0));
-    if (converted.length === 0) return;
-    figure("position", String(converted.at(-1)!.position));
-    figure("summary", summary(converted, exported));
+    draw();
   });
 }
-
-const bytes = (count: number): string =>
-  count < 1e6 ? `${(count / 1e3).toFixed(0)} kB` : `${(count / 1e6).toFixed(1)} MB`;
-
-/** "onnxruntime-web (WebGPU, graph capture)" without the library's name. */
-const providerOf = (backend: string): string => backend.replace(/.*\((.*)\)/, "$1");
 
 function showLoaded(data: Reply & { kind: "loaded" }): void {
   const size = [...loadedBytes.values()].reduce((sum, each) => sum + each, 0);
@@ -182,8 +182,9 @@ worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
       update(state === "running" ? "ready" : "empty");
       break;
     case "done":
-      say(data.stopped ? "Stopped." : "Done.");
       update("ready");
+      draw();
+      say(data.stopped ? "Stopped." : "Done.");
       break;
   }
 });
