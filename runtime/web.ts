@@ -4,6 +4,7 @@ import { LongConvError } from "../src/errors.ts";
 import { refuseGraphCapture } from "./capture/refuse.ts";
 import { checkCount } from "./checks.ts";
 import { findModel, settingsOf } from "./folder.ts";
+import { read } from "./read.ts";
 import { loadModel, type Model } from "./session.ts";
 import type { Tokenizer } from "./text.ts";
 import { type ModelFile, type WebProvider, webBackend } from "./web-backend.ts";
@@ -74,10 +75,21 @@ export async function load(source: WebSource, options: LoadOptions = {}): Promis
   const { sliceLength = backend.provider === "wasm" ? 64 : 512 } = options;
   const isFolder = files.single === undefined;
   const folder = options.folder !== undefined ? webFiles(options.folder, options) : isFolder ? files : undefined;
-  return loadModel(backend, files.label, {
+  const model = await loadModel(backend, files.label, {
     ...(await settingsOf(folder, options.tokenizer)),
     sliceLength,
   });
+  if (backend.provider === "wasm" && model.language) await warmUp(model);
+  return model;
+}
+
+/** The browser compiles what a run needs when it first runs: better now than in the first frames of a text. */
+async function warmUp(model: Model): Promise<void> {
+  try {
+    await read(model, [[0]]);
+  } catch {
+    // What the model cannot do is said where it is asked for.
+  }
 }
 
 async function modelIn(files: WebFiles, modelFile: string | undefined): Promise<ModelFile> {

@@ -17,58 +17,64 @@ import { buildSite } from "./web-site.ts";
 const [folder = "out/web-demo/models/demo", tokens = "400"] = process.argv.slice(2);
 const PROMPT_TOKENS = 2048;
 
-/** Runs in the page. Gaps between two turns of the event loop are its tasks, from the shortest on; `longtask` says those of 50 ms. */
-async function writeAlive({ count, promptTokens }: { count: number; promptTokens: number }) {
-  const { longconv } = globalThis as unknown as Scope;
-  const model = await longconv.load("/models/", { executionProviders: ["wasm"] });
-  let longest = 0;
-  let last = performance.now();
-  const { port1, port2 } = new MessageChannel();
-  port1.onmessage = () => {
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
-    port2.postMessage(undefined);
-  };
-  const watched = async (work: () => Promise<unknown>) => {
-    const tasks: number[] = [];
-    const observer = new PerformanceObserver((list) =>
-      tasks.push(...list.getEntries().map(({ duration }) => duration)),
-    );
-    // What loading the model has left is not counted.
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    observer.observe({ type: "longtask" });
-    longest = 0;
-    const begun = performance.now();
-    await work();
-    const ms = performance.now() - begun;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    observer.disconnect();
-    return { ms, longestGapMs: longest, longTasksMs: tasks.map(Math.round) };
-  };
-  port2.postMessage(undefined);
-  const ids = Array.from({ length: promptTokens }, (_, k) => 1 + ((k * 7) % 23));
-  const text = await watched(async () => {
+/** What runs in the page, each sent there as its source. */
+const WORK = {
+  async load() {
+    const scope = globalThis as unknown as Scope;
+    scope.model = await scope.longconv.load("/models/", { executionProviders: ["wasm"] });
+  },
+  async text(count: number) {
+    const { longconv, model } = globalThis as unknown as Scope;
     const options = { inputIds: [1], maxNewTokens: count, stopTokens: [] };
     for await (const { text } of longconv.generate(model, options)) document.body.append(text);
-  });
-  const prompt = await watched(() => longconv.read(model, [ids]));
-  // Stop, by a click of the page's own, at a moment that the generation does not choose.
-  const stop = new AbortController();
-  let written = 0;
-  let atStop = 0;
-  setTimeout(() => {
-    atStop = written;
-    stop.abort();
-  }, 200);
-  try {
-    const options = { inputIds: [1], maxNewTokens: 1e6, stopTokens: [], signal: stop.signal };
-    for await (const { token } of longconv.generate(model, options)) written += token >= 0 ? 1 : 0;
-  } catch {
-    // aborted
-  }
-  await model.close();
-  return { text, prompt, afterStop: written - atStop, atStop };
+  },
+  async prompt(count: number) {
+    const { longconv, model } = globalThis as unknown as Scope;
+    await longconv.read(model, [Array.from({ length: count }, (_, k) => 1 + ((k * 7) % 23))]);
+  },
+  /** Aborts a text from a timer. @returns tokens before and after that */
+  async stop() {
+    const { longconv, model } = globalThis as unknown as Scope;
+    const stop = new AbortController();
+    const tokens = { before: 0, after: 0 };
+    setTimeout(() => stop.abort(), 200);
+    try {
+      const options = { inputIds: [1], maxNewTokens: 1e6, stopTokens: [], signal: stop.signal };
+      for await (const { token } of longconv.generate(model, options))
+        if (token >= 0) tokens[stop.signal.aborted ? "after" : "before"]++;
+    } catch {
+      // aborted
+    }
+    return tokens;
+  },
+};
+
+interface TraceEvent {
+  readonly name: string;
+  readonly ph: string;
+  readonly pid: number;
+  readonly tid: number;
+  readonly args: { readonly name?: string };
+  /** Microseconds by the clock, and of the thread's own work. */
+  readonly dur?: number;
+  readonly tdur?: number;
+}
+
+/** The longest tasks of the page's thread while something runs, in ms: by the clock, and without what other processes took. */
+async function longestTasks(page: Page, work: () => Promise<unknown>): Promise<string> {
+  await page
+    .context()
+    .browser()!
+    .startTracing(page, { categories: ["toplevel"] });
+  await work();
+  const trace = (await page.context().browser()!.stopTracing()).toString();
+  const events: readonly TraceEvent[] = JSON.parse(trace).traceEvents;
+  const thread = ({ pid, tid }: TraceEvent) => `${pid}:${tid}`;
+  const named = events.filter(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain");
+  const main = new Set(named.map(thread));
+  const tasks = events.filter((event) => event.ph === "X" && event.name.endsWith("RunTask") && main.has(thread(event)));
+  const longest = (of: "dur" | "tdur") => Math.max(...tasks.map((task) => task[of] ?? 0)) / 1000;
+  return `${tasks.length} tasks, the longest ${longest("tdur").toFixed(1)} ms of work, ${longest("dur").toFixed(1)} ms by the clock`;
 }
 
 /** Tokens per second of the demo page: what it shows, and by the clock from the click to the last token. */
@@ -107,12 +113,13 @@ try {
   const page = await browser.newPage();
   await page.goto(server.url);
   await page.waitForFunction(() => "longconv" in globalThis);
-  const result = await page.evaluate(writeAlive, { count: Number(tokens), promptTokens: PROMPT_TOKENS });
-  const line = ({ ms, longestGapMs, longTasksMs }: typeof result.text) =>
-    `${ms.toFixed(0)} ms; longest task ${longestGapMs.toFixed(1)} ms; tasks over 50 ms: ${longTasksMs.join(", ") || "none"}`;
-  console.log(`${tokens} tokens in the page's own thread: ${line(result.text)}`);
-  console.log(`a prompt of ${PROMPT_TOKENS} tokens: ${line(result.prompt)}`);
-  console.log(`after Stop (at token ${result.atStop}): ${result.afterStop} tokens`);
+  await page.evaluate(WORK.load);
+  const text = await longestTasks(page, () => page.evaluate(WORK.text, Number(tokens)));
+  console.log(`${tokens} tokens in the page's own thread: ${text}`);
+  const prompt = await longestTasks(page, () => page.evaluate(WORK.prompt, PROMPT_TOKENS));
+  console.log(`a prompt of ${PROMPT_TOKENS} tokens: ${prompt}`);
+  const { before, after } = await page.evaluate(WORK.stop);
+  console.log(`Stop after ${before} tokens: ${after} more`);
   const demo = await browser.newPage();
   await demo.goto(`${server.url}site/`);
   const { shown, clock } = await pageRate(demo, tokens);

@@ -26,9 +26,12 @@ for (const { name, width, height, colorScheme } of process.env.ALL_VIEWS ? views
   await page.getByRole("button", { name: "Load the demo model" }).click();
   await page.locator("#status", { hasText: "Ready." }).waitFor({ timeout: 120_000 });
   await page.getByLabel("Tokens").fill(tokens);
+  await page.getByLabel("Seed").fill("1");
   await page.getByRole("button", { name: "Generate" }).click();
   await page.locator("#status", { hasText: "Done." }).waitFor({ timeout: 600_000 });
-  await page.waitForTimeout(300);
+  // A place near the end, from which the text could go on.
+  await page.getByLabel("Place in the text").fill(String(Number(tokens) - 40));
+  await page.evaluate(() => new Promise(requestAnimationFrame));
   await page.screenshot({ path: target.replace(/\.png$/, `${name}.png`), fullPage: true });
   await page.close();
 }
