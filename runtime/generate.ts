@@ -43,7 +43,10 @@ export function generate(model: Model, options: GenerateOptions): Generation {
     try {
       for (let made = 0; made < sequence.maxNewTokens; made++) {
         throwIfAborted(options.signal);
-        const piece = sequence.choose(await cursor.logits());
+        const logits = await cursor.logits();
+        // Aborted while the model ran: no token more.
+        throwIfAborted(options.signal);
+        const piece = sequence.choose(logits);
         cursor.push(piece.token);
         yield piece;
         if (piece.finish) break;
