@@ -93,8 +93,11 @@ describe("roundoffOf", () => {
     }
   });
 
-  it.each(roundoffCases(8000))("is within ten times of what a search finds: $name", (each) => {
-    const { order, worst, expected } = measureRoundoff(each, { tries: each.memory > 5000 ? 8 : 32, passes: 4 }, 24);
+  // of a kernel that does not die away every step is searched
+  const cases = [...roundoffCases(20_000).filter(({ memory }) => memory < 20_000), ...roundoffCases(8000).slice(6, 8)];
+  it.each(cases)("is within ten times of what a search finds: $name", (each) => {
+    const tries = each.modal.pairs.re.length > 64 || each.memory > 5000 ? 8 : 32;
+    const { order, worst, expected } = measureRoundoff(each, { tries, passes: 4 }, 24);
     expect(worst.found).toBeLessThanOrEqual(worst.certified);
     expect(expected.found).toBeLessThanOrEqual(expected.certified);
     // one input cannot line up the roundings of hundreds of states
