@@ -4,22 +4,21 @@
  *     npm run build && node dist/scripts/fuzz.js --count 2000
  *     node dist/scripts/fuzz.js --seed 17 --save model.onnx   one graph again
  */
-import { parseArgs } from "node:util";
 import { writeModel } from "../converter/onnx/write.ts";
 import { graphOf, judged, summary, type Verdict } from "../test/fuzz/campaign.ts";
+import { readArguments, wholeNumber } from "./arguments.ts";
 
-const { values } = parseArgs({
-  options: {
-    count: { type: "string", default: "2000" },
-    from: { type: "string", default: "1" },
-    seed: { type: "string" },
-    save: { type: "string" },
-    json: { type: "boolean", default: false },
-  },
+const USAGE = "fuzz [--count N] [--from SEED] [--json] | fuzz --seed SEED [--save FILE]";
+const { values } = readArguments(USAGE, {
+  count: { type: "string", default: "2000" },
+  from: { type: "string", default: "1" },
+  seed: { type: "string" },
+  save: { type: "string" },
+  json: { type: "boolean", default: false },
 });
 
 if (values.seed !== undefined) {
-  const seed = Number(values.seed);
+  const seed = wholeNumber("--seed", values.seed);
   const graph = await graphOf(seed);
   if (values.save) await writeModel(graph.model, values.save, { force: true });
   const { outcome } = await judged(seed);
@@ -31,9 +30,10 @@ if (values.seed !== undefined) {
     ),
   );
 } else {
-  const first = Number(values.from);
+  const first = wholeNumber("--from", values.from);
+  const count = wholeNumber("--count", values.count);
   const verdicts: Verdict[] = [];
-  for (let seed = first; seed < first + Number(values.count); seed++) {
+  for (let seed = first; seed < first + count; seed++) {
     const verdict = await judged(seed);
     verdicts.push(verdict);
     const { outcome, graph } = verdict;

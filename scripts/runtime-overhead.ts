@@ -12,17 +12,15 @@ import type { Model } from "../runtime/session.ts";
 import { zeroState } from "../runtime/step.ts";
 import { median } from "../src/bench/measure.ts";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
+import { readArguments, wholeNumber } from "./arguments.ts";
 
 /** Steps in a row before the next kind has its turn. */
 const ROUND = 50;
 
-const [file, stepsText = "2000", threadsText = "1"] = process.argv.slice(2);
-if (!file) {
-  console.error("usage: runtime-overhead MODEL.onnx [STEPS] [THREADS]");
-  process.exit(2);
-}
-const session = { executionProviders: ["cpu"], intraOpNumThreads: Number(threadsText) };
-const rounds = Math.ceil(Number(stepsText) / ROUND);
+const { positionals } = readArguments("runtime-overhead MODEL.onnx [STEPS [THREADS]]", {}, { least: 1, most: 3 });
+const [file, stepsText = "2000", threadsText = "1"] = positionals as [string, string?, string?];
+const session = { executionProviders: ["cpu"], intraOpNumThreads: wholeNumber("THREADS", threadsText) };
+const rounds = Math.ceil(wholeNumber("STEPS", stepsText) / ROUND);
 const models = await Promise.all([nodeBackend, nodeBindingBackend].map((each) => loadModel(each, file, { session })));
 const kinds = await Promise.all(
   models.map(async (model) => ({

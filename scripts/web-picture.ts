@@ -2,11 +2,14 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { chromium } from "playwright-core";
+import { readArguments, wholeNumber } from "./arguments.ts";
 import { ROOT } from "./root.ts";
 import { buildSite, serveSite } from "./web-site.ts";
 
 const outDir = path.join(ROOT, "out/web-demo");
-const [tokens = "1024", target = path.join(ROOT, "docs/web.png")] = process.argv.slice(2);
+const { positionals } = readArguments("web-picture [TOKENS [PICTURE.png]]", {}, { most: 2 });
+const [words = "1024", target = path.join(ROOT, "docs/web.png")] = positionals;
+const tokens = String(wholeNumber("TOKENS", words));
 
 await buildSite(ROOT, outDir);
 const server = await serveSite(ROOT, outDir);
