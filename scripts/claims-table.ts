@@ -5,13 +5,13 @@
  */
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { parseArgs } from "node:util";
+import { noArguments } from "./arguments.ts";
 import { convert } from "../converter/convert.ts";
 import { type Claim, describeClaim } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { ROOT } from "./root.ts";
 
-parseArgs({ options: {} });
+noArguments("claims-table");
 
 const MODELS = path.join(ROOT, "test/models");
 

@@ -25,7 +25,8 @@ addEventListener("message", async ({ data }: MessageEvent<Request>) => {
     else if (data.kind === "generate") await begin(data.prompt, data.settings);
     else await goOn(data.place, data.settings);
   } catch (error) {
-    if (error instanceof LongConvError && error.code === "aborted") reply({ kind: "done", stopped: true, end: undefined });
+    if (error instanceof LongConvError && error.code === "aborted")
+      reply({ kind: "done", stopped: true, end: undefined });
     else reply({ kind: "failed", message: (error as Error).message });
   }
 });
