@@ -10,13 +10,12 @@ import type { Random } from "./random.ts";
 
 export type Feeds = Readonly<Record<string, Tensor>>;
 
-/** Random inputs of a model at these sizes, under that model's names. */
+/** Random inputs of a graph's model at these sizes. */
 export function inputsOf(
-  { axes, vocabulary }: Pick<FuzzGraph, "axes" | "vocabulary">,
+  { model, axes, vocabulary }: FuzzGraph,
   { batch, length }: Size,
   amplitude: number,
   r: Random,
-  model: Model,
 ): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};
   for (const { name, type, dims } of model.graph.inputs) {

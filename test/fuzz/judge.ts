@@ -7,7 +7,7 @@ import { type Conversion, type ConvertOptions, convert } from "../../converter/c
 import { openModel, type Runner } from "../../converter/onnx/run.ts";
 import { writeModel } from "../../converter/onnx/write.ts";
 import { type Claim, describeClaim, METADATA } from "../../src/contract.ts";
-import { type ErrorCode, LongConvError } from "../../src/errors.ts";
+import { ERROR_EXIT_CODES, type ErrorCode, LongConvError } from "../../src/errors.ts";
 import { type Converted, openConverted } from "../converted.ts";
 import { preciseTransforms } from "../precise.ts";
 import { allFinite, differenceOf, type Feeds, firstOf, inputsOf, nudged, rowOf, withNudgedWeights } from "./feeds.ts";
@@ -32,6 +32,8 @@ export type FormAsked = "exact" | "default";
 const UNSTABLE = 5e-3;
 /** Lags of the kernels in the exact form. */
 const HORIZONS = [256, 256, 256, 64, 100, 333, 500, 8];
+/** Exit codes of what cannot run token by token, and of what the check found: a sound graph has no other fault. */
+const REFUSALS: ReadonlySet<number> = new Set([4, 5]);
 /** Below this many positions a graph may not run: some spellings need a few. */
 const SHORT = 24;
 
@@ -43,7 +45,7 @@ export async function judge(graph: FuzzGraph, forms: readonly FormAsked[]): Prom
   const folder = await mkdtemp(path.join(tmpdir(), "longconv-fuzz-"));
   try {
     const size = { batch: graph.batch ?? 1, length: graph.length ?? SHORT };
-    const refused = await original.run(inputsOf(graph, size, 1, random(graph.seed), graph.reference)).then(
+    const refused = await runReference(graph, original, inputsOf(graph, size, 1, random(graph.seed))).then(
       (outputs) => (allFinite(outputs) ? undefined : "values that are not finite"),
       (error: Error) => error.message,
     );
@@ -76,7 +78,7 @@ async function outcomeOf(graph: FuzzGraph, original: Runner, file: string, form:
       await converted.close();
     }
   } catch (error) {
-    if (error instanceof LongConvError)
+    if (error instanceof LongConvError && REFUSALS.has(ERROR_EXIT_CODES[error.code]))
       return { kind: "refused", code: error.code, message: error.message.split("\n")[0]! };
     return { kind: "crashed", message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }
@@ -98,7 +100,7 @@ async function compareAll(
   const tolerance = toleranceFor(stateErrorOf(conversion));
   let largest = 0;
   for (const trial of trialsOf(graph, claim, r)) {
-    const feeds = inputsOf(graph, trial, trial.amplitude, r, graph.model);
+    const feeds = inputsOf(graph, trial, trial.amplitude, r);
     const whole = await runReference(graph, original, feeds).catch((error: Error) => error);
     if (whole instanceof Error) {
       if (trial.length < SHORT) continue;
