@@ -4,11 +4,26 @@
  */
 import { describe, expect, test } from "vitest";
 import { judged, summary, type Verdict } from "./campaign.ts";
-import { OVERCLAIM_KINDS } from "./overclaims/index.ts";
+import { OVERCLAIMS } from "./overclaims/index.ts";
 
 const FIRST = 1;
-const GRAPHS = 36;
+const GRAPHS = 24;
 const SHARE = 0.9;
+
+/** One of each kind: of those that show what is meant the one that costs least. */
+const CHEAPEST = [
+  "throughSpectrum",
+  "lastPositions",
+  "lateBlock",
+  "shortTransform",
+  "constantTap",
+  "phase",
+  "lateLastRow",
+  "segments",
+  "rowNine",
+  "headRows",
+  "fixedOscillation",
+];
 
 function expectSound({ graph, form, outcome }: Verdict): void {
   const said = "message" in outcome ? outcome.message : "";
@@ -39,13 +54,10 @@ describe("refused, or right as far as is claimed", () => {
 });
 
 describe("each kind of overclaim: refused, or right as far as is claimed", () => {
-  for (const [kind, names] of OVERCLAIM_KINDS) {
-    test(`kind ${kind}: ${names[0]}`, async () => {
-      const verdicts = await judged(kind, names[0]!);
-      for (const verdict of verdicts) {
-        expect(verdict.outcome.kind).not.toBe("invalid");
-        expectSound(verdict);
-      }
-    });
-  }
+  test.each(CHEAPEST.map((name) => [OVERCLAIMS[name]!.kind, name] as const))("kind %i: %s", async (kind, name) => {
+    for (const verdict of await judged(kind, name)) {
+      expect(verdict.outcome.kind).not.toBe("invalid");
+      expectSound(verdict);
+    }
+  });
 });

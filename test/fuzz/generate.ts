@@ -21,8 +21,8 @@ export const VOCABULARY = 11;
 /** A graph to be converted, and what is known of it by its making. */
 export interface FuzzGraph {
   readonly seed: number;
-  /** `overclaim`: a trap that shows at some sizes only. */
-  readonly kind: "causal" | "trap" | "overclaim" | "rewritten";
+  /** `overclaim`: a trap that shows at some sizes only; `named`: causal, under names that a converted model uses itself. */
+  readonly kind: "causal" | "trap" | "overclaim" | "rewritten" | "named";
   readonly model: Model;
   /** What gives the outputs that must be met; the model itself unless it was rewritten. */
   readonly reference: Model;
@@ -111,9 +111,8 @@ export function generate(seed: number, asked?: string): FuzzGraph {
     ends,
     longest,
   } as const;
-  return r.chance(0.12)
-    ? { ...known, ...otherNames(model, axes, r, pieces) }
-    : { ...known, model, axes, renamed: new Map() };
+  if (!r.chance(0.12)) return { ...known, model, axes, renamed: new Map() };
+  return { ...known, ...otherNames(model, axes, r, pieces), kind: kind === "causal" ? "named" : kind };
 }
 
 /** Token ids and a table, a signal [batch, n, channels], or one [batch, channels, n]. */

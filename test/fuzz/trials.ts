@@ -29,6 +29,8 @@ const NEAR: readonly Trial[] = [
   trial(2, 96, ["at random"]),
   trial(1, 37, ["at random"]),
   trial(1, 101, ["at random"]),
+  // beyond the longest table of rows
+  trial(1, 613, ["at the end"]),
   trial(1, 64, ["at random"], 5),
   trial(3, 32, ["whole", "each row alone"]),
   trial(12, 19, ["whole", "each row alone"]),
@@ -40,9 +42,17 @@ const FAR = [1021, 2048, 4099, 5003, 8191, 10_007, 16_384, 20_000];
 /** No more are compared: in a graph that has a matrix over two time axes, in one of the zoo, in any other. */
 export const LONGEST = { square: 1300, zoo: 5003, linear: 20_000 } as const;
 
-/** The trials of a conversion with this claim. */
-export function trialsOf(graph: FuzzGraph, { positions = Infinity, rows = Infinity }: Claim, r: Random): Trial[] {
-  const far = r.chance(0.15) ? [trial(1, r.pick(FAR), ["at the end"])] : [];
+/**
+ * The trials of a conversion with this claim.
+ * @param chance of one that is far beyond
+ */
+export function trialsOf(
+  graph: FuzzGraph,
+  { positions = Infinity, rows = Infinity }: Claim,
+  r: Random,
+  chance: number,
+): Trial[] {
+  const far = r.chance(chance) ? [trial(1, r.pick(FAR), ["at the end"])] : [];
   const differing = graph.differs.map(({ batch, length }) =>
     trial(batch, length, batch > 1 ? ["whole", "each row alone"] : ["at the end"]),
   );
