@@ -111,7 +111,7 @@ export function generate(seed: number, asked?: string): FuzzGraph {
     ends,
     longest,
   } as const;
-  if (!r.chance(0.12)) return { ...known, model, axes, renamed: new Map() };
+  if (!r.chance(0.12) || asked !== undefined) return { ...known, model, axes, renamed: new Map() };
   return { ...known, ...otherNames(model, axes, r, pieces), kind: kind === "causal" ? "named" : kind };
 }
 
