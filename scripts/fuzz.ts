@@ -9,7 +9,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { writeModel } from "../converter/onnx/write.ts";
 import { graphOf, judged, summary, type Verdict } from "../test/fuzz/campaign.ts";
 import { OVERCLAIM_KINDS, OVERCLAIMS } from "../test/fuzz/overclaims/index.ts";
-import { inWorkers } from "./fuzz-workers.ts";
+import { inWorkers } from "../test/fuzz/workers.ts";
 
 interface Options {
   readonly count: number;

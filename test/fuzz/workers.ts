@@ -1,13 +1,8 @@
 /** Seeds judged in processes of their own: each is given the next once it is done; one that dies is a crash of its seed. */
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { judged, type Verdict } from "../test/fuzz/campaign.ts";
-
-/** What a worker is asked. */
-export interface Task {
-  readonly seed: number;
-  readonly overclaim: string | undefined;
-}
+import { judged, type Verdict } from "./campaign.ts";
+import type { Task } from "./worker.ts";
 
 interface Answer {
   readonly lane: number;
@@ -16,7 +11,7 @@ interface Answer {
   readonly alive: boolean;
 }
 
-const WORKER = fileURLToPath(new URL("./fuzz-worker.js", import.meta.url));
+const WORKER = fileURLToPath(new URL("./worker.js", import.meta.url));
 
 /**
  * The verdicts of each seed, as they come.
