@@ -6,6 +6,7 @@ import { signed } from "../../src/random.ts";
 import type { Kernels } from "../form.ts";
 import { answerAt, departure } from "./afar.ts";
 import type { Graphs } from "./graphs.ts";
+import { bytesOf } from "./memory.ts";
 import { convolve, entryOf, type ProbeFailure, type Respond, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
 import { isFailedRun, openRegion } from "./respond.ts";
@@ -29,6 +30,8 @@ const LENGTHS: readonly number[] = [
 ];
 /** The longest of them. */
 export const SEEN_POSITIONS = 16_384;
+/** Lengths at which a region takes more memory are compared where they are powers of two. */
+const CHEAP_BYTES = 2 ** 26;
 /** Rows of the largest batch, and of others that are no power of two. */
 export const SEEN_ROWS = 64;
 const BATCHES = [12, 17, SEEN_ROWS] as const;
@@ -51,7 +54,9 @@ export async function compareWidely(
     if (apart) return { ...apart, length: BATCH_LENGTH };
     let positions = region.probed.lags;
     let failsAt: number | undefined;
-    for (const length of LENGTHS.filter((length) => length <= kernels.lags)) {
+    const bytes = bytesOf(graphs, region);
+    const isWorth = (length: number) => bytes(length) <= CHEAP_BYTES || Number.isInteger(Math.log2(length));
+    for (const length of LENGTHS.filter((each) => each <= kernels.lags && isWorth(each))) {
       const answer = await answerAt(respond, region, kernels, length).catch((error: unknown) => {
         if (!isFailedRun(error)) throw error;
       });
