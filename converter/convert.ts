@@ -86,6 +86,8 @@ export interface Conversion {
   readonly step: Model | undefined;
   /** One for every convolution, and one for the counter of a model that meets the absolute position. */
   readonly layers: readonly LayerReport[];
+  /** Inputs and outputs that drivers would take for something else, and their names now. */
+  readonly renamed: ReadonlyMap<string, string>;
   /** How far the model is known to be right: the least of its layers' claims. */
   readonly claim: Claim;
   /** Where the model ends: at the end of the shortest table of positions; undefined where it reads any number of them. */
@@ -168,7 +170,7 @@ export async function convertModel(read: Model, given: ConvertOptions = {}): Pro
   const written = await inFewerBits(found, { model: converted, step }, options.weights);
   const said = { ...check, ...(written.weights && { weights: written.weights }) };
   const finished = withMetadata(written.model, METADATA.check, JSON.stringify(said));
-  return { ...written, model: finished, layers, claim, positions, check };
+  return { ...written, model: finished, renamed: found.renamed, layers, claim, positions, check };
 }
 
 /** Both models with their weights stored in fewer bits, compared with what they were. */

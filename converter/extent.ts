@@ -60,12 +60,21 @@ export async function extentOf(
     const { lag } = await source.lifeBeyond(longest - LAST_LAGS, limitsOf(seen, negligible));
     while (lag === undefined && further(longest)) seen = await source.at(Math.min(longest, 2 * seen.lags));
   }
-  const finite = finiteLags(seen);
-  const died = finite ?? significantLags(seen, negligible);
+  let finite = finiteLags(seen);
+  let died = finite ?? significantLags(seen, negligible);
   if (seen.end) return { seen, finite, died, claim: endedBy(seen, node) };
   if (died === seen.lags) return { seen, finite, died, claim: { kind: "proven" } };
-  const life = await source.lifeBeyond(seen.lags, limitsOf(seen, negligible));
-  return { seen, finite, died, claim: claimOf(life, seen.lags, node) };
+  let life = await source.lifeBeyond(seen.lags, limitsOf(seen, negligible));
+  // a tap after a gap: read to behind it
+  while (!horizon && life.lag !== undefined && life.lag < longest) {
+    seen = await source.at(Math.min(longest, 2 ** Math.ceil(Math.log2(2 * life.lag))));
+    finite = finiteLags(seen);
+    died = finite ?? significantLags(seen, negligible);
+    if (seen.end || died === seen.lags) break;
+    life = await source.lifeBeyond(seen.lags, limitsOf(seen, negligible));
+  }
+  if (seen.end) return { seen, finite, died, claim: endedBy(seen, node) };
+  return { seen, finite, died, claim: died === seen.lags ? { kind: "proven" } : claimOf(life, seen.lags, node) };
 }
 
 /** A kernel that is 0 from a lag on by rule, and was read to there. */

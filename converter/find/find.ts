@@ -15,14 +15,17 @@ import { lengthSteps } from "../time/steps.ts";
 import { closeBranches } from "./branches.ts";
 import type { Graphs } from "./graphs.ts";
 import { withFloatShifts } from "./ids.ts";
+import { type Renamed, withFreeNames } from "./names.ts";
 import { closeRegion, type Region } from "./region.ts";
 import { shapesByRunning } from "./shapes.ts";
 import { tablesOf } from "./tables.ts";
 
 /** What is known of a model once time was followed to its end. */
 export interface Found {
-  /** The model as it is given, but for shifted token ids, which are floats between casts. */
+  /** The model as it is given, but for names that drivers take for something else, and shifted token ids between casts. */
   readonly original: Model;
+  /** Inputs and outputs that have other names in it than in the export, old -> new. */
+  readonly renamed: Renamed;
   /** What was analysed: the model, or its float32 twin where it computes in half precision. */
   readonly graphs: Graphs;
   readonly constants: ReadonlyMap<string, Constant>;
@@ -53,9 +56,10 @@ export interface FindOptions extends InputOptions {
  */
 export async function findConvolutions(given: Model, options: FindOptions = {}): Promise<Found> {
   refuseConverted(given);
-  const original = withFloatShifts(given);
+  const { model: named, renamed } = withFreeNames(given);
+  const original = withFloatShifts(named);
   const model = hasHalves(original) ? widened(original) : original;
-  const inputs: InputAxes = inputAxes(model, options);
+  const inputs: InputAxes = inputAxes(model, { timeAxis: renamedKeys(options.timeAxis, renamed) });
   const constants = await foldConstants(model);
   const graphs: Graphs = {
     model,
@@ -77,7 +81,7 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
         ...[...lengthOutputs(model, graphs.index, time), ...lengthSteps(model, time.facts, constants)],
       ];
       const proofs = proofsOf(graphs, time, constants, tables, regions);
-      return { original, graphs, constants, tables, time, regions, proofs, counter, refusals };
+      return { original, renamed, graphs, constants, tables, time, regions, proofs, counter, refusals };
     }
     const rows = await tablesOf(graphs, time, opening.node);
     if (rows.size > 0) {
@@ -97,6 +101,9 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
     }
   }
 }
+
+const renamedKeys = <T>(values: Readonly<Record<string, T>> = {}, renamed: Renamed): Record<string, T> =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [renamed.get(name) ?? name, value]));
 
 /** Proofs of all that was seen to be a convolution, or a table with a row for each position. */
 function proofsOf(

@@ -65,6 +65,8 @@ const VERIFIED_BYTES = 2 ** 29;
 const KERNEL_BYTES = 2 ** 31;
 /** Bytes that a region may take where it is compared instead of proven: at more positions, so with more memory. */
 const SEEN_BYTES = 2 ** 30;
+/** Taps that are kept to be read again. */
+const KEPT_TAPS = 2 ** 23;
 /** Taps that are read in one run to see whether a kernel lives on. */
 const LIFE_TAPS = 2 ** 25;
 
@@ -186,8 +188,13 @@ function sourceOf(context: Context, evaluation: Evaluation, verified: number, cl
   const inMemory = tensor === undefined ? longestWithin(graphs, region, KERNEL_BYTES) : Infinity;
   let [most, end]: [number, KernelEnd] =
     region.maxLags === undefined ? [inMemory, "memory"] : [region.maxLags, "exported length"];
+  let longest: EvaluatedKernels | undefined;
   const begun = async (lags: number): Promise<EvaluatedKernels> => {
+    // what was read once is not computed again
+    if (longest && lags <= longest.lags)
+      return { ...longest, lags, taps: longest.taps.slice(0, lags * longest.channels) };
     const kernels = await at(lags);
+    if (kernels.taps.length <= KEPT_TAPS) longest = kernels;
     refuseUnbounded(graphs, region, kernels);
     const failure = compareLengths(region.probed, kernels);
     if (failure) throw new LongConvError(failure.code, failure.reason, whereOf(graphs.model, region.opening));

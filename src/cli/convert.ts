@@ -164,7 +164,7 @@ const stateBytes = (layers: readonly LayerReport[]): number =>
   layers.reduce((sum, { order, channels }) => sum + 4 * order * channels, 0);
 
 function reportOf(
-  { layers, claim, check, weights }: Conversion,
+  { layers, claim, renamed, check, weights }: Conversion,
   target: Target,
   trainingLength: number | undefined,
   from: string | undefined,
@@ -184,6 +184,9 @@ function reportOf(
   ]);
   const lines = [
     ...claimLines(claim, layers, trainingLength),
+    ...[...renamed].map(
+      ([from, to]) => `renamed   ${from} → ${to}: drivers of converted models take that name for something else`,
+    ),
     "",
     table([heading, ...rows]),
     "",
@@ -224,7 +227,7 @@ function helpFor(layers: readonly LayerReport[], positions: number): string[] {
 
 function jsonOf(
   file: string,
-  { layers, claim, check, weights, positions }: Conversion,
+  { layers, claim, renamed, check, weights, positions }: Conversion,
   target: Target,
   trainingLength: number | undefined,
   seconds: number,
@@ -244,6 +247,7 @@ function jsonOf(
       }),
     })),
     claim,
+    renamed: renamed.size > 0 ? Object.fromEntries(renamed) : undefined,
     positions,
     check,
     weights,

@@ -73,7 +73,10 @@ function optionsFor(graph: FuzzGraph, form: FormAsked): ConvertOptions {
 async function outcomeOf(graph: FuzzGraph, original: Runner, file: string, form: FormAsked): Promise<Outcome> {
   try {
     const conversion = await convert(file, optionsFor(graph, form));
-    const converted = await openConverted(conversion.model, graph.axes);
+    const converted = underOldNames(
+      await openConverted(conversion.model, renamedAxes(graph.axes, conversion.renamed)),
+      conversion.renamed,
+    );
     try {
       return await compareAll(graph, original, conversion, converted, FAR[form]);
     } finally {
@@ -135,6 +138,19 @@ async function compareAll(
 interface Answers {
   readonly wanted: Feeds;
   readonly got: readonly { readonly way: string; readonly row?: number; readonly outputs: Feeds }[];
+}
+
+type Named<T> = Readonly<Record<string, T>>;
+
+const renamedAxes = (axes: Named<number>, renamed: ReadonlyMap<string, string>): Named<number> =>
+  Object.fromEntries(Object.entries(axes).map(([name, axis]) => [renamed.get(name) ?? name, axis]));
+
+/** A converted model that is fed and read by the names of the export. */
+function underOldNames(converted: Converted, renamed: ReadonlyMap<string, string>): Converted {
+  const old = new Map([...renamed].map(([from, to]) => [to, from]));
+  const mapped = <T>(values: Named<T>, names: ReadonlyMap<string, string>): Record<string, T> =>
+    Object.fromEntries(Object.entries(values).map(([name, value]) => [names.get(name) ?? name, value]));
+  return { ...converted, run: async (feeds, cuts) => mapped(await converted.run(mapped(feeds, renamed), cuts), old) };
 }
 
 /** What the converted model makes of the inputs, in all the ways of a trial. */
