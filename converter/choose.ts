@@ -4,11 +4,12 @@ import { LongConvError } from "../src/errors.ts";
 import type { Certificate } from "./certify/certify.ts";
 import type { ContestResult } from "./certify/contest.ts";
 import { contestLayers } from "./certify/layers.ts";
+import { roundoffReach } from "./certify/reach.ts";
 import { type Extent, extentOf } from "./extent.ts";
 import type { Candidate } from "./find/candidates.ts";
 import type { SourcedKernels } from "./find/kernel.ts";
 import type { Region } from "./find/region.ts";
-import { evened, type Form, type Kernels, orderOf, stateOrder } from "./form.ts";
+import { evened, type Form, type Kernels, largestModulus, orderOf, stateOrder } from "./form.ts";
 import { checkedHorizon, firstLags, horizonOf, NEGLIGIBLE, restAfter } from "./horizon.ts";
 import type { Reduction, Target } from "./reduce/reduce.ts";
 import { estimateDecay } from "./solve/decay.ts";
@@ -103,7 +104,7 @@ export async function chooseForms(
   const chosen: Chosen[] = [];
   for (const plan of plans) {
     const at = reducible.indexOf(plan);
-    chosen.push(await decide(plan, at < 0 ? undefined : results[at], options));
+    chosen.push(withRounding(await decide(plan, at < 0 ? undefined : results[at], options), plan));
   }
   return chosen;
 }
@@ -123,6 +124,21 @@ async function decide(plan: Plan, result: ContestResult | undefined, options: Ch
     because: `${why || `no order up to ${LARGEST_ORDER} is within the tolerance`}; ${exact.because}`,
     reduction,
   };
+}
+
+/** Rounding may be so large a part of the outputs before a claim ends. */
+const ROUNDING = 1e-3;
+/** Rounding grows without bound, or for very long, where a pole is nearer to the unit circle than this. */
+const UNDAMPED = 1e-4;
+
+/** A claim that ends where rounding in float32, which grows where poles are not damped, is expected to count. */
+function withRounding(chosen: Chosen, { region }: Plan): Chosen {
+  if (largestModulus(chosen.form) < 1 - UNDAMPED) return chosen;
+  const { expected } = roundoffReach(chosen.form, ROUNDING);
+  if (expected === Infinity) return chosen;
+  const because = `rounding in float32 is expected to be ${ROUNDING} of its outputs there, since its state is not damped`;
+  const ends: Claim = { kind: "ends", positions: expected, node: region.opening.name, because };
+  return { ...chosen, claim: leastClaim([chosen.claim, ends]) };
 }
 
 /** Shared poles or poles of each channel's own, whichever is met. */

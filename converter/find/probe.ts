@@ -137,7 +137,10 @@ function compare(
       reason: `position ${worst.i} depends on position ${first}, which comes later (channel ${worst.c})`,
       stage: 2,
     };
-  if (name === "last") return { code: "not-time-invariant", reason: `${says} (${at})`, stage: 3 };
+  if (name === "last") {
+    const reason = `an impulse at the last position has another response there than one at the first (${at})`;
+    return { code: "not-time-invariant", reason, stage: 3 };
+  }
   return {
     code,
     reason: `${says} (${at}: off by ${worst.excess.toPrecision(2)} times what rounding explains)`,
