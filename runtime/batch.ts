@@ -5,7 +5,7 @@ import { endRow, isGone, type Row, type Sink } from "./batching/row.ts";
 import { createStepping, type Paused } from "./batching/stepping.ts";
 import { createChannel } from "./channel.ts";
 import { checkCount } from "./checks.ts";
-import type { GenerateOptions, Piece } from "./options.ts";
+import type { GenerateOptions, Piece, Pieces } from "./options.ts";
 import { createSequence } from "./sequence.ts";
 import type { Model } from "./session.ts";
 import { disposeState } from "./state.ts";
@@ -31,7 +31,7 @@ export interface Batch {
    * Lets a sequence join at the next step. Its pieces are those that `generate` would give.
    * @throws LongConvError bad-input, token-out-of-range, state-mismatch
    */
-  add(options: GenerateOptions): AsyncIterableIterator<Piece, undefined>;
+  add(options: GenerateOptions): Pieces;
   /** Sequences in the batch, and those that wait: for their prompt to be read, or for their consumer. */
   readonly size: { readonly running: number; readonly waiting: number };
   /** Ends every sequence and refuses new ones. */

@@ -1,9 +1,10 @@
 /** A language model reads tokens: prompts in slices of bounded length, and single tokens, each row one. */
-import type { Tensor } from "onnxruntime-common";
+
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { checkNumbers, notValid } from "./checks.ts";
 import { dataOf, toFloat32 } from "./numeric.ts";
+import type { Tensor } from "./ort.ts";
 import type { LanguageModel, Model } from "./session.ts";
 import { concatStates, disposeState, type State, sliceState } from "./state.ts";
 import { otherModel, step, zeroState } from "./step.ts";
