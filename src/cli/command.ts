@@ -18,7 +18,7 @@ const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] = [
   [3, "files: missing, damaged, not supported, existing, not writable"],
   [4, "the model cannot run token by token"],
   [5, "the converted model does not agree with the original"],
-  [6, "running a model: not converted, wrong input, tokenizer or state"],
+  [6, "running a model: not converted, wrong input, tokenizer or state, no ONNX Runtime"],
   [130, "stopped by Ctrl-C"],
 ];
 
@@ -85,12 +85,20 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
       if (json) writeJsonError({ code: "internal", reason: String(message ?? error) });
       return 1;
     }
-    const { code, reason, where, remedy } = known;
-    process.stderr.write(`${errorColors.red("error:")} ${known.message}\n`);
-    // A verdict that was written is the one document.
-    if (json && !resultWritten()) writeJsonError({ code, reason, ...where, remedy });
-    return ERROR_EXIT_CODES[code];
+    return reportError(known, json);
   }
+}
+
+/**
+ * Says what went wrong: in words on stderr, with --json also as the one document on stdout.
+ * @returns the exit code
+ */
+export function reportError(error: LongConvError, json: boolean): number {
+  const { code, reason, where, remedy } = error;
+  process.stderr.write(`${errorColors.red("error:")} ${error.message}\n`);
+  // A verdict that was written is the one document.
+  if (json && !resultWritten()) writeJsonError({ code, reason, ...where, remedy });
+  return ERROR_EXIT_CODES[code];
 }
 
 /** The command and all below it. */
