@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import * as Plot from "@observablehq/plot";
 import { readIds } from "../converter/verify/ids.ts";
 import { load } from "../runtime/node.ts";
-import { standalone } from "../src/bench/picture.ts";
+import { standalone } from "../src/bench/standalone.ts";
 import { convertedMs, exportedMs, openExported, stateBytes } from "./compare.ts";
 
 const { values } = parseArgs({

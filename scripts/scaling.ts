@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import * as Plot from "@observablehq/plot";
-import { standalone } from "../src/bench/picture.ts";
+import { standalone } from "../src/bench/standalone.ts";
 import { measureScaling, type Scaling } from "./bench/scaling.ts";
 
 const { values } = parseArgs({
