@@ -74,7 +74,7 @@ export function createBatch(model: Model, options: BatchOptions = {}): Batch {
  *
  * Several continuations of one prompt, which is read once:
  *
- *     const state = await read(model, [model.tokenizer.encode("In the beginning")]);
+ *     const state = await read(model, ["In the beginning"]);
  *     generateBatch(model, [1, 2, 3].map((seed) => ({ state, seed })));
  *
  * @throws LongConvError bad-input, token-out-of-range, state-mismatch before anything is run

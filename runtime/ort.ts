@@ -92,7 +92,11 @@ export declare namespace InferenceSession {
     logVerbosityLevel?: number;
     preferredOutputLocation?: Tensor.DataLocation | Readonly<Record<string, Tensor.DataLocation>>;
     enableGraphCapture?: boolean;
-    externalData?: readonly (string | { readonly path: string; readonly data: string | Uint8Array })[];
+    /** `data`: a URL or path, bytes, or a Blob. */
+    externalData?: readonly (
+      | string
+      | { readonly path: string; readonly data: string | Uint8Array | ArrayBufferLike | Blob }
+    )[];
     extra?: Record<string, unknown>;
   }
   interface RunOptions {

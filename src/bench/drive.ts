@@ -5,7 +5,7 @@ import path from "node:path";
 import { Tensor as OrtTensor } from "onnxruntime-node";
 import type { Model, ValueInfo } from "../../converter/onnx/graph.ts";
 import { hideDftShapes } from "../../converter/onnx/hidedft.ts";
-import { ortTensor } from "../../converter/onnx/run.ts";
+import { ortTensor } from "../../converter/onnx/orttensor.ts";
 import type { Tensor } from "../../converter/onnx/tensor.ts";
 import { writeModel } from "../../converter/onnx/write.ts";
 import type { Backend } from "../../runtime/backend.ts";
