@@ -25,7 +25,16 @@ test("only node*.ts imports from Node, and nothing imports the converter", () =>
 
 test("what each entry point exports", async () => {
   const common = [
-    ["LongConvError", "concatStates", "createBatch", "createTokenizer", "disposeState", "fingerprint", "gatherRows"],
+    [
+      "ERROR_EXIT_CODES",
+      "LongConvError",
+      "concatStates",
+      "createBatch",
+      "createTokenizer",
+      "disposeState",
+      "fingerprint",
+      "gatherRows",
+    ],
     ["generate", "generateBatch", "load", "read", "sliceState", "stateFromBytes", "stateToBytes", "step"],
     ["textStream", "zeroState"],
   ].flat();
