@@ -49,7 +49,7 @@ export async function writeModel(model: Model, file: string, options: WriteOptio
   refuseFolders(targets);
   for (const target of force ? [] : targets) {
     if (existsSync(target))
-      throw new LongConvError("file-exists", "exists already", { file: target }, "Use --force to overwrite it.");
+      throw new LongConvError("file-exists", "exists already", { file: target }, "Use `force` to overwrite it.");
   }
   const temporary = (target: string) =>
     path.join(

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { createColors } from "picocolors";
 import { ERROR_EXIT_CODES, LongConvError } from "../errors.ts";
 import { interruptible, openTerminal, resultWritten, type Terminal } from "./terminal.ts";
+import { inWordsOfCommand, pageOf } from "./words.ts";
 
 // picocolors alone would colour a pipe as well where CI is set
 const errorColors = createColors(process.stderr.isTTY === true && !process.env.NO_COLOR);
@@ -94,10 +95,12 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
  * @returns the exit code
  */
 export function reportError(error: LongConvError, json: boolean): number {
-  const { code, reason, where, remedy } = error;
-  process.stderr.write(`${errorColors.red("error:")} ${error.message}\n`);
+  const shown = inWordsOfCommand(error);
+  const { code, reason, where, remedy } = shown;
+  const page = pageOf(code);
+  process.stderr.write(`${errorColors.red("error:")} ${shown.message}\n  ${page}\n`);
   // A verdict that was written is the one document.
-  if (json && !resultWritten()) writeJsonError({ code, reason, ...where, remedy });
+  if (json && !resultWritten()) writeJsonError({ code, reason, ...where, remedy, page });
   return ERROR_EXIT_CODES[code];
 }
 
