@@ -5,6 +5,7 @@ import { type Candidate, candidatesOf } from "./find/candidates.ts";
 import { type Found, findConvolutions, isConvertible } from "./find/find.ts";
 import { type KernelEnd, type KernelSource, LOOKED_AT_LAGS } from "./find/kernel.ts";
 import type { Region } from "./find/region.ts";
+import { remedyOf } from "./find/remedies.ts";
 import { finiteLags, NEGLIGIBLE } from "./horizon.ts";
 import { initializerBytes } from "./onnx/encode.ts";
 import { type Model, type Node, type ValueInfo, whereOf } from "./onnx/graph.ts";
@@ -14,6 +15,7 @@ import { typeName } from "./onnx/tensor.ts";
 import { lookBeside, modelFileOf } from "./output/beside.ts";
 import { significantLags } from "./solve/decay.ts";
 import { describeLayout } from "./time/fact.ts";
+import type { Refusal } from "./time/follow.ts";
 
 export interface InspectOptions {
   /** Time axis of an input by name, where axis 1 of the first input is wrong. */
@@ -166,11 +168,11 @@ function placeOf(model: Model, node: Node): { node: string; operator: string; so
   return { node: node.name, operator, source };
 }
 
-const obstacleOf = (model: Model, { node, code, reason, remedy }: Found["refusals"][number]): Obstacle => ({
-  code,
-  ...placeOf(model, node),
-  reason,
-  remedy,
+const obstacleOf = (model: Model, refusal: Refusal): Obstacle => ({
+  code: refusal.code,
+  ...placeOf(model, refusal.node),
+  reason: refusal.reason,
+  remedy: remedyOf(refusal),
 });
 
 function summaryOf(model: Model) {

@@ -14,6 +14,7 @@ import { lengthSteps } from "../time/steps.ts";
 import { closeBranches } from "./branches.ts";
 import { withFloatShifts } from "./ids.ts";
 import { closeRegion, type Graphs, type Region } from "./region.ts";
+import { remedyOf } from "./remedies.ts";
 import { shapesByRunning } from "./shapes.ts";
 import { tablesOf } from "./tables.ts";
 
@@ -117,6 +118,6 @@ export function refuseConverted({ file, metadata, graph }: Model): void {
 export function refusalError(model: Model, refusals: readonly Refusal[]): LongConvError {
   const [first, ...others] = refusals;
   const also = others.slice(0, 3).map((other) => `'${other.node.name}' (${other.node.op}) ${other.reason}`);
-  const remedy = [first!.remedy, also.length ? `Also: ${also.join("; ")}` : undefined].filter(Boolean).join(" ");
+  const remedy = [remedyOf(first!), also.length ? `Also: ${also.join("; ")}` : undefined].filter(Boolean).join(" ");
   return new LongConvError(first!.code, `${first!.reason}`, whereOf(model, first!.node), remedy || undefined);
 }
