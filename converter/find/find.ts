@@ -13,6 +13,7 @@ import { lengthOutputs } from "../time/outputs.ts";
 import { lengthSteps } from "../time/steps.ts";
 import { closeBranches } from "./branches.ts";
 import { withFloatShifts } from "./ids.ts";
+import { lengthError } from "./lengths.ts";
 import { closeRegion, type Graphs, type Region } from "./region.ts";
 import { remedyOf } from "./remedies.ts";
 import { shapesByRunning } from "./shapes.ts";
@@ -53,7 +54,9 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
     model,
     inputs,
     index: indexGraph(model.graph),
-    shapes: await shapesByRunning(model, inputs, constants),
+    shapes: await shapesByRunning(model, inputs, constants).catch(async (error: unknown) => {
+      throw await lengthError(model, inputs, error);
+    }),
   };
   const closed: Closed[] = [];
   const tables = new Map<string, Layout>();
