@@ -5,10 +5,10 @@
  */
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { noArguments } from "./arguments.ts";
 import { convert } from "../converter/convert.ts";
 import { type Claim, describeClaim } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
+import { noArguments } from "./arguments.ts";
 import { ROOT } from "./root.ts";
 
 noArguments("claims-table");
