@@ -3,12 +3,12 @@ import { createHash } from "node:crypto";
 import { existsSync, realpathSync, statSync } from "node:fs";
 import fs, { type FileHandle } from "node:fs/promises";
 import path from "node:path";
-import type { onnx } from "onnx-proto";
 import { LongConvError } from "../../src/errors.ts";
 import { embedded, initializerBytes, modelToProto, named, sizeOf } from "./encode.ts";
 import { readExternal } from "./external.ts";
 import type { Initializer, Model } from "./graph.ts";
 import { encodedPieces } from "./pieces.ts";
+import type { TensorProto } from "./proto.ts";
 import { encodeMessage, withFields } from "./schema.ts";
 import { DataType } from "./tensor.ts";
 
@@ -49,7 +49,7 @@ export async function writeModel(model: Model, file: string, options: WriteOptio
   refuseFolders(targets);
   for (const target of force ? [] : targets) {
     if (existsSync(target))
-      throw new LongConvError("file-exists", "exists already", { file: target }, "Use --force to overwrite it.");
+      throw new LongConvError("file-exists", "exists already", { file: target }, "Use `force` to overwrite it.");
   }
   const temporary = (target: string) =>
     path.join(
@@ -115,7 +115,7 @@ function contentOf(initializer: Initializer, length: number): string {
   return createHash("sha256").update(initializer.bytes()).digest("hex");
 }
 
-function externalProto(initializer: Initializer, place: Place | undefined, location: string): onnx.ITensorProto {
+function externalProto(initializer: Initializer, place: Place | undefined, location: string): TensorProto {
   if (!place) return embedded(initializer);
   const entries = { location, offset: place.offset, length: place.length };
   const externalData = Object.entries(entries).map(([key, value]) => ({ key, value: String(value) }));

@@ -78,7 +78,7 @@ async function moveInto(temporary: string, folder: string, backup: string, force
     if (existsSync(folder)) await fs.rmdir(folder);
     return fs.rename(temporary, folder);
   }
-  if (!force) throw new LongConvError("file-exists", "exists already", { file: folder }, "Use --force to replace it.");
+  if (!force) throw new LongConvError("file-exists", "exists already", { file: folder }, "Use `force` to replace it.");
   await fs.rename(folder, backup);
   try {
     await fs.rename(temporary, folder);

@@ -51,7 +51,7 @@ export function refuseTarget(target: Target, inputs: readonly string[], force: b
 }
 
 const exists = (file: string) =>
-  new LongConvError("file-exists", "exists already", { file }, "Use --force to replace it.");
+  new LongConvError("file-exists", "exists already", { file }, "Use `force` to replace it.");
 
 function refuseInputs({ kind, path: file }: Target, inputs: readonly string[]): void {
   const identity = (each: string) => {
@@ -63,7 +63,7 @@ function refuseInputs({ kind, path: file }: Target, inputs: readonly string[]): 
   for (const input of inputs.filter((each) => existsSync(each))) {
     if (identity(input) !== identity(file) && !(kind === "folder" && inside(input))) continue;
     const what = identity(input) === identity(file) ? "is" : "contains";
-    const reason = `${what} '${input}', which is read; an input is never overwritten, also not with --force`;
+    const reason = `${what} '${input}', which is read; an input is never overwritten, also not with \`force\``;
     throw new LongConvError("file-exists", reason, { file }, "Write to another path.");
   }
 }
@@ -83,7 +83,7 @@ function refuseForeign(folder: string): void {
     ours = false;
   }
   if (!ours) {
-    const reason = "is a folder that was not written by longconv-ssm, so it is not replaced, also not with --force";
+    const reason = "is a folder that was not written by longconv-ssm, so it is not replaced, also not with `force`";
     throw new LongConvError("file-exists", reason, { file: folder }, remedy);
   }
   const files = readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -91,6 +91,6 @@ function refuseForeign(folder: string): void {
     .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join("/"));
   const foreign = files.find((name) => !OURS.test(name));
   if (foreign === undefined) return;
-  const reason = `contains '${foreign}', which longconv-ssm did not write, so it is not replaced, also not with --force`;
+  const reason = `contains '${foreign}', which longconv-ssm did not write, so it is not replaced, also not with \`force\``;
   throw new LongConvError("file-exists", reason, { file: folder }, remedy);
 }

@@ -2,15 +2,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import type { InferenceSession } from "onnxruntime-common";
 import { Tensor as OrtTensor } from "onnxruntime-node";
 import type { Model, ValueInfo } from "../../converter/onnx/graph.ts";
 import { hideDftShapes } from "../../converter/onnx/hidedft.ts";
-import { ortTensor } from "../../converter/onnx/run.ts";
+import { ortTensor } from "../../converter/onnx/orttensor.ts";
 import type { Tensor } from "../../converter/onnx/tensor.ts";
 import { writeModel } from "../../converter/onnx/write.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import { nodeBackend } from "../../runtime/node-backend.ts";
+import type { InferenceSession } from "../../runtime/ort.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates, type StatePair } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
 
