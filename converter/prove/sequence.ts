@@ -174,6 +174,13 @@ export const withGain = (s: Sequence, gain: Gain, sign = 1): Sequence => ({
   gain: timesGain(s.gain, gain, sign),
 });
 
+/** What a transform over so many points takes of a line: its beginning, or all and zeros behind it. */
+export function cutTo(which: Case, s: Sequence, size: Dim, points: Dim): Sequence {
+  if (atLeast(which, points, size)) return endedAt(which, s, size);
+  const ended = endedAt(which, s, points);
+  return { ...ended, support: [least(which, s.support[0], points), least(which, s.support[1], points)] };
+}
+
 /**
  * What the inverse transform over `points` makes of the product of the transforms of sequences: at place p the sum of their
  * linear convolution at all places p + m·points. It is the convolution itself where no other term lies in its support.

@@ -109,6 +109,8 @@ export interface Sizes {
   readonly kind: "sizes";
   readonly rank: 0 | 1;
   readonly values: readonly Dim[];
+  /** The length was taken to make them, also where they are numbers in this case: min(n, 300). */
+  readonly ofLength?: boolean | undefined;
 }
 
 /** A number made of sizes that is no size itself: 1/n, the root of n, the binary logarithm of n. */

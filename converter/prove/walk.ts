@@ -122,11 +122,12 @@ function follow(node: Node, inputs: readonly (Value | undefined)[], site: Site):
     try {
       const made = rule(inputs, node.attributes, site);
       const values: readonly Value[] = Array.isArray(made) ? made : [made as Value];
-      for (const [i, value] of values.entries()) {
+      return values.map((value, i) => {
         if (value.kind === "tensor") refuseTangled(value);
-        if (value.kind === "sizes") refuseUnheld(site, node.outputs[i]!, value, inputs);
-      }
-      return values;
+        if (value.kind !== "sizes") return value;
+        refuseUnheld(site, node.outputs[i]!, value, inputs);
+        return isOfLength(node, inputs) ? { ...value, ofLength: true } : value;
+      });
     } catch (error) {
       if (!(error instanceof Unproven)) throw error;
       refused ??= error;
@@ -134,6 +135,14 @@ function follow(node: Node, inputs: readonly (Value | undefined)[], site: Site):
   }
   throw refused ?? new Unproven(`is an operator that no proof follows`);
 }
+
+/** Whether the length was taken to make sizes: what is only picked from a shape may be channels. */
+const isOfLength = ({ op }: Node, inputs: readonly (Value | undefined)[]): boolean =>
+  inputs.some((input) => {
+    if (input?.kind !== "sizes") return false;
+    const calculates = op === "Where" || !(PASSES.has(op) || PICKS.has(op));
+    return input.ofLength || (calculates && input.values.some(({ time }) => time !== 0));
+  });
 
 /** @throws Unproven where a tensor grows along more axes than what is said of it has */
 function refuseTangled({ axes, parts }: Extract<Value, { kind: "tensor" }>): void {

@@ -3,7 +3,7 @@ import { add, type Dim, dim, equal, scale, subtract } from "../../time/dim.ts";
 import { atLeast, type Case, least, most, numberOf, Unproven } from "../cases.ts";
 import { fromFront, numbersOf, type Rule, sizeOfAxis, sizesOf, tensorOf } from "../rule.ts";
 import { endedAt, sliced, turned } from "../sequence.ts";
-import { axisOf, type Body, isLine, type Lines, lineAt } from "../value.ts";
+import { axisOf, type Body, isLine, type Lines, lineAt, linesOf } from "../value.ts";
 import { asLine, asRows } from "./positions.ts";
 
 const ZERO = dim(0);
@@ -21,8 +21,13 @@ export const Slice: Rule = ([input, starts, ends, over, steps], _attributes, { w
   const axes = over ? numbersOf(over) : from?.map((_, k) => k);
   const by = steps ? numbersOf(steps) : from?.map(() => 1);
   if (!from || !to || !axes || !by) throw new Unproven("cuts at places that are not followed");
-  for (const [i, raw] of axes.entries())
-    data = slicedAxis(which, data, fromFront(raw, data.axes.length), from[i]!, to[i]!, by[i]!);
+  const byLength = [starts, ends].some((bound) => bound?.kind === "sizes" && bound.ofLength);
+  for (const [i, raw] of axes.entries()) {
+    const k = fromFront(raw, data.axes.length);
+    // rows of a constant are positions where the length says how many there are, in every case
+    const isRows = byLength && axes.length === 1 && data.parts[0]?.kind === "fixed" && linesOf(data.axes).length === 0;
+    data = slicedAxis(which, isRows ? asLine(data, k) : data, k, from[i]!, to[i]!, by[i]!);
+  }
   return data;
 };
 

@@ -1,9 +1,9 @@
 /** Fourier transforms along time. */
 import { add, type Dim, dim, subtract } from "../../time/dim.ts";
-import { atLeast, floor, isSame, numberOf, Unproven } from "../cases.ts";
+import { floor, isSame, numberOf, Unproven } from "../cases.ts";
 import { atom, type Poly, plus, productsOf } from "../poly.ts";
 import { fromFront, numbersOf, type Rule, type Site, sizeOfAxis, sizesOf, tensorOf, timesDim } from "../rule.ts";
-import { convolved, endedAt, summed, weighted } from "../sequence.ts";
+import { convolved, cutTo, summed, weighted } from "../sequence.ts";
 import { type Body, type Lines, lineAt, linesOf, NO_GAIN, positionOf, type Sequence, type Spectrum } from "../value.ts";
 import { binary } from "./broadcast.ts";
 import { asRows } from "./positions.ts";
@@ -52,7 +52,7 @@ function transformed(site: Site, data: Lines, k: number, given: Dim | undefined,
     if (body.kind === "fixed" && body.zero) return undefined;
     if (body.kind !== "sequence" || body.gain.size > 0) throw new Unproven("transforms what is not followed");
     // what is left out or filled up with zeros at the end
-    return cutTo(site, body, size, points);
+    return cutTo(site.which, body, size, points);
   });
   const [re, im] = parts;
   const of = (sequence: Sequence | undefined, part: "re" | "im") => (sequence ? atom(part, sequence) : EMPTY);
@@ -64,16 +64,6 @@ function transformed(site: Site, data: Lines, k: number, given: Dim | undefined,
     parts: [spectrum(plus(of(re, "re"), of(im, "im"), -1)), spectrum(plus(of(re, "im"), of(im, "re")))],
     pair: last,
   };
-}
-
-function cutTo({ which }: Site, sequence: Sequence, size: Dim, points: Dim): Sequence {
-  if (atLeast(which, points, size)) return endedAt(which, sequence, size);
-  const ended = endedAt(which, sequence, points);
-  const support = [
-    sequence.support[0],
-    atLeast(which, points, sequence.support[1]) ? sequence.support[1] : points,
-  ] as const;
-  return { ...ended, support };
 }
 
 function inverted(site: Site, data: Lines, k: number, given: Dim | undefined, onesided: boolean): Lines {
