@@ -37,17 +37,17 @@ const { both } = fc.letrec<{ both: Both }>((tie) => ({
     fc.tuple(tie("both"), tie("both")).map(([x, y]) => ({
       re: plus(x.re, y.re),
       im: plus(x.im, y.im),
-      at: (values) => add(x.at(values), y.at(values)),
+      at: (values: ReadonlyMap<string, Complex>) => add(x.at(values), y.at(values)),
     })),
     fc.tuple(whole, tie("both")).map(([x, y]) => ({
       re: plus(times(x.re, y.re), times(x.im, y.im), -1),
       im: plus(times(x.re, y.im), times(x.im, y.re)),
-      at: (values) => mul(x.at(values), y.at(values)),
+      at: (values: ReadonlyMap<string, Complex>) => mul(x.at(values), y.at(values)),
     })),
     fc.tuple(tie("both"), fc.constantFrom(-1, 0.5, 0.1, 3, 1e-12)).map(([x, by]) => ({
       re: scaled(x.re, by),
       im: scaled(x.im, by),
-      at: (values) => mul(x.at(values), { re: by, im: 0 }),
+      at: (values: ReadonlyMap<string, Complex>) => mul(x.at(values), { re: by, im: 0 }),
     })),
   ),
 }));

@@ -45,6 +45,8 @@ function sameFactors(which: Case, a: readonly Factor[], b: readonly Factor[]): b
     const other = y[i]!;
     if (factor === "batch" || other === "batch") return factor === other;
     if (typeof factor === "number" && typeof other === "number") return factor === other;
+    // channels are as many as positions at some length; beside other factors that is no matter
+    if (x.length > 1 && (typeof factor === "number" || typeof other === "number")) return false;
     const [size, otherSize] = [sizeOfAxis([factor]), sizeOfAxis([other])];
     return equal(size, otherSize) || isSame(which, size, otherSize);
   });

@@ -2,7 +2,7 @@
 import { add, type Dim, dim, equal, subtract } from "../../time/dim.ts";
 import { atLeast, type Case, isSame, negated, numberOf, Unproven } from "../cases.ts";
 import { fixed, fromFront, numbersOf, type Rule, sizeOfAxis, sizesOf, tensorOf } from "../rule.ts";
-import { endedAt, padded, sliced, summed } from "../sequence.ts";
+import { endedAt, padded, sliced, summed, turned } from "../sequence.ts";
 import { axisOf, type Body, type Factor, isLine, type Lines, lineAt, type Sequence } from "../value.ts";
 import { asLine, asRows } from "./positions.ts";
 
@@ -39,11 +39,16 @@ function paddedAxis(which: Case, given: Lines, k: number, before: Dim, after: Di
     const body = asRows(given, data.axes);
     if (body.kind !== "sequence") throw new Unproven("pads the time axis of what is not followed");
     const cut = sliced(which, body, cutFront, subtract(size, cutBack), size);
-    const ended = equal(back, ZERO) ? cut : endedAt(which, cut, inner);
-    return padded(ended, front);
+    return cut.reversed
+      ? turned(withZeros(which, turned(cut), inner, back, front))
+      : withZeros(which, cut, inner, front, back);
   };
   return { ...data, axes: data.axes.with(k, [{ line: whole }]), parts: data.parts.map(part) };
 }
+
+/** Zeros in front of a line of some size, and behind it. */
+const withZeros = (which: Case, s: Sequence, size: Dim, front: Dim, back: Dim): Sequence =>
+  padded(equal(back, ZERO) ? s : endedAt(which, s, size), front);
 
 /** https://onnx.ai/onnx/operators/onnx__Concat.html: zeros before or behind, or real and imaginary part. */
 export const Concat: Rule = (inputs, { axis = 0 }, { which }) => {

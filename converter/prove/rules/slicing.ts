@@ -117,7 +117,7 @@ function reversed(
   const body = asRows(lined.parts[0]!, lined.axes);
   if (body.kind === "fixed" && body.zero) return lined;
   if (body.kind !== "sequence") throw new Unproven("reverses what is not followed");
-  return { ...lined, parts: [turned(endedAt(which, body, size))] };
+  return { ...lined, parts: [turned(body.reversed ? body : endedAt(which, body, size))] };
 }
 
 /** https://onnx.ai/onnx/operators/onnx__Split.html */
