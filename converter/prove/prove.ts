@@ -16,7 +16,7 @@ import {
   isSame,
   LONGEST,
   NotRun,
-  numberOf,
+  numberIn,
   Split,
   Unproven,
 } from "./cases.ts";
@@ -61,7 +61,7 @@ export function provePosition(known: Known, name: string, layout: Layout): Proof
   if (!node) throw new LongConvError("invalid-graph", "no node makes this tensor", { tensor: name });
   return prove(known, name, new Map(), node, (which, value) => {
     const s = sequenceAlong(which, value, layout);
-    if (s.stream || numberOf(s.shift) !== 0) throw new Unproven("is moved along time");
+    if (s.stream || numberIn(which, s.shift) !== 0) throw new Unproven("is moved along time");
     return s;
   });
 }
@@ -86,7 +86,7 @@ function sequenceAlong(which: Case, value: Value | undefined, layout: Layout): S
 
 function causal(which: Case, value: Value | undefined, layout: Layout): Sequence {
   const s = sequenceAlong(which, value, layout);
-  const ahead = numberOf(s.shift);
+  const ahead = numberIn(which, s.shift);
   if (!s.stream) throw new Unproven("does not depend on the stream");
   if (ahead === undefined) throw new Unproven("is moved along time by the length");
   if (s.first < ahead) throw new Unproven(`looks ${ahead - s.first} positions ahead`);

@@ -38,6 +38,7 @@ const Neg: Rule = ([data]) => {
       if (part.kind === "sequence") return weighted(part, "-1");
       if (part.kind === "spectrum") return { ...part, poly: scaled(part.poly, -1) };
       if (part.kind === "pairs") return { ...part, key: `-${part.key}`, isPlace: false, holdsFrom: undefined };
+      if (part.kind === "windows") return { ...part, of: weighted(part.of, "-1") };
       const coefficients = new Map([...part.coefficients].map(([axis, by]) => [axis, -by]));
       return { kind: "index", coefficients, offset: scale(part.offset, -1) };
     }),
