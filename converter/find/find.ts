@@ -3,7 +3,7 @@
 import { METADATA, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { indexGraph, type Model, whereOf } from "../onnx/graph.ts";
-import { hasHalves, widened } from "../onnx/widen.ts";
+import { hasHalves, isHalf, widened } from "../onnx/widen.ts";
 import { type Proof, provePosition, proveRegion } from "../prove/prove.ts";
 import { type CounterPlan, planCounter } from "../time/counter.ts";
 import type { Layout } from "../time/fact.ts";
@@ -76,7 +76,7 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
         ...[...refused, ...time.refusals, ...uncounted],
         ...[...lengthOutputs(model, graphs.index, time), ...lengthSteps(model, time.facts, constants)],
       ];
-      const proofs = proofsOf(graphs, time, constants, tables, regions);
+      const proofs = proofsOf(original, graphs, time, constants, tables, regions);
       return { original, graphs, constants, tables, time, regions, proofs, counter, refusals };
     }
     const rows = await tablesOf(graphs, time, opening.node);
@@ -100,6 +100,7 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
 
 /** Proofs of all that was seen to be a convolution, or a table with a row for each position. */
 function proofsOf(
+  original: Model,
   { model, index, shapes }: Graphs,
   time: TimeFacts,
   constants: ReadonlyMap<string, Constant>,
@@ -110,7 +111,14 @@ function proofsOf(
   for (const { inputs, outputs } of model.graph.nodes)
     if (inputs.some((name) => seen.has(name)))
       for (const name of outputs) if (time.facts.get(name)?.kind === "position") seen.add(name);
-  const known = { model, index, time, constants, seen, typeOf: (tensor: string) => shapes.seen.get(tensor)?.type };
+  // the float32 twin counts further than the model does
+  const halves = new Map(
+    original.graph.nodes
+      .filter(({ op, attributes }) => op === "Cast" && isHalf(Number(attributes.to)))
+      .map(({ outputs, attributes }) => [outputs[0]!, Number(attributes.to)]),
+  );
+  const typeOf = (tensor: string) => halves.get(tensor) ?? shapes.seen.get(tensor)?.type;
+  const known = { model, index, time, constants, seen, typeOf };
   // a graph of one length is probed at that length, and nothing is claimed of others
   const proven = regions.filter(({ maxLags }) => maxLags === undefined);
   return {

@@ -133,6 +133,15 @@ const POSITIVES: readonly Positive[] = [
     lengths: [1, 2, 17, 256, 1021],
   },
   {
+    name: "rows of a table that ends, where sizes differ further out",
+    build: (b) =>
+      byMatrix(b, kernelTo(b, b.one("Min", [lengthOf(b), late(b, 20_000, 30_000, 9500)])), (i, j) =>
+        b.one("Sub", [i, j]),
+      ),
+    ends: ROWS,
+    lengths: [1, 2, 17],
+  },
+  {
     name: "windows of the padded stream",
     build: (b) => byWindows(b, whole(b)),
     ends: ROWS,
@@ -257,6 +266,22 @@ const NEGATIVES: readonly { name: string; build: (b: Builder) => string }[] = [
         doubled(b),
       ]);
       return transformed(b, whole(b), points);
+    },
+  },
+  {
+    name: "positions in half precision, whose differences are rounded from 2049 on",
+    build: (b) =>
+      byMatrix(b, whole(b), (i, j) => {
+        const half = (p: string) =>
+          b.one("Cast", [b.one("Cast", [p], { to: DataType.FLOAT16 })], { to: DataType.FLOAT });
+        return b.one("Cast", [b.one("Abs", [b.one("Sub", [half(i), half(j)])])], { to: DataType.INT64 });
+      }),
+  },
+  {
+    name: "a number of the length in half precision",
+    build(b) {
+      const half = b.one("Cast", [b.one("Cast", [lengthOf(b)], { to: DataType.FLOAT16 })], { to: DataType.INT64 });
+      return transformed(b, whole(b), b.one("Add", [half, lengthOf(b)]));
     },
   },
   {

@@ -128,6 +128,10 @@ function prove(
   if (found.length === 0 || ends?.positions === 0)
     return { proven: false, node: blamed, because: "it cannot be followed at any length" };
   const longest = found.reduce((a, b) => (b.which.to > a.which.to ? b : a));
+  // where it cannot be run any more, in however many cases
+  const last = longest.which.to;
+  if (last < LONGEST && !(ends && ends.positions <= last))
+    ends = { positions: last, because: ends?.because ?? "cannot be run at greater lengths" };
   for (const { which, sequence } of found) {
     const top = Math.min(which.to, longest.which.to);
     if (keyUpTo(sequence.key, top) !== keyUpTo(longest.sequence.key, top))
