@@ -5,6 +5,7 @@
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { LINEAR, type Role } from "../converter/find/linear.ts";
+import { FROM_SIZES, RULES as PROOF_RULES, SIZE_RULES } from "../converter/prove/rules/index.ts";
 import type { Family } from "../converter/time/rule.ts";
 import { CONTROL_FLOW, FAMILIES, RANDOM } from "../converter/time/rules/index.ts";
 import { REFUSED, REFUSED_FUSED } from "../converter/time/rules/refused.ts";
@@ -30,8 +31,9 @@ const LATER: Readonly<Record<string, string>> = {
 
 const INTRODUCTION = `# Operators
 
-This page is written by \`node dist/scripts/operator-table.js\` from the rules in \`converter/time/rules/\` and
-\`converter/find/linear.ts\`; a test keeps it current. Opsets 13 to 24; an operator of a later opset is named with it.
+This page is written by \`node dist/scripts/operator-table.js\` from the rules in \`converter/time/rules/\`,
+\`converter/find/linear.ts\` and \`converter/prove/rules/\`; a test keeps it current. Opsets 13 to 24; an operator of a
+later opset is named with it.
 
 The converter follows the time axis of every stream from the model's inputs to its outputs. Each operator has a rule,
 which answers one of three things for the layout at hand:
@@ -45,6 +47,11 @@ An operator that is not on this page is refused where it meets a stream (\`unkno
 operator on the stream's way must also be **linear in the stream**; the column says in which of its inputs it is. All of
 them may mix time inside a region. What does not depend on the data (kernels, tables, masks) may be computed by any
 operator but a random one.
+
+That a region is the same convolution at every length is **proven** where every operator inside it, and every operator that
+makes its kernel, is one that proofs follow, in the way in which it is used there: the last column says which these are, on
+tensors or on sizes (numbers made of the length and the batch size). Where another stands, the region is compared with the
+convolution at many lengths instead, and what is claimed ends where it was compared.
 `;
 
 /** In which inputs an operator is linear, by asking its rule. */
@@ -70,6 +77,12 @@ function linearIn(op: string): string {
   return `${single.map((i) => `\`${names[i]}\``).join(together ? ", " : " or ")}${condition}`;
 }
 
+/** What proofs follow an operator on. */
+const followedOn = (op: string): string =>
+  [(PROOF_RULES[op] ?? FROM_SIZES[op]) && "tensors", (SIZE_RULES[op] ?? FROM_SIZES[op]) && "sizes"]
+    .filter(Boolean)
+    .join(", ");
+
 const link = (op: string): string => {
   if (op.includes("::")) return `\`${op}\``;
   return SCHEMAS[op] ? `[${op}](https://onnx.ai/onnx/operators/onnx__${op}.html)` : op;
@@ -85,9 +98,9 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
 function section({ title, pointwise, otherwise, rules }: Family): string {
   const rows = Object.keys(rules)
     .sort()
-    .map((op) => [link(op), versionsOf(op), linearIn(op)]);
+    .map((op) => [link(op), versionsOf(op), linearIn(op), followedOn(op)]);
   const sentence = `Pointwise along time ${pointwise}. Otherwise: ${otherwise}.`;
-  return `## ${title}\n\n${sentence}\n\n${table(["operator", "versions", "linear in"], rows)}\n`;
+  return `## ${title}\n\n${sentence}\n\n${table(["operator", "versions", "linear in", "proofs follow"], rows)}\n`;
 }
 
 function refusals(): string {
@@ -102,8 +115,10 @@ function refusals(): string {
 }
 
 function shapes(): string {
-  const names = Object.keys(shapeRules).sort().map(link).join(", ");
-  return `## Arithmetic on shapes\n\nIntegers made of the batch size and the length are followed as such through ${names}.\n`;
+  const names = (rules: object) => Object.keys(rules).sort().map(link).join(", ");
+  const followed = `Integers made of the batch size and the length are followed as such through ${names(shapeRules)}.`;
+  const proofs = `Proofs follow them through ${names({ ...SIZE_RULES, ...FROM_SIZES })}.`;
+  return `## Arithmetic on shapes\n\n${followed}\n\n${proofs}\n`;
 }
 
 /** The text of docs/operators.md. */

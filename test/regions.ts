@@ -28,10 +28,10 @@ export const lengthOf = (b: Builder): string => b.one("Squeeze", [b.one("Shape",
 /** A size as a list of one. */
 export const listed = (b: Builder, size: string): string => b.one("Unsqueeze", [size, b.ints("first", [0])]);
 
-/** `later` from length 5001 on, else `sooner`: beyond what is probed. */
-export const late = (b: Builder, sooner: string | number, later: string | number): string =>
+/** `later` behind a length that is beyond what is probed, else `sooner`. */
+export const late = (b: Builder, sooner: string | number, later: string | number, border = 5000): string =>
   b.one("Where", [
-    b.one("Greater", [lengthOf(b), b.ints("border", 5000)]),
+    b.one("Greater", [lengthOf(b), b.ints("border", border)]),
     ...[later, sooner].map((size) => (typeof size === "number" ? b.ints("size", size) : size)),
   ]);
 

@@ -3,7 +3,7 @@
 import { METADATA, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { indexGraph, type Model, whereOf } from "../onnx/graph.ts";
-import { hasHalves, widened } from "../onnx/widen.ts";
+import { hasHalves, isHalf, widened } from "../onnx/widen.ts";
 import { type Proof, provePosition, proveRegion } from "../prove/prove.ts";
 import { type CounterPlan, planCounter } from "../time/counter.ts";
 import type { Layout } from "../time/fact.ts";
@@ -84,8 +84,13 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
         ...[...refused, ...time.refusals, ...uncounted],
         ...[...lengthOutputs(model, graphs.index, time), ...lengthSteps(model, time.facts, constants)],
       ];
+<<<<<<< HEAD
       const proofs = proofsOf(graphs, time, constants, tables, regions);
       return { original, renamed, graphs, constants, tables, time, regions, proofs, counter, refusals };
+=======
+      const proofs = proofsOf(original, graphs, time, constants, tables, regions);
+      return { original, graphs, constants, tables, time, regions, proofs, counter, refusals };
+>>>>>>> w/prove
     }
     const rows = await tablesOf(graphs, time, opening.node);
     if (rows.size > 0) {
@@ -111,6 +116,7 @@ const renamedKeys = <T>(values: Readonly<Record<string, T>> = {}, renamed: Renam
 
 /** Proofs of all that was seen to be a convolution, or a table with a row for each position. */
 function proofsOf(
+  original: Model,
   { model, index, shapes }: Graphs,
   time: TimeFacts,
   constants: ReadonlyMap<string, Constant>,
@@ -121,7 +127,14 @@ function proofsOf(
   for (const { inputs, outputs } of model.graph.nodes)
     if (inputs.some((name) => seen.has(name)))
       for (const name of outputs) if (time.facts.get(name)?.kind === "position") seen.add(name);
-  const known = { model, index, time, constants, seen, typeOf: (tensor: string) => shapes.seen.get(tensor)?.type };
+  // the float32 twin counts further than the model does
+  const halves = new Map(
+    original.graph.nodes
+      .filter(({ op, attributes }) => op === "Cast" && isHalf(Number(attributes.to)))
+      .map(({ outputs, attributes }) => [outputs[0]!, Number(attributes.to)]),
+  );
+  const typeOf = (tensor: string) => halves.get(tensor) ?? shapes.seen.get(tensor)?.type;
+  const known = { model, index, time, constants, seen, typeOf };
   // a graph of one length is probed at that length, and nothing is claimed of others
   const proven = regions.filter(({ maxLags }) => maxLags === undefined);
   return {

@@ -10,7 +10,8 @@ import { makeNode, rewire } from "./node.ts";
 import { withFields } from "./schema.ts";
 import { DataType, makeTensor, type Tensor } from "./tensor.ts";
 
-const isHalf = (type: number): boolean => type === DataType.FLOAT16 || type === DataType.BFLOAT16;
+/** Whether a type of ONNX is float16 or bfloat16. */
+export const isHalf = (type: number): boolean => type === DataType.FLOAT16 || type === DataType.BFLOAT16;
 
 /** Whether any weight, input or cast of the model is float16 or bfloat16. */
 export function hasHalves({ graph }: Model): boolean {

@@ -150,5 +150,11 @@ export const negated = (d: Dim): Dim => subtract(dim(0), d);
 export const numberOf = ({ constant, batch, time, product }: Dim): number | undefined =>
   batch === 0 && time === 0 && product === 0 ? constant : undefined;
 
+/** {@link numberOf}, and what a size is in a case of one length. */
+export const numberIn = (which: Case, size: Dim): number | undefined =>
+  size.batch === 0 && size.product === 0 && firstOf(which) === lastOf(which)
+    ? size.constant + size.time * firstOf(which)
+    : numberOf(size);
+
 /** A length of the case that stands for all when sizes are told apart: large, and unlike any number in a graph. */
 export const symbolOf = ({ modulus, residue }: Case): number => modulus * 1_000_033 + residue;

@@ -51,6 +51,26 @@ function byMatrix(b: Builder, rows: string, place: (i: string, j: string) => str
   return b.one("Einsum", [matrix, "x"], { equation: "ijc,bjc->bic" });
 }
 
+/** Σ_j x(i + j - n + 1) k(n - 1 - j): windows of the padded stream, picked by sums of positions. */
+function byWindows(b: Builder, kernel: string): string {
+  const n = lengthOf(b);
+  const range = b.one("Range", [b.ints("zero", 0), n, b.ints("one", 1)]);
+  const place = b.one("Add", [
+    b.one("Unsqueeze", [range, b.ints("last", [1])]),
+    b.one("Unsqueeze", [range, b.ints("first", [0])]),
+  ]);
+  const before = listed(b, b.one("Sub", [n, b.ints("one", 1)]));
+  const wide = b.one("Pad", [
+    "x",
+    b.one("Concat", [before, b.ints("none", [0])], { axis: 0 }),
+    "",
+    b.ints("time", [1]),
+  ]);
+  const turned = b.one("Slice", [kernel, ...[[-1], [-(2 ** 62)], [0], [-1]].map((bound) => b.ints("bound", bound))]);
+  const windows = b.one("Gather", [wide, place], { axis: 1 });
+  return b.one("Einsum", [windows, turned], { equation: "bijc,jc->bic" });
+}
+
 interface Positive {
   readonly name: string;
   readonly build: (b: Builder) => string;
@@ -109,6 +129,21 @@ const POSITIVES: readonly Positive[] = [
   {
     name: "rows picked by differences of positions",
     build: (b) => byMatrix(b, whole(b), (i, j) => b.one("Sub", [i, j])),
+    ends: ROWS,
+    lengths: [1, 2, 17, 256, 1021],
+  },
+  {
+    name: "rows of a table that ends, where sizes differ further out",
+    build: (b) =>
+      byMatrix(b, kernelTo(b, b.one("Min", [lengthOf(b), late(b, 20_000, 30_000, 9500)])), (i, j) =>
+        b.one("Sub", [i, j]),
+      ),
+    ends: ROWS,
+    lengths: [1, 2, 17],
+  },
+  {
+    name: "windows of the padded stream",
+    build: (b) => byWindows(b, whole(b)),
     ends: ROWS,
     lengths: [1, 2, 17, 256, 1021],
   },
@@ -231,6 +266,22 @@ const NEGATIVES: readonly { name: string; build: (b: Builder) => string }[] = [
         doubled(b),
       ]);
       return transformed(b, whole(b), points);
+    },
+  },
+  {
+    name: "positions in half precision, whose differences are rounded from 2049 on",
+    build: (b) =>
+      byMatrix(b, whole(b), (i, j) => {
+        const half = (p: string) =>
+          b.one("Cast", [b.one("Cast", [p], { to: DataType.FLOAT16 })], { to: DataType.FLOAT });
+        return b.one("Cast", [b.one("Abs", [b.one("Sub", [half(i), half(j)])])], { to: DataType.INT64 });
+      }),
+  },
+  {
+    name: "a number of the length in half precision",
+    build(b) {
+      const half = b.one("Cast", [b.one("Cast", [lengthOf(b)], { to: DataType.FLOAT16 })], { to: DataType.INT64 });
+      return transformed(b, whole(b), b.one("Add", [half, lengthOf(b)]));
     },
   },
   {

@@ -16,7 +16,7 @@ import {
   isSame,
   LONGEST,
   NotRun,
-  numberOf,
+  numberIn,
   Split,
   Unproven,
 } from "./cases.ts";
@@ -61,7 +61,7 @@ export function provePosition(known: Known, name: string, layout: Layout): Proof
   if (!node) throw new LongConvError("invalid-graph", "no node makes this tensor", { tensor: name });
   return prove(known, name, new Map(), node, (which, value) => {
     const s = sequenceAlong(which, value, layout);
-    if (s.stream || numberOf(s.shift) !== 0) throw new Unproven("is moved along time");
+    if (s.stream || numberIn(which, s.shift) !== 0) throw new Unproven("is moved along time");
     return s;
   });
 }
@@ -86,7 +86,7 @@ function sequenceAlong(which: Case, value: Value | undefined, layout: Layout): S
 
 function causal(which: Case, value: Value | undefined, layout: Layout): Sequence {
   const s = sequenceAlong(which, value, layout);
-  const ahead = numberOf(s.shift);
+  const ahead = numberIn(which, s.shift);
   if (!s.stream) throw new Unproven("does not depend on the stream");
   if (ahead === undefined) throw new Unproven("is moved along time by the length");
   if (s.first < ahead) throw new Unproven(`looks ${ahead - s.first} positions ahead`);
@@ -128,6 +128,10 @@ function prove(
   if (found.length === 0 || ends?.positions === 0)
     return { proven: false, node: blamed, because: "it cannot be followed at any length" };
   const longest = found.reduce((a, b) => (b.which.to > a.which.to ? b : a));
+  // where it cannot be run any more, in however many cases
+  const last = longest.which.to;
+  if (last < LONGEST && !(ends && ends.positions <= last))
+    ends = { positions: last, because: ends?.because ?? "cannot be run at greater lengths" };
   for (const { which, sequence } of found) {
     const top = Math.min(which.to, longest.which.to);
     if (keyUpTo(sequence.key, top) !== keyUpTo(longest.sequence.key, top))

@@ -150,7 +150,7 @@ export function sameAxis(which: Case, a: readonly Factor[], b: readonly Factor[]
 
 /** A body whose places along the axes are those of others: `to` gives an axis's new place. */
 export function placed(body: Body, to: (axis: number) => number): Body {
-  if (body.kind === "pairs") return { ...body, row: to(body.row), column: to(body.column) };
+  if (body.kind === "pairs" || body.kind === "windows") return { ...body, row: to(body.row), column: to(body.column) };
   if (body.kind !== "index") return body;
   return { ...body, coefficients: new Map([...body.coefficients].map(([axis, by]) => [to(axis), by])) };
 }

@@ -90,7 +90,18 @@ export interface Pairs {
   readonly isPlace?: boolean | undefined;
 }
 
-export type Body = Fixed | Sequence | Spectrum | Index | Pairs;
+/** Entry (i, j) along two lines is entry i + j + offset of a sequence on a line of some size, and lies within it. */
+export interface Windows {
+  readonly kind: "windows";
+  readonly of: Sequence;
+  readonly size: Dim;
+  readonly offset: Dim;
+  /** Axes of i and j. */
+  readonly row: number;
+  readonly column: number;
+}
+
+export type Body = Fixed | Sequence | Spectrum | Index | Pairs | Windows;
 
 /** The key of what is known by a tensor's name: no name looks like a key that was made. */
 export const keyOfName = (name: string): string => JSON.stringify(name).replaceAll("[", "⟦");

@@ -149,9 +149,9 @@ function refuseTangled({ axes, parts }: Extract<Value, { kind: "tensor" }>): voi
   const lines = linesOf(axes);
   for (const part of parts) {
     if (part.kind === "fixed") continue;
-    const own =
-      part.kind === "index" ? [...part.coefficients.keys()] : part.kind === "pairs" ? [part.row, part.column] : [];
-    const isOne = part.kind === "index" || lines.length === (part.kind === "pairs" ? 2 : 1);
+    const isMatrix = part.kind === "pairs" || part.kind === "windows";
+    const own = part.kind === "index" ? [...part.coefficients.keys()] : isMatrix ? [part.row, part.column] : [];
+    const isOne = part.kind === "index" || lines.length === (isMatrix ? 2 : 1);
     if (!isOne || !own.every((axis) => lineAt(axes, axis)))
       throw new Unproven("spreads positions over another axis of the length");
   }

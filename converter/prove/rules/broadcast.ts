@@ -24,7 +24,7 @@ export function meet(which: Case, operands: readonly Lines[]): { axes: Axes; ali
 }
 
 /** The axis that two make, of which a line is the one that grows. @throws NotRun where they cannot meet */
-function meetAxes(which: Case, a: readonly Factor[], b: readonly Factor[]): readonly Factor[] {
+export function meetAxes(which: Case, a: readonly Factor[], b: readonly Factor[]): readonly Factor[] {
   if (a.length === 0) return b;
   if (b.length === 0) return a;
   if (sameFactors(which, a, b)) return a.some(isLine) ? a : b;

@@ -1,8 +1,8 @@
 /** Products with matrices: sums over axes that operands share. */
 import { add, type Dim, dim } from "../../time/dim.ts";
 import { atLeast, type Case, least, Unproven } from "../cases.ts";
-import { fixed, numbersText, type Rule, type Site, sameAxis, tensorOf } from "../rule.ts";
-import { earlier } from "../sequence.ts";
+import { fixed, numbersText, type Rule, type Site, tensorOf } from "../rule.ts";
+import { convolved, earlier, endedAt, sliced } from "../sequence.ts";
 import {
   type Axes,
   type Body,
@@ -13,7 +13,9 @@ import {
   linesOf,
   type Pairs,
   type Sequence,
+  type Windows,
 } from "../value.ts";
+import { meetAxes } from "./broadcast.ts";
 
 const ZERO = dim(0);
 
@@ -36,6 +38,32 @@ function byPairs(which: Case, matrix: Pairs, stream: Sequence, size: Dim, rows: 
   };
 }
 
+/** Σ_j s(i + j + offset) k_j with reversed rows k_j = κ(m - 1 - j): what a Conv with this filter makes of s. */
+function byWindows(
+  which: Case,
+  terms: readonly Term[],
+  windows: number,
+  label: string,
+  output: readonly string[],
+): Sequence {
+  const { value, labels } = terms[windows]!;
+  const { of, size, offset, row, column } = value.parts[0] as Windows;
+  const rest = terms.filter((_, i) => i !== windows).map((term) => ({ ...term, body: term.value.parts[0]! }));
+  const [filter, ...others] = rest.filter(({ body }) => body.kind !== "fixed");
+  const taps = filter && lineAt(filter.value.axes, filter.labels.indexOf(label));
+  const rows = lineAt(value.axes, row);
+  const isFilter = filter?.body.kind === "sequence" && !filter.body.stream && filter.body.reversed;
+  if (!isFilter || !taps || !rows || others.length > 0 || labels[column] !== label || !output.includes(labels[row]!))
+    throw new Unproven("sums over the time axis");
+  if (rest.some((term) => term !== filter && term.labels.includes(label)))
+    throw new Unproven("sums over time what is not followed");
+  const kernel = endedAt(which, { ...(filter.body as Sequence), reversed: false }, taps);
+  const start = add(offset, add(taps, dim(-1)));
+  const sum = sliced(which, convolved(which, [of, kernel], undefined), start, add(start, rows), add(size, taps));
+  const keys = rest.flatMap(({ body }) => (body.kind === "fixed" ? [body.key] : []));
+  return { ...sum, key: `(${[...keys, sum.key].join("*")})` };
+}
+
 interface Term {
   readonly value: Lines;
   readonly labels: readonly string[];
@@ -50,9 +78,7 @@ function contract(site: Site, terms: readonly Term[], output: readonly string[])
     if (new Set(labels).size < labels.length) throw new Unproven("takes a diagonal");
     for (const [k, label] of labels.entries()) {
       const [known, own] = [axisOfLabel.get(label), value.axes[k]!];
-      if (known && known.length > 0 && own.length > 0 && !sameAxis(which, known, own))
-        throw new Unproven("sums over axes that differ");
-      if (!known || known.length === 0 || (own.some(isLine) && !known.some(isLine))) axisOfLabel.set(label, own);
+      axisOfLabel.set(label, known ? meetAxes(which, known, own) : own);
     }
   }
   const summed = [...axisOfLabel.keys()].filter((label) => !output.includes(label));
@@ -63,6 +89,11 @@ function contract(site: Site, terms: readonly Term[], output: readonly string[])
   const stream = bodies.findIndex((body) => body.kind === "sequence" && body.stream);
   if (alongTime.length === 0) return withoutTime(terms, bodies, axes, stream, summed, axisOfLabel);
   const [label] = alongTime;
+  const windows = bodies.findIndex((body) => body.kind === "windows");
+  if (windows >= 0 && alongTime.length === 1) {
+    refuseChannels(summed, axisOfLabel, label!);
+    return { kind: "tensor", axes, parts: [byWindows(which, terms, windows, label!, output)], pair: undefined };
+  }
   const matrix = bodies.findIndex((body) => body.kind === "pairs");
   if (alongTime.length > 1 || stream < 0 || matrix < 0) throw new Unproven("sums over the time axis");
   refuseChannels(summed, axisOfLabel, label!);

@@ -1,5 +1,6 @@
 /** The table of operators on the entries at the same place. https://onnx.ai/onnx/operators/ */
 import { DataType } from "../../onnx/tensor.ts";
+import { isHalf } from "../../onnx/widen.ts";
 import { scale } from "../../time/dim.ts";
 import { numberOf, Unproven } from "../cases.ts";
 import { scaled } from "../poly.ts";
@@ -38,6 +39,7 @@ const Neg: Rule = ([data]) => {
       if (part.kind === "sequence") return weighted(part, "-1");
       if (part.kind === "spectrum") return { ...part, poly: scaled(part.poly, -1) };
       if (part.kind === "pairs") return { ...part, key: `-${part.key}`, isPlace: false, holdsFrom: undefined };
+      if (part.kind === "windows") return { ...part, of: weighted(part.of, "-1") };
       const coefficients = new Map([...part.coefficients].map(([axis, by]) => [axis, -by]));
       return { kind: "index", coefficients, offset: scale(part.offset, -1) };
     }),
@@ -56,7 +58,11 @@ const WIDE = new Set<number>([
   DataType.UINT64,
 ]);
 
-const Cast: Rule = ([data], { to }, site) => castTo(site, tensorOf(data), Number(to));
+/** Half precision, which is analysed in float32, is what the node gives. */
+const Cast: Rule = ([data], { to }, site) => {
+  const given = site.typeOf(site.node.outputs[0]!);
+  return castTo(site, tensorOf(data), given !== undefined && isHalf(given) ? given : Number(to));
+};
 
 /** https://onnx.ai/onnx/operators/onnx__Cast.html */
 function castTo(site: Site, value: Lines, to: number): Lines {

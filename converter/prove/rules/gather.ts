@@ -2,8 +2,18 @@
 import { add, type Dim, dim, scale, subtract } from "../../time/dim.ts";
 import { atLeast, type Case, most, NotRun, numberOf, Unproven } from "../cases.ts";
 import { fromFront, numbersOf, placed, type Rule, sizeOfAxis, tensorOf } from "../rule.ts";
-import { keyAnywhere } from "../sequence.ts";
-import { type Axes, type Body, type Index, isLine, type Lines, lineAt, type Pairs } from "../value.ts";
+import { endedAt, keyAnywhere } from "../sequence.ts";
+import {
+  type Axes,
+  type Body,
+  type Index,
+  isLine,
+  type Lines,
+  lineAt,
+  linesOf,
+  type Pairs,
+  type Windows,
+} from "../value.ts";
 import { asLine, difference } from "./positions.ts";
 import { channels, partsOf } from "./slicing.ts";
 
@@ -11,12 +21,12 @@ import { channels, partsOf } from "./slicing.ts";
 export const Gather: Rule = ([input, indices], { axis = 0 }, { which }) => {
   const data = tensorOf(input);
   const k = fromFront(Number(axis), data.axes.length);
-  const picked = numbersOf(indices);
+  const places = numbersOf(indices);
   const rank = indices?.kind === "tensor" ? indices.axes.length : indices?.kind === "sizes" ? indices.rank : 0;
-  if (picked?.length === 1 && rank <= 1) {
+  if (places?.length === 1 && rank <= 1) {
     const size = numberOf(sizeOfAxis(data.axes[k]!));
     if (size === undefined) throw new Unproven("picks one position");
-    const at = picked[0]! < 0 ? picked[0]! + size : picked[0]!;
+    const at = places[0]! < 0 ? places[0]! + size : places[0]!;
     const one = data.pair === k ? partsOf(data, k, at, at + 1) : channels(data, k, at, at + 1);
     if (rank === 1) return one;
     return {
@@ -47,12 +57,15 @@ function byDifference(which: Case, data: Lines, k: number, indices: Lines): Line
   const lined = data.axes[k]!.some(isLine) ? data : asLine(data, k);
   const [body] = lined.parts;
   const size = lineAt(lined.axes, k);
-  if (body?.kind !== "sequence" || body.stream || body.gain.size > 0 || !size)
-    throw new Unproven("picks positions of what it mixes");
+  if (body?.kind !== "sequence" || !size) throw new Unproven("picks positions of what is not followed");
   const [lowest, highest] = reachOf(which, indices.axes, place);
   if (!atLeast(which, subtract(size, dim(1)), highest)) throw new NotRun("picks places behind the end of a table");
   // places below 0 are counted from the end of the axis, and are not followed
   const isWhole = atLeast(which, lowest, dim(0));
+  const axesOf = [...place.coefficients];
+  if (isWhole && !body.reversed && axesOf.length === 2 && axesOf.every(([, by]) => by === 1))
+    return windows(which, lined, k, indices, { of: body, size, offset: place.offset });
+  if (body.stream || body.gain.size > 0) throw new Unproven("picks positions of what it mixes");
   // entry p is f(p + shift), or f(size - 1 - p + shift)
   if (body.reversed && !isWhole) throw new Unproven("picks reversed positions from the end of a table");
   const shifted: Index = body.reversed
@@ -79,6 +92,33 @@ function byDifference(which: Case, data: Lines, k: number, indices: Lines): Line
     reach: body.reach === undefined ? undefined : body.reach - offset,
   });
 }
+
+/** Windows of a sequence: rows that begin one place later each. */
+function windows(
+  which: Case,
+  data: Lines,
+  k: number,
+  indices: Lines,
+  { of, size, offset }: Pick<Windows, "of" | "size" | "offset">,
+): Lines {
+  const [row, column] = linesOf(indices.axes);
+  const body: Windows = {
+    kind: "windows",
+    of: endedAt(which, of, size),
+    size,
+    offset,
+    row: row! + k,
+    column: column! + k,
+  };
+  return { kind: "tensor", axes: picked(data, k, indices), parts: [body], pair: undefined };
+}
+
+/** The axes of picked entries in the place of the axis along which they are picked. */
+const picked = (data: Lines, k: number, indices: Lines): Axes => [
+  ...data.axes.slice(0, k),
+  ...indices.axes,
+  ...data.axes.slice(k + 1),
+];
 
 /** The least and the largest place that an index picks. */
 function reachOf(which: Case, axes: Axes, { coefficients, offset }: Index): [Dim, Dim] {
@@ -122,7 +162,7 @@ function byFunction(which: Case, data: Lines, k: number, indices: Lines, place: 
 }
 
 function pairsAt(data: Lines, k: number, indices: Lines, pairs: Pairs): Lines {
-  const axes = [...data.axes.slice(0, k), ...indices.axes, ...data.axes.slice(k + 1)];
+  const axes = picked(data, k, indices);
   const body = { ...pairs, row: pairs.row + k, column: pairs.column + k };
   return { kind: "tensor", axes, parts: [body], pair: undefined };
 }

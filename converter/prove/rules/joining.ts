@@ -70,8 +70,13 @@ export const Concat: Rule = (inputs, { axis = 0 }, { which }) => {
 /** Two tensors of one entry each along an axis: real and imaginary part. */
 function paired(which: Case, parts: readonly Lines[], k: number, total: number | undefined): Lines {
   const [re, im] = parts;
+  // real and imaginary parts stand last where they are transformed; elsewhere two sequences are two channels
+  const isPlace = k === re!.axes.length - 1 || parts.some(({ parts: [body] }) => body?.kind === "spectrum");
   const isPair =
-    parts.length === 2 && total === 2 && parts.every(({ axes, pair }) => axes[k]!.length === 0 && pair === undefined);
+    isPlace &&
+    parts.length === 2 &&
+    total === 2 &&
+    parts.every(({ axes, pair }) => axes[k]!.length === 0 && pair === undefined);
   if (isPair) return { ...re!, axes: longer(re!.axes, im!.axes, k), parts: [re!.parts[0]!, im!.parts[0]!], pair: k };
   const bodies = parts.map((part) => part.parts[0]!);
   if (total !== undefined && bodies.every((body) => body.kind === "fixed"))

@@ -60,7 +60,7 @@ function toSizes(which: Case, data: Lines, sizes: readonly bigint[]): Lines {
   const after = linesOf(axes);
   // a place along an axis that is more than a line is another number
   const isPure = after.length === before.length && [data.axes, axes].every(onlyLines);
-  if (!isPure && data.parts.some(({ kind }) => kind === "index" || kind === "pairs"))
+  if (!isPure && data.parts.some(({ kind }) => kind === "index" || kind === "pairs" || kind === "windows"))
     throw new Unproven("reshapes positions in a way that is not followed");
   return moved(data, axes, (axis) => (axis === data.pair ? axes.length - 1 : after[before.indexOf(axis)]!));
 }

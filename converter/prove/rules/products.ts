@@ -3,7 +3,7 @@ import { DataType, toNumbers } from "../../onnx/tensor.ts";
 import { scale } from "../../time/dim.ts";
 import { atLeast, type Case, isSame, numberOf, Unproven } from "../cases.ts";
 import { factored, type Poly, scaled, times } from "../poly.ts";
-import { isDyadic, isIntegerOutput, type Site } from "../rule.ts";
+import { isIntegerOutput, type Site } from "../rule.ts";
 import { multiplied, weighted, withGain } from "../sequence.ts";
 import {
   type Body,
@@ -23,7 +23,7 @@ import { asSequence, difference, indexOf } from "./positions.ts";
 /** a · b */
 export const product: Binary = (site, a, b, axes) => {
   if (isZero(a) || isZero(b)) return { ...fixedBody("0"), zero: true };
-  const scaledIndex = timesNumber(a, b) ?? timesNumber(b, a);
+  const scaledIndex = timesNumber(site, a, b) ?? timesNumber(site, b, a);
   if (scaledIndex) return scaledIndex;
   const [d, e] = [difference(a), difference(b)];
   if (d && e) return bothPairs(d, e, "*");
@@ -47,11 +47,12 @@ export const product: Binary = (site, a, b, axes) => {
   throw new Unproven("multiplies what is not followed");
 };
 
-/** Places times a number that leaves differences exact; others are functions of the position. */
-function timesNumber(a: Body, b: Body): Index | undefined {
+/** Places times a whole number; in floats of which differences stay exact: others are functions of the position. */
+function timesNumber(site: Site, a: Body, b: Body): Index | undefined {
   const by = a.kind === "index" && b.kind === "fixed" ? indexOf(b) : undefined;
   const number = by && numberOf(by.offset);
-  if (number === undefined || a.kind !== "index" || !isDyadic(number)) return undefined;
+  if (number === undefined || a.kind !== "index" || !Number.isInteger(number)) return undefined;
+  if (Math.abs(number) > 1 && !isIntegerOutput(site)) return undefined;
   return {
     kind: "index",
     coefficients: new Map([...a.coefficients].map(([axis, times]) => [axis, times * number])),

@@ -100,17 +100,21 @@ describe("entries at the same place", () => {
     expect(body(half).kind).toBe("sequence");
     const cast = rule("Cast", [rule("Mul", [places(0), number(0.5)])], { attributes: { to: DataType.INT64 } });
     expect(body(cast).kind).toBe("sequence");
-    expect(body(rule("Div", [places(0), number(2)])).kind).toBe("index");
+    // in floats differences are exact for whole steps only
+    expect(body(rule("Div", [places(0), number(2)])).kind).toBe("sequence");
+    expect(body(rule("Mul", [places(0), number(1000)])).kind).toBe("sequence");
+    expect(body(rule("Mul", [places(0), number(1000)], { type: DataType.INT64 })).kind).toBe("index");
+    expect(body(rule("Mul", [apart(), number(0.1)])).kind).toBe("pairs");
   });
 
   test("comparisons hold from the right difference on, also between whole numbers", () => {
     const holds = (op: string, a: Lines, b: Lines) => body(rule(op, [a, b], { type: DataType.BOOL }));
-    const half = rule("Add", [places(0), number(0.5)]) as Lines;
-    expect(holds("Greater", half, places(1))).toMatchObject({ holdsFrom: 0 });
     expect(holds("Greater", places(0), places(1))).toMatchObject({ holdsFrom: 1 });
     expect(holds("Greater", places(0, 0.5), places(1, 0.5))).toMatchObject({ holdsFrom: 1 });
     expect(holds("LessOrEqual", places(1), places(0))).toMatchObject({ holdsFrom: 0 });
-    expect(() => holds("Greater", rule("Add", [places(0), number(0.1)]) as Lines, places(1))).toThrow(Unproven);
+    // fractions beside places are rounded, at each place in its own way
+    for (const part of [0.5, 0.1])
+      expect(() => holds("Greater", rule("Add", [places(0), number(part)]) as Lines, places(1))).toThrow(Unproven);
   });
 
   test("what is added to a scaled sequence is not scaled", () => {
@@ -219,7 +223,9 @@ describe("cutting, joining and picking", () => {
   test("rows that are scaled by the length are not picked as if they were not", () => {
     const scaled = tensor([[N]], { ...positionOf("f", TIME), gain: gainOf(TIME, 1) });
     for (const place of [apart(), rule("Abs", [apart()])])
-      expect(() => rule("Gather", [scaled, place], { attributes: { axis: 0 } })).toThrow(Unproven);
+      expect(() =>
+        rule("Gather", [scaled, place], { attributes: { axis: 0 }, which: { ...EVERY_LENGTH, from: 2 } }),
+      ).toThrow(Unproven);
   });
 
   test("an axis is made of a size that is followed", () => {
@@ -305,7 +311,7 @@ describe("numbers made of the length", () => {
     const ceil = (which: Case) => ofSizes("Ceil", [log], { which });
     expect(values(ceil({ ...EVERY_LENGTH, from: 9, to: 15 }))).toEqual([dim(4)]);
     expect(() => ceil({ ...EVERY_LENGTH, from: 16, to: 16 })).toThrow(Split);
-    const taken = new Map([["node", 5]]);
+    const taken = new Map([["y", 5]]);
     expect(values(ceil({ ...EVERY_LENGTH, from: 16, to: 16, taken }))).toEqual([dim(5)]);
     expect(() => ceil({ ...EVERY_LENGTH, from: 2 ** 20 })).toThrow(Inexact);
   });

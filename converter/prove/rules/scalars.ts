@@ -27,7 +27,7 @@ export function roundedLogarithm({ which, node, typeOf }: Site, log: NonNullable
     const edge = dim(base ** power);
     if (atLeast(which, dim(base ** power - 1), of)) return sizes(0, [dim(up ? power : power - 1)]);
     if (atLeast(which, edge, of))
-      return sizes(0, [dim(either(which, node.name, up ? [power, power + 1] : [power, power - 1]))]);
+      return sizes(0, [dim(either(which, node.outputs[0]!, up ? [power, power + 1] : [power, power - 1]))]);
   }
   throw new Inexact("rounds a logarithm of the length that float32 does not hold");
 }

@@ -6,7 +6,7 @@ import { mapped, summed, weighted } from "../sequence.ts";
 import { type Axes, type Body, type Fixed, gainKey, type Index, lineAt, linesOf, type Sequence } from "../value.ts";
 import type { Binary } from "./broadcast.ts";
 import { bothPairs, fixedBody, isZero, ofPosition } from "./functions.ts";
-import { asSequence, indexOf } from "./positions.ts";
+import { asSequence, difference, indexOf } from "./positions.ts";
 import { refuseOtherPoints } from "./products.ts";
 
 const sign = (by: 1 | -1) => (by > 0 ? "+" : "-");
@@ -19,7 +19,8 @@ export const sum =
     if (isZero(a) && by > 0) return b;
     if (a.kind === "index" || b.kind === "index") {
       const moved = sumOfIndices(a, b, by);
-      if (moved) return moved;
+      if (moved && isWhole(moved)) return moved;
+      if (difference(a) || difference(b)) return ofPosition(site, sign(by), [a, b], axes);
       return sum(by)(site, asSequenceOrRefuse(a, axes), asSequenceOrRefuse(b, axes), axes);
     }
     if (a.kind === "fixed" && b.kind === "fixed") return fixedBody(`(${a.key}${sign(by)}${b.key})`);
@@ -41,6 +42,10 @@ export const sum =
     if (a.kind === "pairs" || b.kind === "pairs") return ofPosition(site, sign(by), [a, b], axes);
     throw new Unproven("adds what is not followed");
   };
+
+/** Fractions beside places are rounded in float32, each at its own place. */
+const isWhole = ({ coefficients, offset }: Index): boolean =>
+  [...coefficients.values(), offset.constant, offset.time].every(Number.isInteger);
 
 function asSequenceOrRefuse(body: Body, axes: Axes): Body {
   const sequence = asSequence(body, axes);
