@@ -84,13 +84,8 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
         ...[...refused, ...time.refusals, ...uncounted],
         ...[...lengthOutputs(model, graphs.index, time), ...lengthSteps(model, time.facts, constants)],
       ];
-<<<<<<< HEAD
-      const proofs = proofsOf(graphs, time, constants, tables, regions);
-      return { original, renamed, graphs, constants, tables, time, regions, proofs, counter, refusals };
-=======
       const proofs = proofsOf(original, graphs, time, constants, tables, regions);
-      return { original, graphs, constants, tables, time, regions, proofs, counter, refusals };
->>>>>>> w/prove
+      return { original, renamed, graphs, constants, tables, time, regions, proofs, counter, refusals };
     }
     const rows = await tablesOf(graphs, time, opening.node);
     if (rows.size > 0) {
