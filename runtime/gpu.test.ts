@@ -3,8 +3,8 @@
  * buffers must be freed, and that counts both.
  */
 import type { InferenceSession, Tensor } from "onnxruntime-common";
-import * as ort from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
+import * as ort from "../src/onnxruntime-node.ts";
 import { tinyModel, tinyReference, tinyWeights } from "../test/tiny-model.ts";
 import type { Backend } from "./backend.ts";
 import { createBatch, generateBatch } from "./batch.ts";

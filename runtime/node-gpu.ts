@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { InferenceSession, Tensor } from "onnxruntime-common";
-import * as ort from "onnxruntime-node";
+import * as ort from "../src/onnxruntime-node.ts";
 import type { Backend, ModelSource } from "./backend.ts";
 import { copyModel } from "./copy-model.ts";
 import { outputNames } from "./model-bytes.ts";

@@ -2,7 +2,6 @@
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
 import { encodeModel } from "../converter/onnx/encode.ts";
@@ -11,6 +10,7 @@ import { DataType } from "../converter/onnx/tensor.ts";
 import { writeModel } from "../converter/onnx/write.ts";
 import { outputNames } from "../runtime/model-bytes.ts";
 import { pairStates } from "../src/contract.ts";
+import { InferenceSession, Tensor as OrtTensor } from "../src/onnxruntime-node.ts";
 import { casesOf, zooModel, zooModels } from "./testdata.ts";
 
 let folder: string;

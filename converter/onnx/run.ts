@@ -1,9 +1,8 @@
 /** Runs models through ONNX Runtime on the CPU. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
-import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { LongConvError } from "../../src/errors.ts";
+import { InferenceSession, Tensor as OrtTensor } from "../../src/onnxruntime-node.ts";
+import { temporaryFolder } from "../../src/temporary-folder.ts";
 import { encodeModel, initializerBytes } from "./encode.ts";
 import type { Model } from "./graph.ts";
 import { hideDftShapes } from "./hidedft.ts";
@@ -63,15 +62,16 @@ export async function openModel(model: Model, options: RunOptions = {}): Promise
   if (initializerBytes(model) <= (options.maxEmbeddedBytes ?? 1e8)) {
     return open(encodeModel(runnable), model.file, options);
   }
-  const folder = await mkdtemp(path.join(tmpdir(), "longconv-run-"));
-  const remove = () => rm(folder, { recursive: true, force: true });
+  const folder = await temporaryFolder();
   try {
-    const file = path.join(folder, "model.onnx");
+    const file = path.join(folder.path, "model.onnx");
     await writeModel(runnable, file, { externalData: "always" });
     const runner = await open(file, model.file, options);
-    return { ...runner, close: () => runner.close().finally(remove) };
+    // Where an open file can be removed, nothing is left even of a process that is killed.
+    if (process.platform !== "win32") await folder.remove();
+    return { ...runner, close: () => runner.close().finally(folder.remove) };
   } catch (error) {
-    await remove();
+    await folder.remove();
     throw error;
   }
 }

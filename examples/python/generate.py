@@ -4,6 +4,10 @@
 """
 
 import argparse
+import os
+
+# No telemetry, unless the variable says otherwise: it is read when the library is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import numpy as np
 import onnxruntime as ort

@@ -5,7 +5,7 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { InferenceSession, Tensor } from "onnxruntime-common";
-import * as ort from "onnxruntime-node";
+import * as ort from "../../src/onnxruntime-node.ts";
 import type { ModelSource } from "../backend.ts";
 import { elementOfType, typeOfElement, zeros } from "../numeric.ts";
 import { type Api, openApi } from "./api.ts";
