@@ -2,13 +2,15 @@
 /** The command `longconv-ssm`: one file per command, one row here. */
 import { Command } from "commander";
 import { CONVERTER_VERSION } from "../../converter/version.ts";
+import { ERROR_EXIT_CODES } from "../errors.ts";
 import { benchCommand } from "./bench.ts";
 import { checkCommand } from "./check.ts";
-import { exitCodeLines, runProgram } from "./command.ts";
+import { exitCodeLines, printError, runProgram } from "./command.ts";
 import { convertCommand } from "./convert.ts";
 import { deployCommand } from "./deploy.ts";
 import { generateCommand } from "./generate.ts";
 import { inspectCommand } from "./inspect.ts";
+import { flushed } from "./streams.ts";
 import { verifyCommand } from "./verify.ts";
 
 const COMMANDS: readonly (() => Command)[] = [
@@ -33,13 +35,9 @@ const program = new Command("longconv-ssm")
   );
 for (const command of COMMANDS) program.addCommand(command());
 
-// A reader that has seen enough (`| head`) is no error.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
-});
-
 const code = await runProgram(program, process.argv.slice(2));
 // Work that Ctrl-C stopped may still hold threads.
 if (code === 130) process.exit(code);
-process.exitCode = code;
+const unwritten = await flushed();
+if (unwritten) printError(unwritten);
+process.exitCode = unwritten && code === 0 ? ERROR_EXIT_CODES[unwritten.code] : code;
