@@ -65,7 +65,7 @@ export async function openModel(model: Model, options: RunOptions = {}): Promise
   const folder = await temporaryFolder();
   try {
     const file = path.join(folder.path, "model.onnx");
-    await writeModel(runnable, file, { externalData: "always" });
+    await writeModel(runnable, file, { externalData: "always", dataFile: "weights" });
     const runner = await open(file, model.file, options);
     // Where an open file can be removed, nothing is left even of a process that is killed.
     if (process.platform !== "win32") await folder.remove();

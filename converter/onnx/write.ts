@@ -1,10 +1,12 @@
 /** Writes ONNX files whole or not at all; large weights go to one file beside, streamed tensor by tensor. */
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { existsSync, realpathSync, statSync } from "node:fs";
 import fs, { type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import type { onnx } from "onnx-proto";
 import { LongConvError } from "../../src/errors.ts";
+import { contentName, dataFilesOf, recordDataFiles } from "../files/data-files.ts";
+import { move, type Staging, stage } from "../files/staging.ts";
 import { embedded, initializerBytes, modelToProto, named, sizeOf } from "./encode.ts";
 import { readExternal } from "./external.ts";
 import type { Initializer, Model } from "./graph.ts";
@@ -19,6 +21,11 @@ export interface WriteOptions {
   readonly force?: boolean;
   /** Weights in a file of their own; default "auto": when they take more than 1.5 GB. */
   readonly externalData?: "auto" | "always" | "never";
+  /**
+   * Name of the file of weights, which must not exist, also with `force`. Default: `NAME.HASH.onnx_data`, by its content,
+   * so that the model's rename alone replaces model and weights.
+   */
+  readonly dataFile?: string | undefined;
   /** More models that read the same file of weights: their own weights are only added to it where they differ. */
   readonly sharing?: readonly { readonly model: Model; readonly file: string }[] | undefined;
   /** Stops the writing; nothing is left behind. */
@@ -32,49 +39,58 @@ const ALIGNMENT_BYTES = 64;
 const CHUNK_BYTES = 64 * 2 ** 20;
 
 /**
- * Writes a model to `file`, and with external data to `<name>.onnx_data` beside it. Both are written under temporary
- * names, synced and renamed, so that they appear whole or not at all.
+ * Writes a model to `file`, and with external data a file of weights beside it. Both are written in a hidden folder
+ * beside their place, then renamed, the model last: at every moment the old model or the new one is there, each with its
+ * weights. Weights of the old model that no other names are removed then.
+ * @returns paths of the files that were written, the model last
  * @throws LongConvError `file-exists` (also, whatever `force` says, where the model still reads its own weights from a
- *   file that would be overwritten), `file-unwritable`, `aborted`
+ *   file that would be overwritten or removed), `file-unwritable`, `aborted`
  */
-export async function writeModel(model: Model, file: string, options: WriteOptions = {}): Promise<void> {
-  const { force = false, externalData = "auto", sharing = [], signal } = options;
+export async function writeModel(model: Model, file: string, options: WriteOptions = {}): Promise<readonly string[]> {
+  const { force = false, externalData = "auto", sharing = [], signal, dataFile } = options;
   const all = [...sharing, { model, file }];
   const external =
     externalData === "always" ||
     (externalData === "auto" && (sharing.length > 0 || initializerBytes(model) > AUTO_EXTERNAL_BYTES));
-  const dataFile = path.join(path.dirname(file), `${path.basename(file, ".onnx")}.onnx_data`);
-  const targets = [...(external ? [dataFile] : []), ...all.map((each) => each.file)];
-  for (const each of all) refuseOwnData(each.model, targets);
-  refuseFolders(targets);
-  for (const target of force ? [] : targets) {
-    if (existsSync(target))
-      throw new LongConvError("file-exists", "exists already", { file: target }, "Use --force to overwrite it.");
-  }
-  const temporary = (target: string) =>
-    path.join(
-      path.dirname(target),
-      `.${path.basename(target)}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`,
-    );
-  const moves = targets.map((to) => ({ from: temporary(to), to, backup: temporary(to) }));
+  const beside = (name: string) => path.join(path.dirname(file), name);
+  const fixed = external && dataFile !== undefined ? [beside(dataFile)] : [];
+  const graphs = all.map((each) => each.file);
+  const superseded = graphs.flatMap(dataFilesOf);
+  for (const each of all) refuseOwnData(each.model, [...graphs, ...fixed, ...superseded]);
+  refuseFolders([...graphs, ...fixed]);
+  refuseExisting(force ? fixed : [...graphs, ...fixed]);
+  let staging: Staging | undefined;
   try {
+    staging = await stage(file);
+    const { folder } = staging;
+    const moves: { from: string; to: string }[] = [];
     const places = external
       ? layoutExternal(initializersOf(all.map((each) => each.model)), sharing.length > 0)
       : new Map<Initializer, Place>();
-    if (external) await writeWhole(moves[0]!.from, (handle) => writeData(handle, places, signal));
-    const location = path.basename(dataFile);
-    for (const [i, { model: each }] of all.entries()) {
-      await writeWhole(moves[i + (external ? 1 : 0)]!.from, async (handle) => {
+    let location = "";
+    if (external) {
+      const hash = dataFile === undefined ? createHash("sha256") : undefined;
+      await writeWhole(path.join(folder, "data"), (handle) => writeData(handle, places, hash, signal));
+      location = hash ? contentName(file, hash.digest("hex")) : dataFile!;
+      moves.push({ from: path.join(folder, "data"), to: beside(location) });
+    }
+    for (const [i, { model: each, file: to }] of all.entries()) {
+      const from = path.join(folder, `${i}.onnx`);
+      await writeWhole(from, async (handle) => {
         if (!external) return writePieces(handle, each, signal);
         const outside = (initializer: Initializer) => externalProto(initializer, places.get(initializer), location);
         await writeAt(handle, encodeMessage("ModelProto", modelToProto(each, outside)), 0, signal);
       });
+      moves.push({ from, to });
     }
-    await moveAll(moves);
+    const ours = external ? [location] : [];
+    await recordDataFiles(folder, [...ours, ...superseded.map((each) => path.basename(each))]);
+    for (const { from, to } of moves) await move(from, to);
+    return moves.map(({ to }) => to);
   } catch (cause) {
     throw asWriteError(cause, file);
   } finally {
-    for (const { from } of moves) await fs.rm(from, { force: true }).catch(() => undefined);
+    await staging?.remove();
   }
 }
 
@@ -129,20 +145,27 @@ function externalProto(initializer: Initializer, place: Place | undefined, locat
 async function writeData(
   handle: FileHandle,
   places: ReadonlyMap<Initializer, Place>,
+  hash: Hash | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const written = new Set<number>();
+  let end = 0;
+  const write = async (bytes: Uint8Array, at: number) => {
+    hash?.update(new Uint8Array(at - end)).update(bytes);
+    end = at + bytes.length;
+    await writeAt(handle, bytes, at, signal);
+  };
   for (const [initializer, { offset, length }] of places) {
     if (written.has(offset)) continue;
     written.add(offset);
     const { external } = initializer;
     if (!external) {
-      await writeAt(handle, initializer.bytes(), offset, signal);
+      await write(initializer.bytes(), offset);
       continue;
     }
     for (let start = 0; start < length; start += CHUNK_BYTES) {
       const chunk = readExternal(external, start, Math.min(CHUNK_BYTES, length - start));
-      await writeAt(handle, chunk, offset + start, signal);
+      await write(chunk, offset + start);
     }
   }
 }
@@ -179,26 +202,6 @@ async function writeWhole(file: string, write: (handle: FileHandle) => Promise<v
   }
 }
 
-// The last file moved is the model; if a move fails, what was there before comes back.
-async function moveAll(moves: readonly { from: string; to: string; backup: string }[]): Promise<void> {
-  const undo: (() => Promise<void>)[] = [];
-  try {
-    for (const { from, to, backup } of moves) {
-      const existed = existsSync(to);
-      if (existed) {
-        await fs.rename(to, backup);
-        undo.push(() => fs.rename(backup, to));
-      }
-      await fs.rename(from, to);
-      undo.push(() => fs.rm(to, { force: true }));
-    }
-  } catch (cause) {
-    for (const step of undo.reverse()) await step();
-    throw cause;
-  }
-  for (const { backup } of moves) await fs.rm(backup, { force: true });
-}
-
 function refuseOwnData(model: Model, targets: readonly string[]): void {
   const own = new Set<string>();
   for (const { external } of model.graph.initializers.values()) if (external) own.add(external.path);
@@ -208,6 +211,12 @@ function refuseOwnData(model: Model, targets: readonly string[]): void {
     const reason = "the model still reads its weights from this file";
     throw new LongConvError("file-exists", reason, { file: target }, "Write to another path.");
   }
+}
+
+function refuseExisting(targets: readonly string[]): void {
+  const target = targets.find((each) => existsSync(each));
+  if (target === undefined) return;
+  throw new LongConvError("file-exists", "exists already", { file: target }, "Use --force to overwrite it.");
 }
 
 function refuseFolders(targets: readonly string[]): void {

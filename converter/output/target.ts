@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import { LongConvError } from "../../src/errors.ts";
+import { clearLeftovers } from "../files/staging.ts";
 import type { Model } from "../onnx/graph.ts";
 import { CONFIG_SECTION } from "./configs.ts";
 
@@ -22,7 +23,7 @@ export function filesOf(model: Model): string[] {
 }
 
 /**
- * Says early whether the output can be written.
+ * Says early whether the output can be written. What killed processes left of writing it is taken away first.
  * @param inputs files that are read and must stay as they are
  * @throws LongConvError file-exists where something is there that is not to be replaced; file-unwritable where the
  *   parent folder is missing
@@ -33,9 +34,12 @@ export function refuseTarget(target: Target, inputs: readonly string[], force: b
   if (!statSync(parent, { throwIfNoEntry: false })?.isDirectory()) {
     throw new LongConvError("file-unwritable", `its folder '${parent}' does not exist`, { file }, "Create it first.");
   }
-  if (!existsSync(file)) return;
+  clearLeftovers(file);
+  // Asked once: it may go at any moment.
+  const there = statSync(file, { throwIfNoEntry: false });
+  if (!there) return;
   refuseInputs(target, inputs);
-  const isFolder = statSync(file).isDirectory();
+  const isFolder = there.isDirectory();
   if (target.kind === "file") {
     if (isFolder) throw new LongConvError("file-exists", "is a folder", { file }, "Give the path of a file.");
     if (!force) throw exists(file);
@@ -45,7 +49,7 @@ export function refuseTarget(target: Target, inputs: readonly string[], force: b
     const remedy = "Give a path that ends in .onnx for a single file, else the path of a folder.";
     throw new LongConvError("file-exists", "is a file, not a folder", { file }, remedy);
   }
-  if (readdirSync(file).length === 0) return;
+  if (namesIn(file).length === 0) return;
   if (!force) throw exists(file);
   refuseForeign(file);
 }
@@ -55,16 +59,26 @@ const exists = (file: string) =>
 
 function refuseInputs({ kind, path: file }: Target, inputs: readonly string[]): void {
   const identity = (each: string) => {
-    const { dev, ino } = statSync(each);
-    return `${dev}:${ino}`;
+    const stat = statSync(each, { throwIfNoEntry: false });
+    return stat && `${stat.dev}:${stat.ino}`;
   };
-  const target = realpathSync(file);
-  const inside = (each: string) => !path.relative(target, realpathSync(each)).startsWith("..");
-  for (const input of inputs.filter((each) => existsSync(each))) {
+  const inside = (each: string) => !path.relative(realOf(file), realOf(each)).startsWith("..");
+  for (const input of inputs.filter((each) => identity(each) !== undefined)) {
     if (identity(input) !== identity(file) && !(kind === "folder" && inside(input))) continue;
     const what = identity(input) === identity(file) ? "is" : "contains";
     const reason = `${what} '${input}', which is read; an input is never overwritten, also not with --force`;
     throw new LongConvError("file-exists", reason, { file }, "Write to another path.");
+  }
+}
+
+const realOf = (file: string): string => (existsSync(file) ? realpathSync(file) : path.resolve(file));
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw cause;
   }
 }
 

@@ -39,7 +39,7 @@ export async function openForBench(model: Model, threads?: number, backend: Back
   try {
     const file = path.join(folder.path, "model.onnx");
     // beside the model ONNX Runtime maps its weights, however many there are
-    await writeModel(hideDftShapes(model), file, { externalData: "always" });
+    await writeModel(hideDftShapes(model), file, { externalData: "always", dataFile: "weights" });
     const session = await openSession(backend, file, threads, model.file);
     return openedOf(session, model, () => session.release().finally(folder.remove));
   } catch (cause) {

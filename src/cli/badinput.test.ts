@@ -102,7 +102,7 @@ describe("external data", () => {
     mkdirSync(dir.at(name));
     const file = dir.at(name, "model.onnx");
     return readModel(SMALL)
-      .then((model) => writeModel(model, file, { externalData: "always" }))
+      .then((model) => writeModel(model, file, { externalData: "always", dataFile: "model.onnx_data" }))
       .then(() => file);
   };
   test("missing", async () => {

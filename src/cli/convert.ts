@@ -1,5 +1,5 @@
 /** `longconv-ssm convert MODEL -o OUT` */
-import { readdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import path from "node:path";
 import type { Command } from "commander";
 import { describeLimit } from "../../converter/assemble/limit.ts";
@@ -126,7 +126,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   });
   terminal.signal.throwIfAborted();
   const read = [...inputs, ...beside.copied.values()];
-  await writeOutput(conversion.model, beside, target, {
+  const written = await writeOutput(conversion.model, beside, target, {
     inputs: read,
     step: conversion.step,
     force,
@@ -134,7 +134,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
     externalData: options.externalData ?? "auto",
   });
   const seconds = (performance.now() - started) / 1000;
-  terminal.print(reportOf(conversion, target, trainingLength, beside.trainingLength?.from, seconds));
+  terminal.print(reportOf(conversion, target, sizeOf(written), trainingLength, beside.trainingLength?.from, seconds));
   terminal.result(jsonOf(file, conversion, target, trainingLength, seconds));
 }
 
@@ -147,6 +147,7 @@ const stateBytes = (layers: readonly LayerReport[]): number =>
 function reportOf(
   { layers, check, weights, positions: limit }: Conversion,
   target: Target,
+  bytesWritten: number,
   trainingLength: number | undefined,
   from: string | undefined,
   seconds: number,
@@ -173,7 +174,7 @@ function reportOf(
     ...wraps(layers),
     ...ends(layers, trainingLength),
     ...(limit ? [`limit     ${describeLimit(limit)}`] : []),
-    `written   ${target.path} (${byteSize(sizeOf(target))}) in ${seconds.toFixed(1)} s`,
+    `written   ${target.path} (${byteSize(bytesWritten)}) in ${seconds.toFixed(1)} s`,
   ];
   return lines.join("\n");
 }
@@ -231,9 +232,4 @@ function jsonOf(
   };
 }
 
-/** Bytes of the model's files, weights in files of their own among them. */
-function sizeOf({ kind, path: out }: Target): number {
-  const [folder, begins] = kind === "file" ? [path.dirname(out), path.basename(out)] : [path.join(out, "onnx"), ""];
-  const names = readdirSync(folder).filter((name) => name.startsWith(begins));
-  return names.reduce((sum, name) => sum + statSync(path.join(folder, name)).size, 0);
-}
+const sizeOf = (files: readonly string[]): number => files.reduce((sum, file) => sum + statSync(file).size, 0);

@@ -9,6 +9,7 @@ import { readModel } from "../../converter/onnx/read.ts";
 import { writeModel } from "../../converter/onnx/write.ts";
 import { type Beside, lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import { copiedFile, type FolderFile, textFile, writeFolder } from "../../converter/output/folder.ts";
+import { DATA_FILE } from "../../converter/output/output.ts";
 import { refuseTarget } from "../../converter/output/target.ts";
 import { LongConvError } from "../errors.ts";
 import { newCommand, withAction } from "./command.ts";
@@ -93,7 +94,10 @@ async function runGenai(terminal: Terminal, given: string, options: GenaiOptions
     endTokens: options.endToken ?? endTokens(beside),
   });
   await write(terminal, options.out, [
-    { name: "model.onnx", write: (file) => writeModel(renamed, file, { signal: terminal.signal }) },
+    {
+      name: "model.onnx",
+      write: (file) => writeModel(renamed, file, { signal: terminal.signal, dataFile: DATA_FILE }),
+    },
     textFile("genai_config.json", `${JSON.stringify(config, undefined, 2)}\n`),
     ...(beside.tokenizerConfig
       ? [textFile("tokenizer_config.json", `${JSON.stringify(beside.tokenizerConfig, undefined, 2)}\n`)]
@@ -115,7 +119,10 @@ async function runTriton(terminal: Terminal, given: string, options: TritonOptio
   const served = tritonModel(model, options.logits);
   const config = tritonConfig(served, { name, strategy, maxBatchSize, sameBuffer });
   await write(terminal, options.out, [
-    { name: `${name}/1/model.onnx`, write: (file) => writeModel(served, file, { signal: terminal.signal }) },
+    {
+      name: `${name}/1/model.onnx`,
+      write: (file) => writeModel(served, file, { signal: terminal.signal, dataFile: DATA_FILE }),
+    },
     textFile(`${name}/config.pbtxt`, config),
   ]);
 }
