@@ -18,6 +18,7 @@ export const contentName = (file: string, sha256: string): string =>
 /**
  * Paths of the files that hold weights of the model at this path and belong to no other by their name: those of its own
  * content, and as other tools call them (model.onnx_data, model.onnx.data). None where there is no model.
+ * @throws the system's errors
  */
 export function dataFilesOf(file: string): string[] {
   const [folder, whole] = [path.dirname(path.resolve(file)), path.basename(file)];
@@ -27,12 +28,8 @@ export function dataFilesOf(file: string): string[] {
     (name.startsWith(`${stem}.`) && content.test(name.slice(stem.length))) ||
     name.startsWith(`${whole}_data`) ||
     [`${whole}.data`, `${stem}.data`].includes(name);
-  try {
-    const candidates = readdirSync(folder).filter((name) => name !== whole && belongs(name));
-    return [...namedIn(file, candidates)].map((name) => path.join(folder, name));
-  } catch {
-    return [];
-  }
+  const candidates = orNothing(() => readdirSync(folder), []).filter((name) => name !== whole && belongs(name));
+  return [...namedIn(file, candidates)].map((name) => path.join(folder, name));
 }
 
 /** Notes in a staging folder which files of weights may be of no use when the staging is removed. */
@@ -41,7 +38,10 @@ export async function recordDataFiles(staging: string, names: readonly string[])
   await fs.writeFile(path.join(staging, RECORD), JSON.stringify(names), { flag: "wx" });
 }
 
-/** Removes the files that were recorded in a staging folder and that no model beside it names. */
+/**
+ * Removes the files that were recorded in a staging folder and that no model beside it names.
+ * @throws the system's errors
+ */
 export function removeRecorded(staging: string, folder: string): void {
   const names = readRecord(path.join(staging, RECORD));
   if (names.length === 0) return;
@@ -60,12 +60,20 @@ const isFile = (folder: string, name: string): boolean =>
   statSync(path.join(folder, name), { throwIfNoEntry: false })?.isFile() === true;
 
 function readRecord(file: string): string[] {
+  const text = orNothing(() => readFileSync(file, "utf8"), "");
+  // Cut off, where the process was killed before anything was in its place.
+  if (!text.endsWith("]")) return [];
+  // Names only: nothing outside of the folder is ever removed.
+  return (JSON.parse(text) as string[]).filter((name) => path.basename(name) === name);
+}
+
+/** The result, or something else where there is no such file (any more). */
+function orNothing<T>(read: () => T, nothing: T): T {
   try {
-    const names: unknown = JSON.parse(readFileSync(file, "utf8"));
-    // Names only: nothing outside of the folder is ever removed.
-    return Array.isArray(names) ? names.filter((name) => typeof name === "string" && path.basename(name) === name) : [];
-  } catch {
-    return [];
+    return read();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return nothing;
+    throw error;
   }
 }
 
@@ -75,7 +83,8 @@ function namedIn(file: string, names: readonly string[]): Set<string> {
   const wanted = names.map((name) => ({ name, bytes: Buffer.from(name) }));
   const overlap = wanted.reduce((most, { bytes }) => Math.max(most, bytes.length), 0);
   if (overlap === 0) return found;
-  const handle = openSync(file, "r");
+  const handle = orNothing(() => openSync(file, "r"), undefined);
+  if (handle === undefined) return found;
   try {
     const buffer = Buffer.alloc(overlap + CHUNK_BYTES);
     for (let kept = 0, got = 1; got > 0 && found.size < names.length; ) {

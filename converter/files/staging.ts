@@ -107,8 +107,11 @@ function discard(place: string, folder: string): void {
   const isAside = quietly(() => statSync(aside)) !== undefined;
   if (isAside && quietly(() => statSync(place)) === undefined) quietly(() => renameSync(aside, place));
   else if (isAside) quietly(() => rmSync(aside, { recursive: true, force: true }));
-  quietly(() => removeRecorded(folder, path.dirname(place)));
-  quietly(() => rmSync(folder, { recursive: true, force: true }));
+  quietly(() => {
+    // Where that fails, the record stays for a later run.
+    removeRecorded(folder, path.dirname(place));
+    rmSync(folder, { recursive: true, force: true });
+  });
 }
 
 /** The result, or undefined for an error of the system. */

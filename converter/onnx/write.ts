@@ -55,12 +55,12 @@ export async function writeModel(model: Model, file: string, options: WriteOptio
   const beside = (name: string) => path.join(path.dirname(file), name);
   const fixed = external && dataFile !== undefined ? [beside(dataFile)] : [];
   const graphs = all.map((each) => each.file);
-  const superseded = graphs.flatMap(dataFilesOf);
-  for (const each of all) refuseOwnData(each.model, [...graphs, ...fixed, ...superseded]);
-  refuseFolders([...graphs, ...fixed]);
-  refuseExisting(force ? fixed : [...graphs, ...fixed]);
   let staging: Staging | undefined;
   try {
+    refuseFolders([...graphs, ...fixed]);
+    refuseExisting(force ? fixed : [...graphs, ...fixed]);
+    const superseded = graphs.flatMap(dataFilesOf);
+    for (const each of all) refuseOwnData(each.model, [...graphs, ...fixed, ...superseded]);
     staging = await stage(file);
     const { folder } = staging;
     const moves: { from: string; to: string }[] = [];
@@ -205,11 +205,20 @@ async function writeWhole(file: string, write: (handle: FileHandle) => Promise<v
 function refuseOwnData(model: Model, targets: readonly string[]): void {
   const own = new Set<string>();
   for (const { external } of model.graph.initializers.values()) if (external) own.add(external.path);
-  const real = new Set([...own].filter((each) => existsSync(each)).map((each) => realpathSync(each)));
+  const real = new Set([...own].map(realOf));
   for (const target of targets) {
-    if (!existsSync(target) || !real.has(realpathSync(target))) continue;
+    if (!real.has(realOf(target))) continue;
     const reason = "the model still reads its weights from this file";
     throw new LongConvError("file-exists", reason, { file: target }, "Write to another path.");
+  }
+}
+
+/** Its real path; that of a file which is gone, or not there yet, is its own. */
+function realOf(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return path.resolve(file);
   }
 }
 

@@ -44,7 +44,9 @@ export async function writeOutput(
   const files = folderFiles(model, beside, options);
   await writeFolder(files, target.path, { force, signal, refuse });
   const folder = path.join(target.path, "onnx");
-  return (await readdir(folder)).map((name) => path.join(folder, name));
+  // Whoever takes it away now has had it.
+  const names = await readdir(folder).catch(() => []);
+  return names.map((name) => path.join(folder, name));
 }
 
 /** As transformers.js looks for it; the folder is new, so that nothing is there. */

@@ -1,5 +1,5 @@
 /** Where the output goes, and whether it may: nothing of the source, and nothing that is not ours, is ever replaced. */
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import { LongConvError } from "../../src/errors.ts";
 import { clearLeftovers } from "../files/staging.ts";
@@ -71,13 +71,16 @@ function refuseInputs({ kind, path: file }: Target, inputs: readonly string[]): 
   }
 }
 
-const realOf = (file: string): string => (existsSync(file) ? realpathSync(file) : path.resolve(file));
+const realOf = (file: string): string => orGone(() => realpathSync(file), path.resolve(file));
 
-function namesIn(folder: string): string[] {
+const namesIn = (folder: string): string[] => orGone(() => readdirSync(folder), []);
+
+/** What is asked of a file or folder, or something else where it has gone meanwhile. */
+function orGone<T>(ask: () => T, gone: T): T {
   try {
-    return readdirSync(folder);
+    return ask();
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return [];
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return gone;
     throw cause;
   }
 }

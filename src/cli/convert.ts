@@ -232,4 +232,6 @@ function jsonOf(
   };
 }
 
-const sizeOf = (files: readonly string[]): number => files.reduce((sum, file) => sum + statSync(file).size, 0);
+/** Bytes of these files; of one that somebody has taken away since, none. */
+const sizeOf = (files: readonly string[]): number =>
+  files.reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
