@@ -1,14 +1,18 @@
 /** Which recurrent form takes a convolution's place: by certified error first, by cost second. */
+import { type Claim, leastClaim } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import type { Certificate } from "./certify/certify.ts";
 import type { ContestResult } from "./certify/contest.ts";
 import { contestLayers } from "./certify/layers.ts";
+import { roundoffReach } from "./certify/reach.ts";
+import { type Extent, extentOf } from "./extent.ts";
 import type { Candidate } from "./find/candidates.ts";
-import { type KernelSource, LOOKED_AT_LAGS, type SourcedKernels } from "./find/kernel.ts";
-import { evened, type Form, type Kernels, orderOf, stateOrder } from "./form.ts";
-import { checkedHorizon, finiteLags, firstLags, horizonOf, NEGLIGIBLE, refuseSingleLag, restAfter } from "./horizon.ts";
+import type { SourcedKernels } from "./find/kernel.ts";
+import type { Region } from "./find/region.ts";
+import { evened, type Form, type Kernels, largestModulus, orderOf, stateOrder } from "./form.ts";
+import { checkedHorizon, firstLags, horizonOf, NEGLIGIBLE, restAfter } from "./horizon.ts";
 import type { Reduction, Target } from "./reduce/reduce.ts";
-import { estimateDecay, significantLags } from "./solve/decay.ts";
+import { estimateDecay } from "./solve/decay.ts";
 import { solveEtsc } from "./solve/etsc.ts";
 import { solveError } from "./solve/evaluate.ts";
 
@@ -34,8 +38,10 @@ export interface Chosen {
   readonly form: Form;
   /** Lags over which `error` is measured. */
   readonly lags: number;
-  /** Positions up to which the form is meant to be right: beyond its lags only where the kernel has died away there. */
-  readonly reach: number;
+  /** How far the form is right, if the region is this convolution: beyond its lags only where the kernel has died away. */
+  readonly claim: Claim;
+  /** Whether the kernel can be read at more lags. */
+  readonly extendable: boolean;
   /** Relative error of the form's kernels over these lags, Frobenius norm, float64. */
   readonly error: number;
   /** Why this form and this horizon, in a sentence. */
@@ -49,10 +55,10 @@ export interface Chosen {
 /** Chosen on the curve of state size against agreement, docs/parts/reduction.md. */
 export const DEFAULT_TOLERANCE = 1e-5;
 
-/** How far a kernel is looked at that has not died away before. */
-const LONGEST_LAGS = 16_384;
 /** Windows of at most so many lags are carried as they are: a handful of products is as cheap as any recurrence. */
 const SHORT_LAGS = 16;
+/** Windows of more lags are not carried. */
+const LONGEST_WINDOW = 2 ** 15;
 /** Beyond this a compact state saves little of what the exact form carries, and the reduction's own cost grows as its cube. */
 const LARGEST_ORDER = 128;
 
@@ -62,14 +68,15 @@ const KEPT_BYTES = 64e6;
 /** What to reduce. */
 interface ToReduce {
   readonly target: Target;
-  /** Positions up to which a compact form is meant to be right. */
-  readonly reach: number;
+  /** How far a compact form is right. */
+  readonly claim: Claim;
   /** Kernels over the compact form's horizon. */
   kernels(): Promise<Kernels>;
 }
 
 /** What is decided of a layer before anything is reduced. */
 interface Plan extends Candidate {
+  readonly extent: Extent;
   /** A kernel that ends, as it is. */
   readonly window: Chosen | undefined;
   /** Undefined where the layer is not reduced at all. */
@@ -97,7 +104,7 @@ export async function chooseForms(
   const chosen: Chosen[] = [];
   for (const plan of plans) {
     const at = reducible.indexOf(plan);
-    chosen.push(await decide(plan, at < 0 ? undefined : results[at], options));
+    chosen.push(withRounding(await decide(plan, at < 0 ? undefined : results[at], options), plan));
   }
   return chosen;
 }
@@ -119,16 +126,32 @@ async function decide(plan: Plan, result: ContestResult | undefined, options: Ch
   };
 }
 
+/** Rounding may be so large a part of the outputs before a claim ends. */
+const ROUNDING = 1e-3;
+/** Rounding grows without bound, or for very long, where a pole is nearer to the unit circle than this. */
+const UNDAMPED = 1e-4;
+
+/** A claim that ends where rounding in float32, which grows where poles are not damped, is expected to count. */
+function withRounding(chosen: Chosen, { region }: Plan): Chosen {
+  if (largestModulus(chosen.form) < 1 - UNDAMPED) return chosen;
+  const { expected } = roundoffReach(chosen.form, ROUNDING);
+  if (expected === Infinity) return chosen;
+  const because = `rounding in float32 is expected to be ${ROUNDING} of its outputs there, since its state is not damped`;
+  const ends: Claim = { kind: "ends", positions: expected, node: region.opening.name, because };
+  return { ...chosen, claim: leastClaim([chosen.claim, ends]) };
+}
+
 /** Shared poles or poles of each channel's own, whichever is met. */
 function lowOrderForm(
-  { reduce }: Plan,
+  { reduce, extent }: Plan,
   { shared, own, because }: ContestResult = {},
   { order, maxState }: ChooseOptions,
 ): Chosen | undefined {
   const chosen = (form: Form & { lags: number }, certificate: Certificate, why: string): Chosen => ({
     form,
     lags: form.lags,
-    reach: reduce!.reach,
+    claim: reduce!.claim,
+    extendable: extent.seen.end === undefined,
     error: certificate.layer.relative,
     because: why,
     wrapAround: 0,
@@ -159,31 +182,32 @@ function lowOrderForm(
 async function planOf(candidate: Candidate, options: ChooseOptions, channels: number): Promise<Plan> {
   const { region, source } = candidate;
   const { exact, horizon, tolerance = DEFAULT_TOLERANCE } = options;
-  let seen = await lookedAt(source, options);
-  refuseSingleLag(seen, region);
-  const finite = finiteLags(seen);
-  const window = finite === undefined ? undefined : windowForm(seen, finite);
-  if (exact || (finite !== undefined && finite <= SHORT_LAGS)) return { ...candidate, window, reduce: undefined };
   const negligible = Math.min(NEGLIGIBLE, tolerance / 10);
-  if (!horizon && !seen.end && finite === undefined && significantLags(seen, negligible) === seen.lags) {
-    seen = await source.at(LONGEST_LAGS);
-  }
-  const died = finite ?? significantLags(seen, negligible);
+  const extent = await extentOf(source, region, { horizon, negligible });
+  const { seen, finite, died } = extent;
+  const window = finite === undefined || finite > LONGEST_WINDOW ? undefined : windowForm(seen, finite, extent.claim);
+  const plan = { ...candidate, extent, window };
+  if (exact || (finite !== undefined && finite <= SHORT_LAGS)) return { ...plan, reduce: undefined };
   const lags =
     horizon === undefined
       ? finite === undefined
         ? died
         : Math.min(seen.lags, 2 * finite)
       : checkedHorizon(horizon, seen, region);
-  const reach = died < seen.lags && died <= lags ? Infinity : lags;
+  const claim = claimFor(extent, lags, region, horizon !== undefined);
   const kept = lags * seen.channels * 8 > KEPT_BYTES ? undefined : copyOf(seen, lags);
   const kernels = async () => kept ?? source.at(lags);
-  return { ...candidate, window, reduce: { target: targetOf(options, channels, finite), reach, kernels } };
+  return { ...plan, reduce: { target: targetOf(options, channels, finite), claim, kernels } };
 }
 
-/** The lags that a form is chosen by. */
-const lookedAt = (source: KernelSource, { horizon = 0 }: ChooseOptions): Promise<SourcedKernels> =>
-  source.at(Math.max(LOOKED_AT_LAGS, 2 * horizon));
+/** How far a form is right that follows a kernel over so many lags: as far as is known of it, if it has died by then. */
+function claimFor({ seen, died, claim }: Extent, lags: number, { opening }: Region, asked: boolean): Claim {
+  if (died < seen.lags && died <= lags) return claim;
+  const because = asked
+    ? `its kernel lives longer than the ${lags} lags that were asked for`
+    : `its kernel lives longer than the ${lags} lags that its state follows`;
+  return leastClaim([claim, { kind: "ends", positions: lags, node: opening.name, because }]);
+}
 
 function targetOf(
   { order, maxState, tolerance = DEFAULT_TOLERANCE }: ChooseOptions,
@@ -208,13 +232,14 @@ function targetOf(
   };
 }
 
-function windowForm(seen: Kernels, finite: number): Chosen {
+function windowForm(seen: SourcedKernels, finite: number, claim: Claim, because?: string): Chosen {
   return {
     form: { kind: "window", kernels: copyOf(seen, finite) },
     lags: finite,
-    reach: Infinity,
+    claim,
+    extendable: seen.end === undefined,
     error: restAfter(seen, finite),
-    because: `the kernel ends after ${finite} lags`,
+    because: because ?? `the kernel ends after ${finite} lags`,
     wrapAround: 0,
   };
 }
@@ -226,16 +251,26 @@ const copyOf = ({ channels, taps }: Kernels, lags: number): Kernels => ({
   taps: taps.slice(0, lags * channels),
 });
 
-async function exactForm({ region, source }: Plan, options: ChooseOptions): Promise<Chosen> {
-  const seen = await lookedAt(source, options);
+/**
+ * ETSC over the horizon. It wraps around there; where the kernel has died away before, but the wrap-around has not, a window
+ * of as many lags costs the same and is right for ever.
+ */
+async function exactForm({ region, source, extent }: Plan, options: ChooseOptions): Promise<Chosen> {
+  const { seen, died, claim } = extent;
   const { lags, because } = horizonOf(region, seen, options);
   const kernels = lags <= seen.lags ? firstLags(seen, lags) : await source.at(lags);
   const { decay, wrapAround } = estimateDecay(kernels);
+  const hasDied = died < seen.lags && died <= lags;
+  if (hasDied && wrapAround > NEGLIGIBLE) {
+    const why = `${because}, and a state that wraps around there would bring ${wrapAround.toPrecision(2)} of it back`;
+    return windowForm(seen, died, claim, why);
+  }
   const modal = solveEtsc(kernels, decay);
   return {
     form: { kind: "exact", modal, lags },
     lags,
-    reach: wrapAround <= NEGLIGIBLE && significantLags(seen, NEGLIGIBLE) <= lags ? Infinity : lags,
+    claim: claimFor(extent, lags, region, options.horizon !== undefined),
+    extendable: seen.end === undefined,
     error: solveError(kernels, modal).relative,
     because,
     wrapAround,

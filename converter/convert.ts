@@ -1,13 +1,21 @@
 /** The pipeline: an exported model in, a recurrent one out, checked before anything is written. */
-import { CONTRACT_VERSION, type LayerMetadata, leastClaim, METADATA, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
+import {
+  type Claim,
+  CONTRACT_VERSION,
+  type LayerMetadata,
+  leastClaim,
+  METADATA,
+  NUM_LOGITS_TO_KEEP,
+} from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { assemble, type Layer } from "./assemble/assemble.ts";
 import { canKeepLast } from "./assemble/head.ts";
 import { describeLimit, type PositionLimit, positionLimit } from "./assemble/limit.ts";
-import { evaluateTables } from "./assemble/tables.ts";
+import { evaluateTables, type Tables } from "./assemble/tables.ts";
 import type { Certificate } from "./certify/certify.ts";
 import { type CheckReport, checkConverted, toleranceFor } from "./check/check.ts";
 import { type ChooseOptions, type Chosen, chooseForms } from "./choose.ts";
+import { counterClaim, type Required, refuseShort } from "./claim.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
 import { type Found, findConvolutions, isConvertible, refusalError } from "./find/find.ts";
 import { type Form, stateOrder } from "./form.ts";
@@ -37,6 +45,8 @@ export interface ConvertOptions extends ChooseOptions {
    * the layers' certified relative errors more, up to 0.1.
    */
   readonly checkTolerance?: number | undefined;
+  /** What must be claimed of the result: `proven`, or a number of positions; less is refused. Default: nothing. */
+  readonly require?: Required | undefined;
   /** Store the matrices in fewer bits. Default: as they are. */
   readonly weights?: WeightKind | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
@@ -61,6 +71,8 @@ export interface LayerReport extends LayerMetadata {
   readonly verified: number | undefined;
   /** Positions up to which the form is meant to be right; undefined: any number. */
   readonly reach: number | undefined;
+  /** Whether its kernel can be read at more lags, so that a longer horizon reaches further. */
+  readonly extendable: boolean;
   readonly because: string;
   readonly wrapAround: number;
   readonly certificate: Certificate | undefined;
@@ -74,6 +86,10 @@ export interface Conversion {
   readonly step: Model | undefined;
   /** One for every convolution, and one for the counter of a model that meets the absolute position. */
   readonly layers: readonly LayerReport[];
+  /** Inputs and outputs that drivers would take for something else, and their names now. */
+  readonly renamed: ReadonlyMap<string, string>;
+  /** How far the model is known to be right: the least of its layers' claims. */
+  readonly claim: Claim;
   /** Where the model ends: at the end of the shortest table of positions; undefined where it reads any number of them. */
   readonly positions: PositionLimit | undefined;
   /** Of the model before its weights were stored in fewer bits. */
@@ -85,6 +101,8 @@ export interface Conversion {
 /** A convolution with its kernel and the form chosen for it. */
 interface Solved extends Layer, Candidate {
   readonly chosen: Chosen;
+  /** How far the region is this convolution, and its form this kernel. */
+  readonly claim: Claim;
 }
 
 /**
@@ -124,13 +142,15 @@ export async function convertModel(read: Model, given: ConvertOptions = {}): Pro
   const tables = await evaluateTables(found);
   const positions = positionLimit(found, tables);
   const solved = await solve(found, options);
-  const layers = [...solved.map(reportOf), ...counterReport(found, solved.length, positions)];
+  const layers = [...solved.map(reportOf), ...counterReport(found, solved.length, positions, tables)];
+  const claim = leastClaim(layers.map((layer) => layer.claim));
+  refuseShort(claim, options.require, read.file);
   const metadata = new Map([
     [METADATA.version, CONTRACT_VERSION],
     [METADATA.converter, CONVERTER_VERSION],
     [METADATA.sourceSha256, await sha256OfFile(read.file)],
     [METADATA.layers, JSON.stringify(layers.map(metadataOf))],
-    [METADATA.claim, JSON.stringify(leastClaim(layers.map(({ claim }) => claim)))],
+    [METADATA.claim, JSON.stringify(claim)],
     ...(positions ? [[METADATA.positions, String(positions.positions)] as const] : []),
   ]);
   const converted = shareTied(assemble(found, solved, { ...inputs, path: "both", tables, metadata }));
@@ -141,7 +161,7 @@ export async function convertModel(read: Model, given: ConvertOptions = {}): Pro
   const stateError = solved.reduce((sum, { chosen }) => sum + (isApproximate(chosen.form) ? chosen.error : 0), 0);
   const check = await checkConverted(found, converted, {
     tolerance: options.checkTolerance ?? toleranceFor(stateError),
-    reach: Math.min(...solved.map(({ chosen, source }) => Math.min(chosen.reach, source.verified))),
+    reach: Math.min(...solved.map(({ claim }) => claim.positions ?? Infinity)),
     stateError,
     step,
     onProgress: (done, total) => options.onProgress?.({ step: "check", done, total }),
@@ -150,7 +170,7 @@ export async function convertModel(read: Model, given: ConvertOptions = {}): Pro
   const written = await inFewerBits(found, { model: converted, step }, options.weights);
   const said = { ...check, ...(written.weights && { weights: written.weights }) };
   const finished = withMetadata(written.model, METADATA.check, JSON.stringify(said));
-  return { ...written, model: finished, layers, positions, check };
+  return { ...written, model: finished, renamed: found.renamed, layers, claim, positions, check };
 }
 
 /** Both models with their weights stored in fewer bits, compared with what they were. */
@@ -187,7 +207,10 @@ async function solve(found: Found, options: ConvertOptions): Promise<Solved[]> {
   const forms = await chooseForms(candidates, options, (done, total) =>
     options.onProgress?.({ step: "solve", done, total }),
   );
-  return candidates.map((candidate, i) => ({ ...candidate, chosen: forms[i]!, form: forms[i]!.form }));
+  return candidates.map((candidate, i) => {
+    const chosen = forms[i]!;
+    return { ...candidate, chosen, form: chosen.form, claim: leastClaim([candidate.source.claim, chosen.claim]) };
+  });
 }
 
 /**
@@ -213,7 +236,7 @@ function languageInputs(found: Found, options: ConvertOptions): { attentionMask:
 /** Whether a form follows its kernel within a tolerance only. */
 const isApproximate = ({ kind }: Form): boolean => kind === "compact" || kind === "diagonal";
 
-function reportOf({ region, source, chosen }: Solved, index: number): LayerReport {
+function reportOf({ region, source, chosen, claim }: Solved, index: number): LayerReport {
   const { form } = chosen;
   return {
     index,
@@ -227,26 +250,19 @@ function reportOf({ region, source, chosen }: Solved, index: number): LayerRepor
     error: chosen.error,
     kernelFrom: source.tensor ?? "impulse response",
     verified: source.verified,
-    reach: chosen.reach === Infinity ? undefined : chosen.reach,
+    reach: claim.positions,
+    extendable: chosen.extendable,
     because: chosen.because,
     wrapAround: chosen.wrapAround,
     certificate: chosen.certificate,
     reduction: chosen.reduction,
-    claim: {
-      kind: "seen",
-      positions: Math.min(source.verified, chosen.reach),
-      rows: PROBED_ROWS,
-      node: region.opening.name,
-      because: "it was compared so far",
-    },
+    claim,
   };
 }
 
-/** Rows of a batch in which regions are probed. */
-const PROBED_ROWS = 8;
-
 /** What is carried for functions of the absolute position. */
-function counterReport({ counter: { uses } }: Found, index: number, limit: PositionLimit | undefined): LayerReport[] {
+function counterReport(found: Found, index: number, limit: PositionLimit | undefined, tables: Tables): LayerReport[] {
+  const { uses } = found.counter;
   if (uses.length === 0) return [];
   const { node } = uses[0]!;
   const many = uses.length > 1 ? ` and ${uses.length - 1} more` : "";
@@ -258,17 +274,11 @@ function counterReport({ counter: { uses } }: Found, index: number, limit: Posit
       kernelFrom: "none",
       verified: undefined,
       reach: limit?.positions,
+      extendable: false,
       because: `the position is counted for '${node.name}'${many}${end}`,
       certificate: undefined,
       reduction: undefined,
-      claim: limit
-        ? {
-            kind: "ends",
-            positions: limit.positions,
-            node: node.name,
-            because: `the table '${limit.tensor}' ends there`,
-          }
-        : { kind: "proven" },
+      claim: counterClaim(found, tables, limit),
     },
   ];
 }

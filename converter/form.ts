@@ -97,6 +97,16 @@ export type Form =
 export const channelsOfForm = (form: Form): number =>
   form.kind === "window" ? form.kernels.channels : form.modal.channels;
 
+/** The largest modulus of a form's poles; 0 of a window, which has none. */
+export function largestModulus(form: Form): number {
+  if (form.kind === "window") return 0;
+  const largest = (re: Float64Array, im: Float64Array) =>
+    re.reduce((most, x, p) => Math.max(most, Math.hypot(x, im[p]!)), 0);
+  if (form.kind === "diagonal") return largest(form.modal.re, form.modal.im);
+  const { pairs, reals } = form.modal;
+  return Math.max(largest(pairs.re, pairs.im), largest(reals, new Float64Array(reals.length)));
+}
+
 /** Rows of a form's state: real numbers per channel; of a window, the inputs it carries. */
 export function stateOrder(form: Form): number {
   if (form.kind === "window") return form.kernels.lags - 1;

@@ -74,11 +74,10 @@ export function firstLags({ channels, taps }: Kernels, lags: number): Kernels {
 }
 
 /**
- * The number of lags of a kernel that ends while its last tap is still far above what follows: zeros in a tensor of the
- * graph, the rounding of a transform in its response to an impulse. A kernel that dies away has no such edge, and one lag
- * says nothing of a second.
+ * Where a kernel's last tap is, and whether it is far above what follows: zeros in a tensor of the graph, the rounding of a
+ * transform in its response to an impulse.
  */
-export function finiteLags({ lags, channels, taps, rounded }: EvaluatedKernels): number | undefined {
+export function edgeOf({ lags, channels, taps, rounded }: EvaluatedKernels): { lags: number; sharp: boolean } {
   let largest = 0;
   for (let i = 0; i < taps.length; i++) largest = Math.max(largest, Math.abs(taps[i]!));
   const rounding = largest * 2 ** -20;
@@ -90,10 +89,16 @@ export function finiteLags({ lags, channels, taps, rounded }: EvaluatedKernels):
   };
   let end = lags;
   while (end > 0 && rowMax(end - 1) <= silent) end--;
-  if (end === 0) return 1;
-  // a window longer than half of what was looked at may as well be a kernel that was cut
-  if (end > lags / 2) return undefined;
-  return rowMax(end - 1) > 64 * rounding ? end : undefined;
+  return end === 0 ? { lags: 1, sharp: true } : { lags: end, sharp: rowMax(end - 1) > 64 * rounding };
+}
+
+/**
+ * The number of lags of a kernel that ends with an edge. A kernel that dies away has none, and a window longer than half of
+ * what was looked at may as well be a kernel that was cut.
+ */
+export function finiteLags(kernels: EvaluatedKernels): number | undefined {
+  const { lags, sharp } = edgeOf(kernels);
+  return sharp && (lags === 1 || lags <= kernels.lags / 2) ? lags : undefined;
 }
 
 /** What follows a number of lags, relative to all, Frobenius norm. */

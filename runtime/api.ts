@@ -1,4 +1,5 @@
 /** What every entry point of the runtime exports; node.ts and the browser's binding add how to load a model. */
+export { type Claim, describeClaim } from "../src/contract.ts";
 export { type ErrorCode, LongConvError } from "../src/errors.ts";
 export type { Backend, ModelSource } from "./backend.ts";
 export { type Batch, type BatchOptions, createBatch, type GenerateBatchOptions, generateBatch } from "./batch.ts";

@@ -17,6 +17,8 @@ export interface Backend {
   readonly writesIntoFetches: boolean;
   /** Opens a session. Failures are thrown as LongConvError: file-missing, not-onnx, unsupported-opset, … */
   open(source: ModelSource, options: InferenceSession.SessionOptions): Promise<InferenceSession>;
+  /** The metadata_props of the model's file, by key. */
+  metadata(source: ModelSource): Promise<ReadonlyMap<string, string>>;
   /**
    * SHA-256 (hexadecimal) of the model's file, then of each file of external data that it names, in the order of their
    * names. Only called when a state is saved or loaded, so it may read the files again.

@@ -1,5 +1,6 @@
 /** Continuous batching: sequences join and leave a running batch at any step, each with its own settings and state. */
 import { LongConvError } from "../src/errors.ts";
+import { beyondClaim } from "../src/reach.ts";
 import { createAdmission } from "./batching/admission.ts";
 import { endRow, isGone, type Row, type Sink } from "./batching/row.ts";
 import { createStepping, type Paused } from "./batching/stepping.ts";
@@ -11,13 +12,18 @@ import type { Model } from "./session.ts";
 import { disposeState } from "./state.ts";
 
 export interface BatchOptions {
-  /** Sequences in a step at most; the others wait. Default 64, or 1 where the model takes one sequence only. */
+  /**
+   * Sequences in a step at most; the others wait. Default 64, or fewer where the model claims no more rows, or 1 where it
+   * takes one sequence only.
+   */
   readonly maxBatchSize?: number;
   /**
    * Pieces that may wait for their consumer. A sequence with so many makes no more until half of them are taken, and the
    * others go on without it; its state waits outside the batch. Default 64.
    */
   readonly maxUnread?: number;
+  /** Go on past the model's claim: with more rows, and in every sequence that does not say otherwise. Default false. */
+  readonly beyond?: boolean;
 }
 
 export interface GenerateBatchOptions extends BatchOptions {
@@ -29,7 +35,7 @@ export interface GenerateBatchOptions extends BatchOptions {
 export interface Batch {
   /**
    * Lets a sequence join at the next step. Its pieces are those that `generate` would give.
-   * @throws LongConvError bad-input, token-out-of-range, state-mismatch
+   * @throws LongConvError bad-input, token-out-of-range, state-mismatch, beyond-claim, beyond-positions
    */
   add(options: GenerateOptions): AsyncIterableIterator<Piece, undefined>;
   /** Sequences in the batch, and those that wait: for their prompt to be read, or for their consumer. */
@@ -49,6 +55,8 @@ export interface Batch {
  *       return text;
  *     }
  *     console.log(await Promise.all([answer("In the beginning"), answer("And it came to pass")]));
+ *
+ * @throws LongConvError bad-input; beyond-claim where `maxBatchSize` is more rows than the model claims
  */
 export function createBatch(model: Model, options: BatchOptions = {}): Batch {
   const run = startBatch(model, options);
@@ -77,7 +85,7 @@ export function createBatch(model: Model, options: BatchOptions = {}): Batch {
  *     const state = await read(model, [model.tokenizer.encode("In the beginning")]);
  *     generateBatch(model, [1, 2, 3].map((seed) => ({ state, seed })));
  *
- * @throws LongConvError bad-input, token-out-of-range, state-mismatch before anything is run
+ * @throws LongConvError bad-input, token-out-of-range, state-mismatch, beyond-claim, beyond-positions before anything is run
  */
 export async function* generateBatch(
   model: Model,
@@ -119,7 +127,7 @@ export async function* generateBatch(
 }
 
 function startBatch(model: Model, options: BatchOptions) {
-  const { maxBatchSize, maxUnread } = checked(model, options);
+  const { maxBatchSize, maxUnread, beyond } = checked(model, options);
   const admission = createAdmission(model);
   const stepping = createStepping(model);
   let paused: Paused[] = [];
@@ -129,7 +137,8 @@ function startBatch(model: Model, options: BatchOptions) {
 
   const add = (request: GenerateOptions, sink: Sink): (() => void) => {
     if (closed) throw new LongConvError("bad-input", "the batch is closed");
-    const row: Row = { sequence: createSequence(model, request), options: request, sink, left: false, over: false };
+    const sequence = createSequence(model, request, { beyond });
+    const row: Row = { sequence, options: request, sink, left: false, over: false };
     if (row.sequence.maxNewTokens === 0) endRow(row);
     else admission.add(row);
     wake();
@@ -213,12 +222,15 @@ function startBatch(model: Model, options: BatchOptions) {
 }
 
 function checked(model: Model, options: BatchOptions): Required<BatchOptions> {
-  const { maxBatchSize = model.batchSize ?? 64, maxUnread = 64 } = options;
+  const { beyond = false, maxUnread = 64 } = options;
+  const claimed = beyond ? Infinity : (model.claim?.rows ?? Infinity);
+  const { maxBatchSize = model.batchSize ?? Math.min(64, claimed) } = options;
   checkCount("maxBatchSize", maxBatchSize, 1);
   checkCount("maxUnread", maxUnread, 1);
   if (model.batchSize !== undefined && (model.batchSize > 1 || maxBatchSize > 1)) {
     const reason = `the model takes batches of exactly ${model.batchSize}, and here sequences join and leave at any step`;
     throw new LongConvError("bad-input", reason, { file: model.file }, "Use a model whose batch size is not fixed.");
   }
-  return { maxBatchSize, maxUnread };
+  if (maxBatchSize > claimed) throw beyondClaim(`a batch of ${maxBatchSize} rows`, model.claim!, model.file);
+  return { maxBatchSize, maxUnread, beyond };
 }

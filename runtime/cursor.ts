@@ -22,7 +22,7 @@ export interface Cursor {
 export function createCursor(
   model: Model,
   prompt: Ids,
-  { state: start, signal, onPrompt }: Pick<GenerateOptions, "state" | "signal" | "onPrompt">,
+  { state: start, signal, onPrompt, beyond }: Pick<GenerateOptions, "state" | "signal" | "onPrompt" | "beyond">,
 ): Cursor {
   let state = start ?? zeroState(model);
   // What may be written over: a state that only this generation holds, and that has been read from.
@@ -35,8 +35,8 @@ export function createCursor(
   const settle = async (): Promise<void> => {
     if (unread.length === 0) return;
     const next = inPrompt
-      ? await read(model, [unread], { state, signal, onPrompt })
-      : await readTokens(model, unread, state, spare);
+      ? await read(model, [unread], { state, signal, onPrompt, beyond })
+      : await readTokens(model, unread, state, { overwrite: spare, beyond });
     spare = owned ? retire(model, state) : undefined;
     unread = [];
     state = next;

@@ -30,7 +30,9 @@ export interface Generation extends AsyncIterableIterator<Piece, undefined> {
  *
  * Leaving the loop ends the generation. Where it runs on a GPU, its state is freed then, and
  * after an error, unless it was taken by `snapshot()`.
- * @throws LongConvError bad-input, token-out-of-range, state-mismatch at once; aborted, runtime-failed while iterating
+ * At the end of what the model claims, or has, the last piece says so (`reach`, `positions`).
+ * @throws LongConvError bad-input, token-out-of-range, state-mismatch at once, and beyond-claim, beyond-positions where the
+ *   prompt leaves no room for a token; aborted, runtime-failed while iterating
  */
 export function generate(model: Model, options: GenerateOptions): Generation {
   const sequence = createSequence(model, options);
@@ -41,7 +43,10 @@ export function generate(model: Model, options: GenerateOptions): Generation {
     try {
       for (let made = 0; made < sequence.maxNewTokens; made++) {
         throwIfAborted(options.signal);
-        const piece = sequence.choose(await cursor.logits());
+        const logits = await cursor.logits();
+        // Aborted while the model ran: no token more.
+        throwIfAborted(options.signal);
+        const piece = sequence.choose(logits);
         cursor.push(piece.token);
         yield piece;
         if (piece.finish) break;

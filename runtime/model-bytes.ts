@@ -1,6 +1,8 @@
-/** What is read off the bytes of a model's file before ONNX Runtime opens it, without a schema of ONNX. */
+/** What is read off the bytes of a model's file beside ONNX Runtime, without a schema of ONNX. */
 
 const GRAPH = 7; // ModelProto.graph
+const METADATA_PROPS = 14; // ModelProto.metadata_props
+const [KEY, VALUE] = [1, 2]; // StringStringEntryProto
 const OUTPUT = 12; // GraphProto.output
 const NAME = 1; // ValueInfoProto.name
 
@@ -37,22 +39,63 @@ export function externalLocations(bytes: Uint8Array): string[] {
   return [...found].sort();
 }
 
-/** Contents of the length-delimited fields with this number, in protobuf's wire format. */
+/**
+ * The model's metadata by key, which ONNX Runtime's JavaScript does not give.
+ * @param file its bytes, or how to read them from one place to another, fewer where it ends; graph and weights are not
+ *   asked for
+ */
+export async function metadataProps(
+  file: Uint8Array | ((from: number, to: number) => Promise<Uint8Array>),
+): Promise<ReadonlyMap<string, string>> {
+  const bytesAt = file instanceof Uint8Array ? async (from: number, to: number) => file.subarray(from, to) : file;
+  const props = new Map<string, string>();
+  for (let at = 0; ; ) {
+    const head = await bytesAt(at, at + LONGEST_HEAD);
+    const field = head.length > 0 ? fieldAt(head, 0) : undefined;
+    if (!field) return props;
+    const { number, start, end } = field;
+    if (number === METADATA_PROPS) {
+      const entry = await bytesAt(at + start, at + end);
+      const text = (wanted: number) => new TextDecoder().decode(fieldsOf(entry, wanted)[0]);
+      props.set(text(KEY), text(VALUE));
+    }
+    at += end;
+  }
+}
+
+/** Of a field: its tag and its length, ten bytes each at most. */
+const LONGEST_HEAD = 20;
+
+/** Contents of the fields with this number, in protobuf's wire format. */
 function fieldsOf(message: Uint8Array, wanted: number): Uint8Array[] {
   const found: Uint8Array[] = [];
   for (let at = 0; at < message.length; ) {
-    const [tag, content] = varint(message, at);
-    const wire = tag % 8;
-    if (wire === 0) [, at] = varint(message, content);
-    else if (wire === 1) at = content + 8;
-    else if (wire === 5) at = content + 4;
-    else if (wire === 2) {
-      const [length, start] = varint(message, content);
-      if (Math.floor(tag / 8) === wanted) found.push(message.subarray(start, start + length));
-      at = start + length;
-    } else return found;
+    const field = fieldAt(message, at);
+    if (!field) return found;
+    if (field.number === wanted) found.push(message.subarray(field.start, field.end));
+    at = field.end;
   }
   return found;
+}
+
+interface Field {
+  readonly number: number;
+  /** Where its content begins and ends. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The field that begins at a place; undefined where there is none. */
+function fieldAt(bytes: Uint8Array, at: number): Field | undefined {
+  const [tag, content] = varint(bytes, at);
+  const number = Math.floor(tag / 8);
+  const wire = tag % 8;
+  if (wire === 0) return { number, start: content, end: varint(bytes, content)[1] };
+  if (wire === 1) return { number, start: content, end: content + 8 };
+  if (wire === 5) return { number, start: content, end: content + 4 };
+  if (wire !== 2) return undefined;
+  const [length, start] = varint(bytes, content);
+  return { number, start, end: start + length };
 }
 
 /** A number in protobuf's wire format, and where what follows it begins. */

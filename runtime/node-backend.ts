@@ -1,13 +1,14 @@
 /** The binding to onnxruntime-node. */
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { InferenceSession } from "onnxruntime-common";
 import { LongConvError } from "../src/errors.ts";
 import * as ort from "../src/onnxruntime-node.ts";
 import type { Backend, ModelSource } from "./backend.ts";
 import { refuseGraphCapture } from "./capture/refuse.ts";
-import { externalLocations, LONGEST_LOCATION } from "./model-bytes.ts";
+import { externalLocations, LONGEST_LOCATION, metadataProps } from "./model-bytes.ts";
 import { openDirect } from "./node-direct/session.ts";
 import { openError } from "./open-error.ts";
 
@@ -19,6 +20,7 @@ export const nodeBindingBackend: Backend = {
   oneRunAtATime: false,
   writesIntoFetches: true,
   open: (source, options) => opened(source, options, openOrdinary),
+  metadata: (source) => (typeof source === "string" ? metadataInFile(source) : metadataProps(source)),
   async digests(source) {
     if (typeof source !== "string") return [createHash("sha256").update(source).digest("hex")];
     const external = new Set<string>();
@@ -55,6 +57,21 @@ async function opened(
     return await open(source, options);
   } catch (error) {
     throw openError(error, file);
+  }
+}
+
+/** Metadata of a file, of which no more than that is read. */
+async function metadataInFile(path: string): Promise<ReadonlyMap<string, string>> {
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    return await metadataProps(async (from, to) => {
+      const length = Math.max(0, Math.min(to, size) - from);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, from);
+      return buffer.subarray(0, bytesRead);
+    });
+  } finally {
+    await file.close();
   }
 }
 

@@ -27,6 +27,8 @@ export interface LoadOptions {
   readonly folder?: string;
   /** Instead of the folder's. */
   readonly tokenizer?: Tokenizer;
+  /** Called with a sentence, once, when a call with `beyond` goes past the model's claim. Default: a warning on the console. */
+  readonly onRemark?: (text: string) => void;
   /** More options of ONNX Runtime's session. Graph capture is refused: it replays wrong results. */
   readonly session?: InferenceSession.SessionOptions;
 }
@@ -61,6 +63,7 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
   };
   return loadModel(onGpu ? nodeGpuBackend : nodeBackend, isFolder ? await modelIn(path, modelFile) : path, {
     session,
+    onRemark: options.onRemark,
     ...(await settingsOf(folder === undefined ? undefined : folderAt(folder), options.tokenizer)),
     ...(sliceLength === undefined ? {} : { sliceLength }),
   });

@@ -30,11 +30,20 @@ export interface GenerateOptions extends StartOptions, GenerationDefaults {
   readonly signal?: AbortSignal;
   /** Give each piece a copy of the logits that its token was chosen from, before sampling changed them. Default false. */
   readonly returnLogits?: boolean;
+  /**
+   * Go on past the model's claim: what comes then may be wrong, and the model says so once (`onRemark` of `load`).
+   * Nothing goes on past its positions. Default false: a generation ends there.
+   */
+  readonly beyond?: boolean;
   /** Called while the prompt is read. */
   readonly onPrompt?: (progress: { readonly tokens: number; readonly total: number }) => void;
 }
 
-export type FinishReason = "length" | "stop-token" | "stop-string";
+/**
+ * Why a generation ended: at `maxNewTokens`, with a stop token, before a stop string; or because prompt and text fill
+ * what the model claims (`reach`: `beyond` goes on), or what it has (`positions`: nothing does).
+ */
+export type FinishReason = "length" | "stop-token" | "stop-string" | "reach" | "positions";
 
 /** What each new token brings. */
 export interface Piece {

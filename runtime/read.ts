@@ -3,10 +3,11 @@ import type { Tensor } from "onnxruntime-common";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { checkNumbers, notValid } from "./checks.ts";
+import { checkReach } from "./limit.ts";
 import { dataOf, toFloat32 } from "./numeric.ts";
 import type { LanguageModel, Model } from "./session.ts";
 import { concatStates, disposeState, type State, sliceState } from "./state.ts";
-import { otherModel, step, zeroState } from "./step.ts";
+import { otherModel, type StepOptions, step, zeroState } from "./step.ts";
 
 /** Token ids of one sequence. */
 export type Ids = readonly number[];
@@ -16,6 +17,8 @@ export interface ReadOptions {
   readonly state?: State | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onPrompt?: ((progress: { readonly tokens: number; readonly total: number }) => void) | undefined;
+  /** Go on past the model's claim (not past its positions): what comes then may be wrong. Default false. */
+  readonly beyond?: boolean | undefined;
 }
 
 /**
@@ -28,7 +31,8 @@ export interface ReadOptions {
  *     for await (const { text } of generate(model, { state, seed: 1 })) process.stdout.write(text);
  *     for await (const { text } of generate(model, { state, seed: 2 })) process.stdout.write(text);
  *
- * @throws LongConvError bad-input, token-out-of-range, state-mismatch, aborted, runtime-failed
+ * @throws LongConvError bad-input, token-out-of-range, state-mismatch, aborted, runtime-failed; beyond-claim,
+ *   beyond-positions before anything is run
  */
 export async function read(model: Model, prompts: readonly Ids[], options: ReadOptions = {}): Promise<State> {
   const language = languageOf(model);
@@ -43,6 +47,9 @@ export async function read(model: Model, prompts: readonly Ids[], options: ReadO
   if (options.state) checkRows(model, prompts, options.state);
   const unequal = prompts.some((ids) => ids.length !== prompts[0]!.length);
   const paddable = language.hasMask && !options.state;
+  const ends = prompts.map((ids, row) => (options.state?.positions[row] ?? 0) + ids.length);
+  for (const together of !unequal || paddable ? [ends] : ends.map((end) => [end]))
+    checkReach(model, together, options.beyond);
   if (!unequal || paddable) return drain(readSlices(model, prompts, options));
   const states: State[] = [];
   for (const [row, ids] of prompts.entries()) {
@@ -72,7 +79,7 @@ function checkRows(model: Model, prompts: readonly Ids[], state: State): void {
 export async function* readSlices(
   model: Model,
   prompts: readonly Ids[],
-  { state: start, signal, onPrompt }: ReadOptions,
+  { state: start, signal, onPrompt, beyond }: ReadOptions,
 ): AsyncGenerator<void, State> {
   const length = Math.max(...prompts.map((ids) => ids.length));
   const slice = Math.max(1, Math.floor(model.sliceLength / prompts.length));
@@ -83,7 +90,7 @@ export async function* readSlices(
     for (let from = 0; from < length; from += slice) {
       throwIfAborted(signal);
       const to = Math.min(from + slice, length);
-      const next = await readColumns(model, prompts, length, from, to, state, spare);
+      const next = await readColumns(model, prompts, length, from, to, state, { overwrite: spare, beyond });
       spare = state === start ? undefined : retire(model, state);
       state = next;
       onPrompt?.({ tokens: to, total: length });
@@ -96,12 +103,19 @@ export async function* readSlices(
   }
 }
 
+/** Of a run: a state whose buffers may be used for the result (see {@link retire}), and whether to go past the claim. */
+type RunOptions = Pick<StepOptions, "overwrite" | "beyond">;
+
 /**
  * One decode step: each row reads its token.
- * @param overwrite a state whose buffers may be used for the result; see {@link retire}
  * @returns the next state, with the logits of the token after it
  */
-export async function readTokens(model: Model, tokens: Ids, state: State, overwrite?: State): Promise<State> {
+export async function readTokens(
+  model: Model,
+  tokens: Ids,
+  state: State,
+  { overwrite, beyond }: RunOptions = {},
+): Promise<State> {
   const { idType, hasMask, hasNumLogitsToKeep } = languageOf(model);
   const dims = [tokens.length, 1];
   const { Tensor } = model.backend;
@@ -110,7 +124,8 @@ export async function readTokens(model: Model, tokens: Ids, state: State, overwr
   if (hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new Tensor("int64", ONE, []);
   const logits = overwrite?.logits && logitsTensor(model, overwrite.logits, tokens.length);
   const wanted = { [LOGITS]: logits ?? null };
-  const { outputs, state: next } = await step(model, feeds, state, { overwrite, outputs: wanted, advance: 1 });
+  const options = { overwrite, beyond, outputs: wanted, advance: 1 };
+  const { outputs, state: next } = await step(model, feeds, state, options);
   return { ...next, logits: await lastLogits(outputs[LOGITS]!) };
 }
 
@@ -168,7 +183,7 @@ async function readColumns(
   from: number,
   to: number,
   state: State,
-  overwrite: State | undefined,
+  options: RunOptions,
 ): Promise<State> {
   const { idType, hasMask, hasNumLogitsToKeep } = languageOf(model);
   const { Tensor } = model.backend;
@@ -191,7 +206,7 @@ async function readColumns(
   const last = to === length;
   // The logits are fetched after the last slice only; a run must fetch something, and the states are always fetched.
   const outputs = last ? [LOGITS] : [];
-  const result = await step(model, feeds, state, { overwrite, outputs, advance });
+  const result = await step(model, feeds, state, { ...options, outputs, advance });
   return last ? { ...result.state, logits: await lastLogits(result.outputs[LOGITS]!) } : result.state;
 }
 

@@ -1,6 +1,7 @@
 /** One sequence that is being generated: from the logits of the next token to a piece of text, and when it ends. */
 import { LongConvError } from "../src/errors.ts";
 import { checkCount, checkNumbers, notValid } from "./checks.ts";
+import { roomAfter } from "./limit.ts";
 import type { FinishReason, GenerateOptions, Piece, StartOptions } from "./options.ts";
 import { checkIds, type Ids, languageOf } from "./read.ts";
 import { createSampler } from "./sampling/sampler.ts";
@@ -19,12 +20,18 @@ export interface Sequence {
 
 /**
  * Checks the options and starts a sequence; nothing is run.
- * @throws LongConvError bad-input, token-out-of-range, state-mismatch
+ * @param defaults of whoever runs it
+ * @throws LongConvError bad-input, token-out-of-range, state-mismatch; beyond-claim, beyond-positions where the prompt is
+ *   too long, or leaves no room for a token
  */
-export function createSequence(model: Model, given: GenerateOptions): Sequence {
+export function createSequence(
+  model: Model,
+  given: GenerateOptions,
+  defaults: Pick<GenerateOptions, "beyond"> = {},
+): Sequence {
   if (typeof given !== "object" || given === null)
     throw notValid("the options", "an object, such as { prompt }", given);
-  const options = { ...model.defaults, ...withoutUndefined(given) };
+  const options = { ...defaults, ...model.defaults, ...withoutUndefined(given) };
   const language = languageOf(model);
   const ids = startIds(model, options);
   checkIds(ids, language, model.file);
@@ -36,10 +43,12 @@ export function createSequence(model: Model, given: GenerateOptions): Sequence {
   if (ids.length === 0 && !options.state?.logits) {
     throw new LongConvError("bad-input", "there is nothing to continue", {}, "Give a prompt or inputIds of ≥ 1 token.");
   }
-  const { maxNewTokens = 256, stopTokens = [], returnLogits = false, onPrompt } = options;
+  const { maxNewTokens = 256, stopTokens = [], returnLogits = false, beyond = false, onPrompt } = options;
   checkCount("maxNewTokens", maxNewTokens, 0);
   checkNumbers("stopTokens", stopTokens);
   if (onPrompt !== undefined && typeof onPrompt !== "function") throw notValid("onPrompt", "a function", onPrompt);
+  if (typeof beyond !== "boolean") throw notValid("beyond", "true or false", beyond);
+  const { room, by } = roomAfter(model, options.state?.positions[0] ?? 0, ids.length, maxNewTokens, beyond);
   const stop = stopStrings(options);
   if (stop.length > 0 && !model.tokenizer) {
     throw new LongConvError("bad-input", "stop strings need a tokenizer", { file: model.file }, NO_TOKENIZER);
@@ -58,6 +67,7 @@ export function createSequence(model: Model, given: GenerateOptions): Sequence {
     if (stops) finish = "stop-token";
     else if (pushed?.stopped) finish = "stop-string";
     else if (made >= maxNewTokens) finish = "length";
+    else if (made >= room) finish = by;
     const piece = { token, text: (pushed?.text ?? "") + (finish ? (text?.flush() ?? "") : "") };
     const kept = returnLogits ? { ...piece, logits: logits.slice() } : piece;
     return finish ? { ...kept, finish } : kept;

@@ -2,6 +2,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP, pairStates, SEQUENCE_LENGTH } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
+import { type Reach, reachOf } from "../src/reach.ts";
 import type { Backend, ModelSource } from "./backend.ts";
 import { checkCount, notValid } from "./checks.ts";
 import { zeros } from "./numeric.ts";
@@ -36,8 +37,11 @@ export interface LanguageModel {
   readonly hasNumLogitsToKeep: boolean;
 }
 
-/** A loaded model. It holds no state: states are values passed to {@link step} and returned by it. */
-export interface Model {
+/**
+ * A loaded model. It holds no state: states are values passed to {@link step} and returned by it. Its `claim` and its
+ * `positions` are those of the file's metadata; undefined where it does not say them, and then nothing is limited.
+ */
+export interface Model extends Reach {
   readonly backend: Backend;
   readonly session: InferenceSession;
   readonly source: ModelSource;
@@ -59,6 +63,8 @@ export interface Model {
   readonly sliceLength: number;
   /** Runs one after the other where the backend needs it. */
   readonly run: InferenceSession["run"];
+  /** Says once, with this sentence, that a run goes beyond the claim. */
+  readonly remark: (text: string) => void;
   /** Frees the session; a second call does nothing. States on the CPU stay readable. */
   close(): Promise<void>;
 }
@@ -72,11 +78,14 @@ export interface LoadModelOptions {
   readonly sliceLength?: number;
   /** Name for messages where the source is bytes. */
   readonly file?: string;
+  /** Called with a sentence, once, when a call with `beyond` goes past the model's claim. Default: a warning on the console. */
+  readonly onRemark?: ((text: string) => void) | undefined;
 }
 
 /**
  * Loads a converted model through a backend. In Node, use `load` of `longconv-ssm/node`, which calls this.
- * @throws LongConvError file-missing, not-onnx, unsupported-opset (from the backend); not-converted; tokenizer-mismatch
+ * @throws LongConvError file-missing, not-onnx, unsupported-opset (from the backend); not-converted, also where
+ *   the metadata's version, claim or positions cannot be read; tokenizer-mismatch
  */
 export async function loadModel(backend: Backend, source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
   const { sliceLength = 512 } = options;
@@ -87,10 +96,12 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
   const session = await backend.open(source, options.session ?? {});
   try {
     const { all, batchSize, batchNames } = stateSpecs(session, file);
+    const { onRemark = (text) => console.warn(`longconv-ssm: ${text}`) } = options;
     const isState = new Set(all.flatMap((state) => [state.past, state.present]));
     const plain = (metadata: readonly InferenceSession.ValueMetadata[]) =>
       metadata.filter((value) => value.isTensor).filter((value) => !isState.has(value.name));
     const model: Model = {
+      ...reachOf(await backend.metadata(source), file),
       backend,
       session,
       source,
@@ -105,9 +116,11 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
       defaults: options.defaults ?? {},
       sliceLength,
       run: backend.oneRunAtATime ? queued(session) : session.run.bind(session),
+      remark: once(onRemark),
       close: once(() => session.release()),
     };
-    const language = await languageModel(model);
+    // The one step that may be taken here says nothing of a sequence.
+    const language = await languageModel({ ...model, claim: undefined, positions: undefined });
     checkTokenizer(options.tokenizer, language, file);
     return { ...model, language };
   } catch (error) {
@@ -201,10 +214,10 @@ function checkTokenizer(tokenizer: Tokenizer | undefined, language: LanguageMode
   throw new LongConvError("tokenizer-mismatch", reason, { file }, "Use the tokenizer.json the model was trained with.");
 }
 
-const once = <T>(action: () => T): (() => T) => {
+const once = <Args extends unknown[], T>(action: (...args: Args) => T): ((...args: Args) => T) => {
   let result: { readonly value: T } | undefined;
-  return () => {
-    result ??= { value: action() };
+  return (...args) => {
+    result ??= { value: action(...args) };
     return result.value;
   };
 };

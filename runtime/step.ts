@@ -2,6 +2,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { SEQUENCE_LENGTH } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
+import { checkReach } from "./limit.ts";
 import { zeros } from "./numeric.ts";
 import type { Model } from "./session.ts";
 import type { State } from "./state.ts";
@@ -35,6 +36,8 @@ export interface StepOptions {
    * `sequence_length` has in the feeds (of `input_ids`, dimension 1); a model that does not name it needs this option.
    */
   readonly advance?: number | readonly number[];
+  /** Go on past the model's claim (not past its positions): what comes then may be wrong. Default false. */
+  readonly beyond?: boolean | undefined;
 }
 
 /**
@@ -52,7 +55,8 @@ export interface StepOptions {
  *
  * @param feeds every input of the model that is not a state, by name, with as many rows as the state
  * @returns the outputs that are not states, by name, and the next state
- * @throws LongConvError bad-input, state-mismatch, runtime-failed
+ * @throws LongConvError bad-input, state-mismatch, runtime-failed; beyond-claim, beyond-positions before anything is run,
+ *   for positions and rows that the model does not claim or have
  */
 export async function step(
   model: Model,
@@ -77,6 +81,8 @@ export async function step(
   for (const { past, type, dims } of model.empties)
     all[past] = new model.backend.Tensor(type, zeros(type, 0), [state.batchSize, ...dims]);
   const advance = advanceOf(model, feeds, state, options.advance);
+  const positions = state.positions.map((at, row) => at + advance[row]!);
+  checkReach(model, positions, options.beyond);
   const fetches: Record<string, Tensor | null> = {};
   const { writesIntoFetches } = model.backend;
   const asked = options.outputs ?? model.outputs.map((output) => output.name);
@@ -103,7 +109,6 @@ export async function step(
     const reason = `the run made ${widened.dims[0]} rows of a state of ${state.batchSize}`;
     throw new LongConvError("bad-input", reason, { file: model.file }, ROWS);
   }
-  const positions = state.positions.map((at, row) => at + advance[row]!);
   return { outputs, state: { session: state.session, batchSize: state.batchSize, positions, tensors } };
 }
 

@@ -5,12 +5,13 @@ import type { Backend } from "./backend.ts";
 import type { GpuDevice } from "./capture/buffers.ts";
 import { replaysRight } from "./capture/check.ts";
 import { type CaptureOptions, capturedSession } from "./capture/session.ts";
-import { externalLocations } from "./model-bytes.ts";
+import { externalLocations, metadataProps } from "./model-bytes.ts";
 import { openError } from "./open-error.ts";
 import { recoverable } from "./recovery.ts";
 import { sha256 } from "./state-file.ts";
 import { orRelease, stepFileOf, twoSessions } from "./two-sessions.ts";
 import type { WebFiles } from "./web-files.ts";
+import { withTurns } from "./web-turns.ts";
 
 type Ort = typeof import("onnxruntime-web");
 export type WebProvider = "webgpu" | "wasm";
@@ -34,14 +35,20 @@ export interface ModelFile {
   readonly bytes: Uint8Array;
 }
 
+/** A backend that says what it runs on at the moment. */
+export interface WebBackend extends Backend {
+  readonly provider: WebProvider;
+}
+
 /** A backend for the files of one model, on the first provider that works. */
 export async function webBackend(
   files: WebFiles,
   { name, bytes }: ModelFile,
   options: WebBackendOptions,
-): Promise<Backend> {
+): Promise<WebBackend> {
   // Given up once it is opened; whoever needs it again reads it again.
   let first: Uint8Array | undefined = bytes;
+  const metadata = await metadataProps(bytes);
   const { executionProviders, onFallback } = options;
   let provider = executionProviders[0] ?? "wasm";
   if (provider === "webgpu") {
@@ -58,6 +65,9 @@ export async function webBackend(
   let captured = false;
   const recover = executionProviders.includes("wasm");
   return {
+    get provider() {
+      return provider;
+    },
     get name() {
       if (provider === "wasm") return "onnxruntime-web (WebAssembly)";
       return `onnxruntime-web (WebGPU${captured ? ", graph capture" : ""})`;
@@ -85,6 +95,7 @@ export async function webBackend(
         },
       });
     },
+    metadata: async () => metadata,
     async digests() {
       const model = await required(files, name);
       const names = externalLocations(model);
@@ -161,7 +172,9 @@ async function openSession(
     const captured = options.graphCapture ? await recorded(ort, whole, openIt, options.onFallback) : undefined;
     return { session: twoSessions(whole, captured ?? (await openIt({}))), captured: captured !== undefined };
   };
-  return orRelease(whole, openStep());
+  const opened = await orRelease(whole, openStep());
+  // On a GPU, waiting for its results is a turn.
+  return provider === "wasm" ? { ...opened, session: withTurns(opened.session) } : opened;
 }
 
 /** The file for one token, recorded; undefined, and said, where replaying it does not work on this GPU. */
@@ -189,6 +202,8 @@ const beside = (file: string, name: string): string => file.replace(/[^/]*$/, na
 
 async function required(files: WebFiles, name: string, code: ErrorCode = "file-missing"): Promise<Uint8Array> {
   const bytes = await files.read(name);
-  if (!bytes) throw new LongConvError(code, `there is no ${name}`, { file: files.label });
-  return bytes;
+  if (bytes) return bytes;
+  const remedy =
+    code === "external-data-missing" ? "Give it together with the model: the folder, or both files." : undefined;
+  throw new LongConvError(code, `there is no ${name}`, { file: files.label }, remedy);
 }

@@ -4,6 +4,7 @@ import { LongConvError } from "../src/errors.ts";
 import { refuseGraphCapture } from "./capture/refuse.ts";
 import { checkCount } from "./checks.ts";
 import { findModel, settingsOf } from "./folder.ts";
+import { read } from "./read.ts";
 import { loadModel, type Model } from "./session.ts";
 import type { Tokenizer } from "./text.ts";
 import { type ModelFile, type WebProvider, webBackend } from "./web-backend.ts";
@@ -30,7 +31,10 @@ export interface LoadOptions extends FileOptions {
   readonly threads?: number;
   /** Folder of ONNX Runtime's .wasm files. Default: beside its script, as bundlers put them. */
   readonly wasmPaths?: string;
-  /** Tokens of a prompt that are read at a time; see LoadModelOptions. */
+  /**
+   * Tokens of a prompt that are read at a time; see LoadModelOptions. Default 64 on WebAssembly, where the thread is kept
+   * for so long, and 512 on a GPU. In a worker, where that keeps nobody waiting, 512 reads long prompts faster.
+   */
   readonly sliceLength?: number;
   /** Model file inside a folder. Default: onnx/model.onnx, else model.onnx. */
   readonly modelFile?: string;
@@ -38,13 +42,15 @@ export interface LoadOptions extends FileOptions {
   readonly folder?: WebSource;
   /** Instead of the folder's. */
   readonly tokenizer?: Tokenizer;
+  /** Called with a sentence, once, when a call with `beyond` goes past the model's claim. Default: a warning on the console. */
+  readonly onRemark?: (text: string) => void;
   /** More options of ONNX Runtime's session. Its own graph capture is refused: `graphCapture` is what makes it right. */
   readonly session?: InferenceSession.SessionOptions;
 }
 
 /**
  * Loads a converted model: by the URL of a .onnx file or of a folder laid out as model hubs expect, or from files that
- * the user picked or dropped.
+ * the user picked or dropped. While it works, the event loop has a turn before every token and every slice of a prompt.
  *
  *     import { generate, load } from "longconv-ssm/web";
  *     const model = await load("/models/demo", { onProgress: ({ file, loadedBytes }) => show(file, loadedBytes) });
@@ -68,12 +74,25 @@ export async function load(source: WebSource, options: LoadOptions = {}): Promis
     threads: options.threads,
     session: options.session,
   });
+  const { sliceLength = backend.provider === "wasm" ? 64 : 512 } = options;
   const isFolder = files.single === undefined;
   const folder = options.folder !== undefined ? webFiles(options.folder, options) : isFolder ? files : undefined;
-  return loadModel(backend, files.label, {
+  const model = await loadModel(backend, files.label, {
+    onRemark: options.onRemark,
     ...(await settingsOf(folder, options.tokenizer)),
-    ...(options.sliceLength === undefined ? {} : { sliceLength: options.sliceLength }),
+    sliceLength,
   });
+  if (backend.provider === "wasm" && model.language) await warmUp(model);
+  return model;
+}
+
+/** The browser compiles what a run needs when it first runs: better now than in the first frames of a text. */
+async function warmUp(model: Model): Promise<void> {
+  try {
+    await read(model, [[0]]);
+  } catch {
+    // What the model cannot do is said where it is asked for.
+  }
 }
 
 async function modelIn(files: WebFiles, modelFile: string | undefined): Promise<ModelFile> {

@@ -6,6 +6,7 @@ import { type ConvertOptions, convert } from "../converter/convert.ts";
 import { writeModel } from "../converter/onnx/write.ts";
 import { readIds } from "../converter/verify/ids.ts";
 import { verify } from "../converter/verify/verify.ts";
+import { readArguments, refuse } from "./arguments.ts";
 
 const MODEL = "test/models/demo/model.onnx";
 const IDS = "test/models/demo/valid_ids.pb";
@@ -59,7 +60,9 @@ async function measure(settings: string, options: ConvertOptions, ids: Int32Arra
   };
 }
 
-const only = process.argv[2];
+const { positionals } = readArguments("agreement-curve [SETTINGS, or a part of their name]", {}, { most: 1 });
+const only = positionals[0];
+if (only && !SETTINGS.some(([settings]) => settings.includes(only))) refuse(`there are no settings '${only}'`);
 const ids = await readIds(IDS);
 const folder = mkdtempSync(join(tmpdir(), "longconv-"));
 const rows: CurveRow[] = [];

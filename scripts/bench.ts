@@ -5,22 +5,20 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
-import { parseArgs } from "node:util";
 import { thisMachine } from "../src/bench/measure.ts";
 import { table } from "../src/cli/terminal.ts";
+import { readArguments, wholeNumber } from "./arguments.ts";
 import { convertAlone, converted, paperModel } from "./bench/models.ts";
 import { benchmarksPage, cellsOf, type Results } from "./bench/report.ts";
 import type { Scaling } from "./bench/scaling.ts";
 import { conversionRows, runSuite } from "./bench/suite.ts";
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "21" },
-    threads: { type: "string" },
-    late: { type: "string", default: "100000" },
-    reuse: { type: "boolean", default: false },
-    page: { type: "boolean", default: false },
-  },
+const { values } = readArguments("bench [--rounds N] [--threads N] [--late N] [--reuse] [--page]", {
+  rounds: { type: "string", default: "21" },
+  threads: { type: "string" },
+  late: { type: "string", default: "100000" },
+  reuse: { type: "boolean", default: false },
+  page: { type: "boolean", default: false },
 });
 const FOLDER = "out/bench";
 const RESULTS = "out/bench.json";
@@ -38,8 +36,8 @@ writeFileSync("docs/benchmarks.md", benchmarksPage(read<Results>(RESULTS), read<
 
 async function measure(): Promise<Results> {
   const before = loadavg()[0]!;
-  const rounds = Number(values.rounds);
-  const threads = values.threads === undefined ? undefined : Number(values.threads);
+  const rounds = wholeNumber("--rounds", values.rounds);
+  const threads = values.threads === undefined ? undefined : wholeNumber("--threads", values.threads);
   const exported = await paperModel(FOLDER);
   const say = (what: string) => console.error(`${new Date().toISOString().slice(11, 19)} ${what}`);
   const make = async (name: string, ...options: string[]) => {
@@ -58,7 +56,7 @@ async function measure(): Promise<Results> {
     exact512: await make("exact512", "--horizon", "512", "--exact"),
     exact2048: await make("exact2048", "--horizon", "2048", "--exact"),
   };
-  const rows = await runSuite(files, { rounds, threads, late: Number(values.late), onProgress: say });
+  const rows = await runSuite(files, { rounds, threads, late: wholeNumber("--late", values.late), onProgress: say });
   if (conversion) rows.push(...conversionRows(exported, conversion));
   return { machine: thisMachine(), threads, rounds, load: [before, loadavg()[0]!], rows };
 }

@@ -1,32 +1,18 @@
-/** Measures, by other means than the certificate's own, everything that a certificate claims; lists what fails. */
+/**
+ * Measures, by other means than the certificate's own, everything that a certificate claims; lists what fails. As a command
+ * it measures the rounding of float32 steps, the worst that a search finds and that of random inputs, against what is
+ * certified: `npm run build && node dist/scripts/certificate-check.js`, 10 minutes.
+ */
 
+import { fileURLToPath } from "node:url";
 import { type Certificate, certify } from "../converter/certify/certify.ts";
-import { roundoffBound } from "../converter/certify/roundoff.ts";
-import { type Kernels, type Modal, orderOf } from "../converter/form.ts";
+import { roundoffOf } from "../converter/certify/roundoff.ts";
+import type { Kernels, Modal } from "../converter/form.ts";
 import type { Reduction } from "../converter/reduce/reduce.ts";
 import { uniform } from "../src/random.ts";
-
-/** One channel's recurrence, step by step, in float64 or (every operation rounded) float32. */
-export function recurrence(modal: Modal, channel: number, precision: "float32" | "float64"): (x: number) => number {
-  const f = precision === "float32" ? Math.fround : (x: number) => x;
-  const { channels, pairs, reals } = modal;
-  const count = pairs.re.length;
-  const [re, im, real] = [pairs.re.map(f), pairs.im.map(f), reals.map(f)];
-  const residues = Float64Array.from({ length: orderOf(modal) }, (_, s) => f(modal.residues[s * channels + channel]!));
-  const direct = f(modal.direct[channel]!);
-  const u = new Float64Array(orderOf(modal));
-  return (x) => {
-    for (let p = 0; p < count; p++) {
-      const [a, b] = [u[2 * p]!, u[2 * p + 1]!];
-      u[2 * p] = f(f(f(re[p]! * a) - f(im[p]! * b)) + x);
-      u[2 * p + 1] = f(f(im[p]! * a) + f(re[p]! * b));
-    }
-    for (let r = 0; r < real.length; r++) u[2 * count + r] = f(f(real[r]! * u[2 * count + r]!) + x);
-    let y = f(direct * x);
-    for (let s = 0; s < u.length; s++) y = f(y + f(residues[s]! * u[s]!));
-    return y;
-  };
-}
+import { noArguments } from "./arguments.ts";
+import { recurrence } from "./recurrence.ts";
+import { measureRoundoff, roundoffCases } from "./roundoff-cases.ts";
 
 /** What is known of one reduction, and where a claim that fails is noted. */
 interface Trial {
@@ -55,7 +41,7 @@ export function failuresOf(kernels: Kernels, { modal, error }: Reduction, seed: 
   const { lags, channels } = kernels;
   const steps = 2 * lags + 50;
   const certificate = certify(kernels, modal, { steps });
-  const slack = roundoffBound(modal, lags, 1).map((bound) => bound * 2 ** -28);
+  const slack = roundoffOf(modal, lags, 1).worst.map((bound) => bound * 2 ** -28);
   const trial: Trial = { kernels, modal, certificate, steps, slack, next: uniform(seed), claim };
   checkNumbers(trial, failures);
   checkStability(trial);
@@ -74,7 +60,7 @@ export function failuresOf(kernels: Kernels, { modal, error }: Reduction, seed: 
 }
 
 function checkNumbers({ modal, certificate: { error, tail, roundoff } }: Trial, failures: string[]): void {
-  const all = [...Object.values(error), tail.one, tail.two, roundoff.bound, modal.residues, modal.direct];
+  const all = [...Object.values(error), tail.one, tail.two, roundoff.bound, roundoff.expected, modal.residues];
   for (const values of all) if (values.some(Number.isNaN)) failures.push("NaN");
 }
 
@@ -126,15 +112,49 @@ function checkOutputs(
   const { lags, channels, taps } = kernels;
   const worst = (i: number) => Math.sign(errors[lags - 1 - (i % lags)]!) || 1;
   for (const input of [worst, () => Math.fround(2 * next() - 1)]) {
-    const [single, double] = [recurrence(modal, c, "float32"), recurrence(modal, c, "float64")];
+    const [single, fused, double] = (["float32", "fused", "float64"] as const).map((each) =>
+      recurrence(modal, c, each),
+    );
     const xs = Float64Array.from({ length: steps }, (_, i) => input(i));
     xs.forEach((x, i) => {
-      const y = double(x);
-      claim("float32", Math.abs(single(x) - y), roundoff.bound[c]! + steps * slack[c]!);
+      const y = double!(x);
+      claim("float32", Math.abs(single!(x) - y), roundoff.bound[c]! + steps * slack[c]!);
+      claim("float32, fused", Math.abs(fused!(x) - y), roundoff.bound[c]! + steps * slack[c]!);
       if (i >= lags) return;
       let truth = 0;
       for (let k = 0; k <= i; k++) truth += taps[k * channels + c]! * xs[i - k]!;
       claim("output", Math.abs(truth - y), layer.outputPerLargestInput * (1 + 1e-12) + lags * slack[c]! + 1e-300);
     });
   }
+}
+
+/** Prints the table of docs/parts/certificate.md. @returns whether nothing exceeds what is certified */
+function printRoundoff(): boolean {
+  const times = ({ certified, found }: { certified: number; found: number }) =>
+    `${certified.toExponential(1)} | ${found.toExponential(1)} | ${(certified / found).toFixed(1)}`;
+  const reached = (positions: number) => (positions === Number.POSITIVE_INFINITY ? "any" : positions.toPrecision(2));
+  console.log("| form | order | steps | worst | found | times | expected | found | times | reach, worst | expected |");
+  console.log(`|${"---|".repeat(11)}`);
+  let holds = true;
+  for (const each of roundoffCases()) {
+    const tries = each.memory > 20_000 ? 8 : 128;
+    const { order, worst, expected, reach } = measureRoundoff(each, { tries }, 24);
+    holds &&= worst.found <= worst.certified && expected.found <= expected.certified;
+    const cells = [
+      each.name,
+      order,
+      each.steps,
+      times(worst),
+      times(expected),
+      reached(reach.worst),
+      reached(reach.expected),
+    ];
+    console.log(`| ${cells.join(" | ")} |`);
+  }
+  return holds;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  noArguments("certificate-check");
+  process.exitCode = printRoundoff() ? 0 : 1;
 }

@@ -2,6 +2,9 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { exitCodeLines } from "../src/cli/command.ts";
+import { noArguments } from "./arguments.ts";
+
+noArguments("cli-docs");
 
 const command = new URL("../src/cli/main.js", import.meta.url).pathname;
 const help = (...args: string[]) => execFileSync(process.execPath, [command, ...args, "--help"], { encoding: "utf8" });

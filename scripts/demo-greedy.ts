@@ -5,7 +5,6 @@
  *
  *     npm run build && node dist/scripts/demo-greedy.js [--tokens 512]
  */
-import { parseArgs } from "node:util";
 import { convert } from "../converter/convert.ts";
 import { readModel } from "../converter/onnx/read.ts";
 import { openModel } from "../converter/onnx/run.ts";
@@ -13,9 +12,10 @@ import { INPUT_IDS, LOGITS } from "../src/contract.ts";
 import { openConverted, tokenByToken } from "../test/converted.ts";
 import { idsTensor, promptIds, rowOf, stepGreedy, topTwo } from "../test/greedy.ts";
 import { demoModel } from "../test/testdata.ts";
+import { readArguments, wholeNumber } from "./arguments.ts";
 
-const { values } = parseArgs({ options: { tokens: { type: "string", default: "512" } } });
-const tokens = Number(values.tokens);
+const { values } = readArguments("demo-greedy [--tokens N]", { tokens: { type: "string", default: "512" } });
+const tokens = wholeNumber("--tokens", values.tokens);
 const demo = demoModel();
 const { model } = await convert(demo.file, { exact: true, horizon: tokens });
 const converted = await openConverted(model);

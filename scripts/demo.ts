@@ -4,7 +4,6 @@
  */
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { convert } from "../converter/convert.ts";
 import { lookBeside } from "../converter/output/beside.ts";
 import { writeOutput } from "../converter/output/output.ts";
@@ -13,21 +12,22 @@ import { readIds } from "../converter/verify/ids.ts";
 import { verify } from "../converter/verify/verify.ts";
 import { generate, load, type Model } from "../runtime/node.ts";
 import { byteSize, scientific, table } from "../src/cli/terminal.ts";
+import { readArguments, wholeNumber } from "./arguments.ts";
 import { convertedMs, type Exported, exportedMs, greedyAgain, openExported, stateBytes } from "./compare.ts";
 
-const { values } = parseArgs({
-  options: {
-    model: { type: "string", default: "test/models/demo/model.onnx" },
-    ids: { type: "string", default: "test/models/demo/valid_ids.pb" },
-    out: { type: "string", default: "out/demo" },
-    prompt: { type: "string", default: "In the beginning" },
-    tokens: { type: "string", default: "200" },
-    contexts: { type: "string", default: "64,128,256,512" },
-    exact: { type: "boolean", default: false },
-  },
+const USAGE =
+  "demo [--model FILE] [--ids FILE] [--out FOLDER] [--prompt TEXT] [--tokens N] [--contexts N,N,…] [--exact]";
+const { values } = readArguments(USAGE, {
+  model: { type: "string", default: "test/models/demo/model.onnx" },
+  ids: { type: "string", default: "test/models/demo/valid_ids.pb" },
+  out: { type: "string", default: "out/demo" },
+  prompt: { type: "string", default: "In the beginning" },
+  tokens: { type: "string", default: "200" },
+  contexts: { type: "string", default: "64,128,256,512" },
+  exact: { type: "boolean", default: false },
 });
-const tokens = Number(values.tokens);
-const contexts = values.contexts.split(",").map(Number);
+const tokens = wholeNumber("--tokens", values.tokens);
+const contexts = values.contexts.split(",").map((context) => wholeNumber("--contexts", context));
 
 console.log(`Converting ${values.model} …`);
 const beside = await lookBeside(values.model);

@@ -1,64 +1,91 @@
 /**
- * Metamorphic fuzzing in its long form: random graphs and rewritten zoo models, each refused or right.
+ * Metamorphic fuzzing in its long form: random graphs and rewritten zoo models, each refused, or right as far as is claimed.
  *
- *     npm run build && node dist/scripts/fuzz.js --count 2000
+ *     npm run build && node dist/scripts/fuzz.js --count 3000 --workers 2
  *     node dist/scripts/fuzz.js --seed 17 --save model.onnx   one graph again
  */
-import { parseArgs } from "node:util";
+
+import { Command, InvalidArgumentError } from "commander";
 import { writeModel } from "../converter/onnx/write.ts";
 import { graphOf, judged, summary, type Verdict } from "../test/fuzz/campaign.ts";
+import { OVERCLAIM_KINDS, OVERCLAIMS } from "../test/fuzz/overclaims/index.ts";
+import { inWorkers } from "../test/fuzz/workers.ts";
 
-const { values } = parseArgs({
-  options: {
-    count: { type: "string", default: "2000" },
-    from: { type: "string", default: "1" },
-    seed: { type: "string" },
-    save: { type: "string" },
-    json: { type: "boolean", default: false },
-  },
-});
+interface Options {
+  readonly count: number;
+  readonly from: number;
+  readonly seed?: number;
+  readonly overclaim?: string;
+  readonly workers: number;
+  readonly save?: string;
+  readonly json?: true;
+}
 
-if (values.seed !== undefined) {
-  const seed = Number(values.seed);
-  const graph = await graphOf(seed);
-  if (values.save) await writeModel(graph.model, values.save, { force: true });
-  const { outcome } = await judged(seed);
-  console.log(
-    JSON.stringify(
-      { seed, kind: graph.kind, pieces: graph.pieces, length: graph.length, batch: graph.batch, outcome },
-      null,
-      1,
-    ),
-  );
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError("It must be a whole number of at least 1.");
+  return value;
+}
+
+function overclaim(text: string): string {
+  if (OVERCLAIMS[text]) return text;
+  throw new InvalidArgumentError(`It must be one of ${Object.keys(OVERCLAIMS).join(", ")}.`);
+}
+
+const kinds = [...OVERCLAIM_KINDS].map(([kind, names]) => `  ${kind}: ${names.join(", ")}`).join("\n");
+const command = new Command("fuzz")
+  .description("Random graphs and rewritten models of the zoo: each must be refused, or right as far as is claimed.")
+  .option("--count <n>", "how many graphs", count, 3000)
+  .option("--from <seed>", "seed of the first", count, 1)
+  .option("--seed <n>", "one graph again, its outcomes in JSON", count)
+  .option("--overclaim <name>", "only graphs with this in them", overclaim)
+  .option("--workers <n>", "processes that work side by side", count, 1)
+  .option("--save <file>", "with --seed: write its graph there")
+  .option("--json", "print the summary as JSON")
+  .addHelpText(
+    "after",
+    `\nOverclaims by kind:\n${kinds}\n\nExit code 1: something is wrong or crashed; 2: bad arguments.`,
+  )
+  .allowExcessArguments(false)
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+  .parse();
+const options = command.opts<Options>();
+if (options.save !== undefined && options.seed === undefined) command.error("error: --save needs --seed");
+
+/** Whether a verdict is worth a line: a fault, a causal graph refused, a trap that only the comparison caught, or that converted. */
+function telling({ graph, outcome }: Verdict): boolean {
+  const trap = graph.kind === "trap" || graph.kind === "overclaim";
+  if (outcome.kind === "right") return trap;
+  if (outcome.kind !== "refused" || !trap) return true;
+  return outcome.code === "check-failed" || outcome.code === "runtime-failed";
+}
+
+function line({ graph: { seed, kind, pieces, length, batch }, form, outcome }: Verdict): string {
+  const sizes = length === undefined ? "" : ` fixed ${batch ?? "any"}×${length}`;
+  const said = "message" in outcome ? `: ${outcome.message}` : "";
+  return `seed ${seed} ${form} ${kind} ${outcome.kind} [${pieces.join(", ")}]${sizes}${said}`;
+}
+
+if (options.seed !== undefined) {
+  const graph = await graphOf(options.seed, options.overclaim);
+  if (options.save) await writeModel(graph.model, options.save, { force: true });
+  console.log(JSON.stringify(await judged(options.seed, options.overclaim), null, 1));
 } else {
-  const first = Number(values.from);
+  const { from, overclaim: asked, workers } = options;
+  const seeds = Array.from({ length: options.count }, (_, i) => from + i);
   const verdicts: Verdict[] = [];
-  for (let seed = first; seed < first + Number(values.count); seed++) {
-    const verdict = await judged(seed);
-    verdicts.push(verdict);
-    const { outcome, graph } = verdict;
-    const telling =
-      outcome.kind !== "right" &&
-      !(
-        graph.kind === "trap" &&
-        outcome.kind === "refused" &&
-        outcome.code !== "check-failed" &&
-        outcome.code !== "runtime-failed"
-      );
-    if (telling)
-      console.log(
-        `seed ${seed} ${graph.kind} ${outcome.kind} [${graph.pieces.join(", ")}]${graph.length ? ` fixed ${graph.batch ?? "any"}×${graph.length}` : ""}: ${outcome.message}`,
-      );
-    else if (graph.kind === "trap" && outcome.kind === "right")
-      console.log(
-        `seed ${seed} trap converted, and right [${graph.pieces.join(", ")}]${graph.length ? ` fixed ${graph.batch ?? "any"}×${graph.length}` : ""}`,
-      );
-    if (verdicts.length % 100 === 0) {
-      const { wrong, crashed, convertedShare } = summary(verdicts);
-      const share = `${(100 * convertedShare).toFixed(1)} % of the causal ones converted`;
-      console.error(`${verdicts.length} graphs: ${wrong.length} wrong, ${crashed.length} crashed, ${share}`);
-    }
+  const started = performance.now();
+  let done = 0;
+  for await (const both of inWorkers(seeds, asked, workers)) {
+    verdicts.push(...both);
+    for (const verdict of both.filter(telling)) console.log(line(verdict));
+    if (++done % 100 > 0) continue;
+    const { wrong, crashed, convertedShare } = summary(verdicts);
+    const seconds = ((performance.now() - started) / 1e3 / done).toFixed(2);
+    const share = `${(100 * convertedShare).toFixed(1)} % of the causal ones converted`;
+    console.error(`${done} graphs: ${wrong.length} wrong, ${crashed.length} crashed, ${share}, ${seconds} s each`);
   }
-  console.log(values.json ? JSON.stringify(summary(verdicts)) : summary(verdicts));
+  console.log(options.json ? JSON.stringify(summary(verdicts)) : summary(verdicts));
   if (verdicts.some(({ outcome }) => outcome.kind === "wrong" || outcome.kind === "crashed")) process.exitCode = 1;
 }

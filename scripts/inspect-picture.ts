@@ -10,20 +10,22 @@ import { kernelSource } from "../converter/find/kernel.ts";
 import { inlineFunctions } from "../converter/onnx/inline.ts";
 import { readModel } from "../converter/onnx/read.ts";
 import { htmlReport } from "../converter/picture/report.ts";
+import { readArguments, wholeNumber } from "./arguments.ts";
 
 /** Lags at which the kernels are looked at, where the graph gives any number. */
 const LAGS = 2048;
 
-const [file = "test/models/demo/model.onnx", output = "out/inspect.html", order] = process.argv.slice(2);
+const { positionals } = readArguments("inspect-picture [MODEL.onnx [OUT.html [ORDER]]]", {}, { most: 3 });
+const [file = "test/models/demo/model.onnx", output = "out/inspect.html", order] = positionals;
 
 const found = await findConvolutions(inlineFunctions(await readModel(file)));
 const kernels = await Promise.all(
   found.regions.map(async (region) => {
-    const source = await kernelSource(found.graphs, found.time, region);
+    const source = await kernelSource(found, region);
     return source.at(LAGS);
   }),
 );
-const target = order === undefined ? { tolerance: 1e-5 } : { order: Number(order) };
+const target = order === undefined ? { tolerance: 1e-5 } : { order: wholeNumber("ORDER", order) };
 const results = await contestLayers(kernels.map((each) => () => ({ kernels: each, shared: target, own: false })));
 const layers = found.regions.map((region, i) => {
   const { reduction, certificate } = results[i]!.shared!;

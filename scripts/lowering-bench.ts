@@ -19,6 +19,7 @@ import { nodeBackend } from "../runtime/node-backend.ts";
 import { median, PAUSE_MS } from "../src/bench/measure.ts";
 import { BATCH_SIZE, SEQUENCE_LENGTH } from "../src/contract.ts";
 import { Tensor } from "../src/onnxruntime-node.ts";
+import { oneOf, readArguments, wholeNumber } from "./arguments.ts";
 import { modalOf } from "./bench/modes.ts";
 
 interface Case {
@@ -30,14 +31,24 @@ interface Case {
   readonly layers: number;
 }
 
-const argument = (name: string, fallback: number): number => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : Number(process.argv[at + 1]);
-};
-const CHANNELS = argument("channels", 1536);
-const THREADS = argument("threads", 2);
-const ROUNDS = argument("rounds", 15);
-const ONLY = new RegExp(process.argv.includes("--only") ? process.argv[process.argv.indexOf("--only") + 1]! : "");
+const USAGE =
+  "lowering-bench [step] [prompt] [--channels N] [--threads N] [--rounds N] [--tokens N] [--batch N] [--only PATTERN]";
+const { values, positionals } = readArguments(
+  USAGE,
+  {
+    channels: { type: "string", default: "1536" },
+    threads: { type: "string", default: "2" },
+    rounds: { type: "string", default: "15" },
+    tokens: { type: "string", default: "512" },
+    batch: { type: "string", default: "1" },
+    only: { type: "string", default: "" },
+  },
+  { most: 2 },
+);
+const CHANNELS = wholeNumber("--channels", values.channels);
+const THREADS = wholeNumber("--threads", values.threads);
+const ROUNDS = wholeNumber("--rounds", values.rounds);
+const ONLY = new RegExp(values.only);
 
 const compact = (order: number): Form => ({ kind: "compact", modal: modalOf(order, CHANNELS), lags: 512 });
 /** The same poles, turned and shortened a little from channel to channel. */
@@ -86,8 +97,8 @@ function stepCases(): Case[] {
 }
 
 function promptCases(): Case[] {
-  const tokens = argument("tokens", 512);
-  const batch = argument("batch", 1);
+  const tokens = wholeNumber("--tokens", values.tokens);
+  const batch = wholeNumber("--batch", values.batch);
   const chunks = [32, 48, 64];
   return [
     ...[16, 32, 48, 64, 96, 128].flatMap((order) =>
@@ -230,6 +241,6 @@ async function measure(cases: readonly Case[]): Promise<void> {
   }
 }
 
-const wanted = process.argv.slice(2).filter((word) => word === "step" || word === "prompt");
+const wanted = positionals.map((word) => oneOf("the path", ["step", "prompt"], word));
 if (!wanted.length || wanted.includes("step")) await measure(stepCases());
 if (!wanted.length || wanted.includes("prompt")) await measure(promptCases());

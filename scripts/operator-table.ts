@@ -9,6 +9,7 @@ import type { Family } from "../converter/time/rule.ts";
 import { CONTROL_FLOW, FAMILIES, RANDOM } from "../converter/time/rules/index.ts";
 import { REFUSED, REFUSED_FUSED } from "../converter/time/rules/refused.ts";
 import { shapeRules } from "../converter/time/rules/shape.ts";
+import { noArguments } from "./arguments.ts";
 import operators from "./operators.json" with { type: "json" };
 
 interface Schema {
@@ -108,4 +109,7 @@ function shapes(): string {
 /** The text of docs/operators.md. */
 export const operatorTable = (): string => [INTRODUCTION, ...FAMILIES.map(section), shapes(), refusals()].join("\n");
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync("docs/operators.md", operatorTable());
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  noArguments("operator-table");
+  writeFileSync("docs/operators.md", operatorTable());
+}

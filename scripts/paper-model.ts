@@ -6,6 +6,7 @@ import type { Model } from "../converter/onnx/graph.ts";
 import { DataType } from "../converter/onnx/tensor.ts";
 import { writeModel } from "../converter/onnx/write.ts";
 import { signed } from "../src/random.ts";
+import { oneOf, readArguments, refuse, wholeNumber } from "./arguments.ts";
 
 export interface TnnSize {
   readonly layers: number;
@@ -193,9 +194,17 @@ export async function writeTnn(file: string, size: TnnSize): Promise<void> {
 }
 
 if (import.meta.url === `file://${process.argv[1]}`) {
-  const [file = "out/paper/model.onnx", ...settings] = process.argv.slice(2);
+  const sizes = Object.keys(PAPER_SIZE) as (keyof TnnSize)[];
+  const usage = `paper-model [FILE [SIZE=NUMBER …]], sizes ${sizes.join(", ")}`;
+  const { positionals } = readArguments(usage, {}, { most: 1 + sizes.length });
+  const [file = "out/paper/model.onnx", ...settings] = positionals;
   const changes = Object.fromEntries(
-    settings.map((setting) => setting.split("=")).map(([key, value]) => [key, Number(value)]),
+    settings.map((setting) => {
+      const [key, value = ""] = setting.split("=");
+      const size = oneOf("SIZE", sizes, key!);
+      if (size === "gamma" && !(Number(value) > 0)) refuse(`gamma is a number above 0, not '${value}'`);
+      return [size, size === "gamma" ? Number(value) : wholeNumber(size, value)];
+    }),
   );
   await writeTnn(file, { ...PAPER_SIZE, ...changes });
   console.log(file);

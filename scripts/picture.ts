@@ -5,21 +5,20 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, loadavg } from "node:os";
-import { parseArgs } from "node:util";
 import * as Plot from "@observablehq/plot";
 import { readIds } from "../converter/verify/ids.ts";
 import { load } from "../runtime/node.ts";
 import { standalone } from "../src/bench/picture.ts";
+import { readArguments, wholeNumber } from "./arguments.ts";
 import { convertedMs, exportedMs, openExported, stateBytes } from "./compare.ts";
 
-const { values } = parseArgs({
-  options: {
-    draw: { type: "boolean", default: false },
-    model: { type: "string", default: "test/models/demo/model.onnx" },
-    ids: { type: "string", default: "test/models/demo/valid_ids.pb" },
-    converted: { type: "string", default: "out/demo" },
-    contexts: { type: "string", default: "16,32,64,128,256,512,1024,2048" },
-  },
+const USAGE = "picture [--draw] [--model FILE] [--ids FILE] [--converted FOLDER] [--contexts N,N,…]";
+const { values } = readArguments(USAGE, {
+  draw: { type: "boolean", default: false },
+  model: { type: "string", default: "test/models/demo/model.onnx" },
+  ids: { type: "string", default: "test/models/demo/valid_ids.pb" },
+  converted: { type: "string", default: "out/demo" },
+  contexts: { type: "string", default: "16,32,64,128,256,512,1024,2048" },
 });
 const DATA = "docs/picture.json";
 
@@ -40,7 +39,7 @@ writeFileSync("docs/picture.svg", draw(measured));
 
 async function measure(): Promise<Measured> {
   const before = loadavg()[0]!;
-  const contexts = values.contexts.split(",").map(Number);
+  const contexts = values.contexts.split(",").map((context) => wholeNumber("--contexts", context));
   const ids = Array.from((await readIds(values.ids)).subarray(0, Math.max(...contexts)));
   const model = await load(values.converted);
   const exported = await openExported(values.model);

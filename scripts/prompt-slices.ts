@@ -7,19 +7,17 @@ import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { load, read } from "../runtime/node.ts";
 import { interleave } from "../src/bench/measure.ts";
+import { readArguments, wholeNumber } from "./arguments.ts";
 
 const TOKENS = 4096;
 const SLICES = [64, 128, 256, 512, 1024, 2048, TOKENS];
 const PROMPTS = [1000, 10_000, 100_000];
 
-const [model, tokens] = process.argv.slice(2);
-if (!model) {
-  console.error("usage: prompt-slices MODEL");
-  process.exit(2);
-}
+const { positionals } = readArguments("prompt-slices MODEL [TOKENS of one prompt]", {}, { least: 1, most: 2 });
+const [model, tokens] = positionals as [string, string?];
 const promptOf = (length: number) => Array.from({ length }, (_, i) => 1 + ((i * 97) % 1000));
 
-if (tokens) await readOne(model, Number(tokens));
+if (tokens) await readOne(model, wholeNumber("TOKENS", tokens));
 else {
   await compareSlices(model);
   for (const length of PROMPTS) {

@@ -7,9 +7,10 @@ import path from "node:path";
 import { writeModel } from "../converter/onnx/write.ts";
 import { FORMS } from "../test/recurrence/forms.ts";
 import { recurrenceModel } from "../test/recurrence/model.ts";
+import { readArguments } from "./arguments.ts";
 
-const folder = process.argv[2];
-if (!folder) throw new Error("usage: recurrence-models FOLDER");
+const { positionals } = readArguments("recurrence-models FOLDER", {}, { least: 1, most: 1 });
+const folder = positionals[0]!;
 mkdirSync(folder, { recursive: true });
 for (const [name, form] of FORMS) {
   for (const kind of ["both", "prompt"] as const) {

@@ -6,6 +6,7 @@
 import { contestLayers } from "../converter/certify/layers.ts";
 import type { Kernels } from "../converter/form.ts";
 import { type ReduceOptions, reduceKernels } from "../converter/reduce/reduce.ts";
+import { oneOf, readArguments } from "./arguments.ts";
 import { randomRpe, referenceCases } from "./random-kernels.ts";
 
 /** What the prototype gives on the reference cases, in their order; measured with NumPy 2.4. */
@@ -86,7 +87,9 @@ const header = (...cells: string[]) => {
 };
 const figure = (x: number) => x.toExponential(1);
 
-const wanted = process.argv[2];
+const TABLES = ["errors", "tolerances", "time"] as const;
+const { positionals } = readArguments(`reduction-table [${TABLES.join("|")}]`, {}, { most: 1 });
+const wanted = positionals[0] && oneOf("the table", TABLES, positionals[0]);
 
 if (!wanted || wanted === "errors") {
   console.log("Relative error at a given order, on the prototype's own six random RPEs (width 64, 256 channels)\n");

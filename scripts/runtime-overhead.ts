@@ -12,17 +12,15 @@ import type { Model } from "../runtime/session.ts";
 import { zeroState } from "../runtime/step.ts";
 import { median } from "../src/bench/measure.ts";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
+import { readArguments, wholeNumber } from "./arguments.ts";
 
 /** Steps in a row before the next kind has its turn. */
 const ROUND = 50;
 
-const [file, stepsText = "2000", threadsText = "1"] = process.argv.slice(2);
-if (!file) {
-  console.error("usage: runtime-overhead MODEL.onnx [STEPS] [THREADS]");
-  process.exit(2);
-}
-const session = { executionProviders: ["cpu"], intraOpNumThreads: Number(threadsText) };
-const rounds = Math.ceil(Number(stepsText) / ROUND);
+const { positionals } = readArguments("runtime-overhead MODEL.onnx [STEPS [THREADS]]", {}, { least: 1, most: 3 });
+const [file, stepsText = "2000", threadsText = "1"] = positionals as [string, string?, string?];
+const session = { executionProviders: ["cpu"], intraOpNumThreads: wholeNumber("THREADS", threadsText) };
+const rounds = Math.ceil(wholeNumber("STEPS", stepsText) / ROUND);
 const models = await Promise.all([nodeBackend, nodeBindingBackend].map((each) => loadModel(each, file, { session })));
 const kinds = await Promise.all(
   models.map(async (model) => ({
@@ -81,7 +79,7 @@ function tokenSteps(model: Model): () => Promise<void> {
   let state = zeroState(model);
   let spare = zeroState(model);
   return async () => {
-    const next = await readTokens(model, [1], state, spare);
+    const next = await readTokens(model, [1], state, { overwrite: spare, beyond: true });
     spare = state;
     state = next;
   };
@@ -89,7 +87,8 @@ function tokenSteps(model: Model): () => Promise<void> {
 
 /** All of `generate`: step, greedy choice, text where the folder has a tokenizer. */
 function generateSteps(model: Model): () => Promise<void> {
-  const pieces = generate(model, { inputIds: [1], maxNewTokens: Number.POSITIVE_INFINITY, stopTokens: [] });
+  const endless = { maxNewTokens: Number.POSITIVE_INFINITY, stopTokens: [], beyond: true };
+  const pieces = generate(model, { inputIds: [1], ...endless });
   return async () => {
     await pieces.next();
   };

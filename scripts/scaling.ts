@@ -3,19 +3,20 @@
  * `node dist/scripts/scaling.js [--rounds 15] [--draw]`; docs/benchmarks.md shows it after `bench.js --page`.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import * as Plot from "@observablehq/plot";
 import { standalone } from "../src/bench/picture.ts";
+import { readArguments, wholeNumber } from "./arguments.ts";
 import { measureScaling, type Scaling } from "./bench/scaling.ts";
 
-const { values } = parseArgs({
-  options: { rounds: { type: "string", default: "15" }, draw: { type: "boolean", default: false } },
+const { values } = readArguments("scaling [--rounds N] [--draw]", {
+  rounds: { type: "string", default: "15" },
+  draw: { type: "boolean", default: false },
 });
 const DATA = "out/scaling.json";
 
 if (!values.draw) {
   mkdirSync("out", { recursive: true });
-  const measured = await measureScaling(Number(values.rounds), (what) => console.error(what));
+  const measured = await measureScaling(wholeNumber("--rounds", values.rounds), (what) => console.error(what));
   writeFileSync(DATA, `${JSON.stringify(measured, undefined, 2)}\n`);
 }
 const scaling: Scaling = JSON.parse(readFileSync(DATA, "utf8"));

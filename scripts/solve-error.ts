@@ -6,6 +6,9 @@ import { solveError } from "../converter/solve/evaluate.ts";
 import { signed } from "../src/random.ts";
 import { FAMILIES, kernelsOf } from "../test/recurrence/families.ts";
 import { convolve, runRecurrence } from "../test/recurrence/plain.ts";
+import { noArguments } from "./arguments.ts";
+
+noArguments("solve-error");
 
 const EXTENSIONS: readonly Extension[] = ["alternating", "closing"];
 /** Longer recurrences are run in float64 only: lags² · order operations take minutes. */

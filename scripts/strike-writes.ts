@@ -6,24 +6,24 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { judge, type Point, prepare, SCENARIOS, STRIKES, writeSources } from "../test/writing/points.ts";
+import { oneOf, readArguments, wholeNumber } from "./arguments.ts";
 
-const { values } = parseArgs({
-  options: {
-    only: { type: "string", default: "" },
-    how: { type: "string", default: STRIKES.join(",") },
-    every: { type: "string", default: "1" },
-    jobs: { type: "string", default: "2" },
-  },
+const { values } = readArguments(`strike-writes.js [--only TEXT] [--how ${STRIKES.join(",")}] [--every N] [--jobs N]`, {
+  only: { type: "string", default: "" },
+  how: { type: "string", default: STRIKES.join(",") },
+  every: { type: "string", default: "1" },
+  jobs: { type: "string", default: "2" },
 });
-const ways = STRIKES.filter((how) => values.how.split(",").includes(how));
+const ways = values.how.split(",").map((how) => oneOf("--how", STRIKES, how));
+const [every, jobs] = [wholeNumber("--every", values.every), wholeNumber("--jobs", values.jobs)];
 const scenarios = SCENARIOS.filter(({ name }) => name.includes(values.only));
-const [every, jobs] = [Number(values.every), Number(values.jobs)];
-if (ways.length === 0 || scenarios.length === 0 || !(every >= 1) || !(jobs >= 1)) {
-  console.error(`--how: ${STRIKES.join(",")}; --only: part of ${SCENARIOS.map(({ name }) => `'${name}'`).join(", ")}`);
-  process.exit(2);
-}
+if (scenarios.length === 0)
+  oneOf(
+    "--only",
+    SCENARIOS.map(({ name }) => name),
+    values.only,
+  );
 
 const root = mkdtempSync(path.join(tmpdir(), "longconv-strikes-"));
 let [tried, wrong] = [0, 0];

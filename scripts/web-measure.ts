@@ -21,7 +21,7 @@ export async function openModel(provider: Web.WebProvider): Promise<string> {
 /** Begins a text of so many tokens; {@link advance} writes it. */
 export function beginText(maxNewTokens: number): void {
   const scope = globalThis as unknown as Scope;
-  const options = { inputIds: [1], maxNewTokens, stopTokens: [], temperature: 1, seed: 1 };
+  const options = { inputIds: [1], maxNewTokens, stopTokens: [], temperature: 1, seed: 1, beyond: true };
   scope.pieces = scope.longconv.generate(scope.model, options);
 }
 
@@ -47,14 +47,15 @@ export async function readPrompts(): Promise<void> {
   const ids = (length: number) => Array.from({ length }, (_, k) => 1 + ((k * 7) % 23));
   scope.states = [
     await scope.longconv.read(scope.model, [ids(20)]),
-    await scope.longconv.read(scope.model, [ids(2000)]),
+    await scope.longconv.read(scope.model, [ids(2000)], { beyond: true }),
   ];
 }
 
 /** Milliseconds of each of `steps` steps from one of the two states. */
 export async function timeWindow({ which, steps }: { which: number; steps: number }): Promise<number[]> {
   const { longconv, model, states } = globalThis as unknown as Scope;
-  const pieces = longconv.generate(model, { state: states[which]!, maxNewTokens: steps + 1, stopTokens: [] });
+  const options = { state: states[which]!, maxNewTokens: steps + 1, stopTokens: [], beyond: true };
+  const pieces = longconv.generate(model, options);
   // The first token comes from the state's own logits, without a step.
   await pieces.next();
   const times: number[] = [];

@@ -2,11 +2,14 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { chromium } from "playwright-core";
+import { readArguments, wholeNumber } from "./arguments.ts";
 import { ROOT } from "./root.ts";
 import { buildSite, serveSite } from "./web-site.ts";
 
 const outDir = path.join(ROOT, "out/web-demo");
-const [tokens = "1024", target = path.join(ROOT, "docs/web.png")] = process.argv.slice(2);
+const { positionals } = readArguments("web-picture [TOKENS [PICTURE.png]]", {}, { most: 2 });
+const [words = "1024", target = path.join(ROOT, "docs/web.png")] = positionals;
+const tokens = String(wholeNumber("TOKENS", words));
 
 await buildSite(ROOT, outDir);
 const server = await serveSite(ROOT, outDir);
@@ -24,11 +27,14 @@ for (const { name, width, height, colorScheme } of process.env.ALL_VIEWS ? views
   const page = await browser.newPage({ viewport: { width, height }, colorScheme });
   await page.goto(server.resolvedUrls!.local[0]!);
   await page.getByRole("button", { name: "Load the demo model" }).click();
-  await page.getByText("Ready.").waitFor({ timeout: 120_000 });
+  await page.locator("#status", { hasText: "Ready." }).waitFor({ timeout: 120_000 });
   await page.getByLabel("Tokens").fill(tokens);
+  await page.getByLabel("Seed").fill("1");
   await page.getByRole("button", { name: "Generate" }).click();
-  await page.getByText("Done.").waitFor({ timeout: 600_000 });
-  await page.waitForTimeout(300);
+  await page.locator("#status", { hasText: "Done." }).waitFor({ timeout: 600_000 });
+  // A place near the end, from which the text could go on.
+  await page.getByLabel("Place in the text").fill(String(Number(tokens) - 40));
+  await page.evaluate(() => new Promise(requestAnimationFrame));
   await page.screenshot({ path: target.replace(/\.png$/, `${name}.png`), fullPage: true });
   await page.close();
 }

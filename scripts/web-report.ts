@@ -13,10 +13,13 @@ import { median, quantile } from "../src/bench/measure.ts";
 import { launchChromium } from "../test/web/chromium.ts";
 import { COUNT_BUFFERS } from "../test/web/count-buffers.ts";
 import { serve } from "../test/web/site.ts";
+import { oneOf, readArguments, wholeNumber } from "./arguments.ts";
 import { advance, beginText, countBuffers, openModel, readPrompts, timeDownloads, timeWindow } from "./web-measure.ts";
 
-const [folder = "out/web-demo/models/demo", providers = "wasm,webgpu", steps = "10000", minutes = "10"] =
-  process.argv.slice(2);
+const { positionals } = readArguments("web-report [FOLDER [PROVIDERS [STEPS [MINUTES]]]]", {}, { most: 4 });
+const [folder = "out/web-demo/models/demo", names = "wasm,webgpu", steps = "10000", minutes = "10"] = positionals;
+const providers = names.split(",").map((name) => oneOf("a provider", ["wasm", "webgpu"], name));
+const [most, limit] = [wholeNumber("STEPS", steps), wholeNumber("MINUTES", minutes)];
 /** No call into the page takes longer, so that a browser that has hung or died is noticed. */
 const CALL_MS = 15_000;
 const PAIRS = { wasm: 600, webgpu: 150 } as const;
@@ -78,7 +81,7 @@ async function followMemory(page: Page, count: number, end: number): Promise<voi
 async function report(provider: Web.WebProvider, url: string): Promise<void> {
   const said: string[] = [];
   const begun = Date.now();
-  const end = begun + Number(minutes) * 60_000;
+  const end = begun + limit * 60_000;
   const browser = await launchChromium({
     gpu: provider === "webgpu",
     onLog: (line) => said.push(line),
@@ -99,7 +102,7 @@ async function report(provider: Web.WebProvider, url: string): Promise<void> {
     await page.evaluate(beginText, WARM_UP[provider]);
     await page.evaluate(advance, { count: WARM_UP[provider], ms: 10 * CALL_MS });
     await comparePositions(page, provider, begun + (end - begun) / 4);
-    await followMemory(page, Number(steps), end);
+    await followMemory(page, most, end);
   } catch (error) {
     process.exitCode = 1;
     console.log(`\nEnded after ${((Date.now() - begun) / 1000).toFixed(0)} s: ${(error as Error).message}`);
@@ -110,5 +113,5 @@ async function report(provider: Web.WebProvider, url: string): Promise<void> {
 }
 
 const site = await serve({ models: path.resolve(folder) });
-for (const provider of providers.split(",") as Web.WebProvider[]) await report(provider, site.url);
+for (const provider of providers) await report(provider, site.url);
 await site.close();

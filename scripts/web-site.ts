@@ -1,4 +1,4 @@
-/** Builds the demo page with Vite, with the models beside it. */
+/** Builds the pages under examples/ with Vite; the demo page with its models beside it. */
 import { copyFile, mkdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { build, type InlineConfig, type PreviewServer, preview } from "vite";
@@ -12,8 +12,8 @@ const EXPORTED = "test/models/demo/model.onnx";
 /** So that WebAssembly may use threads. */
 const ISOLATED = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
 
-const configOf = (root: string, outDir: string): InlineConfig => ({
-  root: path.join(root, "examples/web"),
+const configOf = (root: string, outDir: string, example = "web"): InlineConfig => ({
+  root: path.join(root, "examples", example),
   configFile: false,
   logLevel: "warn",
   base: "./",
@@ -23,6 +23,11 @@ const configOf = (root: string, outDir: string): InlineConfig => ({
   build: { outDir, emptyOutDir: false, target: "es2022", chunkSizeWarningLimit: 2000 },
   preview: { headers: ISOLATED },
 });
+
+/** Builds the page of another example; nothing that is in the folder goes. */
+export async function buildExample(root: string, example: string, outDir: string): Promise<void> {
+  await build(configOf(root, outDir, example));
+}
 
 /**
  * Builds the page and converts the demo model for it.

@@ -57,9 +57,10 @@ export async function openConverted(model: Model, axes: TimeAxes = {}): Promise<
         total += main.dims[axisOf(name)]!;
         const feeds: Record<string, OrtTensor> = { ...(states ?? zeroStates(model, pasts, batch)) };
         for (const [input, tensor] of Object.entries(piece)) feeds[input] = ortTensor(tensor);
-        if (session.inputNames.includes(ATTENTION_MASK))
+        // an input of the original may have either name
+        if (session.inputNames.includes(ATTENTION_MASK) && !feeds[ATTENTION_MASK])
           feeds[ATTENTION_MASK] = new OrtTensor("int64", new BigInt64Array(batch * total).fill(1n), [batch, total]);
-        if (session.inputNames.includes(NUM_LOGITS_TO_KEEP))
+        if (session.inputNames.includes(NUM_LOGITS_TO_KEEP) && !feeds[NUM_LOGITS_TO_KEEP])
           feeds[NUM_LOGITS_TO_KEEP] = new OrtTensor("int64", new BigInt64Array(1), []);
         const results = await session.run(feeds);
         states = Object.fromEntries(pairs.map(({ past, present }) => [past, results[present]!]));

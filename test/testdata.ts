@@ -29,6 +29,17 @@ export interface TrapModel extends TestModel {
   readonly expected: "refuse" | "either";
 }
 
+/** A graph about which one easily claims too much: another model beyond some length or batch size. */
+export interface ClaimModel {
+  readonly name: string;
+  readonly note: string;
+  readonly file: string;
+  /** Sizes at which it is no longer what it is at small ones. */
+  readonly differs: { readonly length: number; readonly batch: number };
+  /** Positions up to which it runs at all, where it ends. */
+  readonly ends?: number;
+}
+
 /** A named tensor. */
 export interface NamedTensor {
   readonly name: string;
@@ -61,6 +72,14 @@ const families = () => listed<TestModel & { readonly refused?: true }>("families
 
 /** Models that cannot run token by token, or only with care. */
 export const trapModels = (): TrapModel[] => listed<TrapModel>("traps");
+
+/** Graphs that are one thing at the sizes convenient to try, and another elsewhere. */
+export const claimModels = (): ClaimModel[] => [
+  ...listed<Omit<ClaimModel, "differs"> & { differs_at: ClaimModel["differs"] }>("claims").map(
+    ({ differs_at, ...row }) => ({ ...row, differs: differs_at }),
+  ),
+  ...listed<ClaimModel>("spellings").map((row) => ({ ...row, differs: { length: row.ends ?? 300, batch: 1 } })),
+];
 
 /** The trained model of the demo. */
 export function demoModel(): TestModel {
@@ -124,7 +143,9 @@ function readNamedTensor(file: string): NamedTensor {
   return { name: proto.name ?? "", tensor: tensorFromProto(proto) };
 }
 
-function listed<T extends TestModel>(kind: "zoo" | "traps" | "families"): T[] {
+function listed<T extends { readonly name: string }>(
+  kind: "zoo" | "traps" | "families" | "claims" | "spellings",
+): (T & { folder: string; file: string })[] {
   const rows = JSON.parse(readFileSync(path.join(MODELS, kind, `${kind}.json`), "utf8")) as T[];
   return rows.map((row) => {
     const folder = path.join(MODELS, kind, row.name);

@@ -1,8 +1,9 @@
 /** Tables that the converted model looks up by position. */
 import { LongConvError } from "../../src/errors.ts";
 import type { Found } from "../find/find.ts";
-import { evaluatePosition } from "../find/tables.ts";
-import type { Node } from "../onnx/graph.ts";
+import { LIFE_LAGS } from "../find/life.ts";
+import { evaluatePosition, rowsOf } from "../find/tables.ts";
+import { type Node, whereOf } from "../onnx/graph.ts";
 import { makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
 import { timeAxis } from "../time/fact.ts";
 
@@ -18,12 +19,17 @@ const WORK_BYTES = 2 ** 28;
 /** A table has settled where no entry changes by more than this part of its largest value; transforms round to 5e-6. */
 const SETTLED = 1e-5;
 
+/** Rows of a table are the same at two lengths if they differ by no more than this part of its largest value. */
+const AGREES = 1e-5;
+
 /** A function of the position, evaluated. */
 export interface Table {
   readonly tensor: Tensor;
   readonly axis: number;
   /** The last row serves every later position; else the model ends with the table. */
   readonly settles: boolean;
+  /** Rows that were looked at. */
+  readonly lookedAt: number;
 }
 
 /** By tensor. */
@@ -40,23 +46,77 @@ export async function evaluateTables(found: Found): Promise<Tables> {
 /**
  * Twice as many rows at each run, of which only the second half is used: a transform of 32 768 positions rounds the first
  * rows of a growing sum to the size of the last.
+ * @throws LongConvError depends-on-length where no rule says that rows are the same at every length, and they are not
  */
 async function evaluated(found: Found, name: string, axis: number): Promise<Table> {
   let tensor = await evaluatePosition(found.graphs, name, SHORTEST);
   const most = affordableRows(found, name, tensor.data.length / SHORTEST);
-  for (let rows: number = SHORTEST; ; rows *= 2) {
+  const isProven = found.proofs.tables.get(name)?.proven === true;
+  for (let rows = tensor.dims[axis]!; ; rows *= 2) {
     if (rows >= FIRST_ROWS && settled(tensor, axis)) {
-      const [first, last] = [
-        { tensor, from: 0, to: rows / 2 },
-        { tensor, from: rows - 1, to: rows },
-      ];
-      return { tensor: joinRows([first, last], axis), axis, settles: true };
+      const lookedAt = await settledUpTo(found, name, axis, tensor, most);
+      if (lookedAt !== undefined) {
+        const [first, last] = [
+          { tensor, from: 0, to: rows / 2 },
+          { tensor, from: rows - 1, to: rows },
+        ];
+        return { tensor: joinRows([first, last], axis), axis, settles: true, lookedAt };
+      }
     }
     const longer = 2 * rows <= most && (await evaluatedAt(found, name, 2 * rows));
-    if (!longer) return { tensor, axis, settles: false };
-    const known = { tensor, from: 0, to: rows };
-    tensor = joinRows([known, { tensor: longer, from: rows, to: 2 * rows }], axis);
+    if (!longer) return { tensor, axis, settles: false, lookedAt: rows };
+    const [there, whole] = [longer.dims[axis]!, { tensor: longer, from: 0, to: longer.dims[axis]! }];
+    if (!isProven) refuseUnlessSame(found, name, tensor, longer, axis);
+    // the graph has no more rows than these
+    if (there < 2 * rows)
+      return {
+        tensor: there > rows ? joinRows([whole], axis) : tensor,
+        axis,
+        settles: false,
+        lookedAt: Math.max(rows, there),
+      };
+    tensor = joinRows(
+      [
+        { tensor, from: 0, to: rows },
+        { tensor: longer, from: rows, to: 2 * rows },
+      ],
+      axis,
+    );
   }
+}
+
+/** Rows up to which a table that has settled was looked at; undefined where it changes again. */
+async function settledUpTo(
+  found: Found,
+  name: string,
+  axis: number,
+  tensor: Tensor,
+  most: number,
+): Promise<number | undefined> {
+  const rows = tensor.dims[axis]!;
+  const far = Math.min(LIFE_LAGS, 2 ** Math.floor(Math.log2(most)));
+  const longer = far > rows ? await evaluatedAt(found, name, far) : undefined;
+  if (!longer || longer.dims[axis] !== far) return rows;
+  const last = rowsOf(tensor, axis).at(-1)!;
+  const largest = rowsOf(tensor, axis).reduce((most, row) => row.reduce((a, b) => Math.max(a, Math.abs(b)), most), 0);
+  const isSame = (row: Float64Array) => row.every((value, k) => Math.abs(value - last[k]!) <= SETTLED * largest);
+  return rowsOf(longer, axis).slice(rows).every(isSame) ? far : undefined;
+}
+
+function refuseUnlessSame(found: Found, name: string, shorter: Tensor, longer: Tensor, axis: number): void {
+  const [known, again] = [rowsOf(shorter, axis), rowsOf(longer, axis)];
+  const largest = known.reduce((most, row) => row.reduce((a, b) => Math.max(a, Math.abs(b)), most), 0);
+  const at = known.findIndex(
+    (row, i) => !row.every((value, k) => Math.abs(value - (again[i]?.[k] ?? NaN)) <= AGREES * largest),
+  );
+  if (at < 0) return;
+  const node = found.graphs.index.producer.get(name);
+  throw new LongConvError(
+    "depends-on-length",
+    `row ${at} of '${name}' is another one at length ${longer.dims[axis]} than at ${shorter.dims[axis]}`,
+    node && whereOf(found.graphs.model, node),
+    "What a position is given must not depend on how long the whole sequence is.",
+  );
 }
 
 /** The table at a length; undefined where the graph itself ends before. */

@@ -1,8 +1,9 @@
 /** No measurement exceeds the certificate; and the certificate is not idly large. */
 
 import { describe, expect, it } from "vitest";
-import { failuresOf, recurrence } from "../../scripts/certificate-check.ts";
+import { failuresOf } from "../../scripts/certificate-check.ts";
 import { AWKWARD, awkwardKernels, randomRpe } from "../../scripts/random-kernels.ts";
+import { recurrence } from "../../scripts/recurrence.ts";
 import type { Kernels, Modal } from "../form.ts";
 import { reduceKernels } from "../reduce/reduce.ts";
 import { kernelOf } from "../solve/evaluate.ts";
@@ -10,7 +11,6 @@ import { certify } from "./certify.ts";
 import { frequencyPeak } from "./frequency.ts";
 import { geometricSum } from "./geometric.ts";
 import { contestLayers } from "./layers.ts";
-import { roundoffBound } from "./roundoff.ts";
 
 /** c ρ^k, one channel. */
 const oneMode = (pole: number, residue: number, direct = 0): Modal => ({
@@ -68,27 +68,6 @@ describe("certify", () => {
     }
     expect(worst).toBeGreaterThan(0);
     expect(worst).toBeLessThan(roundoff.bound[3]!);
-  });
-});
-
-describe("roundoffBound", () => {
-  it("grows with the steps for a pole on the unit circle, and is finite for ever inside it", () => {
-    const integrator = oneMode(1, 1);
-    const [short, long] = [1e3, 1e5].map((steps) => roundoffBound(integrator, steps, 1)[0]!);
-    // Worst case: the state grows as n, its rounding as n²
-    expect(long! / short!).toBeGreaterThan(5e3);
-    expect(roundoffBound(integrator, Number.POSITIVE_INFINITY, 1)[0]).toBe(Number.POSITIVE_INFINITY);
-    expect(roundoffBound(oneMode(0.9, 1), Number.POSITIVE_INFINITY, 1)[0]).toBeLessThan(1e-3);
-  });
-
-  it("counts coefficients that are not float32", () => {
-    const rounded = roundoffBound(oneMode(Math.fround(0.9), 1), 50, 1)[0]!;
-    expect(roundoffBound(oneMode(0.9, 1), 50, 1)[0]).toBeGreaterThan(rounded);
-    expect(roundoffBound(oneMode(0.5, 1 / 3), 50, 1)[0]).toBeGreaterThan(roundoffBound(oneMode(0.5, 0.25), 50, 1)[0]!);
-  });
-
-  it("is infinite, not NaN, where float32 overflows", () => {
-    expect(roundoffBound(oneMode(0.5, 3e38), 50, 10)[0]).toBe(Number.POSITIVE_INFINITY);
   });
 });
 

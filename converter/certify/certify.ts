@@ -6,7 +6,7 @@ import { amplitudesOf, weigh } from "./amplitudes.ts";
 import { frequencyPeak } from "./frequency.ts";
 import { geometricSum } from "./geometric.ts";
 import { normsOf, type PerChannel } from "./norms.ts";
-import { roundoffBound } from "./roundoff.ts";
+import { roundoffOf } from "./roundoff.ts";
 import { tailFrom } from "./tail.ts";
 
 /** What is known of the true kernel, and how long the model is to run. */
@@ -49,8 +49,11 @@ export interface Certificate {
     readonly one: PerChannel;
     readonly two: PerChannel;
   };
-  /** |ŷ - y| of the float32 recurrence for inputs |x| ≤ 1, over `steps` steps. */
-  readonly roundoff: { readonly steps: number; readonly bound: PerChannel };
+  /**
+   * |ŷ - y| of the float32 recurrence for inputs |x| ≤ 1, over `steps` steps: `bound` is certain, `expected` is for random
+   * inputs and roundings.
+   */
+  readonly roundoff: { readonly steps: number; readonly bound: PerChannel; readonly expected: PerChannel };
   readonly layer: LayerBounds;
 }
 
@@ -66,8 +69,10 @@ export interface LayerBounds {
   readonly outputPerInputEnergy: number;
   /** As `outputPerLargestInput`, for ever; Infinity where the true kernel beyond is unknown or the bound diverges. */
   readonly outputPerLargestInputForEver: number;
-  /** Float32 rounding in addition, for |x| ≤ 1. */
+  /** Float32 rounding in addition, for |x| ≤ 1, whatever the inputs. */
   readonly roundoff: number;
+  /** Float32 rounding that is not exceeded for random inputs |x| ≤ 1, with probability 1 - 10⁻³ for each channel. */
+  readonly roundoffExpected: number;
 }
 
 /** Channels evaluated at a time: bounds the memory, [lags × BLOCK] instead of [lags × channels]. */
@@ -121,7 +126,8 @@ export function certify(kernels: Kernels, modal: Modal, options: CertifyOptions 
 
   const amplitudes = amplitudesOf(modal);
   const tail = { from, kernel: beyond, further: past, ...tailFrom(amplitudes, Math.max(from, 1)) };
-  const roundoff = { steps, bound: roundoffBound(modal, steps, 1) };
+  const { worst, expected } = roundoffOf(modal, steps, 1);
+  const roundoff = { steps, bound: worst, expected };
   const relative = {
     one: error.one.map((e, c) => ratio(e, kernel.one[c]!)),
     two: error.two.map((e, c) => ratio(e, kernel.two[c]!)),
@@ -141,6 +147,7 @@ export function layerBounds({ kernel, error, relative, tail, roundoff }: Omit<Ce
     outputPerInputEnergy: most(error.frequency),
     outputPerLargestInputForEver: tail.kernel === "zero" ? most(forEver) : Number.POSITIVE_INFINITY,
     roundoff: most(roundoff.bound),
+    roundoffExpected: most(roundoff.expected),
   };
 }
 

@@ -16,3 +16,20 @@ export function geometricSum(ratio: number, from: number, to: number): number {
   const sum = (first * Math.expm1((to - from) * log)) / (ratio - 1);
   return sum * (1 + 1e-12) + Number.MIN_VALUE;
 }
+
+/**
+ * Σ (k + 1) ratio^k for 0 ≤ k < to, rounded up: what a recurrence makes of a recurrence's states. It is
+ * (Σ ratio^k - to ratio^to) / (1 - ratio); where that cancels, each power is taken for the largest.
+ *
+ * @param ratio at least 0; above 1 only with a finite `to`
+ * @param to Infinity is allowed: the sum is then Infinity at ratio ≥ 1
+ */
+export function nestedSum(ratio: number, to: number): number {
+  if (to <= 0) return 0;
+  const once = geometricSum(ratio, 0, to);
+  if (once === Number.POSITIVE_INFINITY) return once;
+  if (to === Number.POSITIVE_INFINITY) return once / (1 - ratio);
+  if (to * Math.abs(1 - ratio) < 0.01) return ((to * (to + 1)) / 2) * Math.max(1, ratio) ** to * (1 + 1e-12);
+  const sum = (once - to * ratio ** to) / (1 - ratio);
+  return Number.isNaN(sum) ? Number.POSITIVE_INFINITY : sum * (1 + 1e-8);
+}

@@ -36,7 +36,11 @@ export function certifyChannels(kernels: Kernels, modal: ChannelModal, options: 
       one: joined(({ tail }) => tail.one),
       two: joined(({ tail }) => tail.two),
     },
-    roundoff: { steps: first.roundoff.steps, bound: joined(({ roundoff }) => roundoff.bound) },
+    roundoff: {
+      steps: first.roundoff.steps,
+      bound: joined(({ roundoff }) => roundoff.bound),
+      expected: joined(({ roundoff }) => roundoff.expected),
+    },
   };
   return { ...whole, layer: layerBounds(whole) };
 }

@@ -1,12 +1,14 @@
 /** The check before anything is written: original against converted, whole, token by token and cut at random places. */
 import { NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
-import { isFailedRun } from "../find/evaluation.ts";
 import type { Found } from "../find/find.ts";
+import { isFailedRun } from "../find/respond.ts";
 import type { Model } from "../onnx/graph.ts";
+import { withPreciseTransforms } from "../onnx/precise.ts";
 import { openModel } from "../onnx/run.ts";
+import { DataType } from "../onnx/tensor.ts";
 import { hasHalves, widened, withFloatInterface } from "../onnx/widen.ts";
-import type { Layout } from "../time/fact.ts";
+import { type Layout, timeAxis } from "../time/fact.ts";
 import { larger, largestApart } from "./apart.ts";
 import { byPosition, drive, outputLayouts, type Row, type Trace } from "./drive.ts";
 import { cutsOf, type Trial, trialsOf, type Way } from "./trials.ts";
@@ -53,9 +55,6 @@ const LEAST_ALLOWED = 1e-4;
 export const toleranceFor = (stateError: number): number =>
   Math.min(MOST_ALLOWED, LEAST_ALLOWED + PER_STATE_ERROR * stateError);
 
-/** A model that cannot run at this length is not checked at all. */
-const SHORTEST_CHECKED = 16;
-
 /**
  * Runs both models on random inputs of several lengths and batch sizes.
  * @throws LongConvError check-failed where a difference exceeds the tolerance
@@ -64,7 +63,10 @@ export async function checkConverted(found: Found, converted: Model, options: Ch
   const outputAxes = outputLayouts(found);
   const keeps = converted.graph.inputs.some(({ name }) => name === NUM_LOGITS_TO_KEEP);
   const asked = trialsOf(found, options.reach, outputAxes, keeps);
-  const { wanted, own } = await runOriginal(found, asked, outputAxes);
+  const { wanted: traces, own } = await runOriginal(found, asked, outputAxes);
+  // a graph takes some lengths only: not beyond its tables, not below its reach
+  const trials = asked.filter((_, i) => traces[i]);
+  const wanted = traces.filter((trace) => trace !== undefined);
   if (wanted.some((trace) => [...trace.values()].some((rows) => rows.some((row) => row.some(Number.isNaN)))))
     throw new LongConvError(
       "check-failed",
@@ -72,8 +74,6 @@ export async function checkConverted(found: Found, converted: Model, options: Ch
       { file: found.original.file || undefined },
       "Nothing was written. Look for NaN or infinity in its weights.",
     );
-  // a model with a table of positions ends where the table does: shorter trials were run
-  const trials = asked.slice(0, wanted.length);
   const comparisons: Comparison[] = [];
   const compare = async (model: Model, ways: (trial: Trial) => readonly Way[]) => {
     const runner = await openModel(await readable(found.original, model));
@@ -105,41 +105,74 @@ export async function checkConverted(found: Found, converted: Model, options: Ch
 
 /**
  * Outputs of what was analysed for every trial: the model, or its float32 twin where it computes in half precision.
+ * Undefined where it does not run at the trial's length.
  * @returns `own`: how far the model itself is from its twin; undefined where ONNX Runtime cannot run it
  */
 async function runOriginal(
   found: Found,
   trials: readonly Trial[],
   outputAxes: ReadonlyMap<string, Layout>,
-): Promise<{ wanted: Trace[]; own: number | undefined }> {
-  const runAll = async (model: Model): Promise<Trace[]> => {
-    const runner = await openModel(model);
-    try {
-      const traces: Trace[] = [];
-      for (const { parts, sizes } of trials) {
-        const answers = await Promise.all(parts.map((feeds) => runner.run(feeds))).catch((error: unknown) => {
-          if (traces.length > 0 && sizes.time > SHORTEST_CHECKED && isFailedRun(error)) return undefined;
-          throw error;
-        });
-        if (!answers) break;
-        const [first, second] = [answers[0]!, answers[1]];
-        const trace = traceOf(first, outputAxes);
-        traces.push(second ? stackTraces(trace, traceOf(second, outputAxes)) : trace);
-      }
-      return traces;
-    } finally {
-      await runner.close();
-    }
-  };
-  const wanted = await runAll(found.graphs.model);
+): Promise<{ wanted: (Trace | undefined)[]; own: number | undefined }> {
+  const { model, shapes } = found.graphs;
+  const wanted = await runAll(model, trials, outputAxes, ({ sizes }) => isPowerOfTwo(sizes.time));
+  const isDouble = (tensor: string) => shapes.seen.get(tensor)?.type === DataType.DOUBLE;
+  const others = await runAll(
+    withPreciseTransforms(model, isDouble),
+    trials,
+    outputAxes,
+    (trial) => !isPowerOfTwo(trial.sizes.time),
+  );
+  for (const [i, trace] of others.entries()) wanted[i] ??= trace;
+  if (wanted.every((trace) => trace === undefined)) throw neverRuns(found);
   if (!hasHalves(found.original)) return { wanted, own: 0 };
   try {
-    const halves = await runAll(withFloatInterface(found.original));
-    return { wanted, own: Math.max(...wanted.map((trace, i) => difference(trace, halves[i]!).relative)) };
+    const halves = await runAll(
+      withFloatInterface(found.original),
+      trials,
+      outputAxes,
+      (_, i) => wanted[i] !== undefined,
+    );
+    const apart = wanted.flatMap((trace, i) => (trace && halves[i] ? [difference(trace, halves[i]).relative] : []));
+    return { wanted, own: apart.length > 0 ? Math.max(...apart) : undefined };
   } catch (error) {
     if (!isFailedRun(error)) throw error;
     return { wanted, own: undefined };
   }
+}
+
+const isPowerOfTwo = (n: number): boolean => (n & (n - 1)) === 0;
+
+const neverRuns = ({ original }: Found): LongConvError =>
+  new LongConvError("runtime-failed", "ONNX Runtime runs the exported model at none of the lengths that were tried", {
+    file: original.file || undefined,
+  });
+
+/** Runs a model for the trials that are chosen, where it can be run. */
+async function runAll(
+  model: Model,
+  trials: readonly Trial[],
+  outputAxes: ReadonlyMap<string, Layout>,
+  isChosen: (trial: Trial, i: number) => boolean,
+): Promise<(Trace | undefined)[]> {
+  const runner = trials.some(isChosen) ? await openModel(model) : undefined;
+  const traces: (Trace | undefined)[] = [];
+  for (const [i, trial] of trials.entries()) {
+    const answers =
+      runner &&
+      isChosen(trial, i) &&
+      (await Promise.all(trial.parts.map((feeds) => runner.run(feeds))).catch((error: unknown) => {
+        if (!isFailedRun(error)) throw error;
+      }));
+    const [first, second] = answers || [];
+    const trace = first && traceOf(first, outputAxes);
+    // a run that gives another number of positions than it took is none
+    const isWhole =
+      trace &&
+      [...outputAxes].every(([name, axes]) => timeAxis(axes) < 0 || trace.get(name)!.length === trial.sizes.time);
+    traces.push(!isWhole ? undefined : second ? stackTraces(trace, traceOf(second, outputAxes)) : trace);
+  }
+  await runner?.close();
+  return traces;
 }
 
 const NOT_RUN_IN_HALVES =

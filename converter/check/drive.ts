@@ -1,7 +1,7 @@
 /** Drives a converted model in the check: whole sequences, or cut into pieces with the state carried. */
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
 import type { Found } from "../find/find.ts";
-import type { Graphs } from "../find/region.ts";
+import type { Graphs } from "../find/graphs.ts";
 import type { Model } from "../onnx/graph.ts";
 import type { Runner } from "../onnx/run.ts";
 import { DataType, float32Tensor, int64Tensor, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";

@@ -1,7 +1,7 @@
 /** Random inputs for a model: token ids inside its vocabulary, normal signals. Repeatable. */
 import { LongConvError } from "../../src/errors.ts";
 import { uniform } from "../../src/random.ts";
-import type { Graphs } from "../find/region.ts";
+import type { Graphs } from "../find/graphs.ts";
 import type { ValueInfo } from "../onnx/graph.ts";
 import { bfloat16FromFloat32, float16FromFloat32 } from "../onnx/halves.ts";
 import { DataType, makeTensor, type Tensor } from "../onnx/tensor.ts";

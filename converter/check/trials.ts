@@ -11,10 +11,23 @@ import { randomInputs } from "./inputs.ts";
 /** How the converted model reads a sequence. */
 export type Way = "whole" | "last position" | "token by token" | "cut at random" | "step file";
 
-/** Sequences that are compared: powers of two, where ORT's DFT is precise. */
+/** Sequences that are compared in every batch. */
 const LENGTHS = [16, 128] as const;
-/** One more for what sets in late, where the original's tensors take no more than this at it. */
-const LATE = { length: 512, bytes: 2 ** 29 } as const;
+/** Others, of odd lengths and batches of more rows. */
+const ODD: readonly Sizes[] = [
+  { batch: 1, time: 1 },
+  { batch: 1, time: 2 },
+  { batch: 1, time: 3 },
+  { batch: 17, time: 7 },
+  { batch: 12, time: 31 },
+  { batch: 1, time: 67 },
+];
+/** The longest, for what sets in late: the first at which the original's tensors take no more than so many bytes. */
+const LATE = [
+  { length: 8192, bytes: 2 ** 26 },
+  { length: 2048, bytes: 2 ** 27 },
+  { length: 512, bytes: 2 ** 29 },
+] as const;
 /** One set of inputs, and how the converted model reads it. */
 export interface Trial {
   readonly sizes: Sizes;
@@ -68,10 +81,16 @@ function casesOf(found: Found, reach: number, outputs: readonly Layout[]): Sizes
   const within = (length: number) => Math.min(length, 2 ** Math.floor(Math.log2(reach)));
   const lengths = fixed.time !== undefined ? [fixed.time] : [...new Set(LENGTHS.map(within))];
   const cases = lengths.flatMap((time) => batches.map((batch) => ({ batch, time })));
+  if (fixed.time !== undefined) return cases;
   const { shapes, model } = found.graphs;
-  const isLate = fixed.time === undefined && reach >= LATE.length;
-  if (!isLate || bytesAt(shapes, model.graph.nodes, LATE.length) > LATE.bytes) return cases;
-  return [...cases, { batch: batches[0]!, time: LATE.length }];
+  const odd = ODD.filter(({ time, batch }) => time <= reach && (fixed.batch === undefined || batch === 1)).map(
+    (sizes) => ({
+      ...sizes,
+      batch: fixed.batch ?? sizes.batch,
+    }),
+  );
+  const late = LATE.find(({ length, bytes }) => length <= reach && bytesAt(shapes, model.graph.nodes, length) <= bytes);
+  return [...cases, ...odd, ...(late ? [{ batch: batches[0]!, time: late.length }] : [])];
 }
 
 /** Inputs of two runs as one batch; what has no batch axis is taken from the first. */
@@ -89,7 +108,9 @@ function stackInputs(found: Found, a: Record<string, Tensor>, b: Record<string, 
 }
 
 function waysOf({ batch, time }: Sizes, keeps: boolean): Way[] {
-  if (time === LATE.length) return ["cut at random"];
+  if (LATE.some(({ length }) => length === time)) return ["cut at random"];
+  // a single token has no places to cut at
+  if (time <= 3) return ["whole", "token by token"];
   const whole: Way[] = keeps ? ["whole", "last position"] : ["whole"];
   return batch === 1 ? [...whole, "token by token", "cut at random"] : [...whole, "cut at random"];
 }

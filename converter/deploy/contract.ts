@@ -8,13 +8,15 @@ import {
   NUM_LOGITS_TO_KEEP,
   pairStates,
 } from "../../src/contract.ts";
+import { LongConvError } from "../../src/errors.ts";
+import { type Reach, reachOf } from "../../src/reach.ts";
 import { PAST_LENGTH, PRESENT_LENGTH } from "../assemble/lengthcache.ts";
 import type { Model, ValueInfo } from "../onnx/graph.ts";
 import { DataType } from "../onnx/tensor.ts";
 import { aliasingHazard } from "./aliasing.ts";
 
 /** The rules, in the order of the document. */
-export const RULES = ["pairs", "types", "shapes", "zero-start", "aliasing", "inputs", "version"] as const;
+export const RULES = ["pairs", "types", "shapes", "zero-start", "aliasing", "inputs", "version", "claim"] as const;
 export type Rule = (typeof RULES)[number];
 
 /** What a rule found. */
@@ -34,7 +36,8 @@ export interface DeclaredState {
   readonly dims: ValueInfo["dims"];
 }
 
-export interface ContractReport {
+/** With the claim and the positions of the model's metadata. */
+export interface ContractReport extends Reach {
   readonly kept: boolean;
   readonly states: readonly DeclaredState[];
   readonly findings: readonly Finding[];
@@ -54,6 +57,7 @@ export function checkContract(model: Model): ContractReport {
     present: outputs.find(({ name }) => name === present)!,
   }));
   const states = pairs.filter(({ past }) => past.name !== PAST_LENGTH);
+  const reach = reachIn(model);
   const findings = [
     ...pairing(model, pairs),
     ...states.flatMap(types),
@@ -62,8 +66,11 @@ export function checkContract(model: Model): ContractReport {
     ...states.flatMap((pair) => aliasing(model, pair)),
     ...otherInputs(model),
     ...version(model, states),
+    ...reach.findings,
   ];
   return {
+    claim: reach.claim,
+    positions: reach.positions,
     kept: !findings.some(({ breaks }) => breaks),
     states: states.map(({ past, present }) => ({
       past: past.name,
@@ -198,6 +205,27 @@ function version({ metadata }: Model, states: readonly Pair[]): Finding[] {
       ? []
       : [broken("version", name, `shape [${dims}] differs from the metadata's [batch_size,${size}]`)];
   });
+}
+
+/** The claim and the positions, or why they cannot be read. */
+function reachIn({ metadata }: Model): Reach & { readonly findings: readonly Finding[] } {
+  const none = { claim: undefined, positions: undefined };
+  const said = metadata.get(METADATA.version);
+  // what another version claims in these words is not known
+  if (said !== undefined && said !== CONTRACT_VERSION) return { ...none, findings: [] };
+  try {
+    const reach = reachOf(metadata);
+    const silent = said !== undefined && !reach.claim;
+    return {
+      ...reach,
+      findings: silent
+        ? [remark("claim", undefined, `no metadata ${METADATA.claim}: nothing says how far it is right`)]
+        : [],
+    };
+  } catch (error) {
+    if (!(error instanceof LongConvError)) throw error;
+    return { ...none, findings: [broken("claim", undefined, error.reason)] };
+  }
 }
 
 function layersOf(json: string): LayerMetadata[] {

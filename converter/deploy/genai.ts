@@ -1,6 +1,7 @@
 /** ONNX Runtime GenAI: the names and ranks of states that its `decoder` models have, and genai_config.json. */
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, METADATA, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
+import { beyondEnd, endOf, reachOf } from "../../src/reach.ts";
 import { withoutLengthCache } from "../assemble/lengthcache.ts";
 import { createBuilder, namesOf } from "../onnx/build.ts";
 import type { Model, ValueInfo } from "../onnx/graph.ts";
@@ -102,19 +103,23 @@ function refuseUnlessLanguage({ graph, file }: Model): void {
 export interface GenaiConfigOptions {
   /** Name of the model file; default model.onnx. */
   readonly file?: string;
-  /** Tokens of prompt and text together at most; GenAI asks for a number, the model has no limit. Default 1048576. */
-  readonly contextLength?: number;
+  /** Tokens of prompt and text together at most; GenAI asks for a number. Default 1048576, or what the model claims. */
+  readonly contextLength?: number | undefined;
+  /** Let `contextLength` be more than the model claims (not more than its positions). Default false. */
+  readonly beyond?: boolean | undefined;
   /** Token ids that end a text, one at least: GenAI accepts no model without. */
   readonly endTokens: readonly number[];
 }
 
 /**
  * genai_config.json for a model of {@link genaiModel}: greedy unless the caller asks for sampling.
- * @throws LongConvError bad-input where the vocabulary is unknown, usage without an end token in it
+ * @throws LongConvError bad-input where the vocabulary is unknown, usage without an end token in it; beyond-claim,
+ *   beyond-positions for a longer context
  * Source: https://onnxruntime.ai/docs/genai/reference/config.html
  */
 export function genaiConfig(model: Model, options: GenaiConfigOptions): Json {
-  const { file = "model.onnx", contextLength = 2 ** 20, endTokens } = options;
+  const { file = "model.onnx", endTokens } = options;
+  const contextLength = contextLengthOf(model, options);
   const vocabulary = model.graph.outputs.find(({ name }) => name === LOGITS)!.dims?.at(-1);
   if (typeof vocabulary !== "number") {
     const reason = "the logits' last dimension must be a number, the size of the vocabulary";
@@ -166,4 +171,12 @@ export function genaiConfig(model: Model, options: GenaiConfigOptions): Json {
       past_present_share_buffer: false,
     },
   };
+}
+
+function contextLengthOf(model: Model, { contextLength, beyond = false }: GenaiConfigOptions): number {
+  const reach = reachOf(model.metadata, model.file || undefined);
+  const end = endOf(reach, beyond);
+  if (contextLength !== undefined && contextLength > end.positions)
+    throw beyondEnd(`a context of ${contextLength} tokens`, reach, end, model.file || undefined);
+  return contextLength ?? Math.min(2 ** 20, end.positions);
 }

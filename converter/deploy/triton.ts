@@ -3,8 +3,9 @@
  * hands ("implicit state") or in the client's.
  * Source: https://github.com/triton-inference-server/common/blob/main/protobuf/model_config.proto
  */
-import { BATCH_SIZE, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
+import { BATCH_SIZE, METADATA, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
+import { beyondClaim, reachOf } from "../../src/reach.ts";
 import { withoutLengthCache } from "../assemble/lengthcache.ts";
 import type { Model, ValueInfo } from "../onnx/graph.ts";
 import { DataType } from "../onnx/tensor.ts";
@@ -22,8 +23,10 @@ export interface TritonOptions {
   readonly name: string;
   /** Default `oldest`. */
   readonly strategy?: Strategy | undefined;
-  /** Rows of a batch at most; default 8. */
+  /** Rows of a batch at most; default 8, or fewer where the model claims no more. */
   readonly maxBatchSize?: number | undefined;
+  /** Let `maxBatchSize` be more rows than the model claims. Default false. */
+  readonly beyond?: boolean | undefined;
   /** How long a batch may wait for more requests; default 500 µs. */
   readonly maxQueueDelayMicroseconds?: number | undefined;
   /** A sequence whose client is silent for this long loses its state; default 60 s. */
@@ -55,11 +58,13 @@ export const tritonModel = (model: Model, logits: "last" | "all" = "last"): Mode
   withConstantInput(withoutLengthCache(model), NUM_LOGITS_TO_KEEP, logits === "last" ? 1 : 0);
 
 /**
- * config.pbtxt for a model of {@link tritonModel}.
- * @throws LongConvError unsupported-layout where a tensor's first axis is not a batch of any size; not-converted
+ * config.pbtxt for a model of {@link tritonModel}. Triton has no field for the longest sequence: the claim and the positions
+ * are parameters, which a client can ask for.
+ * @throws LongConvError beyond-claim for more rows; unsupported-layout where a tensor's first axis is not a batch of any size; not-converted
  */
 export function tritonConfig(model: Model, options: TritonOptions): string {
-  const { name, strategy = "oldest", maxBatchSize = 8 } = options;
+  const { name, strategy = "oldest" } = options;
+  const maxBatchSize = batchSizeOf(model, options);
   const { inputs, outputs } = model.graph;
   const pairs = pairStates(
     inputs.map((input) => input.name),
@@ -82,6 +87,10 @@ export function tritonConfig(model: Model, options: TritonOptions): string {
       : { oldest: { max_candidate_sequences: options.maxSequences ?? 64, ...delay } }),
     state: pairs.map((pair) => stateOf(model, pair, options.sameBuffer ?? false)),
   });
+  const said = [METADATA.claim, METADATA.positions].flatMap((key) => {
+    const value = model.metadata.get(key);
+    return value === undefined ? [] : [{ key, value: { string_value: value } }];
+  });
   return messageText({
     name,
     backend: "onnxruntime",
@@ -89,7 +98,17 @@ export function tritonConfig(model: Model, options: TritonOptions): string {
     input: plain(inputs).map(tensor),
     output: plain(outputs).map(tensor),
     ...(strategy === "client" ? { dynamic_batching: delay } : { sequence_batching: sequences() }),
+    ...(said.length > 0 ? { parameters: said } : {}),
   });
+}
+
+function batchSizeOf(model: Model, { maxBatchSize, beyond = false }: TritonOptions): number {
+  const file = model.file || undefined;
+  const { claim } = reachOf(model.metadata, file);
+  const claimed = beyond ? Infinity : (claim?.rows ?? Infinity);
+  if (maxBatchSize !== undefined && maxBatchSize > claimed)
+    throw beyondClaim(`a batch of ${maxBatchSize} rows`, claim!, file);
+  return maxBatchSize ?? Math.min(8, claimed);
 }
 
 function stateOf(model: Model, pair: { past: string; present: string }, sameBuffer: boolean): Message {

@@ -5,10 +5,10 @@
 
 import { signed, uniform } from "../../src/random.ts";
 import type { Kernels } from "../form.ts";
-import { isFailedRun } from "./evaluation.ts";
-import { entryOf, type ProbeFailure, toleranceOf } from "./probe.ts";
-import type { Graphs, Region } from "./region.ts";
-import { openRegion } from "./respond.ts";
+import type { Graphs } from "./graphs.ts";
+import { entryOf, type ProbeFailure, type Respond, toleranceOf } from "./probe.ts";
+import type { Region } from "./region.ts";
+import { isFailedRun, openRegion } from "./respond.ts";
 
 /** A comb and what the region makes of it. */
 export interface Answer {
@@ -28,18 +28,11 @@ const SUMMED = 1e-8;
  * @returns undefined where it cannot be run at more positions than it was probed at
  */
 export async function answerAfar(graphs: Graphs, region: Region, kernels: Kernels): Promise<Answer | undefined> {
-  const { entryChannels, channels } = region;
-  const responder = await openRegion(graphs.model, graphs.inputs, region.entry, region.exit);
+  const responder = await openRegion(graphs, region.entry, region.exit);
   try {
     for (let time = kernels.lags; time > region.probed.lags; time = Math.floor(time / 2)) {
-      const combs = Array.from({ length: entryChannels }, (_, c) =>
-        combFor(tapsOf(kernels, (c * channels) / entryChannels), time, c),
-      );
-      const row = new Float64Array(time * entryChannels);
-      for (const [c, comb] of combs.entries()) for (let i = 0; i < time; i++) row[i * entryChannels + c] = comb[i]!;
       try {
-        const [values] = await responder.respond([row], time);
-        return { time, combs, values: values! };
+        return await answerAt(responder.respond, region, kernels, time);
       } catch (error) {
         if (!isFailedRun(error)) throw error;
       }
@@ -50,6 +43,18 @@ export async function answerAfar(graphs: Graphs, region: Region, kernels: Kernel
   }
 }
 
+/** Runs the region over combs for these kernels at one length; the last position is not 0. */
+export async function answerAt(respond: Respond, region: Region, kernels: Kernels, time: number): Promise<Answer> {
+  const { entryChannels, channels } = region;
+  const combs = Array.from({ length: entryChannels }, (_, c) =>
+    combFor(tapsOf(kernels, (c * channels) / entryChannels), time, c),
+  );
+  const row = new Float64Array(time * entryChannels);
+  for (const [c, comb] of combs.entries()) for (let i = 0; i < time; i++) row[i * entryChannels + c] = comb[i]!;
+  const [values] = await respond([row], time);
+  return { time, combs, values: values! };
+}
+
 /** Where the region's answer is not the convolution with these kernels; undefined where it is. */
 export function departure(region: Region, kernels: Kernels, { time, combs, values }: Answer): ProbeFailure | undefined {
   const { entryChannels, channels, bias } = region;
@@ -57,7 +62,7 @@ export function departure(region: Region, kernels: Kernels, { time, combs, value
     const taps = tapsOf(kernels, c);
     const comb = combs[entryOf(c, channels, entryChannels)]!;
     const expected = convolveSparse(comb, taps);
-    const tolerance = toleranceOf(time, norm(taps) * norm(comb), bias?.[c] ?? 0, 1);
+    const tolerance = toleranceOf(time, norm(taps) * norm(comb), bias?.[c] ?? 0);
     for (let i = 0; i < time; i++) {
       const apart = Math.abs(values[i * channels + c]! - (bias?.[c] ?? 0) - expected[i]!);
       if (apart <= tolerance) continue;
@@ -87,6 +92,7 @@ function combFor(taps: Float64Array, time: number, channel: number): Float64Arra
     const value = weight();
     comb[i] = value + Math.sign(value) / 2;
   }
+  comb[time - 1] ||= 1;
   return comb;
 }
 

@@ -17,16 +17,20 @@ export interface Candidate {
  * @param horizon lags that will be used; undefined: until the kernels have died away
  */
 export async function candidatesOf(
-  { graphs, time, regions }: Found,
+  found: Found,
   horizon?: number,
   onProgress?: (done: number, total: number) => void,
 ): Promise<{ candidates: readonly Candidate[]; refusals: readonly Refusal[] }> {
+  const { regions } = found;
   const candidates: Candidate[] = [];
   const refusals: Refusal[] = [];
   for (const [i, region] of regions.entries()) {
     onProgress?.(i, regions.length);
     try {
-      candidates.push({ region, source: await kernelSource(graphs, time, region, horizon) });
+      candidates.push({
+        region,
+        source: await kernelSource(found, region, horizon),
+      });
     } catch (error) {
       if (!(error instanceof LongConvError) || ERROR_EXIT_CODES[error.code] !== ERROR_EXIT_CODES["mixes-time"])
         throw error;

@@ -1,10 +1,10 @@
 /** Ways to evaluate a region's kernel at any number of lags: tensors of the graph that hold it, and an impulse. */
-import { LongConvError } from "../../src/errors.ts";
 import type { Kernels } from "../form.ts";
 import { toNumbers } from "../onnx/tensor.ts";
 import type { TimeFacts } from "../time/follow.ts";
-import type { Graphs, Region } from "./region.ts";
-import { openRegion } from "./respond.ts";
+import type { Graphs } from "./graphs.ts";
+import type { Region } from "./region.ts";
+import { isFailedRun, openRegion } from "./respond.ts";
 import type { Seen } from "./shapes.ts";
 import { evaluatePosition } from "./tables.ts";
 
@@ -18,6 +18,8 @@ export interface EvaluatedKernels extends Kernels {
 export interface Evaluation {
   /** The tensor that holds the kernel; undefined: an impulse through the region. */
   readonly tensor: string | undefined;
+  /** Its layout; undefined: an impulse. */
+  readonly layout: KernelTensor | undefined;
   /** @throws LongConvError runtime-failed where the graph cannot be run at so many positions */
   at(lags: number): Promise<EvaluatedKernels>;
 }
@@ -35,7 +37,7 @@ export async function tensorEvaluations(graphs: Graphs, time: TimeFacts, region:
         ? { ...withDirect(kernels, direct), rounded: false }
         : byImpulse(graphs, region, lags);
     };
-    found.push({ tensor: candidate.tensor, at });
+    found.push({ tensor: candidate.tensor, layout: candidate, at });
   }
   return found;
 }
@@ -43,10 +45,12 @@ export async function tensorEvaluations(graphs: Graphs, time: TimeFacts, region:
 /** An impulse through the region. */
 export const impulseEvaluation = (graphs: Graphs, region: Region): Evaluation => ({
   tensor: undefined,
+  layout: undefined,
   at: (lags) => byImpulse(graphs, region, lags),
 });
 
-interface Candidate {
+/** A function of the position that may be a kernel. */
+export interface KernelTensor {
   readonly tensor: string;
   /** Time comes before the channels. */
   readonly timeFirst: boolean;
@@ -54,8 +58,8 @@ interface Candidate {
 }
 
 /** Functions of the position that reach into the region and have one row or column for each position. */
-function kernelCandidates({ index, shapes }: Graphs, time: TimeFacts, region: Region): Candidate[] {
-  const found: Candidate[] = [];
+function kernelCandidates({ index, shapes }: Graphs, time: TimeFacts, region: Region): KernelTensor[] {
+  const found: KernelTensor[] = [];
   const visited = new Set<string>();
   const queue = [...region.nodes].flatMap((node) => node.inputs);
   for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
@@ -90,7 +94,7 @@ function orientation(seen: Seen, lengths: readonly number[], channels: number): 
   return fits((time) => [channels, time]) ? false : undefined;
 }
 
-async function evaluate(graphs: Graphs, { tensor, timeFirst, channels }: Candidate, lags: number): Promise<Kernels> {
+async function evaluate(graphs: Graphs, { tensor, timeFirst, channels }: KernelTensor, lags: number): Promise<Kernels> {
   const values = toNumbers(await evaluatePosition(graphs, tensor, lags));
   if (timeFirst) return { lags, channels, taps: values };
   const taps = new Float64Array(values.length);
@@ -134,7 +138,7 @@ async function byImpulse(graphs: Graphs, region: Region, lags: number): Promise<
 async function impulseAt(graphs: Graphs, region: Region, time: number, lags: number): Promise<EvaluatedKernels> {
   const { entryChannels, channels, bias } = region;
   const row = new Float64Array(time * entryChannels).fill(1, 0, entryChannels);
-  const responder = await openRegion(graphs.model, graphs.inputs, region.entry, region.exit);
+  const responder = await openRegion(graphs, region.entry, region.exit);
   try {
     const [answer] = await responder.respond([row], time);
     const taps = answer!.slice(0, lags * channels);
@@ -144,7 +148,3 @@ async function impulseAt(graphs: Graphs, region: Region, time: number, lags: num
     await responder.close();
   }
 }
-
-/** Whether ONNX Runtime could not run a graph, at some length say. */
-export const isFailedRun = (error: unknown): boolean =>
-  error instanceof LongConvError && error.code === "runtime-failed";

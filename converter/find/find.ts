@@ -4,6 +4,7 @@ import { METADATA, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { indexGraph, type Model, whereOf } from "../onnx/graph.ts";
 import { hasHalves, widened } from "../onnx/widen.ts";
+import { type Proof, provePosition, proveRegion } from "../prove/prove.ts";
 import { type CounterPlan, planCounter } from "../time/counter.ts";
 import type { Layout } from "../time/fact.ts";
 import { type Constant, foldConstants } from "../time/fold.ts";
@@ -12,15 +13,19 @@ import { type InputAxes, type InputOptions, inputAxes } from "../time/inputs.ts"
 import { lengthOutputs } from "../time/outputs.ts";
 import { lengthSteps } from "../time/steps.ts";
 import { closeBranches } from "./branches.ts";
+import type { Graphs } from "./graphs.ts";
 import { withFloatShifts } from "./ids.ts";
-import { closeRegion, type Graphs, type Region } from "./region.ts";
+import { type Renamed, withFreeNames } from "./names.ts";
+import { closeRegion, type Region } from "./region.ts";
 import { shapesByRunning } from "./shapes.ts";
 import { tablesOf } from "./tables.ts";
 
 /** What is known of a model once time was followed to its end. */
 export interface Found {
-  /** The model as it is given, but for shifted token ids, which are floats between casts. */
+  /** The model as it is given, but for names that drivers take for something else, and shifted token ids between casts. */
   readonly original: Model;
+  /** Inputs and outputs that have other names in it than in the export, old -> new. */
+  readonly renamed: Renamed;
   /** What was analysed: the model, or its float32 twin where it computes in half precision. */
   readonly graphs: Graphs;
   readonly constants: ReadonlyMap<string, Constant>;
@@ -28,10 +33,17 @@ export interface Found {
   readonly tables: ReadonlyMap<string, Layout>;
   readonly time: TimeFacts;
   readonly regions: readonly Region[];
+  /** Of each region, and of each table: what rules say of it at every length, or why they say nothing. */
+  readonly proofs: Proofs;
   /** What is computed from a carried counter, where streams meet the absolute position. */
   readonly counter: Omit<CounterPlan, "refusals">;
   /** What stands in the way of running token by token; empty for a model that can be converted. */
   readonly refusals: readonly Refusal[];
+}
+
+export interface Proofs {
+  readonly regions: ReadonlyMap<Region, Proof>;
+  readonly tables: ReadonlyMap<string, Proof>;
 }
 
 export interface FindOptions extends InputOptions {
@@ -44,9 +56,10 @@ export interface FindOptions extends InputOptions {
  */
 export async function findConvolutions(given: Model, options: FindOptions = {}): Promise<Found> {
   refuseConverted(given);
-  const original = withFloatShifts(given);
+  const { model: named, renamed } = withFreeNames(given);
+  const original = withFloatShifts(named);
   const model = hasHalves(original) ? widened(original) : original;
-  const inputs: InputAxes = inputAxes(model, options);
+  const inputs: InputAxes = inputAxes(model, { timeAxis: renamedKeys(options.timeAxis, renamed) });
   const constants = await foldConstants(model);
   const graphs: Graphs = {
     model,
@@ -67,7 +80,8 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
         ...[...refused, ...time.refusals, ...uncounted],
         ...[...lengthOutputs(model, graphs.index, time), ...lengthSteps(model, time.facts, constants)],
       ];
-      return { original, graphs, constants, tables, time, regions, counter, refusals };
+      const proofs = proofsOf(graphs, time, constants, tables, regions);
+      return { original, renamed, graphs, constants, tables, time, regions, proofs, counter, refusals };
     }
     const rows = await tablesOf(graphs, time, opening.node);
     if (rows.size > 0) {
@@ -86,6 +100,30 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
       }
     }
   }
+}
+
+const renamedKeys = <T>(values: Readonly<Record<string, T>> = {}, renamed: Renamed): Record<string, T> =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [renamed.get(name) ?? name, value]));
+
+/** Proofs of all that was seen to be a convolution, or a table with a row for each position. */
+function proofsOf(
+  { model, index, shapes }: Graphs,
+  time: TimeFacts,
+  constants: ReadonlyMap<string, Constant>,
+  tables: ReadonlyMap<string, Layout>,
+  regions: readonly Region[],
+): Proofs {
+  const seen = new Set(tables.keys());
+  for (const { inputs, outputs } of model.graph.nodes)
+    if (inputs.some((name) => seen.has(name)))
+      for (const name of outputs) if (time.facts.get(name)?.kind === "position") seen.add(name);
+  const known = { model, index, time, constants, seen, typeOf: (tensor: string) => shapes.seen.get(tensor)?.type };
+  // a graph of one length is probed at that length, and nothing is claimed of others
+  const proven = regions.filter(({ maxLags }) => maxLags === undefined);
+  return {
+    regions: new Map(proven.map((region) => [region, proveRegion(known, region)])),
+    tables: new Map([...tables].map(([name, layout]) => [name, provePosition(known, name, layout)])),
+  };
 }
 
 /** Whether a model gains from a state and nothing stands in the way of it. */

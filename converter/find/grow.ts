@@ -3,7 +3,7 @@ import type { GraphIndex, Node } from "../onnx/graph.ts";
 import { channelCount, type Layout } from "../time/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import type { Cone } from "./cone.ts";
-import type { Graphs } from "./region.ts";
+import type { Graphs } from "./graphs.ts";
 import type { End } from "./respond.ts";
 import { possibleLayouts } from "./shapes.ts";
 

@@ -1,19 +1,20 @@
 /** The kernel of a region, and whether the region is this convolution far beyond the lengths at which it was probed. */
+import type { Claim } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Kernels } from "../form.ts";
 import { whereOf } from "../onnx/graph.ts";
+import type { Proof } from "../prove/prove.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { answerAfar, departure } from "./afar.ts";
-import {
-  type EvaluatedKernels,
-  type Evaluation,
-  impulseEvaluation,
-  isFailedRun,
-  tensorEvaluations,
-} from "./evaluation.ts";
+import { type EvaluatedKernels, type Evaluation, impulseEvaluation, tensorEvaluations } from "./evaluation.ts";
+import { compareWidely, SEEN_POSITIONS } from "./evidence.ts";
+import type { Found } from "./find.ts";
+import type { Graphs } from "./graphs.ts";
+import { firstAlive, type LagReader, LIFE_LAGS, openLags } from "./life.ts";
 import { longestWithin } from "./memory.ts";
 import type { ProbeFailure } from "./probe.ts";
-import { compareLengths, type Graphs, type Region } from "./region.ts";
+import { compareLengths, type Region } from "./region.ts";
+import { isFailedRun } from "./respond.ts";
 
 /** Why a kernel has fewer lags than were asked for. */
 export type KernelEnd = "exported length" | "table" | "memory";
@@ -30,11 +31,29 @@ export interface KernelSource {
   readonly tensor: string | undefined;
   /** Positions over which the region was found to be the convolution with these kernels. */
   readonly verified: number;
+  /** How far the region is this convolution. */
+  readonly claim: Claim;
+  /** Lags from which on the kernel is 0 by rule; undefined: none is known. */
+  readonly reach: number | undefined;
   /**
    * The first lags, or as many as can be had.
    * @throws LongConvError depends-on-length where they begin otherwise than at the lengths probed
    */
   at(lags: number): Promise<SourcedKernels>;
+  /**
+   * Looks whether the kernel lives beyond the lags that were read, to {@link LIFE_LAGS} where that can be had.
+   * @param from the first lag to look at
+   * @param limits what a tap of each channel may be
+   */
+  lifeBeyond(from: number, limits: Float64Array): Promise<Life>;
+}
+
+/** What was seen of a kernel that seemed dead. */
+export interface Life {
+  /** The first lag at which it was seen to live; undefined: none. */
+  readonly lag: number | undefined;
+  /** Lags that were looked at. */
+  readonly to: number;
 }
 
 /** How far a kernel is looked at where the graph gives any number of lags. */
@@ -44,6 +63,12 @@ const LEAST_VERIFIED = 1024;
 /** Bytes that the tensors of a region may take when it is compared with the convolution, and when it is run for its kernel. */
 const VERIFIED_BYTES = 2 ** 29;
 const KERNEL_BYTES = 2 ** 31;
+/** Bytes that a region may take where it is compared instead of proven: at more positions, so with more memory. */
+const SEEN_BYTES = 2 ** 30;
+/** Taps that are kept to be read again. */
+const KEPT_TAPS = 2 ** 23;
+/** Taps that are read in one run to see whether a kernel lives on. */
+const LIFE_TAPS = 2 ** 25;
 
 /**
  * Finds the source of a region's kernel. A function of the position with one row for each lag whose values are those of
@@ -54,39 +79,98 @@ const KERNEL_BYTES = 2 ** 31;
  * horizon
  */
 export async function kernelSource(
-  graphs: Graphs,
-  time: TimeFacts,
+  { graphs, time, proofs }: Pick<Found, "graphs" | "time" | "proofs">,
   region: Region,
   horizon?: number,
 ): Promise<KernelSource> {
   const impulse = impulseEvaluation(graphs, region);
-  if (region.maxLags !== undefined) return sourceOf(graphs, region, impulse, region.maxLags);
+  const proof = proofs.regions.get(region);
+  const context: Context = { graphs, time, region, proof };
+  const { name } = region.opening;
+  if (region.maxLags !== undefined)
+    return sourceOf(context, impulse, region.maxLags, {
+      kind: "ends",
+      positions: region.maxLags,
+      node: name,
+      because: `the graph was exported for ${region.maxLags} positions`,
+    });
   const wanted = horizon === undefined ? LOOKED_AT_LAGS : Math.max(LEAST_VERIFIED, 2 * horizon);
   const length = Math.min(powerBelow(wanted), LOOKED_AT_LAGS, longestWithin(graphs, region, VERIFIED_BYTES));
   const evaluations = [...(await tensorEvaluations(graphs, time, region)), impulse];
-  const far = await verifiedSource(graphs, region, evaluations, length);
-  if (!("code" in far)) return far;
+  const far = await verifiedSource(context, evaluations, length);
+  if (!("code" in far)) return proof?.proven ? far : widelySeen(context, far, horizon);
   // a graph that is right up to the horizon is all that was asked for
   const near = horizon === undefined ? length : Math.min(length, powerBelow(horizon));
-  const source = near < length ? await verifiedSource(graphs, region, evaluations, near) : far;
-  if (!("code" in source)) return source;
-  const remedy = "If it is right for shorter sequences, ask for a horizon of that many lags.";
-  throw new LongConvError(far.code, far.reason, whereOf(graphs.model, region.opening), remedy);
+  const source = near < length ? await verifiedSource(context, evaluations, near) : far;
+  if (!("code" in source)) {
+    const because = `beyond ${near} positions it is no convolution with this kernel: ${far.reason}`;
+    return { ...source, claim: { kind: "ends", positions: near, node: name, because } };
+  }
+  throw notTheSame(graphs, region, far);
+}
+
+/** What is known around a region. */
+interface Context {
+  readonly graphs: Graphs;
+  readonly time: TimeFacts;
+  readonly region: Region;
+  /** Undefined for a graph of one length. */
+  readonly proof: Proof | undefined;
+}
+
+const notTheSame = ({ model }: Graphs, { opening }: Region, { code, reason }: ProbeFailure): LongConvError =>
+  new LongConvError(
+    code,
+    reason,
+    whereOf(model, opening),
+    "If it is right for shorter sequences, ask for a horizon of that many lags.",
+  );
+
+/** A source whose region no rule proves, compared as widely as is affordable; it is claimed that far. */
+async function widelySeen(context: Context, source: KernelSource, horizon: number | undefined): Promise<KernelSource> {
+  const { graphs, region, proof } = context;
+  const longest = Math.min(SEEN_POSITIONS, longestWithin(graphs, region, SEEN_BYTES));
+  const kernels = await source.at(longest);
+  const seen = await compareWidely(graphs, region, kernels);
+  const { name } = region.opening;
+  if ("code" in seen) {
+    // asked for no more than what is right
+    if (horizon === undefined || seen.length <= horizon || seen.code === "mixes-batch")
+      throw notTheSame(graphs, region, seen);
+    const because = `at ${seen.length} positions it is no convolution with this kernel: ${seen.reason}`;
+    return { ...source, claim: { kind: "ends", positions: horizon, node: name, because } };
+  }
+  const { positions, rows, failsAt } = seen;
+  if (failsAt !== undefined) {
+    const because = `at ${failsAt} positions the graph cannot be run, or gives fewer than it takes`;
+    return { ...source, claim: { kind: "ends", positions, rows, node: name, because } };
+  }
+  const why = proof && !proof.proven ? proof : { node: region.opening, because: "no rule proves it" };
+  return { ...source, claim: { kind: "seen", positions, rows, node: why.node.name, because: why.because } };
 }
 
 const powerBelow = (length: number): number => 2 ** Math.floor(Math.log2(length));
 
 /** The first way to evaluate the kernels with which the region is a convolution at a length, or how it departs from it. */
 async function verifiedSource(
-  graphs: Graphs,
-  region: Region,
+  context: Context,
   evaluations: readonly Evaluation[],
   length: number,
 ): Promise<KernelSource | ProbeFailure> {
+  const { graphs, region, proof } = context;
+  const proven: Claim =
+    proof?.proven && proof.ends
+      ? {
+          kind: "ends",
+          positions: proof.ends.positions,
+          node: region.opening.name,
+          because: `the graph ${proof.ends.because}`,
+        }
+      : { kind: "proven" };
   let answer: Awaited<ReturnType<typeof answerAfar>>;
   let failure: ProbeFailure | undefined;
   for (const evaluation of evaluations) {
-    const source = sourceOf(graphs, region, evaluation, answer?.time ?? region.probed.lags);
+    const source = sourceOf(context, evaluation, answer?.time ?? region.probed.lags, proven);
     const kernels = await source.at(answer?.time ?? length);
     answer ??= await answerAfar(graphs, region, kernels);
     if (!answer) return source;
@@ -98,30 +182,70 @@ async function verifiedSource(
 }
 
 /** A source that knows up to how many lags the graph and the memory reach, and that its kernels begin as probed. */
-function sourceOf(graphs: Graphs, region: Region, { tensor, at }: Evaluation, verified: number): KernelSource {
+function sourceOf(context: Context, evaluation: Evaluation, verified: number, claim: Claim): KernelSource {
+  const { graphs, time, region, proof } = context;
+  const { tensor, layout, at } = evaluation;
   const inMemory = tensor === undefined ? longestWithin(graphs, region, KERNEL_BYTES) : Infinity;
   let [most, end]: [number, KernelEnd] =
     region.maxLags === undefined ? [inMemory, "memory"] : [region.maxLags, "exported length"];
+  let longest: EvaluatedKernels | undefined;
   const begun = async (lags: number): Promise<EvaluatedKernels> => {
+    // what was read once is not computed again
+    if (longest && lags <= longest.lags)
+      return { ...longest, lags, taps: longest.taps.slice(0, lags * longest.channels) };
     const kernels = await at(lags);
+    if (kernels.taps.length <= KEPT_TAPS) longest = kernels;
     refuseUnbounded(graphs, region, kernels);
-    const failure = compareLengths(region.probed, kernels, 1);
+    const failure = compareLengths(region.probed, kernels);
     if (failure) throw new LongConvError(failure.code, failure.reason, whereOf(graphs.model, region.opening));
     return kernels;
+  };
+  const read = async (lags: number): Promise<SourcedKernels> => {
+    const asked = Math.min(lags, most);
+    let kernels = await begun(asked).catch(ifItFails);
+    if (!kernels) {
+      [kernels, end] = [await furthest(begun, Math.min(region.probed.lags, asked), asked), "table"];
+      most = kernels.lags;
+    }
+    return { ...kernels, end: kernels.lags < lags ? end : undefined };
   };
   return {
     tensor,
     verified,
-    async at(lags) {
-      const asked = Math.min(lags, most);
-      let kernels = await begun(asked).catch(ifItFails);
-      if (!kernels) {
-        [kernels, end] = [await furthest(begun, Math.min(region.probed.lags, asked), asked), "table"];
-        most = kernels.lags;
+    claim,
+    reach: proof?.proven ? proof.reach : undefined,
+    at: read,
+    async lifeBeyond(from, limits) {
+      const reader = layout && (await openLags(graphs, time, layout));
+      try {
+        if (reader && (await readsLike(reader, region.probed)))
+          return { lag: await firstAlive(reader, from, limits), to: LIFE_LAGS };
+      } finally {
+        await reader?.close();
       }
-      return { ...kernels, end: kernels.lags < lags ? end : undefined };
+      const affordable = Math.floor(LIFE_TAPS / region.channels);
+      const { lags, channels, taps } = await read(Math.max(from, Math.min(LIFE_LAGS, affordable)));
+      for (let i = from * channels; i < taps.length; i++)
+        if (!(Math.abs(taps[i]!) <= limits[i % channels]!)) return { lag: Math.floor(i / channels), to: lags };
+      return { lag: undefined, to: lags };
     },
   };
+}
+
+/** Whether single lags are read as they were probed: all but the first, which may have a skip term. */
+async function readsLike(reader: LagReader, { lags, channels, taps }: Kernels): Promise<boolean> {
+  const places = Array.from({ length: lags - 1 }, (_, i) => 1 + ((i * 7) % (lags - 1)));
+  const read = await reader.read(places);
+  let largest = 0;
+  for (const tap of taps) largest = Math.max(largest, Math.abs(tap));
+  return (
+    read.length === places.length * channels &&
+    places.every((lag, i) =>
+      Array.from({ length: channels }, (_, c) => Math.abs(read[i * channels + c]! - taps[lag * channels + c]!)).every(
+        (apart) => apart <= 1e-4 * largest,
+      ),
+    )
+  );
 }
 
 /** @throws LongConvError no-horizon where a tap is not finite: a kernel that grows without bound has no state */

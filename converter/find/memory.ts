@@ -1,18 +1,25 @@
 /** How long a sequence may be for a region to be run within so many bytes. */
 import { cut } from "../onnx/cut.ts";
 import type { Node } from "../onnx/graph.ts";
-import type { Graphs, Region } from "./region.ts";
+import type { Graphs } from "./graphs.ts";
+import type { Region } from "./region.ts";
 import type { Seen, Shapes } from "./shapes.ts";
 
-const LONGEST = 2 ** 14;
+const LONGEST = 2 ** 17;
 const BYTES_OF_A_NUMBER = 4;
 
-/** The longest power of two, 64 at least, at which all tensors of a region take at most so many bytes for one sequence. */
-export function longestWithin({ model, shapes }: Graphs, { entry, exit }: Region, bytes: number): number {
+/** Bytes of all tensors of a region for one sequence of a length. */
+export function bytesOf({ model, shapes }: Graphs, { entry, exit }: Region): (time: number) => number {
   const others = model.graph.inputs.filter((input) => input.name !== entry.tensor);
   const { graph } = cut(model, [...others, { name: entry.tensor, type: entry.type, dims: undefined }], [exit.tensor]);
+  return (time) => bytesAt(shapes, graph.nodes, time);
+}
+
+/** The longest power of two, 64 at least, at which all tensors of a region take at most so many bytes for one sequence. */
+export function longestWithin(graphs: Graphs, region: Region, bytes: number): number {
+  const bytesFor = bytesOf(graphs, region);
   let time = 64;
-  while (time < LONGEST && bytesAt(shapes, graph.nodes, 2 * time) <= bytes) time *= 2;
+  while (time < LONGEST && bytesFor(2 * time) <= bytes) time *= 2;
   return time;
 }
 

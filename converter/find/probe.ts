@@ -41,14 +41,12 @@ interface Row {
  * every channel gives the kernels; impulses elsewhere, weighted by channel, show time invariance, causality and
  * independence of channels; dense signals at several amplitudes confirm it.
  * @param entryChannels channels that enter: as many as leave, or a divisor for each channel to several
- * @param slack how much less precise than float32 sums the region's arithmetic is at this length
  * @param amplitudes whether loud and soft signals are tried as well: one length is enough for that
  */
 export async function probe(
   respond: Respond,
   time: number,
   entryChannels: number,
-  slack: number,
   amplitudes: boolean,
 ): Promise<ProbeResult | ProbeFailure> {
   const random = signed(time * 7919 + entryChannels);
@@ -91,7 +89,7 @@ export async function probe(
   const bias = answers[0]!.slice(0, channels);
   const spread = largest(answers[0]!, (_, i) => answers[0]![i]! - bias[i % channels]!);
   const loudest = largest(answers[0]!, (value) => value);
-  if (spread > 64 * UNIT * slack * loudest)
+  if (spread > 64 * UNIT * loudest)
     return { code: "absolute-position", reason: "adds something that depends on the absolute position", stage: 1 };
   const taps = answers[1]!.map((value, i) => value - bias[i % channels]!);
   if (taps.some((value) => !Number.isFinite(value)))
@@ -99,7 +97,7 @@ export async function probe(
   const kernels: Kernels = { lags: time, channels, taps };
 
   for (const [i, r] of rows.entries()) {
-    const failure = compare(r, answers[i + 2]!, kernels, bias, entryChannels, slack);
+    const failure = compare(r, answers[i + 2]!, kernels, bias, entryChannels);
     if (failure) return failure;
   }
   return { kernels, bias };
@@ -112,7 +110,6 @@ function compare(
   kernels: Kernels,
   bias: Float64Array,
   entryChannels: number,
-  slack: number,
 ): ProbeFailure | undefined {
   const { lags: time, channels, taps } = kernels;
   const expected = convolve(values, kernels, entryChannels);
@@ -126,7 +123,7 @@ function compare(
     const squares =
       sumOver(time, (k) => taps[k * channels + c]! ** 2) *
       sumOver(time, (i) => values[i * entryChannels + input]! ** 2);
-    const tolerance = toleranceOf(time, Math.sqrt(squares), bias[c]!, slack);
+    const tolerance = toleranceOf(time, Math.sqrt(squares), bias[c]!);
     for (let i = 0; i < time; i++) {
       const excess = Math.abs(answer[i * channels + c]! - bias[c]! - expected[i * channels + c]!) / tolerance;
       if (!(excess <= 1) && (!worst || !(excess <= worst.excess))) worst = { i, c, excess };
@@ -140,7 +137,10 @@ function compare(
       reason: `position ${worst.i} depends on position ${first}, which comes later (channel ${worst.c})`,
       stage: 2,
     };
-  if (name === "last") return { code: "not-time-invariant", reason: `${says} (${at})`, stage: 3 };
+  if (name === "last") {
+    const reason = `an impulse at the last position has another response there than one at the first (${at})`;
+    return { code: "not-time-invariant", reason, stage: 3 };
+  }
   return {
     code,
     reason: `${says} (${at}: off by ${worst.excess.toPrecision(2)} times what rounding explains)`,
@@ -152,8 +152,8 @@ function compare(
  * What float32 arithmetic may err by: an FFT of length 2n by about u·log2(2n) of the product of the norms, wherever the
  * result is small as well.
  */
-export const toleranceOf = (time: number, norms: number, bias: number, slack: number): number =>
-  slack * 16 * UNIT * (Math.log2(2 * time) + 2) * norms + 64 * UNIT * slack * Math.abs(bias) + 1e-36;
+export const toleranceOf = (time: number, norms: number, bias: number): number =>
+  16 * UNIT * (Math.log2(2 * time) + 2) * norms + 64 * UNIT * Math.abs(bias) + 1e-36;
 
 /** The channel that enters for one that leaves: each is answered by as many kernels, as a Conv with groups has them. */
 export const entryOf = (channel: number, channels: number, entryChannels: number): number =>

@@ -1,16 +1,16 @@
 /** Closes an opening: the smallest region around it that probes show to be a causal convolution, or the reason why none is. */
 import type { ErrorCode } from "../../src/errors.ts";
 import type { Kernels } from "../form.ts";
-import type { GraphIndex, Model, Node } from "../onnx/graph.ts";
-import { DataType } from "../onnx/tensor.ts";
+import type { Node } from "../onnx/graph.ts";
+import { DataType, typeName } from "../onnx/tensor.ts";
 import { channelCount, type Layout } from "../time/fact.ts";
 import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
-import type { InputAxes } from "../time/inputs.ts";
 import { coneOf, type Exit } from "./cone.ts";
+import type { Graphs } from "./graphs.ts";
 import { grow } from "./grow.ts";
 import { type ProbeFailure, probe } from "./probe.ts";
-import { type End, openRegion } from "./respond.ts";
-import { fixedSizes, possibleLayouts, type Shapes } from "./shapes.ts";
+import { type End, isFailedRun, openRegion } from "./respond.ts";
+import { fixedSizes, possibleLayouts } from "./shapes.ts";
 
 /** A long convolution: one stream in, one stream out. */
 export interface Region extends Closed {
@@ -36,17 +36,11 @@ export interface Unclosed extends Closed {
   readonly reason: string;
 }
 
-export interface Graphs {
-  readonly model: Model;
-  readonly inputs: InputAxes;
-  readonly index: GraphIndex;
-  readonly shapes: Shapes;
-}
+/** What a state of float32 carries as it is computed; half precision is analysed in float32. */
+const FLOATS = new Set<number>([DataType.FLOAT]);
 
-const FLOATS = new Set<number>([DataType.FLOAT, DataType.DOUBLE]);
-
-/** Lengths at which a dynamic region is probed; powers of two, where ORT's DFT is precise, and an odd one, where it is not. */
-const PROBE_LENGTHS = [32, 64, 19] as const;
+/** Lengths at which a dynamic region is probed: even and odd ones, and the shortest. */
+const PROBE_LENGTHS = [32, 64, 19, 3, 2, 1] as const;
 
 /** @returns a region, or the obstacle that is most telling */
 export async function closeRegion(
@@ -70,7 +64,11 @@ export async function closeRegion(
   const entry: End = { tensor: cone.entry, axes: fact.axes, type: typeOf(graphs, cone.entry) };
 
   if (!FLOATS.has(entry.type))
-    return refuse(opening.node, "mixes-time", `${opening.reason}, in values that are not floats`);
+    return refuse(
+      opening.node,
+      "mixes-time",
+      `${opening.reason}, in ${typeName(entry.type)}, which a float32 state does not carry as it is`,
+    );
   let telling: (ProbeFailure & { exit: Exit }) | undefined;
   for (const [i, exit] of cone.exits.entries()) {
     const seen = shapes.seen.get(exit.tensor);
@@ -134,12 +132,6 @@ function orderedLayouts(layouts: readonly Layout[], entry: Layout): Layout[] {
 const typeOf = ({ model, shapes }: Graphs, tensor: string): number =>
   shapes.seen.get(tensor)?.type ?? model.graph.inputs.find((input) => input.name === tensor)?.type ?? 1;
 
-/** How much less precise the arithmetic is than sums in float32: ORT's DFT at lengths that are no power of two. */
-function slackAt(time: number, nodes: readonly Node[]): number {
-  const powerOfTwo = (time & (time - 1)) === 0;
-  return !powerOfTwo && nodes.some((node) => node.op === "DFT") ? 4096 : 1;
-}
-
 /** Probes a region at every length that the graph allows. */
 async function probeRegion(
   graphs: Graphs,
@@ -151,23 +143,27 @@ async function probeRegion(
   const entryChannels = channelCount(entry.axes);
   const channels = channelCount(exit.axes);
   const fixed = fixedSizes(graphs.inputs).time;
-  const responder = await openRegion(graphs.model, graphs.inputs, entry, exit);
+  const responder = await openRegion(graphs, entry, exit);
   try {
     let longest: Kernels | undefined;
     let bias: Float64Array | undefined;
+    let failed: unknown;
     for (const time of fixed ? [fixed] : PROBE_LENGTHS) {
-      const slack = slackAt(time, nodes);
-      const result = await probe(responder.respond, time, entryChannels, slack, longest === undefined);
+      const result = await probe(responder.respond, time, entryChannels, longest === undefined).catch(
+        (error: unknown) => {
+          // some graphs do not take every length: not below their reach, only multiples of some number
+          if (fixed !== undefined || !isFailedRun(error)) throw error;
+          failed = error;
+        },
+      );
+      if (!result) continue;
       if ("code" in result) return result;
-      if (longest) {
-        const failure = compareLengths(longest, result.kernels, slack);
-        if (failure) return failure;
-      }
-      const other = bias && compareBiases(bias, result.bias, slack);
+      const other = (longest && compareLengths(longest, result.kernels)) ?? (bias && compareBiases(bias, result.bias));
       if (other) return other;
-      if (!longest || (result.kernels.lags > longest.lags && slack === 1)) longest = result.kernels;
+      if (!longest || result.kernels.lags > longest.lags) longest = result.kernels;
       bias ??= result.bias;
     }
+    if (!longest) throw failed;
     return {
       opening: opening.node,
       reason: opening.reason,
@@ -177,7 +173,7 @@ async function probeRegion(
       entryChannels,
       channels,
       bias: bias!.some((value) => value !== 0) ? bias : undefined,
-      probed: longest!,
+      probed: longest,
       maxLags: fixed,
     };
   } finally {
@@ -186,20 +182,20 @@ async function probeRegion(
 }
 
 /** What is added to every position must not depend on the length either. */
-function compareBiases(a: Float64Array, b: Float64Array, slack: number): ProbeFailure | undefined {
-  const c = a.findIndex((value, k) => !(Math.abs(value - b[k]!) <= slack * 64 * 2 ** -24 * Math.abs(value) + 1e-36));
+function compareBiases(a: Float64Array, b: Float64Array): ProbeFailure | undefined {
+  const c = a.findIndex((value, k) => !(Math.abs(value - b[k]!) <= 64 * 2 ** -24 * Math.abs(value) + 1e-36));
   if (c < 0) return undefined;
   const reason = `what it adds to every position changes with the length (channel ${c})`;
   return { code: "depends-on-length", reason, stage: 5 };
 }
 
 /** The kernel must not depend on the length of the sequence. */
-export function compareLengths(a: Kernels, b: Kernels, slack: number): ProbeFailure | undefined {
+export function compareLengths(a: Kernels, b: Kernels): ProbeFailure | undefined {
   const lags = Math.min(a.lags, b.lags);
   for (let c = 0; c < a.channels; c++) {
     let norm = 0;
     for (let k = 0; k < a.lags; k++) norm += a.taps[k * a.channels + c]! ** 2;
-    const tolerance = slack * 256 * 2 ** -24 * Math.sqrt(norm) + 1e-36;
+    const tolerance = 256 * 2 ** -24 * Math.sqrt(norm) + 1e-36;
     for (let k = 0; k < lags; k++) {
       const difference = Math.abs(a.taps[k * a.channels + c]! - b.taps[k * b.channels + c]!);
       if (!(difference <= tolerance))

@@ -1,6 +1,7 @@
 /** The JSON files of the output folder: config.json, generation_config.json, tokenizer_config.json. */
 import { LOGITS, METADATA } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
+import { endOf, reachOf } from "../../src/reach.ts";
 import type { Model } from "../onnx/graph.ts";
 import type { Beside, Json } from "./beside.ts";
 
@@ -39,6 +40,7 @@ export function configsOf(model: Model, beside: Beside, fields: Json = {}, secti
       ...endIds,
       ...beside.config,
       ...(vocabulary === undefined ? {} : { vocab_size: vocabulary }),
+      ...longestText(model, beside),
       ...fields,
       [CONFIG_SECTION]: { ...sectionOf(model), ...section },
     },
@@ -52,14 +54,25 @@ export function configsOf(model: Model, beside: Beside, fields: Json = {}, secti
   };
 }
 
+/** The field in which transformers looks for it: as the source says, but no more than is claimed of the model. */
+function longestText(model: Model, { config }: Beside): Json {
+  const end = endOf(reachOf(model.metadata, model.file || undefined), false).positions;
+  const source = config?.max_position_embeddings;
+  if (end === Infinity || (typeof source === "number" && source <= end)) return {};
+  return { max_position_embeddings: end };
+}
+
 /** What the model's own metadata say. */
 function sectionOf({ metadata }: Model): Json {
   const text = (key: string) => metadata.get(key);
   const layers = text(METADATA.layers);
+  const { claim, positions } = reachOf(metadata);
   return {
     version: text(METADATA.version),
     converter: text(METADATA.converter),
     source_sha256: text(METADATA.sourceSha256),
+    claim,
+    positions,
     layers: layers === undefined ? undefined : JSON.parse(layers),
   };
 }

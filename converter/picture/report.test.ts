@@ -16,7 +16,7 @@ const follow = async (file: string): Promise<Found> => findConvolutions(inlineFu
 const kernelsOf = (found: Found, lags: number): Promise<Kernels[]> =>
   Promise.all(
     found.regions.map(async (region) => {
-      const source = await kernelSource(found.graphs, found.time, region);
+      const source = await kernelSource(found, region);
       return source.at(lags);
     }),
   );

@@ -245,7 +245,7 @@ function sentence(layer: LayerInput): string {
     );
   if (certificate) {
     const { layer: bounds, tail, roundoff } = certificate;
-    const rounding = `float32 rounding adds at most ${significant(bounds.roundoff)} in ${grouped(roundoff.steps)} steps`;
+    const rounding = `in ${grouped(roundoff.steps)} steps float32 rounding adds ${significant(bounds.roundoffExpected)} or less for random inputs, ${significant(bounds.roundoff)} at most for any`;
     parts.push(
       `For inputs from −1 to 1 an output is off by at most ${significant(bounds.outputPerLargestInput)} over the first ${grouped(certificate.horizon)} positions; ${rounding}.`,
     );

@@ -1,5 +1,5 @@
 /** Which factor goes where when a tensor is reshaped: row-major order keeps the order of the factors. */
-import type { Axis, Factor, Layout, Sizes } from "./fact.ts";
+import type { Factor, Layout, Sizes } from "./fact.ts";
 
 const sizeOf = (factor: Factor, symbols: Sizes): bigint =>
   BigInt(typeof factor === "number" ? factor : symbols[factor]);
@@ -13,20 +13,28 @@ export const sizesOf = (axes: Layout, symbols: Sizes): bigint[] =>
  * @param sizes sizes of the target axes, with the symbols replaced by `symbols`
  * @returns undefined where the factors cannot be regrouped that way (a symbol would be split)
  */
-export function regroup(axes: Layout, sizes: readonly bigint[], symbols: Sizes): Layout | undefined {
-  const queue: Factor[] = [];
+export const regroup = (axes: Layout, sizes: readonly bigint[], symbols: Sizes): Layout | undefined =>
+  regroupBy<Factor>(axes, sizes, (factor) => sizeOf(factor, symbols));
+
+/** {@link regroup} for factors of any kind, beside the numbers, that have a size and are never split. */
+export function regroupBy<F>(
+  axes: readonly (readonly (F | number)[])[],
+  sizes: readonly bigint[],
+  sizeOf: (factor: F | number) => bigint,
+): (readonly (F | number)[])[] | undefined {
+  const queue: (F | number)[] = [];
   for (const factor of axes.flat()) {
     const last = queue.at(-1);
     if (typeof factor === "number" && typeof last === "number") queue[queue.length - 1] = last * factor;
     else queue.push(factor);
   }
-  const result: Axis[] = [];
+  const result: (readonly (F | number)[])[] = [];
   for (const size of sizes) {
-    const axis: Factor[] = [];
+    const axis: (F | number)[] = [];
     let rest = size;
     while (queue.length > 0) {
       const factor = queue[0]!;
-      const value = sizeOf(factor, symbols);
+      const value = sizeOf(factor);
       if (rest === 1n && !(value === 1n && axis.length === 0 && typeof factor !== "number")) break;
       if (value !== 0n && rest % value === 0n) {
         // a symbol of size 1 takes a unit axis of its own where there is one
@@ -44,7 +52,7 @@ export function regroup(axes: Layout, sizes: readonly bigint[], symbols: Sizes):
     result.push(axis);
   }
   // symbols of size 1 that are left over (a fixed batch of 1) join the last axis
-  if (queue.some((factor) => sizeOf(factor, symbols) !== 1n)) return undefined;
+  if (queue.some((factor) => sizeOf(factor) !== 1n)) return undefined;
   if (queue.length > 0) {
     if (result.length === 0) return undefined;
     result.push([...result.pop()!, ...queue]);

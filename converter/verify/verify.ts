@@ -197,8 +197,8 @@ async function vocabularyOf(reader: Reader, model: Model): Promise<number> {
   return (await reader.read(Array.from({ length: batch }, () => new Int32Array(time)))).vocabulary;
 }
 
-/** Powers of two: ONNX Runtime's DFT of other lengths is imprecise, and that would be taken for ours. */
-function defaultLengths(trainingLength: number | undefined): number[] {
+/** Lengths of the windows where nobody says them. Powers of two: ONNX Runtime's DFT of other lengths is imprecise, and that would be taken for ours. */
+export function defaultLengths(trainingLength: number | undefined): number[] {
   const longest = Math.max(2048, 4 * (trainingLength ?? 0));
   const lengths: number[] = [];
   for (let length = SHORTEST; length <= longest; length *= 2) lengths.push(length);

@@ -1,9 +1,12 @@
 """Greedy text from a converted model with onnxruntime and numpy alone: states stay in ONNX Runtime's own buffers.
 
     python generate.py MODEL.onnx COUNT TOKEN_ID …        prints the ids of COUNT more tokens
+
+It ends earlier where the model's claim or its positions do.
 """
 
 import argparse
+import json
 import os
 
 # No telemetry, unless the variable says otherwise: it is read when the library is loaded.
@@ -11,6 +14,13 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import numpy as np
 import onnxruntime as ort
+
+
+def room(session, prompt):
+    """How many tokens can follow: prompt and text together fill what is claimed of the model, and what it has."""
+    said = session.get_modelmeta().custom_metadata_map
+    ends = [json.loads(said.get("longconv.claim", "{}")).get("positions"), said.get("longconv.positions")]
+    return min(int(end) for end in [*ends, 2**53] if end is not None) - len(prompt)
 
 
 def generate(path, prompt, count):
@@ -21,7 +31,7 @@ def generate(path, prompt, count):
     states = {n: ort.OrtValue.ortvalue_from_numpy(np.zeros(shapes[n], np.float32)) for n in names if n.startswith("past_")}
     present_of = {n: n.replace("past_key_values", "present").replace("past_", "present_") for n in states}
     step, tokens = np.array([prompt], np.int64), list(prompt)
-    for _ in range(count):
+    for _ in range(min(count, room(session, prompt))):
         binding = session.io_binding()
         binding.bind_cpu_input("input_ids", step)
         if "attention_mask" in names:

@@ -61,7 +61,8 @@ export function createAdmission(model: Model): Admission {
     const { sequence, options } = first.row;
     if (sequence.ids.length === 0) return { rows, state: options.state!, owned: false };
     const prompts = rows.map((row) => row.sequence.ids);
-    reading = { rows, slices: readSlices(model, prompts, { state: options.state, onPrompt: progressOf(rows) }) };
+    const reads = { state: options.state, onPrompt: progressOf(rows), beyond: true };
+    reading = { rows, slices: readSlices(model, prompts, reads) };
     return undefined;
   };
 

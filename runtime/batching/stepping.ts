@@ -116,7 +116,8 @@ export function createStepping(model: Model): Stepping {
       const { kept, tokens } = choose(state.logits!);
       await keep(kept);
       if (!state) return;
-      const next = await readTokens(model, tokens, state, spare);
+      // Each row ends at its own reach, and how many there may be was checked when the batch was made.
+      const next = await readTokens(model, tokens, state, { overwrite: spare, beyond: true });
       spare = owned ? retire(model, state) : undefined;
       owned = true;
       state = next;

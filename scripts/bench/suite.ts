@@ -199,13 +199,14 @@ async function overhead({ files, threads }: Suite): Promise<Row[]> {
   const opened = openedOf(model.session as Opened["session"], await readModel(files.compact), () => model.close());
   try {
     let [state, spare] = [await read(model, [[1]]), zeroState(model)];
-    const pieces = generate(model, { inputIds: [1], maxNewTokens: Number.POSITIVE_INFINITY, stopTokens: [] });
+    const endless = { maxNewTokens: Number.POSITIVE_INFINITY, stopTokens: [], beyond: true };
+    const pieces = generate(model, { inputIds: [1], ...endless });
     const cases: Case[] = [
       { name: "session.run", run: await stepper(opened, { input_ids: int64Tensor([1, 1], [1]) }, start(opened, 1)) },
       {
         name: "runtime step",
         run: async () => {
-          const next = await readTokens(model, [1], state, spare);
+          const next = await readTokens(model, [1], state, { overwrite: spare, beyond: true });
           [spare, state] = [state, next];
         },
       },

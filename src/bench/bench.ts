@@ -7,6 +7,7 @@ import { inlineFunctions } from "../../converter/onnx/inline.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
+import { beyondClaim, beyondEnd, beyondRemark, type End, endOf, type Reach, reachOf } from "../reach.ts";
 import { type Cases, casesOf } from "./cases.ts";
 import { type Opened, withOpen } from "./drive.ts";
 import {
@@ -20,9 +21,9 @@ import {
 } from "./measure.ts";
 
 export interface BenchOptions {
-  /** Context lengths at which the original is run again; default 128 and 512, or the one length it has. */
+  /** Context lengths at which the original is run again; default 128 and 512, as far as it goes, or the one length it has. */
   readonly contexts?: readonly number[] | undefined;
-  /** Tokens of the prompt; default 512. */
+  /** Tokens of the prompt; default 512, or as many as the model claims. */
   readonly prompt?: number | undefined;
   /** Sequences in a batch, beside one alone; default none. */
   readonly batch?: number | undefined;
@@ -33,6 +34,10 @@ export interface BenchOptions {
   /** Threads of one operator; default ONNX Runtime's choice. */
   readonly threads?: number | undefined;
   readonly timeAxis?: Readonly<Record<string, number>> | undefined;
+  /** Also time positions and rows that the converted model does not claim. Default false. */
+  readonly beyond?: boolean | undefined;
+  /** Takes the sentence that says so. */
+  readonly onRemark?: ((text: string) => void) | undefined;
   readonly onProgress?: ((step: string, done: number, total: number | undefined) => void) | undefined;
 }
 
@@ -92,7 +97,7 @@ export const floorFor = ({ found, converted }: Subjects): Promise<Model> => {
 
 /**
  * Measures one token, a prompt and, where asked for, a batch; medians of interleaved runs.
- * @throws LongConvError what {@link benchSubjects} throws; runtime-failed where a model does not run, as one that was
+ * @throws LongConvError what {@link benchSubjects} throws; beyond-claim, beyond-positions; runtime-failed where a model does not run, as one that was
  *   made from another original
  */
 export async function bench(original: string, converted: string, options: BenchOptions = {}): Promise<BenchReport> {
@@ -100,28 +105,29 @@ export async function bench(original: string, converted: string, options: BenchO
   onProgress?.("finding convolutions", 0, undefined);
   const subjects = await benchSubjects(original, converted, options.timeAxis);
   const { found } = subjects;
-  onProgress?.("opening", 0, undefined);
-  const models = [subjects.converted, await floorFor(subjects), found.original] as const;
   // a fixed batch size is one sequence no more
   const { batch: least = 1, time } = fixedSizes(found.graphs.inputs);
+  const reach = reachOf(subjects.converted.metadata, converted);
+  const { prompt: tokens, contexts, end } = lengthsOf(reach, time, options, converted);
+  onProgress?.("opening", 0, undefined);
+  const models = [subjects.converted, await floorFor(subjects), found.original] as const;
   const timed = await withOpen(
     models,
     async (own, floor, exported) => {
-      const three = { own, floor, exported, cases: casesOf(found, least) };
-      const contexts = time ? [time] : (options.contexts ?? [128, 512]);
-      return { token: await timeToken(three, contexts, options), prompt: await timePrompt(three, time, options) };
+      const three = { own, floor, exported, cases: casesOf(found, least, end.positions) };
+      const token = await timeToken(three, contexts, options);
+      return { token, prompt: await timePrompt(three, tokens, time, options) };
     },
     threads,
   );
   const { comparison: decode, many } = timed.token;
-  const { comparison: prompt, tokens } = timed.prompt;
   return {
     machine: thisMachine(),
     threads,
     original,
     converted,
     decode: { ...decode, tokensPerSecond: tokensPerSecond(decode.converted, least) },
-    prompt: { ...prompt, tokens, tokensPerSecond: tokensPerSecond(prompt.converted, least * tokens) },
+    prompt: { ...timed.prompt, tokens, tokensPerSecond: tokensPerSecond(timed.prompt.converted, least * tokens) },
     batch:
       many && batch
         ? {
@@ -132,6 +138,32 @@ export async function bench(original: string, converted: string, options: BenchO
           }
         : undefined,
   };
+}
+
+/**
+ * What is timed, and where the converted model ends; lengths that nobody asked for are no longer than that.
+ * @param fixed the one length that the original has
+ * @throws LongConvError beyond-claim, beyond-positions
+ */
+function lengthsOf(
+  reach: Reach,
+  fixed: number | undefined,
+  { contexts, batch = 1, beyond = false, onRemark, ...given }: BenchOptions,
+  file: string,
+): { readonly prompt: number; readonly contexts: readonly number[]; readonly end: End } {
+  const end = endOf(reach, beyond);
+  const { prompt = Math.min(512, end.positions) } = given;
+  if (prompt > end.positions) throw beyondEnd(`a prompt of ${prompt} tokens`, reach, end, file);
+  // the original claims nothing, but a table of positions ends in it as well
+  const table = endOf(reach, true);
+  const longest = Math.max(...(contexts ?? [0]));
+  if (longest > table.positions) throw beyondEnd(`a context of ${longest}`, reach, table, file);
+  const [positions, rows] = [reach.claim?.positions ?? Infinity, reach.claim?.rows ?? Infinity];
+  if (batch > rows && !beyond) throw beyondClaim(`a batch of ${batch} rows`, reach.claim!, file);
+  if (prompt > positions) onRemark?.(beyondRemark(`a prompt of ${prompt} tokens`, reach.claim!));
+  if (batch > rows) onRemark?.(beyondRemark(`a batch of ${batch} rows`, reach.claim!));
+  const usual = [...new Set([128, 512].map((length) => Math.min(length, table.positions)))];
+  return { prompt, contexts: fixed ? [fixed] : (contexts ?? usual), end };
 }
 
 /** What is timed side by side, on the same inputs. */
@@ -158,8 +190,12 @@ async function timeToken({ own, floor, exported, cases }: Three, contexts: reado
 }
 
 /** A prompt in one pass; the exported graph only at its own length, where that is fixed. */
-async function timePrompt({ own, floor, exported, cases }: Three, fixed: number | undefined, options: BenchOptions) {
-  const { prompt: tokens = 512 } = options;
+async function timePrompt(
+  { own, floor, exported, cases }: Three,
+  tokens: number,
+  fixed: number | undefined,
+  options: BenchOptions,
+): Promise<Comparison> {
   const contexts = fixed === undefined || fixed === tokens ? [tokens] : [];
   const timings = await interleave(
     [
@@ -169,7 +205,7 @@ async function timePrompt({ own, floor, exported, cases }: Three, fixed: number 
     ],
     measureOptions("prompt", options),
   );
-  return { comparison: comparisonOf(timings, contexts), tokens };
+  return comparisonOf(timings, contexts);
 }
 
 const measureOptions = (step: string, { rounds = 15, roundMs = 100, onProgress }: BenchOptions): MeasureOptions => ({

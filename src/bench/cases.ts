@@ -21,13 +21,16 @@ export interface Cases {
   whole(name: string, opened: Opened, tokens: number): Case;
 }
 
-/** @param usual sequences in a run; default 1 */
-export function casesOf({ graphs, constants }: Found, usual = 1): Cases {
+/**
+ * @param usual sequences in a run; default 1
+ * @param end positions that a sequence has at most; default any number
+ */
+export function casesOf({ graphs, constants }: Found, usual = 1, end = Infinity): Cases {
   const inputs = (time: number, batch = usual) => randomInputs(graphs, constants, { batch, time }, 1);
   return {
     inputs,
     async step(name, opened, { batch = usual, from = start(opened, batch) } = {}) {
-      return { name, run: await stepper(opened, inputs(1, batch), from, batch) };
+      return { name, run: await stepper(opened, inputs(1, batch), from, batch, end) };
     },
     whole: (name, opened, tokens) => ({
       name,

@@ -121,8 +121,9 @@ function zeros({ inputs }: Opened, past: string, batch: number): OrtTensor {
 
 /**
  * Steps from a position on, forever: every run reads the token, and past and present change places in two sets of
- * buffers, as in the runtime.
+ * buffers, as in the runtime. Where a sequence ends, the next run starts from that position again.
  * @param feeds inputs of the original model for one position
+ * @param end positions that a sequence has at most
  * @throws LongConvError runtime-failed
  */
 export async function stepper(
@@ -130,25 +131,27 @@ export async function stepper(
   feeds: Feeds,
   from: Position,
   batch = 1,
+  end = Infinity,
 ): Promise<() => Promise<unknown>> {
   const { states } = opened;
   const fixed = fixedFeeds(opened, feeds, batch, from.tokens + 1);
   const outputs = await runOnce(opened, { ...fixed, ...from.states });
   const presents = new Set(states.map(({ present }) => present));
   const rest = Object.fromEntries(Object.entries(outputs).filter(([name]) => !presents.has(name)));
-  let [past, spare] = [
-    states.map(({ present }) => outputs[present]!),
-    states.map((pair) => copyOf(from.states[pair.past]!)),
-  ];
+  const first = states.map((pair) => from.states[pair.past]!);
+  let [past, into, spare] = [states.map(({ present }) => outputs[present]!), first.map(copyOf), first.map(copyOf)];
+  let tokens = from.tokens + 1;
   return async () => {
+    if (tokens >= end) [past, tokens] = [first, from.tokens];
     const all: OrtFeeds = { ...fixed };
     const fetches: OrtFeeds = { ...rest };
     states.forEach((pair, i) => {
       all[pair.past] = past[i]!;
-      fetches[pair.present] = spare[i]!;
+      fetches[pair.present] = into[i]!;
     });
     await runOnce(opened, all, fetches);
-    [past, spare] = [spare, past];
+    [past, into, spare] = [into, spare, into];
+    tokens++;
   };
 }
 

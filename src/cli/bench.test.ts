@@ -84,6 +84,27 @@ test("the timed step carries the state: steps give what one pass gives", async (
   await opened.close();
 });
 
+test("where a sequence ends, the timed step begins again, from the same states", async () => {
+  const opened = await openForBench(await readModel(converted));
+  const begin = start(opened, 1);
+  const outputs: Float32Array[] = [];
+  const plain = opened.session.run.bind(opened.session);
+  opened.session.run = (async (...args: Parameters<typeof plain>) => {
+    const results = await plain(...args);
+    outputs.push(Float32Array.from(results[opened.states[0]!.present]!.data as Float32Array));
+    return results;
+  }) as typeof plain;
+  const end = 3;
+  const run = await stepper(opened, { input_ids: int64Tensor([1, 1], [7]) }, begin, 1, end);
+  for (let i = 1; i < 3 * end; i++) await run();
+  expect(outputs).toHaveLength(3 * end);
+  for (const [i, values] of outputs.entries()) expect(values).toEqual(outputs[i % end]);
+  expect(outputs[1]).not.toEqual(outputs[0]);
+  for (const tensor of Object.values(begin.states))
+    expect((tensor.data as Float32Array).every((x) => x === 0)).toBe(true);
+  await opened.close();
+});
+
 test("interleaved rounds: medians, and ratios of pairs", async () => {
   const order: string[] = [];
   const wait = (name: string, ms: number) => ({

@@ -28,6 +28,7 @@ interface Options {
   readonly timeAxis?: TimeAxes;
   readonly picture?: string;
   readonly force?: boolean;
+  readonly beyond?: boolean;
 }
 
 /** The command's options and examples. */
@@ -42,14 +43,19 @@ export function benchCommand(): Command {
   ])
     .argument("<original>", "exported model: a .onnx file or a folder")
     .argument("<converted>", "what convert made of it: a .onnx file or a folder")
-    .option("--contexts <list>", "lengths at which the original is run again (default: 128,512)", lengths)
-    .option("--prompt <n>", "tokens of the prompt (default: 512)", positions)
+    .option(
+      "--contexts <list>",
+      "lengths at which the original is run again (default: 128,512, or as far as it goes)",
+      lengths,
+    )
+    .option("--prompt <n>", "tokens of the prompt (default: 512, or as far as the model claims)", positions)
     .option("--batch <n>", "also time one token of each of n sequences", integer(2, MOST_POSITIONS))
     .option("--rounds <n>", "rounds of interleaved runs (default: 15)", integer(2))
     .option("--threads <n>", "threads of one operator", threads)
     .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", timeAxis)
     .option("--picture <file>", "draw medians and quartiles to this SVG file")
     .option("--force", "replace an existing picture")
+    .option("--beyond", "also time what is beyond what is claimed of the converted model")
     .addHelpText("after", `\n${FLOOR}`);
   return withAction(command, run);
 }
@@ -69,6 +75,8 @@ async function run(terminal: Terminal, original: string, converted: string, opti
     rounds,
     threads,
     timeAxis: options.timeAxis,
+    beyond: options.beyond,
+    onRemark: (text) => terminal.note(`remark: ${text}`),
     onProgress: (step, done, total) => terminal.progress(step, done, total),
   });
   await picture?.write(benchPicture(report));

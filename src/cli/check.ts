@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { checkContract, type Finding, RULES } from "../../converter/deploy/contract.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { modelFileOf } from "../../converter/output/beside.ts";
+import { describeClaim } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
 import { newCommand, withAction } from "./command.ts";
 import { type Terminal, table } from "./terminal.ts";
@@ -10,7 +11,7 @@ import { type Terminal, table } from "./terminal.ts";
 /** The command's arguments and examples. */
 export function checkCommand(): Command {
   const command = newCommand("check", "Say whether a model keeps the state contract, whoever made it.", [
-    ["longconv-ssm check recurrent.onnx", "names, pairs, types, shapes, zero start, aliasing, metadata"],
+    ["longconv-ssm check recurrent.onnx", "names, pairs, types, shapes, zero start, aliasing, metadata; and its claim"],
     ["longconv-ssm check model/ --json", "the same for a program; exit code 6 where a rule is broken"],
   ]).argument("<model>", "a .onnx file, or a folder with onnx/model.onnx or model.onnx");
   return withAction(command, run);
@@ -25,8 +26,18 @@ async function run(terminal: Terminal, given: string): Promise<void> {
     const verdict = found.some(({ breaks }) => breaks) ? "broken" : "kept";
     return [`${rule.padEnd(12)}${verdict}`, ...found.map((finding) => `  ${sentence(finding)}`)].join("\n");
   });
+  const { claim, positions } = report;
+  const limits = [
+    ...(claim ? [`claim       ${describeClaim(claim)}`] : []),
+    ...(positions ? [`positions   ${positions}, and no more`] : []),
+  ];
   terminal.print(
-    [...(states.length ? [table([["past", "present", "shape"], ...states]), ""] : []), ...lines].join("\n"),
+    [
+      ...(states.length ? [table([["past", "present", "shape"], ...states]), ""] : []),
+      ...limits,
+      ...(limits.length ? [""] : []),
+      ...lines,
+    ].join("\n"),
   );
   terminal.result({ file, ...report });
   if (report.kept) return;

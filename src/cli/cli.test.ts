@@ -166,7 +166,18 @@ describe("the demo model", () => {
 
   test("is verified on held-out ids, whole and token by token, and beyond its training length", async () => {
     const ids = path.join(demo.folder, "valid_ids.pb");
-    const args = ["verify", demo.file, dir.at("demo"), "--ids", ids, "--lengths", "64,1024", "--positions", "1024"];
+    const args = [
+      "verify",
+      demo.file,
+      dir.at("demo"),
+      "--ids",
+      ids,
+      "--lengths",
+      "64,1024",
+      "--positions",
+      "1024",
+      "--beyond",
+    ];
     const { rows, trainingLength } = await json(...args);
     expect(trainingLength).toBe(512);
     expect(rows.map((row: { length: number; way: string }) => [row.length, row.way])).toEqual([

@@ -1,7 +1,7 @@
 /** What all commands share: --json, help with examples and exit codes, and how an error ends the process. */
 import { Command, CommanderError } from "commander";
 import { createColors } from "picocolors";
-import { ERROR_EXIT_CODES, LongConvError } from "../errors.ts";
+import { ERROR_EXIT_CODES, type ErrorCode, LongConvError } from "../errors.ts";
 import { err, out } from "./streams.ts";
 import { interruptible, openTerminal, resultWritten, type Terminal } from "./terminal.ts";
 
@@ -19,7 +19,7 @@ const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] = [
   [3, "files: missing, damaged, not supported, existing, not writable"],
   [4, "the model cannot run token by token"],
   [5, "the converted model does not agree with the original"],
-  [6, "running a model: not converted, wrong input, tokenizer or state"],
+  [6, "running a model: not converted, wrong input, tokenizer or state, or beyond its claim"],
   [130, "stopped by Ctrl-C, SIGTERM or SIGHUP"],
 ];
 
@@ -102,8 +102,16 @@ export const printError = (error: LongConvError): void => err(`${errorColors.red
 
 const writeJsonError = (error: unknown) => out(`${JSON.stringify({ error }, undefined, 2)}\n`);
 
+/** What to do on the command line about errors whose own remedy is an option of the library. */
+const REMEDIES: { readonly [Code in ErrorCode]?: string } = {
+  "beyond-claim": "To go on all the same, give --beyond; what comes then may be wrong.",
+};
+
 function asLongConvError(error: unknown, command: Command): LongConvError | undefined {
-  if (error instanceof LongConvError) return error;
+  if (error instanceof LongConvError) {
+    const remedy = REMEDIES[error.code];
+    return remedy === undefined ? error : new LongConvError(error.code, error.reason, error.where, remedy, error);
+  }
   if (!(error instanceof CommanderError)) return asFileError(error);
   // Without a command (of this program, or of a command that has its own), commander wants to show the help.
   if (error.code === "commander.help") err(command.helpInformation());

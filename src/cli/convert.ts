@@ -2,8 +2,8 @@
 import { statSync } from "node:fs";
 import path from "node:path";
 import type { Command } from "commander";
-import { describeLimit } from "../../converter/assemble/limit.ts";
 import { DEFAULT_TOLERANCE } from "../../converter/choose.ts";
+import type { Required } from "../../converter/claim.ts";
 import { type Conversion, convertModel, type LayerReport } from "../../converter/convert.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
@@ -11,10 +11,22 @@ import { writeOutput } from "../../converter/output/output.ts";
 import { filesOf, refuseTarget, type Target, targetOf } from "../../converter/output/target.ts";
 import type { WeightsReport } from "../../converter/weights/compare.ts";
 import { WEIGHT_KINDS, type WeightKind } from "../../converter/weights/weights.ts";
+import { type Claim, describeClaim } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
 import { newCommand, withAction } from "./command.ts";
 import { byteSize, scientific, type Terminal, table } from "./terminal.ts";
-import { bytes, checkTimeAxes, integer, number, oneOf, positions, type TimeAxes, threads, timeAxis } from "./values.ts";
+import {
+  bytes,
+  checkTimeAxes,
+  claim,
+  integer,
+  number,
+  oneOf,
+  positions,
+  type TimeAxes,
+  threads,
+  timeAxis,
+} from "./values.ts";
 
 interface Options {
   readonly out: string;
@@ -24,6 +36,7 @@ interface Options {
   readonly maxState?: number;
   readonly horizon?: number;
   readonly trainingLength?: number;
+  readonly require?: Required;
   readonly threads?: number;
   readonly timeAxis?: TimeAxes;
   readonly attentionMask: boolean;
@@ -65,6 +78,11 @@ export function convertCommand(): Command {
       "--training-length <n>",
       "length that the model was trained with; default: as config.json or training.json beside it says",
       positions,
+    )
+    .option(
+      "--require <claim>",
+      "refuse what claims less: 'proven', or a number of positions (see docs/promise.md)",
+      claim,
     )
     .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", timeAxis)
     .option("--no-attention-mask", "leave out the input attention_mask")
@@ -118,6 +136,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
     weights,
     stepFile,
     trainingLength,
+    require: options.require,
     timeAxis: options.timeAxis,
     signal: terminal.signal,
     ...(options.attentionMask ? {} : { attentionMask: false }),
@@ -145,7 +164,7 @@ const stateBytes = (layers: readonly LayerReport[]): number =>
   layers.reduce((sum, { order, channels }) => sum + 4 * order * channels, 0);
 
 function reportOf(
-  { layers, check, weights, positions: limit }: Conversion,
+  { layers, claim, renamed, check, weights }: Conversion,
   target: Target,
   bytesWritten: number,
   trainingLength: number | undefined,
@@ -165,15 +184,17 @@ function reportOf(
     layer.because,
   ]);
   const lines = [
+    ...claimLines(claim, layers, trainingLength),
+    ...[...renamed].map(
+      ([from, to]) => `renamed   ${from} → ${to}: drivers of converted models take that name for something else`,
+    ),
+    "",
     table([heading, ...rows]),
     "",
     `state     ${byteSize(stateBytes(layers))} for each sequence`,
     `check     ${check.comparisons.length} comparisons with the original; largest difference ${scientific(check.largest)} of the largest output (allowed: ${scientific(check.tolerance)})`,
     ...(from === undefined ? [] : [`trained   with ${trainingLength} positions (${path.basename(from)})`]),
     ...(weights ? [weightsLine(weights)] : []),
-    ...wraps(layers),
-    ...ends(layers, trainingLength),
-    ...(limit ? [`limit     ${describeLimit(limit)}`] : []),
     `written   ${target.path} (${byteSize(bytesWritten)}) in ${seconds.toFixed(1)} s`,
   ];
   return lines.join("\n");
@@ -184,30 +205,30 @@ function weightsLine({ kind, matrices, bytes: { before, after }, rms, sameArgmax
   return `weights   ${kind} in ${matrices} matrices, ${byteSize(before)} → ${byteSize(after)}; outputs differ by ${scientific(rms)} (rms)${argmax}, on random inputs`;
 }
 
-/** The exact form repeats its kernel beyond the horizon: never unsaid. */
-function wraps(layers: readonly LayerReport[]): string[] {
-  const worst = layers.filter(({ form }) => form === "exact").sort((a, b) => b.wrapAround - a.wrapAround)[0];
-  if (!worst) return [];
+/** What is promised of the result, what limits it, and what would lift the limit. */
+function claimLines(claim: Claim, layers: readonly LayerReport[], trainingLength: number | undefined): string[] {
+  const { positions = Infinity } = claim;
+  const short = trainingLength !== undefined && positions < trainingLength;
+  const others = layers.filter(({ claim: own }) => own.kind !== "proven" && own.node !== claim.node);
   return [
-    `beyond    ${worst.lags} positions the exact form repeats its kernel, damped to ${scientific(worst.wrapAround)} (layer ${worst.index})`,
+    `claim     ${describeClaim(claim)}`,
+    ...(short ? [`          fewer positions than the ${trainingLength} it was trained with`] : []),
+    ...others.map(({ index, claim: own }) => `          layer ${index}: ${describeClaim(own)}`),
+    ...helpFor(layers, positions),
   ];
 }
 
-/** A compact form says nothing of a kernel beyond its horizon. */
-function ends(layers: readonly LayerReport[], trainingLength: number | undefined): string[] {
-  const low = layers.filter(({ form, reach }) => form !== "exact" && reach !== undefined);
-  const [first] = low.sort((a, b) => a.reach! - b.reach!);
-  if (!first) return [];
-  const short = trainingLength !== undefined && first.reach! < trainingLength;
-  const trained = short ? `, fewer than it was trained with,` : "";
-  return [
-    `beyond    ${first.reach} positions${trained} nothing is promised: the kernel goes on there (layer ${first.index}); ask for a longer horizon`,
-  ];
+/** A longer horizon, where it is the horizon that limits the claim. */
+function helpFor(layers: readonly LayerReport[], positions: number): string[] {
+  const cut = layers.find(
+    (layer) => layer.claim.kind === "ends" && layer.reach === positions && layer.lags === positions,
+  );
+  return cut?.extendable ? [`          --horizon ${2 * cut.lags} follows its kernel further`] : [];
 }
 
 function jsonOf(
   file: string,
-  { layers, check, weights, positions }: Conversion,
+  { layers, claim, renamed, check, weights, positions }: Conversion,
   target: Target,
   trainingLength: number | undefined,
   seconds: number,
@@ -226,6 +247,8 @@ function jsonOf(
         reduction: { order: reduction.order, error: reduction.error, met: reduction.met, gain: reduction.gain },
       }),
     })),
+    claim,
+    renamed: renamed.size > 0 ? Object.fromEntries(renamed) : undefined,
     positions,
     check,
     weights,

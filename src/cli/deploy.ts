@@ -20,6 +20,7 @@ interface GenaiOptions {
   readonly out: string;
   readonly contextLength?: number;
   readonly endToken?: readonly number[];
+  readonly beyond?: boolean;
 }
 
 interface TritonOptions {
@@ -29,6 +30,7 @@ interface TritonOptions {
   readonly maxBatchSize?: number;
   readonly logits?: "last" | "all";
   readonly sameBuffer?: boolean;
+  readonly beyond?: boolean;
 }
 
 /** The command with its two subcommands. */
@@ -49,12 +51,17 @@ function genaiCommand(): Command {
   )
     .argument("<model>", MODEL)
     .requiredOption("-o, --out <folder>", "folder to write; must not exist, or be empty")
-    .option("--context-length <n>", "tokens of prompt and text together at most (default: 1048576)", integer(1))
+    .option(
+      "--context-length <n>",
+      "tokens of prompt and text together at most (default: 1048576, or what the model claims)",
+      integer(1),
+    )
     .option(
       "--end-token <id>",
       "token that ends a text; may be repeated (default: as generation_config.json or config.json says)",
       (text: string, before: readonly number[] = []) => [...before, integer(0)(text)],
-    );
+    )
+    .option("--beyond", "let --context-length be more than what is claimed of the model");
   return withAction(command, runGenai);
 }
 
@@ -75,13 +82,14 @@ function tritonCommand(): Command {
     .requiredOption("-o, --out <folder>", "model repository to write; must not exist, or be empty")
     .option("--name <name>", "name of the model in the repository (default: name of the folder or file)")
     .option("--strategy <strategy>", `${STRATEGIES.join(", ")} (default: oldest)`, oneOf(STRATEGIES))
-    .option("--max-batch-size <n>", "rows of a batch at most (default: 8)", integer(1))
+    .option("--max-batch-size <n>", "rows of a batch at most (default: 8, or what the model claims)", integer(1))
     .option(
       "--logits <which>",
       "logits of the last position of a request, or of all (default: last)",
       oneOf(["last", "all"]),
     )
-    .option("--same-buffer", "let Triton read and write a state in one buffer");
+    .option("--same-buffer", "let Triton read and write a state in one buffer")
+    .option("--beyond", "let --max-batch-size be more than what is claimed of the model");
   return withAction(command, runTriton);
 }
 
@@ -91,6 +99,7 @@ async function runGenai(terminal: Terminal, given: string, options: GenaiOptions
   const renamed = genaiModel(model);
   const config = genaiConfig(renamed, {
     contextLength: options.contextLength,
+    beyond: options.beyond,
     endTokens: options.endToken ?? endTokens(beside),
   });
   await write(terminal, options.out, [
@@ -108,7 +117,7 @@ async function runGenai(terminal: Terminal, given: string, options: GenaiOptions
 
 async function runTriton(terminal: Terminal, given: string, options: TritonOptions): Promise<void> {
   refuseOut(options.out);
-  const { strategy, maxBatchSize, sameBuffer } = options;
+  const { strategy, maxBatchSize, sameBuffer, beyond } = options;
   const { model } = await source(given);
   const name = options.name ?? path.basename(path.resolve(given)).replace(/\.onnx$/i, "");
   if (!/^(?!\.+$)[\w.-]+$/.test(name))
@@ -117,7 +126,7 @@ async function runTriton(terminal: Terminal, given: string, options: TritonOptio
       `--name ${name}: a name of letters, digits, '_', '-' and '.' is needed, not of dots alone`,
     );
   const served = tritonModel(model, options.logits);
-  const config = tritonConfig(served, { name, strategy, maxBatchSize, sameBuffer });
+  const config = tritonConfig(served, { name, strategy, maxBatchSize, sameBuffer, beyond });
   await write(terminal, options.out, [
     {
       name: `${name}/1/model.onnx`,

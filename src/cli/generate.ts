@@ -14,6 +14,7 @@ import {
   stateFromBytes,
   stateToBytes,
 } from "../../runtime/node.ts";
+import { describeClaim } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
 import { newCommand, withAction } from "./command.ts";
 import { configuredFolder } from "./model-files.ts";
@@ -37,6 +38,7 @@ interface Options {
   readonly state?: string;
   readonly saveState?: string;
   readonly force?: boolean;
+  readonly beyond?: boolean;
   readonly provider?: "cpu" | "webgpu";
   readonly threads?: number;
 }
@@ -81,6 +83,7 @@ export function generateCommand(): Command {
     .option("--state <file>", "start after a saved state")
     .option("--save-state <file>", "save the state at the end")
     .option("--force", "replace an existing saved state")
+    .option("--beyond", "go on past what is claimed of the model; what comes then may be wrong")
     .option("--provider <name>", "execution provider: cpu or webgpu", oneOf(["cpu", "webgpu"]))
     .option("--threads <n>", "threads of one operator", threads);
   return withAction(command, run);
@@ -101,7 +104,7 @@ async function run(terminal: Terminal, out: string, options: Options): Promise<v
     saveState === undefined
       ? undefined
       : await outputFile(saveState, { models: [modelFileOf(out)], inputs: [promptFile, from], force });
-  const model = await open(out, options);
+  const model = await open(terminal, out, options);
   try {
     await stream(terminal, out, model, options, save);
   } finally {
@@ -162,6 +165,8 @@ async function stream(
     text: textless ? undefined : text,
     tokens,
     finish,
+    claim: model.claim,
+    positions: model.positions,
     promptTokens: read.tokens,
     promptMs: read.ms,
     msPerToken: steps > 0 ? decodeMs / steps : undefined,
@@ -171,11 +176,18 @@ async function stream(
   const prefix = read.tokens > 0 ? `${read.tokens} tokens of prompt in ${read.ms.toFixed(0)} ms; ` : "";
   const rate = speed === undefined ? "" : `, ${speed.toFixed(0)} tokens/s`;
   terminal.note(`[${prefix}${tokens.length} tokens${rate}${finish ? `; ended by ${finish}` : ""}]`);
+  if (finish === "positions") terminal.note(`The model reads no more than ${model.positions} positions.`);
+  if (finish === "reach")
+    terminal.note(`What is claimed of the model ends here: ${describeClaim(model.claim!)}. --beyond goes on.`);
 }
 
 /** A folder brings its tokenizer and its generations' settings; so does a .onnx file that lies in one. */
-function open(out: string, { provider: name, threads }: Options): Promise<Model> {
-  const options: LoadOptions = { ...(name && { executionProviders: [name] }), ...(threads && { threads }) };
+function open(terminal: Terminal, out: string, { provider: name, threads }: Options): Promise<Model> {
+  const options: LoadOptions = {
+    ...(name && { executionProviders: [name] }),
+    ...(threads && { threads }),
+    onRemark: (text) => terminal.note(`remark: ${text}`),
+  };
   const isFile = existsSync(out) && !statSync(out).isDirectory();
   const folder = isFile ? configuredFolder(out) : undefined;
   return folder === undefined
@@ -183,7 +195,7 @@ function open(out: string, { provider: name, threads }: Options): Promise<Model>
     : load(folder, { ...options, modelFile: path.relative(folder, path.resolve(out)) });
 }
 
-const chosen = ({ maxNewTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop, stopToken }: Options) =>
+const chosen = ({ maxNewTokens, temperature, topK, topP, minP, repetitionPenalty, seed, ...rest }: Options) =>
   Object.fromEntries(
     Object.entries({
       maxNewTokens,
@@ -193,8 +205,9 @@ const chosen = ({ maxNewTokens, temperature, topK, topP, minP, repetitionPenalty
       minP,
       repetitionPenalty,
       seed,
-      stop,
-      stopTokens: stopToken,
+      stop: rest.stop,
+      stopTokens: rest.stopToken,
+      beyond: rest.beyond,
     }).filter(([, value]) => value !== undefined),
   );
 

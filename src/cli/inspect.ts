@@ -3,11 +3,11 @@ import type { Command } from "commander";
 import { describeLimit, type PositionLimit, positionLimit } from "../../converter/assemble/limit.ts";
 import { evaluateTables } from "../../converter/assemble/tables.ts";
 import { chooseForms } from "../../converter/choose.ts";
+import { extentOf } from "../../converter/extent.ts";
 import { type Candidate, candidatesOf } from "../../converter/find/candidates.ts";
 import { type Found, findConvolutions, isConvertible } from "../../converter/find/find.ts";
 import { type KernelEnd, type KernelSource, LOOKED_AT_LAGS } from "../../converter/find/kernel.ts";
 import type { Region } from "../../converter/find/region.ts";
-import { finiteLags, NEGLIGIBLE } from "../../converter/horizon.ts";
 import { initializerBytes } from "../../converter/onnx/encode.ts";
 import { type Model, type Node, whereOf } from "../../converter/onnx/graph.ts";
 import { inlineFunctions } from "../../converter/onnx/inline.ts";
@@ -15,8 +15,8 @@ import { readModel } from "../../converter/onnx/read.ts";
 import { typeName } from "../../converter/onnx/tensor.ts";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import type { LayerInput } from "../../converter/picture/table.ts";
-import { significantLags } from "../../converter/solve/decay.ts";
 import { describeLayout } from "../../converter/time/fact.ts";
+import { type Claim, describeClaim, leastClaim } from "../contract.ts";
 import { newCommand, withAction } from "./command.ts";
 import { outputFile } from "./output-file.ts";
 import { byteSize, type Terminal, table } from "./terminal.ts";
@@ -64,6 +64,8 @@ interface Layer {
   /** Lags until the kernel ends or has died away; undefined where it does neither within the lags looked at. */
   readonly lags: number | undefined;
   readonly ends: boolean;
+  /** How far it is known to be this convolution, and its kernel to be known. */
+  readonly claim: Claim;
   readonly bias: boolean;
 }
 
@@ -115,9 +117,7 @@ async function counterOf(found: Found): Promise<Counter | undefined> {
 }
 
 async function layerOf({ graphs: { model } }: Found, region: Region, source: KernelSource): Promise<Layer> {
-  const kernels = await source.at(LOOKED_AT_LAGS);
-  const finite = finiteLags(kernels);
-  const significant = finite ?? significantLags(kernels, NEGLIGIBLE);
+  const { seen: kernels, finite, died, claim } = await extentOf(source, region);
   return {
     ...placeOf(model, region.opening),
     reason: region.reason,
@@ -127,7 +127,8 @@ async function layerOf({ graphs: { model } }: Found, region: Region, source: Ker
     kernelFrom: source.tensor ?? "impulse response",
     maxLags: kernels.end && kernels.lags,
     end: kernels.end,
-    lags: finite === undefined && significant === kernels.lags ? undefined : significant,
+    lags: finite === undefined && died === kernels.lags ? undefined : died,
+    claim: leastClaim([source.claim, claim]),
     ends: finite !== undefined,
     bias: region.bias !== undefined,
   };
@@ -199,6 +200,7 @@ function reportOf(model: Model, file: string, { layers, counter, obstacles, trai
   else if (counter) lines.push("No long convolution: every operator works position by position, given the position.");
   else lines.push("No long convolution: every operator works position by position.");
   if (counter) lines.push(counterLine(counter));
+  lines.push(...claimsOf(layers));
   if (obstacles.length > 0) {
     lines.push("", "In the way of running token by token:");
     for (const { code, node, operator, source, reason, remedy } of obstacles) {
@@ -209,6 +211,18 @@ function reportOf(model: Model, file: string, { layers, counter, obstacles, trai
   return lines.join("\n");
 }
 
+/** What is known by rule, and what is not. */
+function claimsOf(layers: readonly Layer[]): string[] {
+  if (layers.length === 0) return [];
+  const others = layers.filter(({ claim }) => claim.kind !== "proven");
+  const proven = layers.length - others.length;
+  return [
+    "",
+    `claim     ${proven === layers.length ? "all are" : `${proven} of ${layers.length} are`} convolutions by rule, at any length and batch size`,
+    ...others.map((layer) => `          layer ${layers.indexOf(layer)}: ${describeClaim(layer.claim)}`),
+  ];
+}
+
 function counterLine({ nodes, limit }: Counter): string {
   const more = nodes.length > 1 ? ` and ${nodes.length - 1} more` : "";
   const end = limit ? `; the model reads ${describeLimit(limit)}` : "";
@@ -217,7 +231,7 @@ function counterLine({ nodes, limit }: Counter): string {
 
 function lagsOf({ lags, ends, maxLags, end }: Layer): string {
   if (lags !== undefined) return ends ? `ends after ${lags}` : `dies away after ${lags}`;
-  return maxLags === undefined ? `more than ${LOOKED_AT_LAGS}` : `${maxLags} (${end})`;
+  return maxLags === undefined ? `lives on` : `${maxLags} (${end})`;
 }
 
 /** The page shows kernels, and the forms that `convert` would choose by default, where it would convert the model. */

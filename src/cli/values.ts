@@ -75,6 +75,14 @@ export const oneOf =
     return found;
   };
 
+/** Parses what must be claimed: `proven`, or a number of positions. */
+export function claim(text: string): "proven" | number {
+  if (text === "proven") return text;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError("It must be 'proven' or a number of positions.");
+}
+
 /** Parses lengths, separated by commas. */
 export function lengths(text: string): number[] {
   const values = text.split(",").map(Number);

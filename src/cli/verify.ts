@@ -5,9 +5,11 @@ import type { Command } from "commander";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import { readIds } from "../../converter/verify/ids.ts";
 import type { SignalRow } from "../../converter/verify/signals.ts";
-import { type LanguageRow, type Verification, verify } from "../../converter/verify/verify.ts";
+import { defaultLengths, type LanguageRow, type Verification, verify } from "../../converter/verify/verify.ts";
+import { nodeBackend } from "../../runtime/node-backend.ts";
 import { tokenizerIn } from "../../runtime/node-folder.ts";
 import { LongConvError } from "../errors.ts";
+import { beyondEnd, beyondRemark, endOf, reachOf } from "../reach.ts";
 import { newCommand, withAction } from "./command.ts";
 import { foldersOf } from "./model-files.ts";
 import { scientific, type Terminal, table } from "./terminal.ts";
@@ -23,6 +25,7 @@ interface Options {
   readonly trainingLength?: number;
   readonly threads?: number;
   readonly maxDifference?: number;
+  readonly beyond?: boolean;
 }
 
 /** The command's options and examples. */
@@ -40,7 +43,11 @@ export function verifyCommand(): Command {
     .argument("<converted>", "what convert made of it: a .onnx file or a folder")
     .option("--text <file>", "read this text; needs a tokenizer.json beside one of the models")
     .option("--ids <file>", "read these token ids: a TensorProto (.pb) or a JSON list; default: random ids")
-    .option("--lengths <list>", "lengths of the windows; default: powers of two from 64 on", lengths)
+    .option(
+      "--lengths <list>",
+      "lengths of the windows; default: powers of two from 64 on, as far as the model claims",
+      lengths,
+    )
     .option("--positions <n>", "positions read in one pass at each length, at most (default: 8192)", positions)
     .option("--step-windows <n>", "windows read token by token at each length (default: 1)", integer(0))
     .option("--seed <n>", "seed of the random ids", integer(0))
@@ -50,7 +57,8 @@ export function verifyCommand(): Command {
       positions,
     )
     .option("--threads <n>", "threads of one operator", threads)
-    .option("--max-difference <d>", "fail where a logit (or an output) differs by more", number({ least: 0 }));
+    .option("--max-difference <d>", "fail where a logit (or an output) differs by more", number({ least: 0 }))
+    .option("--beyond", "also read windows that are longer than what is claimed of the converted model");
   return withAction(command, run);
 }
 
@@ -66,7 +74,8 @@ async function run(terminal: Terminal, original: string, converted: string, opti
       : options.text !== undefined
         ? await idsOfText(options.text, from, to)
         : undefined;
-  const { lengths, positions, stepWindows, seed, threads } = options;
+  const { positions, stepWindows, seed, threads } = options;
+  const lengths = existsSync(to) ? await lengthsWithin(terminal, to, options, trainingLength) : options.lengths;
   const verification = await verify(from, to, {
     ids,
     idsFile: options.ids ?? options.text,
@@ -83,6 +92,28 @@ async function run(terminal: Terminal, original: string, converted: string, opti
   );
   terminal.result({ original: from, converted: to, trainingLength, ...verification });
   refuseDifference(verification, options.maxDifference, to);
+}
+
+/**
+ * The lengths that were asked for; else those of the usual ones that the model claims, or has.
+ * @throws LongConvError beyond-claim, beyond-positions
+ */
+async function lengthsWithin(
+  terminal: Terminal,
+  file: string,
+  { lengths, beyond = false }: Options,
+  trainingLength: number | undefined,
+): Promise<readonly number[] | undefined> {
+  const reach = reachOf(await nodeBackend.metadata(file), file);
+  const end = endOf(reach, beyond);
+  const usual = lengths ?? defaultLengths(trainingLength);
+  const longest = Math.max(...usual);
+  if (lengths && longest > end.positions) throw beyondEnd(`a window of ${longest} positions`, reach, end, file);
+  const within = usual.filter((length) => length <= end.positions);
+  const furthest = Math.max(...within, 0);
+  if (reach.claim && furthest > (reach.claim.positions ?? Infinity))
+    terminal.note(`remark: ${beyondRemark(`a window of ${furthest} positions`, reach.claim)}`);
+  return within.length > 0 ? within : [end.positions];
 }
 
 function refuseDifference({ rows }: Verification, allowed: number | undefined, file: string): void {

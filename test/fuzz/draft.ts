@@ -9,6 +9,12 @@ export interface Stream {
   readonly channels: number;
 }
 
+/** Positions of a sequence and rows of a batch. */
+export interface Size {
+  readonly length: number;
+  readonly batch: number;
+}
+
 export interface Draft {
   readonly b: Builder;
   readonly r: Random;
@@ -19,8 +25,14 @@ export interface Draft {
   readonly pieces: string[];
   /** A second input [batch, channels] without time, once a piece asked for it. */
   conditioning: { readonly name: string; readonly channels: number } | undefined;
-  /** The input, for what reads it again. */
-  readonly input: Stream;
+  /** What the first piece reads: the signal or the embedded ids, exact in every way of computing it. */
+  source: Stream;
+  /** Sizes at which the graph is no longer what it is at small ones. */
+  readonly differs: Size[];
+  /** Positions up to which anything can be known of the graph, where it ends. */
+  ends: number | undefined;
+  /** A matrix over two time axes is in it: too large at ten thousand positions. */
+  square: boolean;
 }
 
 /** A piece of a graph: a stream in, a stream out. */
@@ -34,7 +46,8 @@ export function newDraft(
   fixed: { length: number | undefined; batch: number | undefined },
 ): Draft {
   const b = createBuilder(opset, ["x"]);
-  return { b, r, ...fixed, pieces: [], conditioning: undefined, input: { name: "x", channels } };
+  const known = { differs: [], ends: undefined, square: false };
+  return { b, r, ...fixed, ...known, pieces: [], conditioning: undefined, source: { name: "x", channels } };
 }
 
 /** Random weights, normal, scaled so that a product over the first axis keeps its size. */

@@ -6,10 +6,13 @@ import { LONGCONV_DOMAIN } from "../../converter/onnx/longconv.ts";
 import { float32Tensor } from "../../converter/onnx/tensor.ts";
 import type { TimeAxes } from "../converted.ts";
 import { CAUSAL, POSITIONAL } from "./convolutions.ts";
-import { type Draft, END, linear, newDraft, type Piece, type Stream, slice, transpose } from "./draft.ts";
+import { type Draft, END, linear, newDraft, type Piece, type Size, type Stream, slice, transpose } from "./draft.ts";
+import { otherNames } from "./names.ts";
+import { OVERCLAIM_KINDS, OVERCLAIMS } from "./overclaims/index.ts";
 import { pointwise } from "./pointwise.ts";
 import { type Random, random } from "./random.ts";
 import { TRAPS } from "./traps.ts";
+import { LONGEST } from "./trials.ts";
 
 const FLOAT = 1;
 const INT64 = 7;
@@ -18,7 +21,8 @@ export const VOCABULARY = 11;
 /** A graph to be converted, and what is known of it by its making. */
 export interface FuzzGraph {
   readonly seed: number;
-  readonly kind: "causal" | "trap" | "rewritten";
+  /** `overclaim`: a trap that shows at some sizes only; `named`: causal, under names that a converted model uses itself. */
+  readonly kind: "causal" | "trap" | "overclaim" | "rewritten" | "named";
   readonly model: Model;
   /** What gives the outputs that must be met; the model itself unless it was rewritten. */
   readonly reference: Model;
@@ -33,30 +37,49 @@ export interface FuzzGraph {
   /** Sizes of an export with fixed shapes. */
   readonly length: number | undefined;
   readonly batch: number | undefined;
+  /** Sizes at which it is no longer what it is at small ones. */
+  readonly differs: readonly Size[];
+  /** Positions up to which anything can be known of it, where it ends. */
+  readonly ends: number | undefined;
+  /** Positions up to which it can be compared at reasonable cost. */
+  readonly longest: number;
 }
 
-/** The random graph of a seed: causal and convertible, or with a trap in it. */
-export function generate(seed: number): FuzzGraph {
+/** Causal pieces whose cost grows with the length alone, and whose memory is a few positions. */
+const CHEAP = ["byConv", "shift", "tokenShift", "multires"];
+
+/**
+ * The random graph of a seed: causal and convertible, or with a trap in it.
+ * @param asked name of an overclaim that must be in it
+ */
+export function generate(seed: number, asked?: string): FuzzGraph {
   const r = random(seed);
-  const trapped = r.chance(0.45);
-  const fixedLength = r.chance(0.2);
+  const trapped = r.chance(0.45) || asked !== undefined;
+  const drawn = r.chance(0.5) ? r.pick(OVERCLAIM_KINDS.get(r.int(1, OVERCLAIM_KINDS.size))!) : undefined;
+  const name = asked ?? (trapped ? drawn : undefined);
+  const overclaim = name === undefined ? undefined : OVERCLAIMS[name]!;
+  const fixedLength = overclaim ? overclaim.fixed === true : r.chance(0.2);
   const length = fixedLength ? r.pick([8, 16, 32]) : undefined;
   const batch = fixedLength && r.chance(0.7) ? r.int(1, 3) : undefined;
   // channels that could be taken for time or batch, too
-  const channels = length !== undefined && r.chance(0.3) ? length : r.pick([1, 2, 3, 4, 6, 8, 12]);
+  const any = length !== undefined && r.chance(0.3) ? length : r.pick([1, 2, 3, 4, 6, 8, 12]);
+  const channels = overclaim && !overclaim.fixed ? r.int(1, 3) : any;
   const opset = r.pick([17, 18, 18, 19, 20, 21]);
   const d = newDraft(r, opset, channels, { length, batch });
   const axes: Record<string, number> = {};
   const { input, stream } = inputOf(d, r, channels, axes);
-  const blocks = r.int(1, 3);
+  d.source = stream;
+  const blocks = r.int(1, overclaim ? 2 : 3);
   const trapAt = trapped ? r.int(0, blocks - 1) : -1;
   const streams: Stream[] = [];
   let x = stream;
   for (let block = 0; block < blocks; block++) {
     for (let i = r.int(0, 2); i > 0; i--) x = pointwise(d, x);
     // a trap alone, or beside a convolution
-    if (block !== trapAt || r.chance(0.5)) x = residual(d, x, causalPiece(d, block === 0 || length !== undefined));
-    if (block === trapAt) x = residual(d, x, named(d, r.pick(Object.keys(TRAPS)), TRAPS));
+    if (block !== trapAt || r.chance(0.5))
+      x = residual(d, x, overclaim ? cheapPiece(d) : causalPiece(d, block === 0 || length !== undefined));
+    if (block === trapAt)
+      x = residual(d, x, overclaim ? overclaimed(d, name!) : named(d, r.pick(Object.keys(TRAPS)), TRAPS));
     for (let i = r.int(0, 2); i > 0; i--) x = pointwise(d, x);
     streams.push(x);
   }
@@ -73,19 +96,23 @@ export function generate(seed: number): FuzzGraph {
     ...(d.b.nodes.some((node) => node.domain) ? ([[LONGCONV_DOMAIN, 1]] as const) : []),
   ]);
   const model = makeModel({ inputs, outputs, nodes: needed(d, outputs), initializers: d.b.initializers, opsets });
-  const kind = trapped ? "trap" : "causal";
-  return {
+  const kind = overclaim ? "overclaim" : trapped ? "trap" : "causal";
+  const longest = d.square ? LONGEST.square : LONGEST.linear;
+  const { pieces, differs, ends } = d;
+  const known = {
     seed,
     kind,
-    model,
     reference: model,
-    renamed: new Map(),
-    pieces: d.pieces,
-    axes,
+    pieces,
     vocabulary: VOCABULARY,
     length,
     batch,
-  };
+    differs,
+    ends,
+    longest,
+  } as const;
+  if (!r.chance(0.12) || asked !== undefined) return { ...known, model, axes, renamed: new Map() };
+  return { ...known, ...otherNames(model, axes, r, pieces), kind: kind === "causal" ? "named" : kind };
 }
 
 /** Token ids and a table, a signal [batch, n, channels], or one [batch, channels, n]. */
@@ -153,6 +180,16 @@ function causalPiece(d: Draft, plain: boolean): Piece {
     ? named(d, d.r.pick(Object.keys(POSITIONAL)), POSITIONAL)
     : named(d, d.r.pick(Object.keys(CAUSAL)), CAUSAL);
 }
+
+/** Beside an overclaim: its claim must end where the overclaim does, and nowhere else. */
+const cheapPiece = (d: Draft): Piece => named(d, d.r.pick(CHEAP), CAUSAL);
+
+const overclaimed =
+  (d: Draft, name: string): Piece =>
+  (_, x) => {
+    d.pieces.push(name);
+    return OVERCLAIMS[name]!.piece(d, x);
+  };
 
 const named =
   (d: Draft, name: string, pieces: Readonly<Record<string, Piece>>): Piece =>

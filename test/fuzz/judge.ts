@@ -1,270 +1,203 @@
-/** Converts a graph and judges the result: refused, or right at inputs that the converter's own check does not use. */
+/** Converts a graph and judges the result: refused, or right as far as its claim reaches. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { convert } from "../../converter/convert.ts";
-import { initializerOf } from "../../converter/onnx/build.ts";
-import type { Model } from "../../converter/onnx/graph.ts";
-import { inlineFunctions } from "../../converter/onnx/inline.ts";
+import { toleranceFor } from "../../converter/check/check.ts";
+import { type Conversion, type ConvertOptions, convert } from "../../converter/convert.ts";
 import { openModel, type Runner } from "../../converter/onnx/run.ts";
-import { DataType, elementCount, makeTensor, type Tensor } from "../../converter/onnx/tensor.ts";
 import { writeModel } from "../../converter/onnx/write.ts";
-import { type ErrorCode, LongConvError } from "../../src/errors.ts";
-import { type Converted, openConverted, sliceAxis, tokenByToken } from "../converted.ts";
-import { relativeDifference } from "../testdata.ts";
+import { type Claim, describeClaim, METADATA } from "../../src/contract.ts";
+import { ERROR_EXIT_CODES, type ErrorCode, LongConvError } from "../../src/errors.ts";
+import { type Converted, openConverted } from "../converted.ts";
+import { preciseTransforms } from "../precise.ts";
+import { allFinite, differenceOf, type Feeds, firstOf, inputsOf, nudged, rowOf, withNudgedWeights } from "./feeds.ts";
 import type { FuzzGraph } from "./generate.ts";
 import { type Random, random } from "./random.ts";
+import { cutsOf, type Trial, trialsOf } from "./trials.ts";
 
 export type Outcome =
-  | { readonly kind: "right"; readonly largest: number }
+  | { readonly kind: "right"; readonly largest: number; readonly claim: Claim }
   | { readonly kind: "refused"; readonly code: ErrorCode; readonly message: string }
-  /** A wrong model, or an error that is none of ours. */
+  /** Not what the original is within its claim, or an error that is none of ours. */
   | { readonly kind: "wrong" | "crashed"; readonly message: string }
   /** Rounding in the original graph alone is larger than what is asked for: nothing can be said. */
-  | { readonly kind: "unstable"; readonly message: string }
+  | { readonly kind: "unstable"; readonly message: string; readonly claim: Claim }
   /** The generator made a graph that ONNX Runtime does not run. */
   | { readonly kind: "invalid"; readonly message: string };
 
-const TOLERANCE = 1e-4;
+/** How a graph is converted: exactly, up to a horizon, or as nobody asked for anything. */
+export type FormAsked = "exact" | "default";
+
 /** Beyond this no rounding excuses a difference. */
 const UNSTABLE = 5e-3;
-/** Length of the kernels in the exact form, and of the longest comparison. */
-const HORIZON = 256;
+/** Lags of the kernels in the exact form. */
+const HORIZONS = [256, 256, 256, 64, 100, 333, 500, 8];
+/** Exit codes of what cannot run token by token, and of what the check found: a sound graph has no other fault. */
+const REFUSALS: ReadonlySet<number> = new Set([4, 5]);
+/** How often a conversion is compared far out: always where no horizon ends it. */
+const FAR: Readonly<Record<FormAsked, number>> = { exact: 0.15, default: 1 };
+/** Below this many positions a graph may not run: some spellings need a few. */
+const SHORT = 24;
 
-interface Trial {
-  readonly batch: number;
-  readonly length: number;
-  readonly amplitude: number;
-  readonly ways: readonly ("whole" | "token by token" | "at random" | "at the end" | "each row alone")[];
-}
-
-/** No length but 32 is one of the converter's own. */
-const TRIALS: readonly Trial[] = [
-  { batch: 1, length: 24, amplitude: 1, ways: ["whole", "token by token"] },
-  { batch: 2, length: 96, amplitude: 1, ways: ["at random"] },
-  { batch: 1, length: 64, amplitude: 5, ways: ["at random"] },
-  { batch: 3, length: 32, amplitude: 1, ways: ["whole", "each row alone"] },
-  { batch: 1, length: HORIZON, amplitude: 1, ways: ["at the end"] },
-];
-
-/** Converts a graph and compares, whole, token by token and cut at random. */
-export async function judge(graph: FuzzGraph): Promise<Outcome> {
-  const original = await openModel(inlineFunctions(graph.reference)).catch((error: Error) => error);
-  if (original instanceof Error) return { kind: "invalid", message: original.message };
+/** Converts a graph in each of the forms, and compares each. */
+export async function judge(graph: FuzzGraph, forms: readonly FormAsked[]): Promise<Map<FormAsked, Outcome>> {
+  const every = (outcome: Outcome) => new Map(forms.map((form) => [form, outcome]));
+  const original = await openModel(preciseTransforms(graph.reference)).catch((error: Error) => error);
+  if (original instanceof Error) return every({ kind: "invalid", message: original.message });
   const folder = await mkdtemp(path.join(tmpdir(), "longconv-fuzz-"));
   try {
-    const refused = await original
-      .run(inputsOf(graph, sizesOf(graph, TRIALS[0]!), 1, random(graph.seed), graph.reference))
-      .then(
-        (outputs) => (finite(outputs) ? undefined : "values that are not finite"),
-        (error: Error) => error.message,
-      );
-    if (refused !== undefined) return { kind: "invalid", message: refused };
+    const size = { batch: graph.batch ?? 1, length: graph.length ?? SHORT };
+    const refused = await runReference(graph, original, inputsOf(graph, size, 1, random(graph.seed))).then(
+      (outputs) => (allFinite(outputs) ? undefined : "values that are not finite"),
+      (error: Error) => error.message,
+    );
+    if (refused !== undefined) return every({ kind: "invalid", message: refused });
     const file = path.join(folder, "model.onnx");
     await writeModel(graph.model, file);
-    const { model } = await convert(file, {
-      exact: true,
-      ...(graph.length === undefined && { horizon: HORIZON }),
-      timeAxis: Object.fromEntries(
-        Object.entries(graph.axes).filter(
-          ([name, axis]) => axis > 1 && graph.model.graph.inputs.some((input) => input.name === name),
-        ),
-      ),
-    });
-    const converted = await openConverted(model, graph.axes);
-    try {
-      return await compareAll(graph, original, converted);
-    } finally {
-      await converted.close();
-    }
-  } catch (error) {
-    if (error instanceof LongConvError)
-      return { kind: "refused", code: error.code, message: error.message.split("\n")[0]! };
-    return { kind: "crashed", message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    const outcomes = new Map<FormAsked, Outcome>();
+    for (const form of forms) outcomes.set(form, await outcomeOf(graph, original, file, form));
+    return outcomes;
   } finally {
     await original.close();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-const sizesOf = ({ batch, length }: FuzzGraph, trial: Trial): { batch: number; length: number } => ({
-  batch: batch ?? trial.batch,
-  length: length ?? trial.length,
-});
-
-async function compareAll(graph: FuzzGraph, original: Runner, converted: Converted): Promise<Outcome> {
-  const r = random(graph.seed + 0x5eed);
-  let largest = 0;
-  for (const trial of TRIALS) {
-    // a fixed length is compared at that length, in every way
-    if (graph.length !== undefined && trial.ways.includes("at the end")) continue;
-    const sizes = sizesOf(graph, trial);
-    const feeds = inputsOf(graph, sizes, trial.amplitude, r, graph.model);
-    const wanted = await runReference(graph, original, feeds);
-    if (!finite(wanted)) continue;
-    for (const way of trial.ways) {
-      const got =
-        way === "each row alone"
-          ? await rowsAlone(converted, feeds, sizes)
-          : [await converted.run(feeds, cutsOf(way, sizes.length, r))];
-      for (const [row, outputs] of got.entries()) {
-        const expected = way === "each row alone" ? rowOf(wanted, row) : wanted;
-        const difference = differenceOf(outputs, expected, wanted);
-        if (difference <= TOLERANCE) {
-          largest = Math.max(largest, difference);
-          continue;
-        }
-        const what = `${way}, batch ${sizes.batch}, length ${sizes.length}, amplitude ${trial.amplitude}: off by ${difference.toExponential(1)}`;
-        const noise = await rounding(graph, original, feeds, wanted, sizes.length, r);
-        if (difference <= Math.min(20 * noise, UNSTABLE))
-          return { kind: "unstable", message: `${what}; the original's own rounding is ${noise.toExponential(1)}` };
-        return { kind: "wrong", message: what };
-      }
-    }
-  }
-  return { kind: "right", largest };
+function optionsFor(graph: FuzzGraph, form: FormAsked): ConvertOptions {
+  const inputs = new Set(graph.model.graph.inputs.map(({ name }) => name));
+  const axes = Object.entries(graph.axes).filter(([name, axis]) => axis > 1 && inputs.has(name));
+  const horizon = graph.length === undefined ? random(graph.seed + 0x40).pick(HORIZONS) : undefined;
+  return { timeAxis: Object.fromEntries(axes), ...(form === "exact" && { exact: true, horizon }) };
 }
 
-/**
- * How far rounding alone moves the original's outputs: its inputs and weights changed in their last bits; and, for a causal graph
- * with a DFT, whose length in ONNX Runtime matters, some positions appended.
- */
-async function rounding(
+async function outcomeOf(graph: FuzzGraph, original: Runner, file: string, form: FormAsked): Promise<Outcome> {
+  try {
+    const conversion = await convert(file, optionsFor(graph, form));
+    const converted = underOldNames(
+      await openConverted(conversion.model, renamedAxes(graph.axes, conversion.renamed)),
+      conversion.renamed,
+    );
+    try {
+      return await compareAll(graph, original, conversion, converted, FAR[form]);
+    } finally {
+      await converted.close();
+    }
+  } catch (error) {
+    if (error instanceof LongConvError && REFUSALS.has(ERROR_EXIT_CODES[error.code]))
+      return { kind: "refused", code: error.code, message: error.message.split("\n")[0]! };
+    return { kind: "crashed", message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
+}
+
+const claimOf = ({ model }: Conversion): Claim => JSON.parse(model.metadata.get(METADATA.claim)!) as Claim;
+
+async function compareAll(
   graph: FuzzGraph,
   original: Runner,
-  feeds: Feeds,
-  wanted: Feeds,
-  length: number,
-  r: Random,
-): Promise<number> {
-  const nudged = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, nudge(tensor, r)]));
-  const other = await openModel(inlineFunctions(withNudgedWeights(graph.reference, r)));
-  const noise = differenceOf(await runReference(graph, other, nudged), wanted, wanted);
-  await other.close();
-  const power = 2 ** Math.ceil(Math.log2(length));
-  if (
-    power === length ||
-    graph.model.graph.outputs.some(({ name }) => graph.axes[name] === -1) ||
-    graph.kind === "trap" ||
-    !graph.reference.graph.nodes.some(({ op }) => op === "DFT" || op === "LongConv")
-  )
-    return noise;
-  const longer = Object.fromEntries(
-    Object.entries(feeds).map(([name, tensor]) => [name, extend(tensor, graph.axes[name] ?? 1, power)]),
-  );
-  const outputs = await runReference(graph, original, longer);
-  const cut = Object.fromEntries(
-    Object.entries(outputs).map(([name, tensor]) => [name, sliceAxis(tensor, graph.axes[name] ?? 1, 0, length)]),
-  );
-  const transform = differenceOf(cut, wanted, wanted);
-  return Math.max(noise, transform < 1e-3 ? transform : 0);
+  conversion: Conversion,
+  converted: Converted,
+  far: number,
+): Promise<Outcome> {
+  const claim = claimOf(conversion);
+  const wrong = (message: string): Outcome => ({ kind: "wrong", message: `${message}; ${describeClaim(claim)}` });
+  if ((claim.positions ?? Infinity) > (graph.ends ?? Infinity))
+    return wrong(`nothing is known of the original beyond ${graph.ends} positions`);
+  const r = random(graph.seed + 0x5eed);
+  const tolerance = toleranceFor(stateErrorOf(conversion));
+  let largest = 0;
+  for (const trial of trialsOf(graph, claim, r, far)) {
+    const feeds = inputsOf(graph, trial, trial.amplitude, r);
+    const whole = await runReference(graph, original, feeds).catch((error: Error) => error);
+    if (whole instanceof Error) {
+      if (trial.length < SHORT) continue;
+      return wrong(`batch ${trial.batch}, length ${trial.length}: the original does not run`);
+    }
+    if (!allFinite(whole)) continue;
+    const { got, wanted } = await answers(graph, converted, feeds, whole, trial, claim, r);
+    for (const { way, row, outputs } of got) {
+      const difference = differenceOf(outputs, row === undefined ? wanted : rowOf(wanted, row), wanted);
+      if (difference <= tolerance) {
+        largest = Math.max(largest, difference);
+        continue;
+      }
+      const { batch, length, amplitude } = trial;
+      const what = `${way}, batch ${batch}, length ${length}, amplitude ${amplitude}: off by ${difference.toExponential(1)}`;
+      const noise = await rounding(graph, feeds, whole, r);
+      if (difference <= Math.min(20 * noise, UNSTABLE))
+        return {
+          kind: "unstable",
+          message: `${what}; the original's own rounding is ${noise.toExponential(1)}`,
+          claim,
+        };
+      return wrong(what);
+    }
+  }
+  return { kind: "right", largest, claim };
 }
 
-type Feeds = Readonly<Record<string, Tensor>>;
+interface Answers {
+  readonly wanted: Feeds;
+  readonly got: readonly { readonly way: string; readonly row?: number; readonly outputs: Feeds }[];
+}
+
+type Named<T> = Readonly<Record<string, T>>;
+
+const renamedAxes = (axes: Named<number>, renamed: ReadonlyMap<string, string>): Named<number> =>
+  Object.fromEntries(Object.entries(axes).map(([name, axis]) => [renamed.get(name) ?? name, axis]));
+
+/** A converted model that is fed and read by the names of the export. */
+function underOldNames(converted: Converted, renamed: ReadonlyMap<string, string>): Converted {
+  const old = new Map([...renamed].map(([from, to]) => [to, from]));
+  const mapped = <T>(values: Named<T>, names: ReadonlyMap<string, string>): Record<string, T> =>
+    Object.fromEntries(Object.entries(values).map(([name, value]) => [names.get(name) ?? name, value]));
+  return { ...converted, run: async (feeds, cuts) => mapped(await converted.run(mapped(feeds, renamed), cuts), old) };
+}
+
+/** What the converted model makes of the inputs, in all the ways of a trial. */
+async function answers(
+  graph: FuzzGraph,
+  converted: Converted,
+  feeds: Feeds,
+  whole: Feeds,
+  trial: Trial,
+  { positions = Infinity }: Claim,
+  r: Random,
+): Promise<Answers> {
+  // an export of a fixed length that is claimed for fewer positions is fed no more
+  const length = Math.min(trial.length, positions);
+  const fewer = (tensors: Feeds) => (length < trial.length ? firstOf(tensors, graph.axes, length) : tensors);
+  const [given, wanted] = [fewer(feeds), fewer(whole)];
+  const got: Answers["got"][number][] = [];
+  for (const way of trial.ways) {
+    if (way !== "each row alone") got.push({ way, outputs: await converted.run(given, cutsOf(way, length, r)) });
+    // three rows of many
+    else if (graph.batch === undefined)
+      for (const row of new Set([0, Math.floor((3 * trial.batch) / 4), trial.batch - 1])) {
+        const outputs = await converted.run(rowOf(given, row), [...new Set([Math.ceil(length / 2), length])]);
+        got.push({ way, row, outputs });
+      }
+  }
+  return { wanted, got };
+}
+
+const stateErrorOf = ({ layers }: Conversion): number =>
+  layers.reduce((sum, { form, error }) => sum + (form === "compact" || form === "diagonal" ? error : 0), 0);
+
+/** How far rounding alone moves the original's outputs: its inputs and weights changed in their last bits. */
+async function rounding(graph: FuzzGraph, feeds: Feeds, wanted: Feeds, r: Random): Promise<number> {
+  const other = await openModel(preciseTransforms(withNudgedWeights(graph.reference, r)));
+  try {
+    return differenceOf(await runReference(graph, other, nudged(feeds, r)), wanted, wanted);
+  } finally {
+    await other.close();
+  }
+}
 
 /** Runs the reference on the model's inputs; outputs under the model's names. */
 async function runReference({ renamed }: FuzzGraph, original: Runner, feeds: Feeds): Promise<Feeds> {
   const theirs = (name: string) => renamed.get(name) ?? name;
   const ours = new Map([...renamed].map(([own, other]) => [other, own]));
-  const outputs = await original.run(
-    Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [theirs(name), tensor])),
-  );
+  const given = Object.entries(feeds).map(([name, tensor]) => [theirs(name), tensor]);
+  const outputs = await original.run(Object.fromEntries(given));
   return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [ours.get(name) ?? name, tensor]));
-}
-
-async function rowsAlone(
-  converted: Converted,
-  feeds: Feeds,
-  { batch, length }: { batch: number; length: number },
-): Promise<Feeds[]> {
-  const results: Feeds[] = [];
-  for (let row = 0; row < batch; row++)
-    results.push(await converted.run(rowOf(feeds, row), [Math.ceil(length / 2), length]));
-  return results;
-}
-
-const rowOf = (tensors: Feeds, row: number): Feeds =>
-  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, sliceAxis(tensor, 0, row, row + 1)]));
-
-function cutsOf(way: Trial["ways"][number], length: number, r: Random): number[] {
-  if (way === "token by token") return tokenByToken(length);
-  if (way === "at the end") return [length - 4, length - 3, length - 2, length - 1, length];
-  if (way === "whole") return [length];
-  const cuts: number[] = [];
-  for (let at = 0; at < length; cuts.push(at))
-    at = Math.min(length, at + (r.chance(0.3) ? 1 : r.int(1, Math.ceil(length / 3))));
-  return cuts;
-}
-
-/** Largest difference over all outputs, each relative to its largest value. */
-function differenceOf(got: Feeds, expected: Feeds, scale: Feeds): number {
-  let largest = 0;
-  for (const [name, tensor] of Object.entries(expected)) {
-    const whole = largestOf(scale[name]!);
-    const difference = (relativeDifference(got[name]!, tensor) * largestOf(tensor)) / whole;
-    // nothing but zeros is met by zeros
-    if (whole === 0 ? largestOf(got[name]!) > 1e-6 : !(difference <= largest))
-      largest = whole === 0 ? Infinity : difference;
-    if (Number.isNaN(largest)) return whole === 0 || largestOf(tensor) === 0 ? largestOf(got[name]!) : Infinity;
-  }
-  return largest;
-}
-
-const largestOf = ({ data }: Tensor): number =>
-  (data as Float32Array).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-
-const finite = (outputs: Feeds): boolean =>
-  Object.values(outputs).every(({ data }) => (data as Float32Array).every(Number.isFinite));
-
-/** Random inputs of a model at these sizes. */
-function inputsOf(
-  { axes, vocabulary }: FuzzGraph,
-  { batch, length }: { batch: number; length: number },
-  amplitude: number,
-  r: Random,
-  model: Model,
-): Record<string, Tensor> {
-  const feeds: Record<string, Tensor> = {};
-  for (const { name, type, dims } of model.graph.inputs) {
-    const sizes = dims!.map((size, k) => (k === 0 ? batch : k === (axes[name] ?? 1) ? length : Number(size)));
-    const count = elementCount(sizes);
-    feeds[name] =
-      type === DataType.INT64
-        ? makeTensor(
-            type,
-            sizes,
-            BigInt64Array.from({ length: count }, () => BigInt(r.int(0, vocabulary - 1))),
-          )
-        : makeTensor(
-            DataType.FLOAT,
-            sizes,
-            Float32Array.from({ length: count }, () => amplitude * r.normal()),
-          );
-  }
-  return feeds;
-}
-
-function nudge(tensor: Tensor, r: Random): Tensor {
-  if (tensor.type !== DataType.FLOAT) return tensor;
-  return { ...tensor, data: (tensor.data as Float32Array).map((value) => value * (1 + (r.next() - 0.5) * 2 ** -22)) };
-}
-
-function withNudgedWeights(model: Model, r: Random): Model {
-  const initializers = [...model.graph.initializers].map(
-    ([name, initializer]) => [name, initializerOf(name, nudge(initializer.tensor(), r))] as const,
-  );
-  return { ...model, graph: { ...model.graph, initializers: new Map(initializers) } };
-}
-
-/** More positions, all zero. */
-function extend(tensor: Tensor, axis: number, length: number): Tensor {
-  if (axis < 0) return tensor;
-  const dims = tensor.dims.with(axis, length);
-  const source = tensor.data as Float32Array;
-  const data = new (source.constructor as Float32ArrayConstructor)(elementCount(dims));
-  const inner = elementCount(dims.slice(axis + 1));
-  const row = tensor.dims[axis]! * inner;
-  for (let o = 0; o < elementCount(dims.slice(0, axis)); o++)
-    data.set(source.subarray(o * row, (o + 1) * row), o * length * inner);
-  return makeTensor(tensor.type, dims, data);
 }

@@ -90,6 +90,7 @@ export function kernelOf(d: Draft, n: string, channels: number): string {
 
 /** Lags i - j, [n, n], float32: row i, column j. */
 export function lagMatrix(d: Draft, n: string): string {
+  d.square = true;
   const k = positions(d, n);
   return d.b.one("Sub", [unsqueeze(d, k, [1]), unsqueeze(d, k, [0])]);
 }

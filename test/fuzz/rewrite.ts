@@ -15,7 +15,9 @@ import {
 } from "../../converter/onnx/tensor.ts";
 import { type TestModel, zooModels } from "../testdata.ts";
 import type { FuzzGraph } from "./generate.ts";
+import { renameTensors } from "./names.ts";
 import { type Random, random } from "./random.ts";
+import { LONGEST } from "./trials.ts";
 
 const VOCABULARY = 61;
 
@@ -155,6 +157,9 @@ export async function rewriteZoo(seed: number): Promise<FuzzGraph> {
     vocabulary: VOCABULARY,
     length: number(main[1]),
     batch: number(main[0]),
+    differs: [],
+    ends: undefined,
+    longest: zoo.name.includes("toeplitz") ? LONGEST.square : LONGEST.zoo,
   };
 }
 
@@ -303,22 +308,8 @@ function renameAll(graph: Graph, r: Random, pieces: string[]): [Graph, ReadonlyM
     names.set(name, known);
     return known;
   };
-  const inputs = graph.inputs.map((info) => ({
-    ...info,
-    name: of(info.name),
-    proto: { ...info.proto, name: of(info.name) },
-  }));
-  const outputs = graph.outputs.map((info) => ({
-    ...info,
-    name: of(info.name),
-    proto: { ...info.proto, name: of(info.name) },
-  }));
-  const initializers = new Map(
-    [...graph.initializers].map(([name, initializer]) => [of(name), initializerOf(of(name), initializer.tensor())]),
-  );
-  const nodes = graph.nodes.map((node, i) =>
-    rewire(node, { name: `n${i}`, inputs: node.inputs.map(of), outputs: node.outputs.map(of) }),
-  );
-  const renamed = [...graph.inputs, ...graph.outputs].map(({ name }) => [of(name), name] as const);
-  return [{ inputs, outputs, initializers, nodes }, new Map(renamed)];
+  const renamed = renameTensors(graph, of);
+  const nodes = renamed.nodes.map((node, i) => rewire(node, { name: `n${i}` }));
+  const theirs = [...graph.inputs, ...graph.outputs].map(({ name }) => [of(name), name] as const);
+  return [{ ...renamed, nodes }, new Map(theirs)];
 }

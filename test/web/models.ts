@@ -6,6 +6,8 @@ import { type Conversion, type ConvertOptions, convert } from "../../converter/c
 import { lookBeside } from "../../converter/output/beside.ts";
 import { writeOutput } from "../../converter/output/output.ts";
 import { targetOf } from "../../converter/output/target.ts";
+import type { Claim } from "../../src/contract.ts";
+import { claiming } from "../claims.ts";
 import type { TestModel } from "../testdata.ts";
 
 export interface ConvertedFolders {
@@ -15,10 +17,14 @@ export interface ConvertedFolders {
   remove(): Promise<void>;
 }
 
-/** Converts models to folders, each with the file for one token. */
+/**
+ * Converts models to folders, each with the file for one token.
+ * @param claim instead of what the converter claims
+ */
 export async function convertFolders(
   models: readonly TestModel[],
   options: ConvertOptions = {},
+  claim?: Claim,
 ): Promise<ConvertedFolders> {
   const folder = await mkdtemp(path.join(tmpdir(), "longconv-web-"));
   const conversions = new Map<string, Conversion>();
@@ -26,7 +32,12 @@ export async function convertFolders(
     const conversion = await convert(file, { ...options, stepFile: true });
     conversions.set(name, conversion);
     const { model, step } = conversion;
-    await writeOutput(model, await lookBeside(file), targetOf(path.join(folder, name)), { step });
+    await writeOutput(
+      claim ? claiming(model, claim) : model,
+      await lookBeside(file),
+      targetOf(path.join(folder, name)),
+      { step },
+    );
   }
   return { folder, conversions, remove: () => rm(folder, { recursive: true }) };
 }

@@ -1,52 +1,28 @@
 /** The demo page, as a user uses it: by its labels, the keyboard, and a dropped folder. */
-import { copyFile, cp, mkdir, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp } from "node:fs/promises";
 import path from "node:path";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { generate, load } from "../../runtime/node.ts";
 import { ROOT } from "../../scripts/root.ts";
-import { buildSite } from "../../scripts/web-site.ts";
 import { demoModel } from "../testdata.ts";
 import { launchChromium } from "./chromium.ts";
+import { type DemoPage, demoPage } from "./demo-page.ts";
 import { type ConvertedFolders, convertFolders } from "./models.ts";
-import { type Site, serve } from "./site.ts";
 
-let folder: string;
 let folders: ConvertedFolders;
-let site: Site;
-let browser: Browser;
+let demo: DemoPage;
 let page: Page;
-const problems: string[] = [];
 
 beforeAll(async () => {
-  folders = await convertFolders([demoModel()], { exact: true, horizon: 128, checkTolerance: 1 });
-  folder = await mkdtemp(path.join(tmpdir(), "longconv-page-"));
-  await mkdir(path.join(folder, "models"));
-  await cp(path.join(folders.folder, "demo"), path.join(folder, "models/demo"), { recursive: true });
-  await copyFile(demoModel().file, path.join(folder, "models/exported.onnx"));
-  await buildSite(ROOT, folder);
-  site = await serve({ site: folder });
-  browser = await launchChromium();
-  page = await openPage();
-}, 300_000);
-
-async function openPage(): Promise<Page> {
-  const opened = await browser.newPage();
-  opened.on("pageerror", (error) => problems.push(error.message));
-  opened.on(
-    "console",
-    (message) => message.type() === "error" && problems.push(`${message.text()} ${message.location().url}`),
-  );
-  await opened.goto(`${site.url}site/`);
-  return opened;
-}
+  folders = await convertFolders([demoModel()], { exact: true, horizon: 128, checkTolerance: 1 }, { kind: "proven" });
+  demo = await demoPage(path.join(folders.folder, "demo"), demoModel().file);
+  page = await demo.open();
+});
 
 afterAll(async () => {
-  await browser?.close();
-  await site?.close();
+  await demo?.close();
   await folders?.remove();
-  if (folder) await rm(folder, { recursive: true });
 });
 
 const figure = (name: string) => page.locator("#figures div").filter({ hasText: name }).locator("dd").textContent();
@@ -56,14 +32,14 @@ test("loads the demo model, writes with the keyboard alone, and draws both curve
   expect(await generate.isDisabled()).toBe(true);
   await page.getByRole("button", { name: "Load the demo model" }).focus();
   await page.keyboard.press("Enter");
-  await page.getByText("Ready.").waitFor();
+  await page.locator("#status", { hasText: "Ready." }).waitFor();
   // 4 layers of 128 states of 384 channels, float32
   expect(await figure("State")).toBe("786 kB");
   expect(await figure("Runs on")).toBe("WebAssembly");
   await page.getByLabel("Tokens").fill("80");
   await page.getByLabel("Temperature").fill("0");
   await page.keyboard.press("Control+Enter");
-  await page.getByText("Done.").waitFor();
+  await page.locator("#status", { hasText: "Done." }).waitFor();
   const text = (await page.getByRole("log").textContent())!;
   expect(text.startsWith("In the beginning ")).toBe(true);
   expect(text.length).toBeGreaterThan(150);
@@ -79,16 +55,20 @@ test("stops at Escape, and writes on", async () => {
   await page.getByRole("button", { name: "Generate" }).click();
   await page.waitForFunction(() => document.querySelectorAll("#plot .dot.converted").length > 20);
   await page.keyboard.press("Escape");
-  await page.getByText("Done.").waitFor();
-  const length = (await page.getByRole("log").textContent())!.length;
-  await page.waitForTimeout(200);
-  expect((await page.getByRole("log").textContent())!.length).toBe(length);
+  await page.locator("#status", { hasText: "Stopped." }).waitFor();
+  const written = await page.getByRole("log").textContent();
+  expect(written!.length).toBeGreaterThan(20);
+  // Going on is asked of the worker after all that it has said.
+  await page.getByLabel("Tokens").fill("5");
+  await page.getByRole("button", { name: "Go on from here" }).click();
+  await page.locator("#status", { hasText: "Done." }).waitFor();
+  expect((await page.getByRole("log").textContent())!.startsWith(written!)).toBe(true);
   expect(await page.getByRole("button", { name: "Generate" }).isEnabled()).toBe(true);
 });
 
 test("opens a folder from the disk", async () => {
   await page.locator("#folder").setInputFiles(path.join(folders.folder, "demo"));
-  await page.getByText("Ready.").waitFor();
+  await page.locator("#status", { hasText: "Ready." }).waitFor();
   // Nothing of the source model is there to be timed.
   expect(await page.getByLabel("time the exported graph").isHidden()).toBe(true);
   // What was written and measured with the model before is gone.
@@ -98,12 +78,12 @@ test("opens a folder from the disk", async () => {
   await page.waitForFunction(() => document.querySelectorAll("#plot .dot").length === 0);
   await page.getByLabel("Tokens").fill("5");
   await page.getByRole("button", { name: "Generate" }).click();
-  await page.getByText("Done.").waitFor();
+  await page.locator("#status", { hasText: "Done." }).waitFor();
   expect((await page.getByRole("log").textContent())!.length).toBeGreaterThan("In the beginning".length);
 });
 
 test("streams text from a folder that is dropped on it: the text that Node writes", async () => {
-  const fresh = await openPage();
+  const fresh = await demo.open();
   const devtools = await fresh.context().newCDPSession(fresh);
   // As from the desktop: the page gets a directory entry, and reads the files through it.
   const drag = (type: "dragEnter" | "dragOver" | "drop", folder: string) =>
@@ -119,12 +99,12 @@ test("streams text from a folder that is dropped on it: the text that Node write
   await drag("dragOver", target);
   expect(await dragging()).toBe(true);
   await drag("drop", target);
-  await fresh.getByText("Ready.").waitFor();
+  await fresh.locator("#status", { hasText: "Ready." }).waitFor();
   expect(await dragging()).toBe(false);
   await fresh.getByLabel("Tokens").fill("24");
   await fresh.getByLabel("Temperature").fill("0");
   await fresh.getByRole("button", { name: "Generate" }).click();
-  await fresh.getByText("Done.").waitFor();
+  await fresh.locator("#status", { hasText: "Done." }).waitFor();
 
   const prompt = "In the beginning";
   const model = await load(target);
@@ -166,13 +146,13 @@ test("says at the field what is missing, and sends nothing", async () => {
 });
 
 test("reads and writes token ids where the folder has no tokenizer, and says so", async () => {
-  const bare = path.join(folder, "bare");
+  const bare = path.join(demo.folder, "bare");
   await cp(path.join(folders.folder, "demo"), bare, {
     recursive: true,
     filter: (name) => !path.basename(name).startsWith("tokenizer"),
   });
   await page.locator("#folder").setInputFiles(bare);
-  await page.getByText("Ready.").waitFor();
+  await page.locator("#status", { hasText: "Ready." }).waitFor();
   const notice = page.getByRole("status").filter({ hasText: "no tokenizer.json" });
   expect(await notice.textContent()).toMatch(/token ids\. For words, put the model's tokenizer\.json into the folder/);
   const prompt = page.getByLabel("Prompt, as token ids");
@@ -181,7 +161,7 @@ test("reads and writes token ids where the folder has no tokenizer, and says so"
   await prompt.fill("3 1 4");
   await page.getByLabel("Tokens").fill("5");
   await page.keyboard.press("Control+Enter");
-  await page.getByText("Done.").waitFor();
+  await page.locator("#status", { hasText: "Done." }).waitFor();
   expect(await page.getByRole("log").textContent()).toMatch(/^3 1 4( \d+){5}$/);
   expect(await notice.isVisible()).toBe(true);
 });
@@ -189,18 +169,18 @@ test("reads and writes token ids where the folder has no tokenizer, and says so"
 test("says that it runs on WebAssembly instead of WebGPU for as long as it does", async () => {
   const plain = await launchChromium({ gpu: false });
   const opened = await plain.newPage();
-  await opened.goto(`${site.url}site/`);
+  await opened.goto(demo.url);
   await opened.getByLabel("Runs on").selectOption("webgpu");
   await opened.getByRole("button", { name: "Load the demo model" }).click();
-  await opened.getByText("Ready.").waitFor();
+  await opened.locator("#status", { hasText: "Ready." }).waitFor();
   const notice = opened.getByRole("status").filter({ hasText: /WebGPU.* running on WebAssembly instead\./ });
   expect(await notice.isVisible()).toBe(true);
   await opened.getByLabel("Tokens").fill("3");
   await opened.getByRole("button", { name: "Generate" }).click();
-  await opened.getByText("Done.").waitFor();
+  await opened.locator("#status", { hasText: "Done." }).waitFor();
   expect(await notice.isVisible()).toBe(true);
   await opened.getByLabel("Runs on").selectOption("wasm");
-  await opened.getByText("Ready.").waitFor();
+  await opened.locator("#status", { hasText: "Ready." }).waitFor();
   expect(await notice.count()).toBe(0);
   await plain.close();
 });
@@ -212,8 +192,8 @@ test("says what is wrong with a folder that is no model", async () => {
 
 test("fits a phone, keeps its contrast in the dark, and every control has a name", async () => {
   for (const colorScheme of ["light", "dark"] as const) {
-    const phone = await browser.newPage({ viewport: { width: 320, height: 740 }, colorScheme });
-    await phone.goto(`${site.url}site/`);
+    const phone = await demo.browser.newPage({ viewport: { width: 320, height: 740 }, colorScheme });
+    await phone.goto(demo.url);
     const seen = await phone.evaluate(() => {
       const luminance = (color: string) => {
         const [r = 0, g = 0, b = 0] = color
@@ -247,7 +227,7 @@ test("fits a phone, keeps its contrast in the dark, and every control has a name
           contrast(form, form),
           contrast(document.querySelector("#status")!, form),
           contrast(document.querySelector("#notice")!, form),
-          contrast(document.querySelector("#pick")!, form),
+          contrast(document.querySelector("#pick-folder")!, form),
         ],
         unnamed: controls.filter((each) => !each.labels?.length && !each.textContent?.trim()).map(({ id }) => id),
       };
@@ -262,5 +242,5 @@ test("fits a phone, keeps its contrast in the dark, and every control has a name
 
 test("nothing went wrong behind the page's back", () => {
   // Files that a folder need not have are asked for and are missing.
-  expect(problems.filter((problem) => !/404.*\.(json|onnx)/.test(problem))).toEqual([]);
+  expect(demo.problems.filter((problem) => !/404.*\.(json|onnx)/.test(problem))).toEqual([]);
 });

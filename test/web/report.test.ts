@@ -14,7 +14,7 @@ test("no page scrolls sideways, and a reason has the table's width", async () =>
   const found = await findConvolutions(inlineFunctions(await readModel(zooModel("mixed").file)));
   const layers = await Promise.all(
     found.regions.map(async (region) => {
-      const kernels = await (await kernelSource(found.graphs, found.time, region)).at(64);
+      const kernels = await (await kernelSource(found, region)).at(64);
       const form = { kind: "window", kernels } as const;
       return { region, kernels, form, error: 1.2345e-6, because: "8 shared poles follow the kernel over 64 lags" };
     }),

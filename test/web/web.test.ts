@@ -3,6 +3,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { generate, load, type Model } from "../../runtime/node.ts";
 import type * as Web from "../../runtime/web.ts";
+import type { Claim } from "../../src/contract.ts";
 import { casesOf, demoModel, type TestCase, zooModel } from "../testdata.ts";
 import { launchChromium } from "./chromium.ts";
 import { COUNT_BUFFERS } from "./count-buffers.ts";
@@ -22,6 +23,8 @@ const TOKENS = 256;
 const GPU_TOKENS = Number(process.env.LONGCONV_GPU_TOKENS ?? 16);
 const ZOO = ["tnn-fft-opset18", "s4d", "hyena", "h3", "mixed"] as const;
 
+const CLAIM: Claim = { kind: "seen", positions: 12, rows: 2, because: "a test says so" };
+
 let browser: Browser;
 let page: Page;
 let site: Site;
@@ -32,7 +35,8 @@ let expected: number[];
 beforeAll(async () => {
   folders = await convertFolders([demoModel()], { order: 64 });
   const zoo = await convertFolders(ZOO.map(zooModel), { exact: true, horizon: 64 });
-  site = await serve({ models: folders.folder, zoo: zoo.folder });
+  const short = await convertFolders([zooModel("s4d")], { exact: true, horizon: 64 }, CLAIM);
+  site = await serve({ models: folders.folder, zoo: zoo.folder, short: short.folder });
   browser = await launchChromium();
   demo = await load(`${folders.folder}/demo`);
   expected = [];
@@ -42,6 +46,7 @@ beforeAll(async () => {
   const removeBoth = async () => {
     await remove();
     await zoo.remove();
+    await short.remove();
   };
   folders = { ...folders, remove: removeBoth };
 }, 300_000);
@@ -239,6 +244,40 @@ describe("graph capture", () => {
   });
 });
 
+test.each(["wasm", "webgpu"] as const)(
+  "a text ends with the claim, and goes on with `beyond`: %s",
+  async (provider) => {
+    const result = await page.evaluate(async (provider) => {
+      const remarks: string[] = [];
+      const onRemark = (text: string) => remarks.push(text);
+      const model = await longconv.load("/short/s4d", { executionProviders: [provider], onRemark });
+      const text = async (beyond: boolean) => {
+        const tokens: number[] = [];
+        let end: string | undefined;
+        for await (const { token, finish } of longconv.generate(model, {
+          inputIds: [1, 2, 3],
+          maxNewTokens: 14,
+          beyond,
+        })) {
+          tokens.push(token);
+          end = finish;
+        }
+        return { tokens, end };
+      };
+      const kept = await text(false);
+      const silent = remarks.length;
+      const free = await text(true);
+      const refused = await longconv.read(model, [[1], [2], [3]]).catch((error) => error.code);
+      await model.close();
+      return { claim: model.claim, kept, silent, free, remarks, refused };
+    }, provider);
+    expect(result).toMatchObject({ claim: CLAIM, kept: { end: "reach" }, silent: 0, free: { end: "length" } });
+    expect(result.kept.tokens).toEqual(result.free.tokens.slice(0, 12 - 3));
+    expect(result.remarks).toEqual([expect.stringContaining("a test says so")]);
+    expect(result.refused).toBe("beyond-claim");
+  },
+);
+
 test("when the device is lost midway, the text goes on without losing a token", { timeout: 300_000 }, async () => {
   const result = await (await openPage(browser)).evaluate(async (prompt) => {
     const warnings: string[] = [];
@@ -246,7 +285,7 @@ test("when the device is lost midway, the text goes on without losing a token", 
     const whole = await longconv.load("/zoo/tnn-fft-opset18", { executionProviders: ["wasm"] });
     const make = async (from: Web.Model, loseAt: number) => {
       const tokens: number[] = [];
-      for await (const { token } of longconv.generate(from, { inputIds: [1, 2, 3], maxNewTokens: 160 })) {
+      for await (const { token } of longconv.generate(from, { inputIds: [1, 2, 3], maxNewTokens: 160, beyond: true })) {
         tokens.push(token);
         const ort = await importOrt();
         if (tokens.length === loseAt) ((await ort.env.webgpu.device) as unknown as { destroy(): void }).destroy();
@@ -291,7 +330,7 @@ test("GPU buffers do not grow with the steps", { timeout: 300_000 }, async () =>
     const marks: { step: number; count: number; bytes: number }[] = [];
     // Every 64 runs the state goes through the CPU: the marks stand at the same place between.
     let step = 0;
-    for await (const { token } of longconv.generate(model, { inputIds: [1], maxNewTokens: 576 })) {
+    for await (const { token } of longconv.generate(model, { inputIds: [1], maxNewTokens: 576, beyond: true })) {
       if (token < 0) break;
       if (++step % 192 === 0) marks.push({ step, ...gpuBuffers });
     }

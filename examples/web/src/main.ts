@@ -1,42 +1,49 @@
 /** The page: a form, the text as it comes, and the time of every token. The work is done in worker.ts. */
-import type { Provider, Reply, Request } from "./messages.ts";
-import { drawPlot, type Sample, summary } from "./plot.ts";
 
-const DEMO = {
+import { bytes, figure, perSecond, providerOf } from "./figures.ts";
+import { onDrop, pickedModel } from "./files.ts";
+import { element, settings, showValues, validate } from "./form.ts";
+import type { ModelSource, Provider, Reply, Request } from "./messages.ts";
+import { drawPlot, type Sample, summary } from "./plot.ts";
+import { createTextView } from "./text.ts";
+
+const DEMO: ModelSource = {
+  name: "The demo model",
   source: new URL("models/demo/", document.baseURI).href,
   exported: new URL("models/exported.onnx", document.baseURI).href,
 };
 
-const element = <T extends Element>(id: string): T => document.getElementById(id) as unknown as T;
+const PLOT_EVERY_MS = 200;
+
 const form = element<HTMLFormElement>("form");
 const provider = element<HTMLSelectElement>("provider");
-const status = element<HTMLElement>("status");
 const notice = element<HTMLElement>("notice");
 const progress = element<HTMLProgressElement>("progress");
 const prompt = element<HTMLTextAreaElement>("prompt");
-const temperature = element<HTMLInputElement>("temperature");
-const count = element<HTMLInputElement>("count");
-const compare = element<HTMLInputElement>("compare");
-const generateButton = element<HTMLButtonElement>("generate");
-const stopButton = element<HTMLButtonElement>("stop");
-const folder = element<HTMLInputElement>("folder");
-const text = element<HTMLElement>("text");
+const place = element<HTMLInputElement>("place");
 const plot = element<SVGSVGElement>("plot");
+const log = element<HTMLElement>("text");
+const text = createTextView(log);
+const button = (id: string) => element<HTMLButtonElement>(id);
 
 const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-let loaded: { readonly source: string | ReadonlyMap<string, File>; readonly exported?: string } | undefined;
-let ready = false;
+let model: ModelSource | undefined;
+/** Bytes of each file that was read of it. */
+let loadedBytes = new Map<string, number>();
+let state: "empty" | "loading" | "ready" | "running" = "empty";
 let hasTokenizer = true;
-let running = false;
 let converted: Sample[] = [];
 let exported: Sample[] = [];
+/** What the reader gets, by the wall clock: tokens shown after the first `from`, and when they began and ended. */
+let pace = { from: 0, tokens: 0, begun: 0, last: 0 };
 let drawing = false;
+let plotted = 0;
 
 const send = (request: Request): void => worker.postMessage(request);
 
 function say(message: string, bad = false): void {
-  status.textContent = message;
-  status.classList.toggle("bad", bad);
+  element("status").textContent = message;
+  element("status").classList.toggle("bad", bad);
 }
 
 /** What stays true of a model until another one is loaded. */
@@ -44,49 +51,74 @@ function note(sentence: string): void {
   notice.textContent = `${notice.textContent} ${sentence}`.trim();
 }
 
-function load(what: NonNullable<typeof loaded>): void {
-  if (running) {
-    say("Stop the text before you load a model.", true);
+function load(what: ModelSource | undefined): void {
+  if (!what) return;
+  if (state === "running" || state === "loading") {
+    say(state === "running" ? "Stop the text before you load a model." : "Another model is being loaded.", true);
     return;
   }
-  loaded = what;
-  ready = false;
-  update();
-  clear();
-  for (const id of ["state", "backend"]) figure(id, "–");
+  model = what;
+  loadedBytes = new Map();
+  update("loading");
+  text.clear();
+  measureFrom(0);
+  for (const id of ["state", "backend", "used-seed"]) figure(id, "–");
+  figure("loaded", what.name);
   notice.textContent = "";
   progress.hidden = false;
   say("Loading…");
-  send({ kind: "load", ...what, provider: provider.value as Provider });
+  send({ kind: "load", model: what, provider: provider.value as Provider });
 }
 
-function update(): void {
-  generateButton.disabled = !ready || running;
-  stopButton.disabled = !running;
-  provider.disabled = running;
+function update(now: typeof state): void {
+  state = now;
+  showText();
+  button("generate").disabled = state !== "ready";
+  button("stop").disabled = state !== "running";
+  const busy = state === "running" || state === "loading";
+  provider.disabled = busy;
+  for (const id of ["load-demo", "pick-folder", "pick-file"]) button(id).disabled = busy;
+  const written = state === "ready" && text.length > 0;
+  for (const id of ["go-on", "copy"]) button(id).disabled = !written;
+  place.disabled = !written;
+  place.max = String(text.length);
+  choosePlace(text.length);
 }
 
-/** Says in words what the form cannot be sent with; the browser shows it at the field. */
-function validate(): void {
-  const ids = /^\s*\d+([\s,]+\d+)*\s*$/.test(prompt.value);
-  const empty = prompt.value.trim() === "" ? "Write a few words for the text to begin with." : "";
-  prompt.setCustomValidity(hasTokenizer ? empty : ids ? "" : "Write token ids: numbers, such as 3 1 4.");
-  const inRange = Number.isInteger(count.valueAsNumber) && count.valueAsNumber >= 1 && count.valueAsNumber <= 100_000;
-  count.setCustomValidity(inRange ? "" : "How many tokens? A whole number from 1 to 100 000.");
+/** The place from which the text can go on: behind so many of its tokens. */
+function choosePlace(tokens: number): void {
+  place.value = String(tokens);
+  text.mark(tokens);
+  const value = tokens === text.length ? "the end" : `token ${tokens} of ${text.length}`;
+  figure("place-value", text.length === 0 ? "–" : value);
+  place.setAttribute("aria-valuetext", value);
 }
 
-/** Nothing is written and nothing measured. */
-function clear(): void {
-  converted = [];
-  exported = [];
-  text.replaceChildren();
+/** Forgets what was measured behind a position, and the pace. */
+function measureFrom(position: number): void {
+  const isBefore = (sample: Sample) => sample.position <= position;
+  converted = converted.filter(isBefore);
+  exported = exported.filter(isBefore);
+  pace = { from: converted.length, tokens: 0, begun: performance.now(), last: 0 };
   for (const id of ["rate", "position"]) figure(id, "–");
   figure("summary", "Nothing has been measured yet.");
   redraw();
 }
 
-function figure(id: string, value: string): void {
-  element<HTMLElement>(id).textContent = value;
+function showText(): void {
+  if (text.flush()) pace = { ...pace, tokens: converted.length - pace.from, last: performance.now() };
+}
+
+/** Shows whatever has come until now: the text in each frame, the plot, which takes longer to draw, less often. */
+function draw(): void {
+  showText();
+  if (pace.tokens > 0) figure("rate", perSecond(pace.tokens, pace.last - pace.begun));
+  const { position } = converted.at(-1) ?? {};
+  if (position !== undefined) figure("position", String(position));
+  if (state === "running" && performance.now() - plotted < PLOT_EVERY_MS) return;
+  drawPlot(plot, converted, exported);
+  if (position !== undefined) figure("summary", summary(converted, exported));
+  plotted = performance.now();
 }
 
 function redraw(): void {
@@ -94,53 +126,46 @@ function redraw(): void {
   drawing = true;
   requestAnimationFrame(() => {
     drawing = false;
-    drawPlot(plot, converted, exported);
-    const recent = converted.slice(-32);
-    const seconds = recent.reduce((sum, { ms }) => sum + ms, 0) / 1000;
-    if (seconds > 0) figure("rate", (recent.length / seconds).toFixed(recent.length / seconds < 10 ? 1 : 0));
-    if (converted.length === 0) return;
-    figure("position", String(converted.at(-1)!.position));
-    figure("summary", summary(converted, exported));
+    draw();
   });
 }
 
-function append(piece: string): void {
-  const atEnd = text.scrollHeight - text.scrollTop - text.clientHeight < 40;
-  text.append(piece);
-  if (atEnd) text.scrollTop = text.scrollHeight;
+function showLoaded(data: Reply & { kind: "loaded" }): void {
+  const size = [...loadedBytes.values()].reduce((sum, each) => sum + each, 0);
+  const file = model!.modelFile && model!.modelFile !== model!.name ? [model!.modelFile] : [];
+  figure("loaded", [model!.name, ...file, bytes(size), `a vocabulary of ${data.vocabulary}`].join(", "));
+  progress.hidden = true;
+  element<HTMLElement>("compare-label").hidden = !data.canCompare;
+  figure("state", bytes(data.stateBytes));
+  figure("backend", providerOf(data.backend));
+  hasTokenizer = data.hasTokenizer;
+  element("prompt-label").textContent = hasTokenizer ? "Prompt" : "Prompt, as token ids";
+  if (!hasTokenizer)
+    note(
+      "There is no tokenizer.json, so prompt and text are token ids. For words, put the model's tokenizer.json into the folder, or open it together with the file.",
+    );
+  validate(hasTokenizer);
+  say("Ready.");
 }
-
-const bytes = (count: number): string =>
-  count < 1e6 ? `${(count / 1e3).toFixed(0)} kB` : `${(count / 1e6).toFixed(1)} MB`;
-
-/** "onnxruntime-web (WebGPU, graph capture)" without the library's name. */
-const providerOf = (backend: string): string => backend.replace(/.*\((.*)\)/, "$1");
 
 worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
   switch (data.kind) {
     case "progress":
+      loadedBytes.set(data.file, data.loadedBytes);
       say(`Loading ${data.file}, ${bytes(data.loadedBytes)}${data.totalBytes ? ` of ${bytes(data.totalBytes)}` : ""}`);
       progress.value = data.totalBytes ? data.loadedBytes / data.totalBytes : 0;
       break;
     case "loaded":
-      ready = true;
-      progress.hidden = true;
-      element<HTMLElement>("compare-label").hidden = !data.canCompare;
-      figure("state", bytes(data.stateBytes));
-      figure("backend", providerOf(data.backend));
-      hasTokenizer = data.hasTokenizer;
-      element("prompt-label").textContent = hasTokenizer ? "Prompt" : "Prompt, as token ids";
-      if (!hasTokenizer)
-        note(
-          "The folder has no tokenizer.json, so prompt and text are token ids. For words, put the model's tokenizer.json into the folder and open it again.",
-        );
-      validate();
-      say("Ready.");
+      showLoaded(data);
+      update("ready");
       break;
     case "token":
-      append(data.text);
+      text.append(data.text);
       converted.push({ position: data.position, ms: data.ms });
       redraw();
+      break;
+    case "written":
+      say("Timing the exported graph on this text…");
       break;
     case "exported":
       exported.push({ position: data.position, ms: data.ms });
@@ -153,92 +178,79 @@ worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => {
     case "failed":
       say(data.message, true);
       progress.hidden = true;
-      running = false;
+      if (state === "loading") figure("loaded", "No model is loaded.");
+      update(state === "running" ? "ready" : "empty");
       break;
     case "done":
-      running = false;
-      say("Done.");
+      update("ready");
+      draw();
+      say(data.stopped ? "Stopped." : (data.end ?? "Done."));
       break;
   }
-  update();
 });
+
+/** Begins a text, or goes on with it behind so many of its tokens. */
+function write(after?: number): void {
+  if (state !== "ready" || !form.reportValidity()) return;
+  const chosen = settings();
+  if (after === undefined) {
+    text.begin(prompt.value);
+    measureFrom(0);
+    send({ kind: "generate", prompt: prompt.value, settings: chosen });
+  } else {
+    text.cut(after);
+    measureFrom(converted[after - 1]?.position ?? 0);
+    send({ kind: "go on", place: after, settings: chosen });
+  }
+  figure("used-seed", chosen.temperature === 0 ? "not drawn" : String(chosen.seed));
+  update("running");
+  say("Writing…");
+}
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (!ready || running) return;
-  running = true;
-  clear();
-  const given = document.createElement("span");
-  given.className = "given";
-  given.textContent = prompt.value;
-  text.replaceChildren(given);
-  say("Writing…");
-  update();
-  send({
-    kind: "generate",
-    prompt: prompt.value,
-    temperature: Number(temperature.value),
-    maxNewTokens: Number(count.value),
-    compare: compare.checked,
-  });
+  write();
+});
+form.addEventListener("input", () => {
+  validate(hasTokenizer);
+  showValues();
 });
 
-element<HTMLButtonElement>("load-demo").addEventListener("click", () => load(DEMO));
-element<HTMLButtonElement>("pick").addEventListener("click", () => folder.click());
-folder.addEventListener("change", () => {
-  const files = [...(folder.files ?? [])].map((file): [string, File] => [file.webkitRelativePath, file]);
-  if (files.length > 0) load({ source: insideFolder(files) });
+button("go-on").addEventListener("click", () => write(place.valueAsNumber));
+place.addEventListener("input", () => choosePlace(place.valueAsNumber));
+log.addEventListener("click", ({ clientX, clientY }) => {
+  // A selection is for copying.
+  if (place.disabled || !getSelection()?.isCollapsed) return;
+  const tokens = text.placeAt(clientX, clientY);
+  if (tokens !== undefined) choosePlace(tokens);
 });
-provider.addEventListener("change", () => {
-  if (loaded && !running) load(loaded);
+button("copy").addEventListener("click", async () => {
+  const copied = await navigator.clipboard?.writeText(log.textContent ?? "").then(
+    () => true,
+    () => false,
+  );
+  say(copied ? "Copied." : "The browser does not let this page copy.", !copied);
 });
-stopButton.addEventListener("click", () => send({ kind: "stop" }));
-form.addEventListener("input", validate);
-temperature.addEventListener("input", () => figure("temperature-value", Number(temperature.value).toFixed(1)));
+
+button("load-demo").addEventListener("click", () => load(DEMO));
+for (const [id, input] of [
+  ["pick-folder", element<HTMLInputElement>("folder")],
+  ["pick-file", element<HTMLInputElement>("file")],
+] as const) {
+  button(id).addEventListener("click", () => input.click());
+  input.addEventListener("change", () => load(pickedModel(input)));
+}
+provider.addEventListener("change", () => load(model));
+button("stop").addEventListener("click", () => send({ kind: "stop" }));
 addEventListener("resize", redraw);
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && running) send({ kind: "stop" });
+  if (event.key === "Escape" && state === "running") send({ kind: "stop" });
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
 });
 
-addEventListener("dragover", (event) => {
-  event.preventDefault();
-  document.body.classList.add("dragging");
-});
-addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) document.body.classList.remove("dragging");
-});
-addEventListener("drop", async (event) => {
-  event.preventDefault();
-  document.body.classList.remove("dragging");
-  const entries = [...(event.dataTransfer?.items ?? [])]
-    .map((item) => item.webkitGetAsEntry())
-    .filter((entry) => entry !== null);
-  const files = (await Promise.all(entries.map((entry) => filesIn(entry)))).flat();
-  if (files.length > 0) load({ source: insideFolder(files) });
-});
-
-/** Files by their names inside the one folder that they are all in. */
-function insideFolder(files: readonly [path: string, file: File][]): Map<string, File> {
-  return new Map(files.map(([path, file]) => [path.split("/").slice(1).join("/"), file]));
-}
-
-/** Every file of a dropped folder, with its path. */
-async function filesIn(entry: FileSystemEntry): Promise<[path: string, file: File][]> {
-  if (entry.isFile) {
-    const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
-    return [[entry.fullPath.slice(1), file]];
-  }
-  const reader = (entry as FileSystemDirectoryEntry).createReader();
-  const files: [string, File][] = [];
-  for (;;) {
-    // A directory is read in batches, until one is empty.
-    const batch = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
-    if (batch.length === 0) return files;
-    files.push(...(await Promise.all(batch.map(filesIn))).flat());
-  }
-}
+onDrop(load);
 
 drawPlot(plot, converted, exported);
-validate();
-update();
+showValues();
+validate(hasTokenizer);
+update("empty");

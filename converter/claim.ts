@@ -1,0 +1,48 @@
+/** What is claimed of a converted model: the least of what is known of its parts. */
+import { type Claim, describeClaim, leastClaim } from "../src/contract.ts";
+import { LongConvError } from "../src/errors.ts";
+import { describeLimit, type PositionLimit } from "./assemble/limit.ts";
+import type { Tables } from "./assemble/tables.ts";
+import type { Found } from "./find/find.ts";
+import { LIFE_LAGS } from "./find/life.ts";
+
+/** What a conversion must be able to claim: everything by rule, or so many positions. */
+export type Required = "proven" | number;
+
+/** What is known of the functions of the position that a counter gives: rows by rule, and tables that end or settle. */
+export function counterClaim({ counter, proofs }: Found, tables: Tables, limit: PositionLimit | undefined): Claim {
+  const node = counter.uses[0]?.node.name;
+  const ofTables = [...tables].map(([name, { settles, lookedAt }]): Claim => {
+    const proof = proofs.tables.get(name);
+    if (proof && !proof.proven)
+      return { kind: "seen", positions: lookedAt, node: proof.node.name, because: proof.because };
+    if (!settles) return { kind: "proven" };
+    const because = `the table '${name}' settles, and its rows were looked at up to there`;
+    return { kind: "seen", positions: lookedAt, node, because };
+  });
+  const ends: Claim[] = limit
+    ? [{ kind: "ends", positions: limit.positions, node, because: `the model reads ${describeLimit(limit)}` }]
+    : [];
+  return leastClaim([...ofTables, ...ends]);
+}
+
+/** @throws LongConvError claim-short where less is claimed than is required */
+export function refuseShort(claim: Claim, required: Required | undefined, file: string): void {
+  if (required === undefined) return;
+  const enough = required === "proven" ? claim.kind === "proven" : (claim.positions ?? Infinity) >= required;
+  if (enough) return;
+  const wanted = required === "proven" ? "a proof" : `${required} positions`;
+  throw new LongConvError(
+    "claim-short",
+    `the conversion is ${describeClaim(claim)}; ${wanted} is required`,
+    { file: file || undefined, node: claim.node },
+    remedyFor(claim, required),
+  );
+}
+
+function remedyFor({ positions = Infinity }: Claim, required: Required): string {
+  if (required === "proven")
+    return "Require a number of positions instead, or see docs/promise.md for what is proven and how.";
+  if (positions >= LIFE_LAGS) return `Require at most ${positions} positions.`;
+  return `Require at most ${positions} positions; what limits them, and what helps, is said in docs/promise.md.`;
+}

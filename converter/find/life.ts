@@ -1,0 +1,110 @@
+/** Whether a kernel that has died away, or ended, stays dead: looked at far beyond the lags that a form is chosen by. */
+import { cut } from "../onnx/cut.ts";
+import { withPreciseTransforms } from "../onnx/precise.ts";
+import { openModel, type Runner } from "../onnx/run.ts";
+import { DataType, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
+import { timeAxis } from "../time/fact.ts";
+import type { TimeFacts } from "../time/follow.ts";
+import type { KernelTensor } from "./evaluation.ts";
+import type { Graphs } from "./graphs.ts";
+import { fixedSizes, zeroInputs } from "./shapes.ts";
+
+/** Lags to which every kernel is looked at, where it does not end by rule and the graph reaches so far. */
+export const LIFE_LAGS = 131_072;
+/** Taps that are looked at at most; beyond, lags are sampled. */
+const MOST_TAPS = 2 ** 25;
+/** Lags of one run. */
+const CHUNK = 4096;
+
+/** A kernel that can be evaluated at any lags, one by one. */
+export interface LagReader {
+  /** Taps [lags.length × channels]. */
+  read(lags: readonly number[]): Promise<Float64Array>;
+  close(): Promise<void>;
+}
+
+/** Where the counting of positions begins: the outputs of Range that a tensor is made of; undefined where rows come from elsewhere. */
+function rangesOf({ index }: Graphs, time: TimeFacts, tensor: string): readonly string[] | undefined {
+  const ranges: string[] = [];
+  const visited = new Set<string>();
+  const queue = [tensor];
+  for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
+    const fact = time.facts.get(name);
+    if (visited.has(name) || fact?.kind !== "position") continue;
+    visited.add(name);
+    const node = index.producer.get(name);
+    if (!fact.axes || !node) return undefined;
+    if (timeAxis(fact.axes) < 0) continue;
+    if (node.op === "Range") {
+      ranges.push(name);
+      continue;
+    }
+    // rows that are looked up, or made of those before them, do not follow from the place alone
+    const inputs = node.inputs.filter((input) => {
+      const of = time.facts.get(input);
+      return of?.kind === "position" && of.axes && timeAxis(of.axes) >= 0;
+    });
+    if (inputs.length === 0 || node.op === "CumSum" || node.op === "CumProd") return undefined;
+    queue.push(...node.inputs.filter(Boolean));
+  }
+  return ranges.length > 0 ? ranges : undefined;
+}
+
+/** Opens a kernel that is a tensor of the graph, made row by row from the position; undefined where it is made otherwise. */
+export async function openLags(
+  graphs: Graphs,
+  time: TimeFacts,
+  { tensor, timeFirst, channels }: KernelTensor,
+): Promise<LagReader | undefined> {
+  const ranges = rangesOf(graphs, time, tensor);
+  if (!ranges) return undefined;
+  const { model, inputs, shapes } = graphs;
+  const typeOf = (name: string) => shapes.seen.get(name)?.type ?? DataType.FLOAT;
+  const given = ranges.map((name) => ({ name, type: typeOf(name), dims: undefined }));
+  const cutOut = cut(model, [...model.graph.inputs, ...given], [tensor]);
+  const runner: Runner = await openModel(withPreciseTransforms(cutOut, (name) => typeOf(name) === DataType.DOUBLE));
+  const wanted = new Set(runner.inputs);
+  const read = async (lags: readonly number[]): Promise<Float64Array> => {
+    const zeros = Object.entries(
+      zeroInputs(model, inputs, { batch: fixedSizes(inputs).batch ?? 1, time: lags.length }),
+    );
+    const places = given.map(({ name, type }) => [name, placesOf(type, lags)] as const);
+    const feeds = Object.fromEntries([...zeros, ...places].filter(([name]) => wanted.has(name)));
+    const values = toNumbers((await runner.run(feeds))[tensor]!);
+    if (values.length !== lags.length * channels) return new Float64Array(0);
+    if (timeFirst) return values;
+    const taps = new Float64Array(values.length);
+    for (let c = 0; c < channels; c++)
+      for (let k = 0; k < lags.length; k++) taps[k * channels + c] = values[c * lags.length + k]!;
+    return taps;
+  };
+  return { read, close: () => runner.close() };
+}
+
+function placesOf(type: number, lags: readonly number[]): Tensor {
+  const dims = [lags.length];
+  if (type === DataType.INT64) return makeTensor(type, dims, BigInt64Array.from(lags, BigInt));
+  if (type === DataType.INT32) return makeTensor(type, dims, Int32Array.from(lags));
+  if (type === DataType.DOUBLE) return makeTensor(type, dims, Float64Array.from(lags));
+  return makeTensor(DataType.FLOAT, dims, Float32Array.from(lags));
+}
+
+/** Lags from `from` on before {@link LIFE_LAGS}: all, or as many as are worth it, spread and never in step. */
+function lagsToRead(from: number, channels: number): number[] {
+  const all = LIFE_LAGS - from;
+  const count = Math.min(all, Math.floor(MOST_TAPS / channels));
+  return Array.from({ length: count }, (_, i) => from + Math.floor(((i + ((i * 0.618_033_988_75) % 1)) * all) / count));
+}
+
+/** The first lag from `from` on, of those that are read, at which a tap is larger than its channel's limit; undefined: none. */
+export async function firstAlive(reader: LagReader, from: number, limits: Float64Array): Promise<number | undefined> {
+  const channels = limits.length;
+  const lags = lagsToRead(from, channels);
+  for (let at = 0; at < lags.length; at += CHUNK) {
+    const chunk = lags.slice(at, at + CHUNK);
+    const taps = await reader.read(chunk);
+    for (let i = 0; i < taps.length; i++)
+      if (!(Math.abs(taps[i]!) <= limits[i % channels]!)) return chunk[Math.floor(i / channels)]!;
+  }
+  return undefined;
+}

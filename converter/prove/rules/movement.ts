@@ -1,0 +1,148 @@
+/** Operators that move values to another layout. */
+import { equal } from "../../time/dim.ts";
+import { regroupBy } from "../../time/reshape.ts";
+import { type Case, NotRun, Unproven } from "../cases.ts";
+import { fromFront, numbersOf, placed, type Rule, sizeOfAxis, sizesOf, symbolic, tensorOf, timesDim } from "../rule.ts";
+import { type Axes, axisOf, type Factor, isLine, type Lines, linesOf } from "../value.ts";
+
+/** The same tensor with its axes elsewhere: `to` gives an axis's new place. */
+function moved(data: Lines, axes: Axes, to: (axis: number) => number): Lines {
+  return {
+    ...data,
+    axes,
+    parts: data.parts.map((part) => placed(part, to)),
+    pair: data.pair === undefined ? undefined : to(data.pair),
+  };
+}
+
+/** https://onnx.ai/onnx/operators/onnx__Transpose.html */
+export const Transpose: Rule = ([input], { perm }) => {
+  const data = tensorOf(input);
+  const order = (perm as readonly number[] | undefined) ?? data.axes.map((_, k) => data.axes.length - 1 - k);
+  return moved(
+    data,
+    order.map((k) => data.axes[k]!),
+    (axis) => order.indexOf(axis),
+  );
+};
+
+const sizeIn =
+  (which: Case) =>
+  (factor: Factor): bigint =>
+    symbolic(which, sizeOfAxis([factor]));
+
+/** Axes regrouped to sizes; the axis of real and imaginary part stays the last. */
+function toSizes(which: Case, data: Lines, sizes: readonly bigint[]): Lines {
+  const paired = data.pair !== undefined;
+  if (paired && (data.pair !== data.axes.length - 1 || sizes.at(-1) !== 2n))
+    throw new Unproven("moves real and imaginary parts in a way that is not followed");
+  const [own, wanted] = paired ? [data.axes.slice(0, -1), sizes.slice(0, -1)] : [data.axes, sizes];
+  const regrouped = regroupBy<Factor>(own, wanted, sizeIn(which)) as Axes | undefined;
+  if (!regrouped) throw new Unproven("reshapes so that an axis is cut up");
+  const axes = paired ? [...regrouped, data.axes.at(-1)!] : regrouped;
+  const before = linesOf(data.axes);
+  const after = linesOf(axes);
+  return moved(data, axes, (axis) => (axis === data.pair ? axes.length - 1 : after[before.indexOf(axis)]!));
+}
+
+/** https://onnx.ai/onnx/operators/onnx__Reshape.html */
+export const Reshape: Rule = ([input, shape], { allowzero = 0 }, { which }) => {
+  const data = tensorOf(input);
+  const target = sizesOf(shape);
+  if (!target) throw new Unproven("reshapes to a shape that is not followed");
+  const from = data.axes.map((axis) => symbolic(which, sizeOfAxis(axis)));
+  const sizes = target.map((d, k) => {
+    const size = symbolic(which, d);
+    return size === 0n && !allowzero ? from[k]! : size;
+  });
+  const total = from.reduce((a, b) => a * b, 1n);
+  const known = sizes.filter((size) => size !== -1n).reduce((a, b) => a * b, 1n);
+  if (known === 0n) throw new Unproven("reshapes something that is empty");
+  return toSizes(
+    which,
+    data,
+    sizes.map((size) => (size === -1n ? total / known : size)),
+  );
+};
+
+/** https://onnx.ai/onnx/operators/onnx__Flatten.html */
+export const Flatten: Rule = ([input], { axis = 1 }, { which }) => {
+  const data = tensorOf(input);
+  const k = fromFront(Number(axis), data.axes.length);
+  const product = (axes: Axes) => axes.reduce((size, each) => size * symbolic(which, sizeOfAxis(each)), 1n);
+  return toSizes(which, data, [product(data.axes.slice(0, k)), product(data.axes.slice(k))]);
+};
+
+/** https://onnx.ai/onnx/operators/onnx__Squeeze.html */
+export const Squeeze: Rule = ([input, over], { axes: attribute }) => {
+  const data = tensorOf(input);
+  const given = over ? numbersOf(over) : (attribute as readonly number[] | undefined);
+  const gone = (given ?? data.axes.flatMap((axis, k) => (axis.length ? [] : [k]))).map((k) =>
+    fromFront(k, data.axes.length),
+  );
+  if ((over && !given) || gone.some((k) => data.axes[k]!.length > 0))
+    throw new Unproven("removes axes that are not of size 1");
+  return moved(
+    data,
+    data.axes.filter((_, k) => !gone.includes(k)),
+    (axis) => axis - gone.filter((k) => k < axis).length,
+  );
+};
+
+/** https://onnx.ai/onnx/operators/onnx__Unsqueeze.html */
+export const Unsqueeze: Rule = ([input, over], { axes: attribute }) => {
+  const data = tensorOf(input);
+  const given = over ? numbersOf(over) : (attribute as readonly number[] | undefined);
+  if (!given) throw new Unproven("adds axes that are not followed");
+  const rank = data.axes.length + given.length;
+  const fresh = new Set(given.map((k) => fromFront(k, rank)));
+  const places = Array.from({ length: rank }, (_, k) => k).filter((k) => !fresh.has(k));
+  const axes: Axes = Array.from({ length: rank }, (_, k) => (fresh.has(k) ? [] : data.axes[places.indexOf(k)]!));
+  return moved(data, axes, (axis) => places[axis]!);
+};
+
+/** Axes of size 1 stretched. https://onnx.ai/onnx/operators/onnx__Expand.html */
+export const Expand: Rule = ([input, shape]) => {
+  const data = tensorOf(input);
+  const target = sizesOf(shape);
+  if (!target) throw new Unproven("stretches to a shape that is not followed");
+  const rank = Math.max(target.length, data.axes.length);
+  const shift = rank - data.axes.length;
+  const axes: Axes = Array.from({ length: rank }, (_, k) => {
+    const own = data.axes[k - shift] ?? [];
+    const wanted = target[k - rank + target.length];
+    if (own.length > 0 || !wanted) return own;
+    return axisOf(wanted);
+  });
+  // what is the same in every place along a line is fixed still
+  const repeats = linesOf(axes).length > linesOf(data.axes).length;
+  if (repeats && data.parts.some((part) => part.kind !== "fixed")) throw new Unproven("repeats along time");
+  return moved(data, axes, (axis) => axis + shift);
+};
+
+/** https://onnx.ai/onnx/operators/onnx__Tile.html: by 1 everywhere, or of axes of size 1. */
+export const Tile: Rule = ([input, repeats], attributes, site) => {
+  const data = tensorOf(input);
+  const counts = sizesOf(repeats);
+  if (!counts) throw new Unproven("repeats as often as is not followed");
+  const shape = data.axes.map((axis, k) => {
+    const count = counts[k]!;
+    if (axis.length > 0 && (count.constant !== 1 || count.time || count.batch || count.product))
+      throw new Unproven("repeats an axis");
+    return timesDim(sizeOfAxis(axis), count)!;
+  });
+  return Expand([data, { kind: "sizes", rank: 1, values: shape }], attributes, site);
+};
+
+export const Identity: Rule = ([input]) => input!;
+
+/** Whether two tensors lie along the same line. @throws NotRun where they cannot meet */
+export function sameLine(which: Case, a: readonly Factor[], b: readonly Factor[], same: boolean): readonly Factor[] {
+  if (a.length === 0) return b;
+  if (b.length === 0 || same) return a;
+  if (a.some(isLine) || b.some(isLine)) {
+    if (equal(sizeOfAxis(a), sizeOfAxis(b))) return a;
+    throw new NotRun(`meets axes of different sizes from length ${which.from} on`);
+  }
+  throw new Unproven("meets axes that differ");
+}

@@ -1,0 +1,198 @@
+/** Operations on sequences: cutting and padding, sums, and circular convolutions that must not wrap around. */
+import { add, type Dim, dim, equal, subtract } from "../time/dim.ts";
+import { atLeast, type Case, least, most, NotRun, negated, numberOf, Unproven } from "./cases.ts";
+import { type Gain, gainKey, NO_GAIN, type Sequence, timesGain } from "./value.ts";
+
+const ZERO = dim(0);
+
+/** Functions that are cut off at a fixed place are other functions: `[:300]`. */
+const cutKey = (key: string, at: number): string => (key.endsWith(`[:${at}]`) ? key : `${key}[:${at}]`);
+
+/** A function's key without the cuts that lie no earlier than `top`, which shorter sequences do not see. */
+export const keyUpTo = (key: string, top: number): string =>
+  key.replaceAll(/\[:(\d+)\]/g, (cut, at) => (Number(at) >= top ? "" : cut));
+
+function moved(s: Sequence, by: Dim): Sequence {
+  return {
+    ...s,
+    shift: subtract(s.shift, by),
+    from: s.from && add(s.from, by),
+    to: s.to && add(s.to, by),
+    support: [add(s.support[0], by), add(s.support[1], by)],
+  };
+}
+
+function refuseEdges({ biased, reversed }: Sequence): void {
+  if (biased) throw new Unproven("pads or transforms a stream to which something was added");
+  if (reversed) throw new Unproven("uses reversed positions in a way that is not followed");
+}
+
+/** Zeros in front. */
+export function padded(s: Sequence, before: Dim): Sequence {
+  if (equal(before, ZERO)) return s;
+  refuseEdges(s);
+  return moved(s, before);
+}
+
+/** Zeros behind: f goes on there only where it is 0 itself. */
+export function endedAt(which: Case, s: Sequence, size: Dim): Sequence {
+  refuseEdges(s);
+  const cut = cutOff(which, s, size);
+  const goesOn = cut.to === undefined && atLeast(which, size, cut.support[1]);
+  return goesOn ? cut : { ...s, to: s.to ? least(which, s.to, size) : size };
+}
+
+/** Entries from `start` on before `end`, of a line of some size; both within it. */
+export function sliced(which: Case, given: Sequence, start: Dim, end: Dim, size: Dim): Sequence {
+  if (equal(start, ZERO) && equal(end, size)) return given;
+  if (given.reversed) return reversedSlice(given, start, end, size);
+  const s = cutOff(which, given, end);
+  const back = moved(s, negated(start));
+  const keepsFront = atLeast(which, s.support[0], start);
+  const keepsBack = atLeast(which, end, s.support[1]);
+  const length = subtract(end, start);
+  return {
+    ...back,
+    from: keepsFront ? back.from : back.from ? most(which, back.from, ZERO) : ZERO,
+    to: keepsBack ? back.to : back.to ? least(which, back.to, length) : length,
+    support: [most(which, back.support[0], ZERO), least(which, back.support[1], length)],
+  };
+}
+
+/** A function of the position that ends at a fixed place is another function, known to its end. */
+function cutOff(which: Case, s: Sequence, end: Dim): Sequence {
+  const at = numberOf(add(end, s.shift));
+  if (at === undefined || s.stream || s.reversed || (s.to && !atLeast(which, s.to, end))) return s;
+  if (s.to === undefined && atLeast(which, end, s.support[1])) return s;
+  const reach = s.reach === undefined ? at : Math.min(s.reach, at);
+  return {
+    ...s,
+    key: cutKey(s.key, at),
+    reach,
+    to: undefined,
+    support: [s.support[0], least(which, s.support[1], end)],
+  };
+}
+
+/** Entry p of the whole is f(size - 1 - p + shift), so what is cut off in front is the end of f. */
+function reversedSlice(s: Sequence, start: Dim, end: Dim, size: Dim): Sequence {
+  if (!equal(end, size)) return { ...s, shift: add(s.shift, subtract(size, end)) };
+  if (equal(start, ZERO)) return s;
+  throw new Unproven("cuts off the end of reversed positions");
+}
+
+/** The order of the entries turned around. */
+export const turned = (s: Sequence): Sequence => {
+  if (s.biased || s.stream) throw new Unproven("reverses the stream along time");
+  return { ...s, reversed: !s.reversed };
+};
+
+const sameGain = (a: Gain, b: Gain): boolean => gainKey(a) === gainKey(b);
+
+/** The sum (or difference) of two sequences on one line. */
+export function summed(which: Case, a: Sequence, b: Sequence, sign: 1 | -1): Sequence {
+  const [one, other] = [withShiftOf(a, b), b];
+  if (!sameGain(a.gain, b.gain)) throw new Unproven("adds what is scaled by different numbers made of the length");
+  if (a.reversed !== b.reversed) throw new Unproven("adds reversed positions to others");
+  if (a.stream !== b.stream) throw new Unproven("adds a function of the position to the stream");
+  const both = <T>(x: T | undefined, y: T | undefined, of: (x: T, y: T) => T): T | undefined =>
+    x === undefined ? y : y === undefined ? x : of(x, y);
+  return {
+    ...other,
+    key: `(${one.key}${sign > 0 ? "+" : "-"}${other.key})`,
+    from: both(one.from, other.from, (x, y) => most(which, x, y)),
+    to: both(one.to, other.to, (x, y) => least(which, x, y)),
+    support: [least(which, one.support[0], other.support[0]), most(which, one.support[1], other.support[1])],
+    first: Math.min(one.first, other.first),
+    reach: one.reach === undefined || other.reach === undefined ? undefined : Math.max(one.reach, other.reach),
+    biased: one.biased || other.biased,
+  };
+}
+
+/** The same sequence, as a function that is read with the other's shift: f(p + s) = f′(p + t) with f′(q) = f(q + s - t). */
+function withShiftOf(s: Sequence, { shift }: Sequence): Sequence {
+  const by = numberOf(subtract(s.shift, shift));
+  if (by === 0) return s;
+  if (by === undefined || s.reversed) throw new Unproven("adds sequences that are moved by the length");
+  return delayed({ ...s, shift }, -by);
+}
+
+/** f′(q) = f(q - by) in the place of f. */
+export const delayed = (s: Sequence, by: number): Sequence =>
+  by === 0
+    ? s
+    : { ...s, key: `${s.key}>>${by}`, first: s.first + by, reach: s.reach === undefined ? undefined : s.reach + by };
+
+/** Multiplied by numbers that are the same at every length and in every entry along the line. */
+export const weighted = (s: Sequence, key: string): Sequence => ({ ...s, key: `${key}*${s.key}` });
+
+export const withGain = (s: Sequence, gain: Gain, sign = 1): Sequence => ({
+  ...s,
+  gain: timesGain(s.gain, gain, sign),
+});
+
+/**
+ * What the inverse transform over `points` makes of the product of the transforms of sequences: at place p the sum of their
+ * linear convolution at all places p + m·points. It is the convolution itself where no other term lies in its support.
+ */
+export function convolved(which: Case, sequences: readonly Sequence[], points: Dim | undefined): Sequence {
+  const linear = sequences.reduce((a, b) => linearly(which, a, b));
+  if (!points) return linear;
+  const [low, high] = linear.support;
+  const wraps = !atLeast(which, points, high) || !atLeast(which, low, ZERO);
+  if (!wraps) return linear;
+  // the ends of the support come back one period further
+  const [clearFrom, clearTo] = [subtract(high, points), add(low, points)];
+  return {
+    ...linear,
+    from: linear.from ? most(which, linear.from, most(which, clearFrom, ZERO)) : most(which, clearFrom, ZERO),
+    to: linear.to ? least(which, linear.to, least(which, clearTo, points)) : least(which, clearTo, points),
+    support: [ZERO, points],
+  };
+}
+
+/** The linear convolution: known where every product in its sum is. */
+function linearly(which: Case, a: Sequence, b: Sequence): Sequence {
+  for (const s of [a, b]) refuseEdges(s);
+  if (a.stream && b.stream) throw new Unproven("convolves the stream with itself");
+  if ((a.from && b.to) || (b.from && a.to))
+    throw new Unproven("convolves something of which the beginning was cut off");
+  const last = ({ support }: Sequence) => subtract(support[1], dim(1));
+  const froms = [a.from && add(a.from, last(b)), b.from && add(b.from, last(a))].filter((bound) => bound !== undefined);
+  const tos = [a.to && add(a.to, b.support[0]), b.to && add(b.to, a.support[0])].filter((bound) => bound !== undefined);
+  return {
+    kind: "sequence",
+    key: [a.key, b.key].sort().join("∗"),
+    stream: a.stream || b.stream,
+    shift: add(a.shift, b.shift),
+    from: froms.length ? froms.reduce((x, y) => most(which, x, y)) : undefined,
+    to: tos.length ? tos.reduce((x, y) => least(which, x, y)) : undefined,
+    support: [add(a.support[0], b.support[0]), subtract(add(a.support[1], b.support[1]), dim(1))],
+    first: a.first + b.first,
+    reach: a.reach === undefined || b.reach === undefined ? undefined : a.reach + b.reach - 1,
+    biased: false,
+    reversed: false,
+    gain: timesGain(a.gain, b.gain),
+  };
+}
+
+/** A filter of Conv as a kernel: entry p of the filter is κ(size - 1 - p). */
+export const kernelOfFilter = (key: string, taps: number, dilation: number): Sequence => ({
+  kind: "sequence",
+  key,
+  stream: false,
+  shift: ZERO,
+  from: undefined,
+  to: undefined,
+  support: [ZERO, dim(dilation * (taps - 1) + 1)],
+  first: 0,
+  reach: dilation * (taps - 1) + 1,
+  biased: false,
+  reversed: false,
+  gain: NO_GAIN,
+});
+
+/** @throws NotRun where two lines that meet are of different sizes */
+export function refuseUnlessSame(which: Case, a: Dim, b: Dim, what: string): void {
+  if (!atLeast(which, a, b) || !atLeast(which, b, a)) throw new NotRun(what);
+}

@@ -1,0 +1,81 @@
+/**
+ * Converts every model under test/models and writes what is claimed of each, and why, to docs/claims.md.
+ *
+ *     npm run build && node dist/scripts/claims-table.js
+ */
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { convert } from "../converter/convert.ts";
+import { type Claim, describeClaim } from "../src/contract.ts";
+import { LongConvError } from "../src/errors.ts";
+import { noArguments } from "./arguments.ts";
+import { ROOT } from "./root.ts";
+
+noArguments("claims-table");
+
+const MODELS = path.join(ROOT, "test/models");
+
+/** Every model file, with the name that the page gives it. */
+function models(): { name: string; file: string }[] {
+  const folders = readdirSync(MODELS, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return folders.flatMap(({ name }) => {
+    const folder = path.join(MODELS, name);
+    if (existsSync(path.join(folder, "model.onnx"))) return [{ name, file: path.join(folder, "model.onnx") }];
+    return readdirSync(folder).flatMap((each) => {
+      const file = each.endsWith(".onnx") ? path.join(folder, each) : path.join(folder, each, "model.onnx");
+      return existsSync(file) ? [{ name: `${name}/${each}`, file }] : [];
+    });
+  });
+}
+
+const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
+
+interface Row {
+  readonly name: string;
+  readonly claims: readonly Claim[];
+  readonly text: string;
+}
+
+async function rowOf({ name, file }: { name: string; file: string }): Promise<Row> {
+  try {
+    const { layers, claim } = await convert(file);
+    const claims = layers.map((layer) => layer.claim);
+    const proven = claims.filter(({ kind }) => kind === "proven").length;
+    return { name, claims, text: `| ${name} | ${proven} of ${claims.length} | ${cell(describeClaim(claim))} |` };
+  } catch (error) {
+    if (!(error instanceof LongConvError)) throw error;
+    return { name, claims: [], text: `| ${name} | refused | ${cell(`${error.code}: ${error.reason}`)} |` };
+  }
+}
+
+const rows: Row[] = [];
+for (const model of models()) {
+  const row = await rowOf(model);
+  console.error(row.text);
+  rows.push(row);
+}
+
+/** Share of claims that are proven among these models. */
+function share(chosen: (name: string) => boolean): string {
+  const claims = rows.filter(({ name }) => chosen(name)).flatMap((row) => row.claims);
+  const proven = claims.filter(({ kind }) => kind === "proven").length;
+  return `${proven} of ${claims.length} (${((100 * proven) / claims.length).toFixed(0)} %)`;
+}
+
+const asPublished = (name: string) => name === "demo" || name.startsWith("zoo/") || name.startsWith("families/");
+
+writeFileSync(
+  path.join(ROOT, "docs/claims.md"),
+  `# Claims of the test models
+
+Written by \`node dist/scripts/claims-table.js\`, which converts every model under \`test/models\` with the default options.
+What the claims mean: [promise.md](promise.md).
+
+Proven, of the claims of all stateful parts: ${share(asPublished)} of the demo, the zoo and the families;
+${share(() => true)} of all.
+
+| model | proven parts | claim of the whole |
+|---|---|---|
+${rows.map(({ text }) => text).join("\n")}
+`,
+);

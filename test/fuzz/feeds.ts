@@ -1,0 +1,91 @@
+/** Random inputs of a graph, and what is done to them and to outputs: rows, prefixes, last bits. */
+import { initializerOf } from "../../converter/onnx/build.ts";
+import type { Model } from "../../converter/onnx/graph.ts";
+import { DataType, elementCount, float32Tensor, int64Tensor, type Tensor } from "../../converter/onnx/tensor.ts";
+import { sliceAxis, type TimeAxes } from "../converted.ts";
+import { relativeDifference } from "../testdata.ts";
+import type { Size } from "./draft.ts";
+import type { FuzzGraph } from "./generate.ts";
+import type { Random } from "./random.ts";
+
+export type Feeds = Readonly<Record<string, Tensor>>;
+
+/** Random inputs of a graph's model at these sizes. */
+export function inputsOf(
+  { model, axes, vocabulary }: FuzzGraph,
+  { batch, length }: Size,
+  amplitude: number,
+  r: Random,
+): Record<string, Tensor> {
+  const feeds: Record<string, Tensor> = {};
+  for (const { name, type, dims } of model.graph.inputs) {
+    const sizes = dims!.map((size, k) => (k === 0 ? batch : k === (axes[name] ?? 1) ? length : Number(size)));
+    const count = elementCount(sizes);
+    feeds[name] =
+      type === DataType.INT64
+        ? int64Tensor(
+            sizes,
+            Array.from({ length: count }, () => r.int(0, vocabulary - 1)),
+          )
+        : float32Tensor(
+            sizes,
+            Float32Array.from({ length: count }, () => amplitude * r.normal()),
+          );
+  }
+  return feeds;
+}
+
+/** One row of a batch. */
+export const rowOf = (tensors: Feeds, row: number): Feeds =>
+  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, sliceAxis(tensor, 0, row, row + 1)]));
+
+/** The first positions of what has a time axis. */
+export const firstOf = (tensors: Feeds, axes: TimeAxes, positions: number): Feeds =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => {
+      const axis = axes[name] ?? 1;
+      return [name, axis < 0 ? tensor : sliceAxis(tensor, axis, 0, positions)];
+    }),
+  );
+
+/** Largest difference over all outputs, each relative to its largest value in `scale`; Infinity where one is missing or has another shape. */
+export function differenceOf(got: Feeds, expected: Feeds, scale: Feeds): number {
+  let largest = 0;
+  for (const [name, tensor] of Object.entries(expected)) {
+    const own = got[name];
+    if (own?.dims.join() !== tensor.dims.join()) return Infinity;
+    const whole = largestOf(scale[name]!);
+    if (whole === 0 || largestOf(tensor) === 0) {
+      // nothing but zeros is met by zeros
+      if (!(largestOf(own) <= 1e-6 * Math.max(1, whole))) return Infinity;
+      continue;
+    }
+    const difference = (relativeDifference(own, tensor) * largestOf(tensor)) / whole;
+    if (Number.isNaN(difference)) return Infinity;
+    largest = Math.max(largest, difference);
+  }
+  return largest;
+}
+
+const largestOf = ({ data }: Tensor): number =>
+  (data as Float32Array).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+
+export const allFinite = (outputs: Feeds): boolean =>
+  Object.values(outputs).every(({ data }) => (data as Float32Array).every(Number.isFinite));
+
+/** The same inputs, changed in their last bits. */
+export const nudged = (feeds: Feeds, r: Random): Feeds =>
+  Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, nudge(tensor, r)]));
+
+/** The same model, its weights changed in their last bits. */
+export function withNudgedWeights(model: Model, r: Random): Model {
+  const initializers = [...model.graph.initializers].map(
+    ([name, initializer]) => [name, initializerOf(name, nudge(initializer.tensor(), r))] as const,
+  );
+  return { ...model, graph: { ...model.graph, initializers: new Map(initializers) } };
+}
+
+function nudge(tensor: Tensor, r: Random): Tensor {
+  if (tensor.type !== DataType.FLOAT) return tensor;
+  return { ...tensor, data: (tensor.data as Float32Array).map((value) => value * (1 + (r.next() - 0.5) * 2 ** -22)) };
+}
