@@ -7,7 +7,7 @@ import { encodeModel, initializerBytes } from "./encode.ts";
 import type { Model } from "./graph.ts";
 import { hideDftShapes } from "./hidedft.ts";
 import { DataType, type Tensor, type TypedArray } from "./tensor.ts";
-import { writeModel } from "./write.ts";
+import { writeNewModel } from "./write.ts";
 
 /** An open session. */
 export interface Runner {
@@ -55,7 +55,7 @@ const fromOrt = new Map(ORT_TYPES.map(([type, name]) => [name, type]));
 
 /**
  * Opens a session for a model in memory.
- * @throws LongConvError `runtime-failed` if ONNX Runtime refuses it; what `writeModel` throws for a large model
+ * @throws LongConvError `runtime-failed` if ONNX Runtime refuses it; what `writeNewModel` throws for a large model
  */
 export async function openModel(model: Model, options: RunOptions = {}): Promise<Runner> {
   const runnable = hideDftShapes(model);
@@ -65,7 +65,7 @@ export async function openModel(model: Model, options: RunOptions = {}): Promise
   const folder = await temporaryFolder();
   try {
     const file = path.join(folder.path, "model.onnx");
-    await writeModel(runnable, file, { externalData: "always", dataFile: "weights" });
+    await writeNewModel(runnable, file, { externalData: "always", dataFile: "weights" });
     const runner = await open(file, model.file, options);
     // Where an open file can be removed, nothing is left even of a process that is killed.
     if (process.platform !== "win32") await folder.remove();

@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import type { Model } from "../onnx/graph.ts";
-import { type WriteOptions, writeModel } from "../onnx/write.ts";
+import { type WriteOptions, writeModel, writeNewModel } from "../onnx/write.ts";
 import type { Beside, Json } from "./beside.ts";
 import { configsOf } from "./configs.ts";
 import { forTransformersJs, isLanguageModel, withFilesBeside } from "./dropin.ts";
@@ -67,7 +67,7 @@ export function folderFiles(model: Model, beside: Beside, options: OutputOptions
       name: "onnx/model.onnx",
       write: (file) => {
         const sharing = step ? [{ model: step, file: path.join(path.dirname(file), STEP_FILE) }] : [];
-        return writeModel(dropIn.model, file, { signal, externalData, sharing, dataFile: DATA_FILE });
+        return writeNewModel(dropIn.model, file, { signal, externalData, sharing, dataFile: DATA_FILE });
       },
     },
     {

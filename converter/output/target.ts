@@ -97,13 +97,13 @@ function refuseForeign(folder: string): void {
   try {
     ours = CONFIG_SECTION in JSON.parse(readFileSync(config, "utf8"));
   } catch {
-    ours = false;
+    ours = !statSync(folder, { throwIfNoEntry: false });
   }
   if (!ours) {
     const reason = "is a folder that was not written by longconv-ssm, so it is not replaced, also not with --force";
     throw new LongConvError("file-exists", reason, { file: folder }, remedy);
   }
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+  const files = orGone(() => readdirSync(folder, { recursive: true, withFileTypes: true }), [])
     .filter((entry) => !entry.isDirectory())
     .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join("/"));
   const foreign = files.find((name) => !OURS.test(name));

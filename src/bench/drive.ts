@@ -5,7 +5,7 @@ import type { Model, ValueInfo } from "../../converter/onnx/graph.ts";
 import { hideDftShapes } from "../../converter/onnx/hidedft.ts";
 import { ortTensor } from "../../converter/onnx/run.ts";
 import type { Tensor } from "../../converter/onnx/tensor.ts";
-import { writeModel } from "../../converter/onnx/write.ts";
+import { writeNewModel } from "../../converter/onnx/write.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import { nodeBackend } from "../../runtime/node-backend.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates, type StatePair } from "../contract.ts";
@@ -39,7 +39,7 @@ export async function openForBench(model: Model, threads?: number, backend: Back
   try {
     const file = path.join(folder.path, "model.onnx");
     // beside the model ONNX Runtime maps its weights, however many there are
-    await writeModel(hideDftShapes(model), file, { externalData: "always", dataFile: "weights" });
+    await writeNewModel(hideDftShapes(model), file, { externalData: "always", dataFile: "weights" });
     const session = await openSession(backend, file, threads, model.file);
     return openedOf(session, model, () => session.release().finally(folder.remove));
   } catch (cause) {

@@ -6,7 +6,7 @@ import { genaiConfig, genaiModel } from "../../converter/deploy/genai.ts";
 import { STRATEGIES, type Strategy, tritonConfig, tritonModel } from "../../converter/deploy/triton.ts";
 import type { Model } from "../../converter/onnx/graph.ts";
 import { readModel } from "../../converter/onnx/read.ts";
-import { writeModel } from "../../converter/onnx/write.ts";
+import { writeNewModel } from "../../converter/onnx/write.ts";
 import { type Beside, lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import { copiedFile, type FolderFile, textFile, writeFolder } from "../../converter/output/folder.ts";
 import { DATA_FILE } from "../../converter/output/output.ts";
@@ -105,7 +105,7 @@ async function runGenai(terminal: Terminal, given: string, options: GenaiOptions
   await write(terminal, options.out, [
     {
       name: "model.onnx",
-      write: (file) => writeModel(renamed, file, { signal: terminal.signal, dataFile: DATA_FILE }),
+      write: (file) => writeNewModel(renamed, file, { signal: terminal.signal, dataFile: DATA_FILE }),
     },
     textFile("genai_config.json", `${JSON.stringify(config, undefined, 2)}\n`),
     ...(beside.tokenizerConfig
@@ -130,7 +130,7 @@ async function runTriton(terminal: Terminal, given: string, options: TritonOptio
   await write(terminal, options.out, [
     {
       name: `${name}/1/model.onnx`,
-      write: (file) => writeModel(served, file, { signal: terminal.signal, dataFile: DATA_FILE }),
+      write: (file) => writeNewModel(served, file, { signal: terminal.signal, dataFile: DATA_FILE }),
     },
     textFile(`${name}/config.pbtxt`, config),
   ]);
