@@ -116,10 +116,11 @@ async function namesAt(folder: string): Promise<readonly string[] | undefined> {
   }
 }
 
-/** What stands aside is removed with the staging, or put back where the second rename failed. */
+/** Where the second rename fails, what stands aside is put back when the staging is removed. */
 async function setAside(staged: string, place: string): Promise<void> {
   await move(place, asideOf(staged));
   await move(staged, place);
+  await fs.rm(asideOf(staged), { recursive: true, force: true }).catch(() => undefined);
 }
 
 function asFolderError(cause: unknown, folder: string): unknown {

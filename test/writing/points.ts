@@ -133,7 +133,8 @@ export async function judge(prepared: Prepared, point: Point): Promise<string[]>
     const env = { STRIKE_AT: String(point.at), STRIKE_WHEN: point.when, STRIKE_HOW: point.how };
     const struck = await write(scenario, source, folder, force, env);
     wrong.push(...judgeStruck(prepared, point, struck, filesIn(folder)));
-    if (prepared.scenario.withoutKoffi && force && !existsSync(path.join(folder, scenario.target))) {
+    const isMissing = !existsSync(path.join(folder, scenario.target));
+    if (scenario.withoutKoffi && point.how === "SIGKILL" && isMissing) {
       // Between its two renames: any run puts the old one back, also one that may not replace it.
       const refused = await write(scenario, source, folder, false);
       if (refused.code !== 3) wrong.push(`the run without --force ended with ${refused.code}`);
