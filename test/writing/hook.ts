@@ -62,13 +62,28 @@ function patch(object: object, names: readonly string[], filesOf: (args: unknown
     functions[name] = function (this: unknown, ...args: unknown[]) {
       const number = numberOf(name, filesOf(args));
       strike("before", number);
-      let result: unknown;
       try {
-        result = original.apply(this, args);
+        return original.apply(this, args);
       } finally {
-        if (!(result instanceof Promise)) strike("after", number);
+        strike("after", number);
       }
-      return result instanceof Promise ? result.finally(() => strike("after", number)) : result;
+    };
+  }
+}
+
+/** The same of functions that promise their result. */
+function patchPromised(object: object, names: readonly string[], filesOf: typeof first): void {
+  const functions = object as Functions;
+  for (const name of names) {
+    const original = functions[name]!;
+    functions[name] = async function (this: unknown, ...args: unknown[]) {
+      const number = numberOf(name, filesOf(args));
+      strike("before", number);
+      try {
+        return await original.apply(this, args);
+      } finally {
+        strike("after", number);
+      }
     };
   }
 }
@@ -78,10 +93,10 @@ const open = fsp.open;
 fsp.open = async (...args: Parameters<typeof open>) => {
   const handle: FileHandle = await open(...args);
   const named = ["write", "writeFile", "sync", "close"];
-  patch(handle, named, () => [args[0]]);
+  patchPromised(handle, named, () => [args[0]]);
   return handle;
 };
-patch(fsp, ["open", "rename", "rm", "rmdir", "mkdir", "writeFile", "copyFile", "readdir", "stat"], first);
+patchPromised(fsp, ["open", "rename", "rm", "rmdir", "mkdir", "writeFile", "copyFile", "readdir", "stat"], first);
 const sync = ["renameSync", "rmSync", "mkdirSync", "writeFileSync", "readdirSync", "statSync", "lstatSync"];
 patch(fs, [...sync, "readFileSync", "openSync", "realpathSync"], first);
 syncBuiltinESMExports();
