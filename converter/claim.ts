@@ -31,10 +31,10 @@ export function refuseShort(claim: Claim, required: Required | undefined, file: 
   if (required === undefined) return;
   const enough = required === "proven" ? claim.kind === "proven" : (claim.positions ?? Infinity) >= required;
   if (enough) return;
-  const wanted = required === "proven" ? "a proof" : `${required} positions`;
+  const wanted = required === "proven" ? "a proof" : `a claim of ${required} positions`;
   throw new LongConvError(
     "claim-short",
-    `the conversion is ${describeClaim(claim)}; ${wanted} is required`,
+    `${wanted} is required, and what is claimed of the conversion: ${describeClaim(claim)}`,
     { file: file || undefined, node: claim.node },
     remedyFor(claim, required),
   );

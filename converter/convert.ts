@@ -19,13 +19,14 @@ import { counterClaim, type Required, refuseShort } from "./claim.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
 import { type Found, findConvolutions, isConvertible, refusalError } from "./find/find.ts";
 import { type Form, stateOrder } from "./form.ts";
+import { encodeModel } from "./onnx/encode.ts";
 import type { Model } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
-import { readModel } from "./onnx/read.ts";
+import { decodeModel, readModel } from "./onnx/read.ts";
 import { DataType } from "./onnx/tensor.ts";
 import { refuseOptions } from "./options.ts";
 import type { Reduction } from "./reduce/reduce.ts";
-import { sha256OfFile } from "./source.ts";
+import { sha256OfBytes, sha256OfFile } from "./source.ts";
 import { CONVERTER_VERSION } from "./version.ts";
 import { compareWeights, type WeightsReport } from "./weights/compare.ts";
 import { shareTied } from "./weights/tied.ts";
@@ -112,18 +113,21 @@ interface Solved extends Layer, Candidate {
  *     const { model, layers, check } = await convert("model.onnx", { horizon: 512 });
  *     await writeModel(model, "converted.onnx");
  *
+ * @param source path of a .onnx file, or the bytes of one that has no external data
  * @throws LongConvError with the node and the reason where the model cannot run token by token (see ERROR_EXIT_CODES);
  * the reason of `signal` once it is aborted
  */
-export async function convert(file: string, given: ConvertOptions = {}): Promise<Conversion> {
-  return convertModel(await readModel(file), given);
+export async function convert(source: string | Uint8Array, given: ConvertOptions = {}): Promise<Conversion> {
+  if (typeof source === "string") return convertModel(await readModel(source), given);
+  return convertModel(decodeModel(source), given, sha256OfBytes(source));
 }
 
 /**
- * {@link convert} for a model that was read from a file.
+ * {@link convert} for a model that was read, or made in memory.
+ * @param sha256 of the bytes that it was decoded from; default: of its file, else of the bytes that it would be
  * @throws LongConvError as {@link convert}
  */
-export async function convertModel(read: Model, given: ConvertOptions = {}): Promise<Conversion> {
+export async function convertModel(read: Model, given: ConvertOptions = {}, sha256?: string): Promise<Conversion> {
   refuseOptions(given);
   const options = {
     ...given,
@@ -148,7 +152,7 @@ export async function convertModel(read: Model, given: ConvertOptions = {}): Pro
   const metadata = new Map([
     [METADATA.version, CONTRACT_VERSION],
     [METADATA.converter, CONVERTER_VERSION],
-    [METADATA.sourceSha256, await sha256OfFile(read.file)],
+    [METADATA.sourceSha256, sha256 ?? (read.file ? await sha256OfFile(read.file) : sha256OfBytes(encodeModel(read)))],
     [METADATA.layers, JSON.stringify(layers.map(metadataOf))],
     [METADATA.claim, JSON.stringify(claim)],
     ...(positions ? [[METADATA.positions, String(positions.positions)] as const] : []),

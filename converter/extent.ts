@@ -63,7 +63,8 @@ export async function extentOf(
   let finite = finiteLags(seen);
   let died = finite ?? significantLags(seen, negligible);
   if (seen.end) return { seen, finite, died, claim: endedBy(seen, node) };
-  if (died === seen.lags) return { seen, finite, died, claim: { kind: "proven" } };
+  // what is cut off where it lives is claimed no further, whatever follows
+  if (died === seen.lags || (horizon > 0 && died > horizon)) return { seen, finite, died, claim: { kind: "proven" } };
   let life = await source.lifeBeyond(seen.lags, limitsOf(seen, negligible));
   // a tap after a gap: read to behind it
   while (!horizon && life.lag !== undefined && life.lag < longest) {

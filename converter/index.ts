@@ -1,10 +1,65 @@
 /** Entry point `longconv-ssm/converter`. */
+export type { Claim, LayerMetadata } from "../src/contract.ts";
+export { ERROR_EXIT_CODES, type ErrorCode, LongConvError, type Where } from "../src/errors.ts";
+export type { Reach } from "../src/reach.ts";
+export type { PositionLimit } from "./assemble/limit.ts";
+export type { Certificate, LayerBounds, Sizes } from "./certify/certify.ts";
+export type { PerChannel } from "./certify/norms.ts";
+export type { CheckReport, Comparison } from "./check/check.ts";
+export type { Way as CheckWay } from "./check/trials.ts";
+export type { ChooseOptions } from "./choose.ts";
+export type { Required as RequiredClaim } from "./claim.ts";
 export { type Conversion, type ConvertOptions, convert, type LayerReport, type Progress } from "./convert.ts";
-export { type Found, findConvolutions } from "./find/find.ts";
-export { inlineFunctions } from "./onnx/inline.ts";
-export { readModel } from "./onnx/read.ts";
+export {
+  type ContractReport,
+  checkContract,
+  type DeclaredState,
+  type Finding,
+  RULES,
+  type Rule,
+} from "./deploy/contract.ts";
+export {
+  type Deployed,
+  type DeployGenaiOptions,
+  type DeployTritonOptions,
+  deployGenai,
+  deployTriton,
+} from "./deploy/deploy.ts";
+export { STRATEGIES, type Strategy } from "./deploy/triton.ts";
+export type { KernelEnd } from "./find/kernel.ts";
+export type { Modal } from "./form.ts";
+export {
+  type DeclaredValue,
+  type InspectedLayer,
+  type Inspection,
+  type InspectOptions,
+  inspect,
+  type Obstacle,
+  type PositionCounter,
+} from "./inspect.ts";
+export { encodeModel } from "./onnx/encode.ts";
+export type {
+  Attributes,
+  AttributeValue,
+  DeclaredDim,
+  ExternalValues,
+  Graph,
+  Initializer,
+  Model,
+  Node,
+  ValueInfo,
+} from "./onnx/graph.ts";
+export type * from "./onnx/proto.ts";
+export { decodeModel, readModel } from "./onnx/read.ts";
+export type { Tensor, TypedArray } from "./onnx/tensor.ts";
 export { type WriteOptions, writeModel } from "./onnx/write.ts";
-export { type Beside, lookBeside, modelFileOf } from "./output/beside.ts";
+export { type Beside, type Json, lookBeside, modelFileOf } from "./output/beside.ts";
 export { type OutputOptions, writeOutput } from "./output/output.ts";
 export { type Target, targetOf } from "./output/target.ts";
-export { type Verification, type VerifyOptions, verify } from "./verify/verify.ts";
+export type { Reduction } from "./reduce/reduce.ts";
+export { readIds } from "./verify/ids.ts";
+export type { Score } from "./verify/score.ts";
+export type { SignalRow } from "./verify/signals.ts";
+export { type LanguageRow, type Verification, type VerifyOptions, verify, type Way } from "./verify/verify.ts";
+export type { WeightsReport } from "./weights/compare.ts";
+export { WEIGHT_KINDS, type WeightKind } from "./weights/weights.ts";

@@ -1,4 +1,4 @@
-/** The identity of a source file. */
+/** The identity of what a model was read from. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
@@ -9,3 +9,6 @@ export async function sha256OfFile(file: string): Promise<string> {
   await pipeline(createReadStream(file), hash);
   return hash.digest("hex");
 }
+
+/** SHA-256 of bytes, hexadecimal. */
+export const sha256OfBytes = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");

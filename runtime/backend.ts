@@ -1,5 +1,5 @@
 /** What a binding (onnxruntime-node, onnxruntime-web) must supply; everything else in this folder is the same for all. */
-import type { InferenceSession, TensorConstructor } from "onnxruntime-common";
+import type { InferenceSession, TensorConstructor } from "./ort.ts";
 
 /** A model file: a path or URL that the binding understands, or the bytes of a file without external data. */
 export type ModelSource = string | Uint8Array;

@@ -6,7 +6,7 @@ import { endRow, isGone, type Row, type Sink } from "./batching/row.ts";
 import { createStepping, type Paused } from "./batching/stepping.ts";
 import { createChannel } from "./channel.ts";
 import { checkCount } from "./checks.ts";
-import type { GenerateOptions, Piece } from "./options.ts";
+import type { GenerateOptions, Piece, Pieces } from "./options.ts";
 import { createSequence } from "./sequence.ts";
 import type { Model } from "./session.ts";
 import { disposeState } from "./state.ts";
@@ -37,7 +37,7 @@ export interface Batch {
    * Lets a sequence join at the next step. Its pieces are those that `generate` would give.
    * @throws LongConvError bad-input, token-out-of-range, state-mismatch, beyond-claim, beyond-positions
    */
-  add(options: GenerateOptions): AsyncIterableIterator<Piece, undefined>;
+  add(options: GenerateOptions): Pieces;
   /** Sequences in the batch, and those that wait: for their prompt to be read, or for their consumer. */
   readonly size: { readonly running: number; readonly waiting: number };
   /** Ends every sequence and refuses new ones. */
@@ -82,7 +82,7 @@ export function createBatch(model: Model, options: BatchOptions = {}): Batch {
  *
  * Several continuations of one prompt, which is read once:
  *
- *     const state = await read(model, [model.tokenizer.encode("In the beginning")]);
+ *     const state = await read(model, ["In the beginning"]);
  *     generateBatch(model, [1, 2, 3].map((seed) => ({ state, seed })));
  *
  * @throws LongConvError bad-input, token-out-of-range, state-mismatch, beyond-claim, beyond-positions before anything is run

@@ -1,6 +1,7 @@
 /** A queue between one producer and one async iterator, which says when it holds enough. */
 
-export interface Channel<T> extends AsyncIterableIterator<T, undefined> {
+export interface Channel<T> extends AsyncIterator<T, undefined> {
+  [Symbol.asyncIterator](): Channel<T>;
   push(value: T): void;
   end(): void;
   /** Ends the iteration with an error, after what was pushed before. */

@@ -219,9 +219,27 @@ describe("one generation", () => {
 
   test("reading says what is wrong, too", async () => {
     const model = await tiny();
-    for (const prompts of ["text", [5], [BigInt64Array.of(1n)], [[1n]], [["1"]]])
+    for (const prompts of ["text", ["text"], [5], [BigInt64Array.of(1n)], [[1n]], [["1"]]])
       await expect(read(model, prompts as unknown as number[][])).rejects.toMatchObject({ code: "bad-input" });
   });
+});
+
+test("reads a text as its tokens, with the special ones where it starts a sequence", async () => {
+  const model = await tiny();
+  const tokenizer = {
+    size: 16,
+    encode: (text: string, { addSpecialTokens = true } = {}) => [
+      ...(addSpecialTokens ? [9] : []),
+      ...[...text].map(Number),
+    ],
+    decode: () => "",
+  };
+  const reader = { ...model, tokenizer };
+  const state = await read(reader, ["314"]);
+  expect(state.logits).toEqual((await read(model, [[9, 3, 1, 4]])).logits);
+  const after = await read(reader, ["15"], { state });
+  expect(after.logits).toEqual((await read(model, [[1, 5]], { state })).logits);
+  await expect(read(model, ["314"])).rejects.toMatchObject({ code: "bad-input", message: /tokenizer/ });
 });
 
 test("reads prompts of unequal length at once, padded or not, as if each were alone", async () => {

@@ -1,13 +1,13 @@
 /** Text from one prompt, token by token. */
 import { createCursor } from "./cursor.ts";
-import type { GenerateOptions, Piece } from "./options.ts";
+import type { GenerateOptions, Piece, Pieces } from "./options.ts";
 import { throwIfAborted } from "./read.ts";
 import { createSequence } from "./sequence.ts";
 import type { Model } from "./session.ts";
 import type { State } from "./state.ts";
 
 /** A running generation: iterate over it for its pieces. */
-export interface Generation extends AsyncIterableIterator<Piece, undefined> {
+export interface Generation extends Pieces {
   /**
    * The state after everything read and emitted so far, with the logits of the next token: a value that stays as it is
    * while the generation goes on. Ask between pieces, or in the loop's body with the last one; or after an error or an

@@ -2,7 +2,6 @@
  * Tensors on a GPU, by a backend that runs on the CPU but hands out tensors whose data must be downloaded and whose
  * buffers must be freed, and that counts both.
  */
-import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { describe, expect, test } from "vitest";
 import * as ort from "../src/onnxruntime-node.ts";
 import { tinyModel, tinyReference, tinyWeights } from "../test/tiny-model.ts";
@@ -10,6 +9,7 @@ import type { Backend } from "./backend.ts";
 import { createBatch, generateBatch } from "./batch.ts";
 import { generate } from "./generate.ts";
 import { nodeBackend } from "./node-backend.ts";
+import type { InferenceSession, Tensor } from "./ort.ts";
 import { read } from "./read.ts";
 import { loadModel } from "./session.ts";
 import { disposeState, type State } from "./state.ts";

@@ -25,19 +25,18 @@ test("only node*.ts imports from Node, and nothing imports the converter", () =>
 
 test("what each entry point exports", async () => {
   const common = [
-    ["LongConvError", "concatStates", "createBatch", "createTokenizer", "describeClaim", "disposeState"],
     [
+      "ERROR_EXIT_CODES",
+      "LongConvError",
+      "concatStates",
+      "createBatch",
+      "createTokenizer",
+      "describeClaim",
+      "disposeState",
       "fingerprint",
       "gatherRows",
-      "generate",
-      "generateBatch",
-      "load",
-      "read",
-      "sliceState",
-      "stateFromBytes",
-      "stateToBytes",
-      "step",
     ],
+    ["generate", "generateBatch", "load", "read", "sliceState", "stateFromBytes", "stateToBytes", "step"],
     ["textStream", "zeroState"],
   ].flat();
   const node = ["loadModel", "nodeBackend", "nodeBindingBackend", "nodeGpuBackend"];

@@ -3,7 +3,6 @@ import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import type { InferenceSession } from "onnxruntime-common";
 import { LongConvError } from "../src/errors.ts";
 import * as ort from "../src/onnxruntime-node.ts";
 import type { Backend, ModelSource } from "./backend.ts";
@@ -11,6 +10,7 @@ import { refuseGraphCapture } from "./capture/refuse.ts";
 import { externalLocations, LONGEST_LOCATION, metadataProps } from "./model-bytes.ts";
 import { openDirect } from "./node-direct/session.ts";
 import { openError } from "./open-error.ts";
+import type { InferenceSession } from "./ort.ts";
 
 /** onnxruntime-node's own binding, which copies every output of every run. */
 export const nodeBindingBackend: Backend = {

@@ -1,13 +1,13 @@
 /** The binding to onnxruntime-node's GPU provider: states stay in GPU buffers from step to step. */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import type { InferenceSession, Tensor } from "onnxruntime-common";
 import * as ort from "../src/onnxruntime-node.ts";
 import type { Backend, ModelSource } from "./backend.ts";
 import { copyModel } from "./copy-model.ts";
 import { outputNames } from "./model-bytes.ts";
 import { nodeBindingBackend } from "./node-backend.ts";
 import { elementOfType } from "./numeric.ts";
+import type { InferenceSession, Tensor } from "./ort.ts";
 import { orRelease, stepFileOf, twoSessions } from "./two-sessions.ts";
 import { wrapped } from "./wrapped.ts";
 

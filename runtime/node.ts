@@ -1,12 +1,12 @@
 /** Entry point `longconv-ssm/node`: converted models in Node, through onnxruntime-node. */
 import { join } from "node:path";
-import type { InferenceSession } from "onnxruntime-common";
 import { LongConvError } from "../src/errors.ts";
 import { checkCount, notValid } from "./checks.ts";
 import { findModel, settingsOf } from "./folder.ts";
 import { nodeBackend, nodeBindingBackend } from "./node-backend.ts";
 import { folderAt, kindOf } from "./node-folder.ts";
 import { nodeGpuBackend } from "./node-gpu.ts";
+import type { InferenceSession } from "./ort.ts";
 import { loadModel, type Model } from "./session.ts";
 import type { Tokenizer } from "./text.ts";
 

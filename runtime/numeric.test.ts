@@ -1,9 +1,10 @@
 /** Numbers of tensors, also where JavaScript has a Float16Array. */
-import type { Tensor } from "onnxruntime-common";
+
 import { expect, test } from "vitest";
 import { tinyModel, tinyReference, tinyWeights } from "../test/tiny-model.ts";
 import { nodeBackend } from "./node-backend.ts";
 import { dataOf, toFloat32 } from "./numeric.ts";
+import type { Tensor } from "./ort.ts";
 import { read } from "./read.ts";
 import { loadModel } from "./session.ts";
 

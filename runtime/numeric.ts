@@ -1,6 +1,7 @@
 /** Typed arrays of the tensors that the runtime makes and copies. */
-import type { Tensor } from "onnxruntime-common";
+
 import { LongConvError } from "../src/errors.ts";
+import type { Tensor } from "./ort.ts";
 
 /** onnx.TensorProto.DataType of the types that hold numbers. */
 const ELEMENT_TYPES: Partial<Record<Tensor.Type, number>> = {

@@ -11,7 +11,7 @@ const FAILURES: readonly (readonly [pattern: RegExp, code: ErrorCode, remedy?: s
   [
     /WebGpuContext|WebGPU adapter|adapter_result/i,
     "runtime-failed",
-    "WebGPU needs a graphics adapter and, on Linux, a Vulkan driver. The CPU needs neither: leave out executionProviders.",
+    "WebGPU needs a graphics adapter and, on Linux, a Vulkan driver. The CPU needs neither: leave out `executionProviders`.",
   ],
   [
     /no available backend|AppendExecutionProvider|providers_shared/i,

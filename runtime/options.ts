@@ -55,3 +55,8 @@ export interface Piece {
   /** [vocabulary]; where `returnLogits` asks for it. */
   readonly logits?: Float32Array;
 }
+
+/** Pieces as they come, in `for await`. TypeScript's AsyncIterableIterator says how it ends only from 5.6 on. */
+export interface Pieces extends AsyncIterator<Piece, undefined> {
+  [Symbol.asyncIterator](): Pieces;
+}

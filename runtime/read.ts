@@ -1,10 +1,11 @@
 /** A language model reads tokens: prompts in slices of bounded length, and single tokens, each row one. */
-import type { Tensor } from "onnxruntime-common";
+
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { checkNumbers, notValid } from "./checks.ts";
 import { checkReach } from "./limit.ts";
 import { dataOf, toFloat32 } from "./numeric.ts";
+import type { Tensor } from "./ort.ts";
 import type { LanguageModel, Model } from "./session.ts";
 import { concatStates, disposeState, type State, sliceState } from "./state.ts";
 import { otherModel, type StepOptions, step, zeroState } from "./step.ts";
@@ -27,16 +28,21 @@ export interface ReadOptions {
  * (which is exact: zeros leave a zero state at zero), else read one after the other.
  *
  *     const model = await load("model");
- *     const state = await read(model, [model.tokenizer.encode("In the beginning")]);
+ *     const state = await read(model, ["In the beginning"]);
  *     for await (const { text } of generate(model, { state, seed: 1 })) process.stdout.write(text);
  *     for await (const { text } of generate(model, { state, seed: 2 })) process.stdout.write(text);
  *
+ * @param given texts, which need the model's tokenizer and get its special tokens where they start a sequence, or ids
  * @throws LongConvError bad-input, token-out-of-range, state-mismatch, aborted, runtime-failed; beyond-claim,
  *   beyond-positions before anything is run
  */
-export async function read(model: Model, prompts: readonly Ids[], options: ReadOptions = {}): Promise<State> {
+export async function read(model: Model, given: readonly (string | Ids)[], options: ReadOptions = {}): Promise<State> {
   const language = languageOf(model);
-  if (!Array.isArray(prompts)) throw notValid("the prompts", "an array of arrays of token ids", prompts);
+  if (!Array.isArray(given)) throw notValid("the prompts", "an array of texts or of arrays of token ids", given);
+  const addSpecialTokens = !options.state;
+  const prompts = given.map(
+    (prompt): Ids => (typeof prompt === "string" ? encodePrompt(model, prompt, addSpecialTokens) : prompt),
+  );
   for (const [row, ids] of prompts.entries()) {
     checkNumbers(`prompt ${row}`, ids);
     checkIds(ids, language, model.file);
@@ -146,6 +152,17 @@ export function retire(model: Model, state: State): State | undefined {
   disposeState(state);
   return undefined;
 }
+
+/**
+ * A text as token ids.
+ * @throws LongConvError bad-input where the model has no tokenizer
+ */
+export function encodePrompt({ tokenizer, file }: Model, text: string, addSpecialTokens: boolean): Ids {
+  if (!tokenizer) throw new LongConvError("bad-input", "a prompt needs a tokenizer", { file }, NO_TOKENIZER);
+  return tokenizer.encode(text, { addSpecialTokens });
+}
+
+export const NO_TOKENIZER = "Load a folder with a tokenizer.json, or pass inputIds and stopTokens.";
 
 /** The model as a language model, or an error that says what it is instead. */
 export function languageOf(model: Model): LanguageModel {

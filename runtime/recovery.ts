@@ -2,8 +2,9 @@
  * A session whose device may be lost. Every few runs the state goes through the CPU; from there on it is remembered what
  * was read. When the device is gone, that is read again by another session, and no token is lost.
  */
-import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-common";
+
 import { pairStates } from "../src/contract.ts";
+import type { InferenceSession, Tensor, TensorConstructor } from "./ort.ts";
 import { wrapped } from "./wrapped.ts";
 
 /** Runs from one state on the CPU to the next: what is read again at most. */

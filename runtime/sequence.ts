@@ -3,7 +3,7 @@ import { LongConvError } from "../src/errors.ts";
 import { checkCount, checkNumbers, notValid } from "./checks.ts";
 import { roomAfter } from "./limit.ts";
 import type { FinishReason, GenerateOptions, Piece, StartOptions } from "./options.ts";
-import { checkIds, type Ids, languageOf } from "./read.ts";
+import { checkIds, encodePrompt, type Ids, languageOf, NO_TOKENIZER } from "./read.ts";
 import { createSampler } from "./sampling/sampler.ts";
 import type { Model } from "./session.ts";
 import { otherModel } from "./step.ts";
@@ -75,8 +75,6 @@ export function createSequence(
   return { ids, maxNewTokens, choose };
 }
 
-const NO_TOKENIZER = "Load a folder with a tokenizer.json, or pass inputIds and stopTokens.";
-
 function startIds(model: Model, { prompt, inputIds, state, addSpecialTokens = !state }: StartOptions): Ids {
   if (prompt !== undefined && inputIds !== undefined) {
     throw new LongConvError("bad-input", "give a prompt or inputIds, not both");
@@ -87,10 +85,7 @@ function startIds(model: Model, { prompt, inputIds, state, addSpecialTokens = !s
   }
   if (prompt === undefined) return [];
   if (typeof prompt !== "string") throw notValid("prompt", "a text", prompt);
-  if (!model.tokenizer) {
-    throw new LongConvError("bad-input", "a prompt needs a tokenizer", { file: model.file }, NO_TOKENIZER);
-  }
-  return model.tokenizer.encode(prompt, { addSpecialTokens });
+  return encodePrompt(model, prompt, addSpecialTokens);
 }
 
 function stopStrings({ stop = [] }: GenerateOptions): string[] {

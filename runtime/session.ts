@@ -1,5 +1,5 @@
 /** A converted model in a session: its states paired by name, zero states of any batch size, and one pure step. */
-import type { InferenceSession, Tensor } from "onnxruntime-common";
+
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP, pairStates, SEQUENCE_LENGTH } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { type Reach, reachOf } from "../src/reach.ts";
@@ -7,6 +7,7 @@ import type { Backend, ModelSource } from "./backend.ts";
 import { checkCount, notValid } from "./checks.ts";
 import { zeros } from "./numeric.ts";
 import type { GenerationDefaults } from "./options.ts";
+import type { InferenceSession, Tensor } from "./ort.ts";
 import { disposeState } from "./state.ts";
 import { step, zeroState } from "./step.ts";
 import type { Tokenizer } from "./text.ts";

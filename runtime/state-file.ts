@@ -3,10 +3,10 @@
  * little-endian), a JSON header, then the tensors in the header's order, little-endian, and the next logits where the
  * state has them.
  */
-import type { Tensor } from "onnxruntime-common";
 import { LOGITS } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { allFinite, dataOf, type NumericData, zeros } from "./numeric.ts";
+import type { Tensor } from "./ort.ts";
 import type { Model } from "./session.ts";
 import type { State } from "./state.ts";
 import { otherModel } from "./step.ts";

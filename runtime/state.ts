@@ -1,7 +1,8 @@
 /** The state of a sequence (or of a batch of them) as a value: made by a step, never changed, used as often as wanted. */
-import type { InferenceSession, Tensor } from "onnxruntime-common";
+
 import { LongConvError } from "../src/errors.ts";
 import { copyRow, dataOf, zeros } from "./numeric.ts";
+import type { InferenceSession, Tensor } from "./ort.ts";
 import type { Model } from "./session.ts";
 import { otherModel } from "./step.ts";
 

@@ -1,9 +1,10 @@
 /** One step of a model: state in, state out. */
-import type { InferenceSession, Tensor } from "onnxruntime-common";
+
 import { SEQUENCE_LENGTH } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { checkReach } from "./limit.ts";
 import { zeros } from "./numeric.ts";
+import type { InferenceSession, Tensor } from "./ort.ts";
 import type { Model } from "./session.ts";
 import type { State } from "./state.ts";
 

@@ -2,8 +2,9 @@
  * A converted model in two files: one for any number of tokens, and one for a single token of a single sequence, whose
  * shapes are static and which a GPU runs whole. Both together are a session like any other.
  */
-import type { InferenceSession, Tensor } from "onnxruntime-common";
+
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
+import type { InferenceSession, Tensor } from "./ort.ts";
 import { wrapped } from "./wrapped.ts";
 
 /** The file for one token, beside the model: `onnx/model_step.onnx` for `onnx/model.onnx`. */

@@ -1,5 +1,5 @@
 /** The binding to onnxruntime-web: WebGPU where there is an adapter, else WebAssembly. */
-import type { InferenceSession } from "onnxruntime-common";
+
 import { type ErrorCode, LongConvError } from "../src/errors.ts";
 import type { Backend } from "./backend.ts";
 import type { GpuDevice } from "./capture/buffers.ts";
@@ -7,6 +7,7 @@ import { replaysRight } from "./capture/check.ts";
 import { type CaptureOptions, capturedSession } from "./capture/session.ts";
 import { externalLocations, metadataProps } from "./model-bytes.ts";
 import { openError } from "./open-error.ts";
+import type { InferenceSession } from "./ort.ts";
 import { recoverable } from "./recovery.ts";
 import { sha256 } from "./state-file.ts";
 import { orRelease, stepFileOf, twoSessions } from "./two-sessions.ts";

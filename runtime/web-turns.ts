@@ -1,5 +1,5 @@
 /** Turns for the event loop: a run on WebAssembly keeps its thread busy, and the promises around it let nothing else in. */
-import type { InferenceSession } from "onnxruntime-common";
+import type { InferenceSession } from "./ort.ts";
 import { wrapped } from "./wrapped.ts";
 
 /**

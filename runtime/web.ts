@@ -1,9 +1,10 @@
 /** Entry point `longconv-ssm/web`: converted models in a browser, in the page or in a worker, through onnxruntime-web. */
-import type { InferenceSession } from "onnxruntime-common";
+
 import { LongConvError } from "../src/errors.ts";
 import { refuseGraphCapture } from "./capture/refuse.ts";
 import { checkCount } from "./checks.ts";
 import { findModel, settingsOf } from "./folder.ts";
+import type { InferenceSession } from "./ort.ts";
 import { read } from "./read.ts";
 import { loadModel, type Model } from "./session.ts";
 import type { Tokenizer } from "./text.ts";

@@ -1,5 +1,5 @@
 /** Sessions made of others: with the same inputs and outputs, and another way to run. */
-import type { InferenceSession } from "onnxruntime-common";
+import type { InferenceSession } from "./ort.ts";
 
 /**
  * @param run takes feeds and fetches as the session does

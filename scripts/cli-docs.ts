@@ -25,7 +25,7 @@ In a checkout: \`npm run build\`, then \`node dist/src/cli/main.js COMMAND\`; \`
 installed. This page is written by \`node dist/scripts/cli-docs.js\` from the commands' own help.
 
 - **Output.** Reports go to stdout, errors and remarks to stderr. With \`--json\`, stdout holds one JSON document and
-  nothing else; after an error it is \`{"error": {"code", "reason", "file", "node", "operator", "source", "remedy"}}\`, with the
+  nothing else; after an error it is \`{"error": {"code", "reason", "file", "node", "operator", "source", "remedy", "page"}}\`, with the
   fields that are known. Numbers that JSON lacks are strings: \`"Infinity"\`, \`"NaN"\`.
 - **Progress** is shown on a terminal, on stderr, from the first second on; never in a pipe.
 - **Files.** An output appears whole or not at all: it is written in a hidden folder beside its place, whose name ends in
@@ -41,6 +41,8 @@ installed. This page is written by \`node dist/scripts/cli-docs.js\` from the co
 - **Ctrl-C**, SIGTERM and SIGHUP (a closed terminal) remove temporary files and end with 130. A second one ends at once.
 
 ## Exit codes
+
+Every code in brackets, with an example and what helps: [errors](errors.md).
 
 \`\`\`text
 ${exitCodeLines().join("\n")}

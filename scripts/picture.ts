@@ -8,7 +8,7 @@ import { availableParallelism, loadavg } from "node:os";
 import * as Plot from "@observablehq/plot";
 import { readIds } from "../converter/verify/ids.ts";
 import { load } from "../runtime/node.ts";
-import { standalone } from "../src/bench/picture.ts";
+import { standalone } from "../src/bench/standalone.ts";
 import { readArguments, wholeNumber } from "./arguments.ts";
 import { convertedMs, exportedMs, openExported, stateBytes } from "./compare.ts";
 

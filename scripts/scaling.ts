@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import * as Plot from "@observablehq/plot";
-import { standalone } from "../src/bench/picture.ts";
+import { standalone } from "../src/bench/standalone.ts";
 import { readArguments, wholeNumber } from "./arguments.ts";
 import { measureScaling, type Scaling } from "./bench/scaling.ts";
 

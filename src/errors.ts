@@ -45,6 +45,7 @@ export const ERROR_EXIT_CODES = {
   "beyond-claim": 6,
   "beyond-positions": 6,
   "runtime-failed": 6,
+  "runtime-missing": 6,
   aborted: 130,
 } as const;
 

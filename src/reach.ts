@@ -53,7 +53,7 @@ export const beyondClaim = (what: string, claim: Claim, file?: string): LongConv
     "beyond-claim",
     `${what} is beyond what is claimed of the model: ${describeClaim(claim)}`,
     { file },
-    "To go on all the same, pass beyond: true; what comes then may be wrong.",
+    "To go on all the same, use `beyond`; what comes then may be wrong.",
   );
 
 /** What is said, once, where more than the claim was asked for. @param what as of {@link beyondClaim} */

@@ -1,10 +1,11 @@
-/** What `npm pack` makes, used as a stranger would: unpacked among its declared dependencies, and nothing of the checkout. */
-import { execFileSync, spawnSync } from "node:child_process";
+/** What `npm pack` makes, unpacked among its declared dependencies, and nothing of the checkout. */
+import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ROOT } from "../scripts/root.ts";
 import { scratch } from "./command.ts";
+import { python } from "./deploy/python.ts";
 import { zooModel } from "./testdata.ts";
 
 const dir = scratch();
@@ -21,15 +22,14 @@ const link = (name: string) => {
 
 beforeAll(() => {
   const [npm, shell] = process.platform === "win32" ? ["npm.cmd", true] : ["npm", false];
-  // without scripts: other tests use dist/ while this one runs
-  const args = ["pack", "--ignore-scripts", "--json", "--pack-destination", dir.folder];
+  const args = ["pack", "--json", "--pack-destination", dir.folder];
   const [{ filename, files }] = JSON.parse(execFileSync(npm, args, { cwd: ROOT, encoding: "utf8", shell }));
   packed = files.map(({ path: name }: { path: string }) => name);
   mkdirSync(installed, { recursive: true });
   execFileSync("tar", ["-xzf", filename, "-C", "node_modules/longconv-ssm", "--strip-components=1"], {
     cwd: dir.folder,
   });
-  for (const name of Object.keys(manifest.dependencies)) link(name);
+  for (const name of Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })) link(name);
   writeFileSync(dir.at("package.json"), JSON.stringify({ type: "module" }));
 });
 
@@ -40,7 +40,12 @@ test("it holds what was compiled of src, converter and runtime, without tests, a
     packed.filter((name) => name.startsWith("dist/")),
     packed.filter((name) => !name.startsWith("dist/")),
   ];
-  expect(others.sort()).toEqual(["LICENSE", "README.md", "package.json"]);
+  const folders = ["docs", "examples", "scripts/export"].map((folder) => new RegExp(`^${folder}/`));
+  expect(others.filter((name) => !folders.some((folder) => folder.test(name))).sort()).toEqual(
+    ["CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md", "package.json"].concat(
+      "pyproject.toml",
+    ),
+  );
   expect(compiled.length).toBeGreaterThan(300);
   for (const name of compiled) {
     expect(name).toMatch(/^dist\/(src|converter|runtime)\/.*(?<!\.(test|bench))\.(js|js\.map|d\.ts)$/);
@@ -60,6 +65,46 @@ test("source maps bring their sources, which are not packed", () => {
   expect(sourcesContent).toEqual([readFileSync(path.join(ROOT, "src/errors.ts"), "utf8")]);
 });
 
+test("it holds every file that its pages link to", () => {
+  const pages = packed.filter((name) =>
+    /^(README|CONTRIBUTING|docs\/.*)\.md$|^(README|CONTRIBUTING|SECURITY|CHANGELOG)\.md$/.test(name),
+  );
+  expect(pages.length).toBeGreaterThan(15);
+  for (const page of pages) {
+    const text = readFileSync(path.join(installed, page), "utf8");
+    for (const [, link = ""] of text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g))
+      if (!/^\w+:/.test(link)) {
+        const target = path.posix.join(path.posix.dirname(page), link);
+        expect(
+          packed.some((name) => name === target || name.startsWith(`${target}/`)),
+          `${page}: ${link}`,
+        ).toBe(true);
+      }
+  }
+});
+
+describe.skipIf(!python)("the export helper", () => {
+  test("is installed by pip from the package, as module and as command", () => {
+    const target = dir.at("python");
+    // torch, onnx and onnxscript are not needed for that
+    const options = ["--no-deps", "--quiet", "--disable-pip-version-check"];
+    execFileSync(python!, ["-m", "pip", "install", ...options, "--target", target, installed], { stdio: "pipe" });
+    expect(readFileSync(path.join(target, "longconv_export.py"), "utf8")).toBe(
+      readFileSync(path.join(ROOT, "scripts/export/longconv_export.py"), "utf8"),
+    );
+    expect(existsSync(path.join(target, "bin/longconv-export"))).toBe(true);
+    const metadata = readFileSync(path.join(target, `longconv_export-${manifest.version}.dist-info/METADATA`), "utf8");
+    expect(metadata).toContain("Requires-Dist: torch");
+  });
+});
+
+test("every file that says its version says the same", () => {
+  const cited = readFileSync(path.join(installed, "CITATION.cff"), "utf8");
+  expect(cited).toMatch(new RegExp(`^version: ${manifest.version}$`, "m"));
+  const project = readFileSync(path.join(installed, "pyproject.toml"), "utf8");
+  expect(project).toMatch(new RegExp(`^version = "${manifest.version}"$`, "m"));
+});
+
 describe("installed", () => {
   test("its entry points import", () => {
     const script = `
@@ -67,8 +112,9 @@ describe("installed", () => {
       import { convert } from "longconv-ssm/converter";
       import { generate, load } from "longconv-ssm/node";
       import { load as loadOnWeb } from "longconv-ssm/web";
-      console.log([LongConvError, convert, generate, load, loadOnWeb].map((each) => typeof each).join());`;
-    expect(node("--input-type=module", "-e", script).trim()).toBe(Array(5).fill("function").join());
+      import { bench } from "longconv-ssm/bench";
+      console.log([LongConvError, convert, generate, load, loadOnWeb, bench].map((each) => typeof each).join());`;
+    expect(node("--input-type=module", "-e", script).trim()).toBe(Array(6).fill("function").join());
   });
 
   test("its command converts and generates", () => {
@@ -79,39 +125,5 @@ describe("installed", () => {
     node(command, "convert", "model.onnx", "-o", "model", "--horizon", "64");
     const { tokens } = JSON.parse(node(command, "generate", "model", "--ids", "1,2,3", "-n", "4", "--json"));
     expect(tokens).toHaveLength(4);
-  });
-
-  test("its types compile, and know wrong use", () => {
-    link("@types/node");
-    // of @types/node
-    link("undici-types");
-    const compilerOptions = {
-      module: "nodenext",
-      target: "es2023",
-      lib: ["es2023", "dom", "dom.iterable"],
-      strict: true,
-      noEmit: true,
-      types: ["node"],
-    };
-    writeFileSync(dir.at("tsconfig.json"), JSON.stringify({ compilerOptions, files: ["use.ts"] }));
-    writeFileSync(
-      dir.at("use.ts"),
-      `import { type ErrorCode, LongConvError } from "longconv-ssm";
-       import { convert } from "longconv-ssm/converter";
-       import { generate, load } from "longconv-ssm/node";
-       import { load as loadOnWeb } from "longconv-ssm/web";
-       const code: ErrorCode = new LongConvError("usage", "").code;
-       // @ts-expect-error: no such code
-       new LongConvError("no-such-code", "");
-       const { layers } = await convert("model.onnx", { horizon: 64 });
-       const orders: number[] = layers.map(({ order }) => order);
-       for await (const { token } of generate(await load("model"), { inputIds: [1] })) console.log(token.toFixed());
-       console.log(code, orders, await loadOnWeb("model/"));`,
-    );
-    const typescript = path.join(ROOT, "node_modules/typescript/bin/tsc");
-    const { stdout } = spawnSync(process.execPath, [typescript, "-p", dir.folder], { encoding: "utf8" });
-    // onnx-proto's own declarations miss a type
-    const errors = stdout.split("\n").filter((line) => line && !line.startsWith("node_modules/onnx-proto/"));
-    expect(errors).toEqual([]);
   });
 });

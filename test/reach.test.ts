@@ -56,7 +56,7 @@ describe("a claim that ends earlier", () => {
     expect(tokens).toEqual(whole.tokens.slice(0, count));
     expect(state!.positions).toEqual([REACH]);
     expect(() => generate(model, { state: state! })).toThrow(
-      expect.objectContaining({ code: "beyond-claim", remedy: expect.stringContaining("beyond: true") }),
+      expect.objectContaining({ code: "beyond-claim", remedy: expect.stringContaining("`beyond`") }),
     );
     const again = await stateFromBytes(model, await stateToBytes(model, state!));
     expect(remarks).toEqual([]);

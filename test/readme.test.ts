@@ -1,4 +1,4 @@
-/** The README's examples run as they stand, against the built package under its own name. */
+/** The examples of the README and of docs/javascript.md run as they stand, against the built package under its own name. */
 import { execFile } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -6,12 +6,14 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { longconv } from "./command.ts";
+import { examplesIn } from "./examples.ts";
 import { demoModel } from "./testdata.ts";
 
 // Inside the project, so that the package's own name resolves.
 const folder = fileURLToPath(new URL(`../out/readme-${process.pid}`, import.meta.url));
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
-const examples = [...readme.matchAll(/```js\n(.*?)```/gs)].map((match) => match[1]!);
+const page = (name: string) => examplesIn(fileURLToPath(new URL(`../${name}`, import.meta.url)));
+const examples = page("README.md");
 
 beforeAll(async () => {
   mkdirSync(folder, { recursive: true });
@@ -51,6 +53,20 @@ test("generate", async () => {
 test("states", async () => {
   expect((await run(examples[2]!)).length).toBeGreaterThan(100);
   expect(existsSync(path.join(folder, "king.state"))).toBe(true);
+});
+
+test("docs/javascript.md, one after the other", async () => {
+  const [inspected, bytes, folders, contract, times, errors, ...more] = page("docs/javascript.md");
+  expect(more).toEqual([]);
+  expect((await run(inspected!)).match(/^node_constant_pad_nd\S* 384 \d+$/gm)).toHaveLength(4);
+  expect((await run(bytes!)).trim().split("\n")).toHaveLength(8);
+  expect(await run(folders!)).toBe("kjv/1/model.onnx, kjv/config.pbtxt\n");
+  expect(await run(contract!)).toMatch(/true\n$/);
+  const [ms, ratio] = (await run(times!)).split(" ").map(Number);
+  expect(ms).toBeGreaterThan(0);
+  expect(ratio).toBeGreaterThan(0);
+  expect(readFileSync(path.join(folder, "bench.svg"), "utf8")).toContain("<svg");
+  expect(await run(errors!)).toMatch(/^file-missing 3 no such file no-such-model.onnx/);
 });
 
 test("every file that the README links to is there", () => {

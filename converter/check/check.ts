@@ -3,6 +3,7 @@ import { NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Found } from "../find/find.ts";
 import { isFailedRun } from "../find/respond.ts";
+import { initializerBytes } from "../onnx/encode.ts";
 import type { Model } from "../onnx/graph.ts";
 import { withPreciseTransforms } from "../onnx/precise.ts";
 import { openModel } from "../onnx/run.ts";
@@ -114,15 +115,14 @@ async function runOriginal(
   outputAxes: ReadonlyMap<string, Layout>,
 ): Promise<{ wanted: (Trace | undefined)[]; own: number | undefined }> {
   const { model, shapes } = found.graphs;
-  const wanted = await runAll(model, trials, outputAxes, ({ sizes }) => isPowerOfTwo(sizes.time));
   const isDouble = (tensor: string) => shapes.seen.get(tensor)?.type === DataType.DOUBLE;
-  const others = await runAll(
-    withPreciseTransforms(model, isDouble),
-    trials,
-    outputAxes,
-    (trial) => !isPowerOfTwo(trial.sizes.time),
-  );
-  for (const [i, trace] of others.entries()) wanted[i] ??= trace;
+  const precise = withPreciseTransforms(model, isDouble);
+  // a session of a large model costs more than its own transforms are worth
+  const asItIs = precise === model || initializerBytes(model) <= CHEAP_SESSION;
+  const isOwn = ({ sizes }: Trial) => precise === model || (asItIs && isPowerOfTwo(sizes.time));
+  const own = await runAll(model, trials, outputAxes, isOwn);
+  const others = await runAll(precise, trials, outputAxes, (trial) => !isOwn(trial));
+  const wanted = own.map((trace, i) => trace ?? others[i]);
   if (wanted.every((trace) => trace === undefined)) throw neverRuns(found);
   if (!hasHalves(found.original)) return { wanted, own: 0 };
   try {
@@ -139,6 +139,9 @@ async function runOriginal(
     return { wanted, own: undefined };
   }
 }
+
+/** Bytes of weights up to which a second session is opened. */
+const CHEAP_SESSION = 1e8;
 
 const isPowerOfTwo = (n: number): boolean => (n & (n - 1)) === 0;
 

@@ -111,6 +111,7 @@ function waysOf({ batch, time }: Sizes, keeps: boolean): Way[] {
   if (LATE.some(({ length }) => length === time)) return ["cut at random"];
   // a single token has no places to cut at
   if (time <= 3) return ["whole", "token by token"];
+  if (ODD.some((odd) => odd.time === time)) return ["whole", "cut at random"];
   const whole: Way[] = keeps ? ["whole", "last position"] : ["whole"];
   return batch === 1 ? [...whole, "token by token", "cut at random"] : [...whole, "cut at random"];
 }

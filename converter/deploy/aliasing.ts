@@ -2,9 +2,10 @@
  * Whether past and present may share a buffer: every node that reads a past state must have run before the node that
  * writes the present one. Proven from the graph alone, for any order in which the nodes may run.
  */
-import type { onnx } from "onnx-proto";
+
 import type { Model, Node } from "../onnx/graph.ts";
 import { nodeFromProto, readsOf, subgraphsOf } from "../onnx/node.ts";
+import type { NodeProto } from "../onnx/proto.ts";
 
 /** Outputs of these may be the input's own buffer. */
 const VIEWS = new Set(["Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"]);
@@ -43,7 +44,7 @@ function hazardIn(scope: Scope, past: string, present: string): string | undefin
   if (writer.op !== "If") return `node '${writer.name}' (${writer.op}) reads '${past}' and writes '${present}'`;
   const output = writer.outputs.indexOf(present);
   for (const branch of branches) {
-    const nodes = (branch.node ?? []).map((proto: onnx.INodeProto, i) => nodeFromProto(proto, `${writer.name}_${i}`));
+    const nodes = (branch.node ?? []).map((proto: NodeProto, i) => nodeFromProto(proto, `${writer.name}_${i}`));
     const inner = branch.output?.[output]?.name ?? "";
     for (const name of views) {
       const hazard = hazardIn({ nodes }, name, inner);

@@ -129,7 +129,7 @@ export function genaiConfig(model: Model, options: GenaiConfigOptions): Json {
   if (endTokens.length === 0 || unknown !== undefined) {
     const reason =
       unknown === undefined ? "no token that ends a text is known" : `${unknown} is no token that ends a text`;
-    const remedy = `ONNX Runtime GenAI needs one from 0 to ${vocabulary - 1}: name it with --end-token, or as eos_token_id in generation_config.json.`;
+    const remedy = `ONNX Runtime GenAI needs one from 0 to ${vocabulary - 1}: name it in \`endTokens\`, or as eos_token_id in generation_config.json.`;
     throw new LongConvError("usage", reason, { file: model.file }, remedy);
   }
   const layers = model.graph.inputs.filter(({ name }) => name.endsWith(".recurrent_state"));

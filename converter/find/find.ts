@@ -15,8 +15,10 @@ import { lengthSteps } from "../time/steps.ts";
 import { closeBranches } from "./branches.ts";
 import type { Graphs } from "./graphs.ts";
 import { withFloatShifts } from "./ids.ts";
+import { lengthError } from "./lengths.ts";
 import { type Renamed, withFreeNames } from "./names.ts";
 import { closeRegion, type Region } from "./region.ts";
+import { remedyOf } from "./remedies.ts";
 import { shapesByRunning } from "./shapes.ts";
 import { tablesOf } from "./tables.ts";
 
@@ -65,7 +67,9 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
     model,
     inputs,
     index: indexGraph(model.graph),
-    shapes: await shapesByRunning(model, inputs, constants),
+    shapes: await shapesByRunning(model, inputs, constants).catch(async (error: unknown) => {
+      throw await lengthError(model, inputs, error);
+    }),
   };
   const closed: Closed[] = [];
   const tables = new Map<string, Layout>();
@@ -155,6 +159,6 @@ export function refuseConverted({ file, metadata, graph }: Model): void {
 export function refusalError(model: Model, refusals: readonly Refusal[]): LongConvError {
   const [first, ...others] = refusals;
   const also = others.slice(0, 3).map((other) => `'${other.node.name}' (${other.node.op}) ${other.reason}`);
-  const remedy = [first!.remedy, also.length ? `Also: ${also.join("; ")}` : undefined].filter(Boolean).join(" ");
+  const remedy = [remedyOf(first!), also.length ? `Also: ${also.join("; ")}` : undefined].filter(Boolean).join(" ");
   return new LongConvError(first!.code, `${first!.reason}`, whereOf(model, first!.node), remedy || undefined);
 }

@@ -1,7 +1,8 @@
 /** Attributes of nodes: decoded to plain values, encoded from values that say what they are. */
-import type { onnx } from "onnx-proto";
+
 import { LongConvError } from "../../src/errors.ts";
 import type { Attributes, AttributeValue } from "./graph.ts";
+import type { AttributeProto, GraphProto } from "./proto.ts";
 import { int64 } from "./schema.ts";
 import type { Tensor } from "./tensor.ts";
 import { tensorFromProto, tensorToProto } from "./tensorproto.ts";
@@ -21,14 +22,14 @@ export type AttributeInput =
   | { readonly string: string }
   | { readonly strings: readonly string[] }
   | { readonly tensor: Tensor }
-  | { readonly graph: onnx.IGraphProto };
+  | { readonly graph: GraphProto };
 
 /**
  * Decodes attributes by name. INT and INTS are numbers (sentinels such as the least int64 lose their last digits);
  * kinds that have no plain value (types, sparse tensors, lists of graphs and tensors) and references to a function's
  * attribute are left out; they stay in the node's `proto`.
  */
-export function decodeAttributes(protos: readonly onnx.IAttributeProto[] | null | undefined): Attributes {
+export function decodeAttributes(protos: readonly AttributeProto[] | null | undefined): Attributes {
   const attributes: Record<string, AttributeValue> = {};
   for (const proto of protos ?? []) {
     const value = proto.refAttrName ? undefined : decodeAttribute(proto);
@@ -37,7 +38,7 @@ export function decodeAttributes(protos: readonly onnx.IAttributeProto[] | null 
   return attributes;
 }
 
-function decodeAttribute(proto: onnx.IAttributeProto): AttributeValue | undefined {
+function decodeAttribute(proto: AttributeProto): AttributeValue | undefined {
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   switch (proto.type || guessKind(proto)) {
     case Kind.FLOAT:
@@ -61,8 +62,8 @@ function decodeAttribute(proto: onnx.IAttributeProto): AttributeValue | undefine
 }
 
 // Files before IR 2 have no type in their attributes.
-function guessKind(proto: onnx.IAttributeProto): number {
-  const has = (field: keyof onnx.IAttributeProto) => Object.hasOwn(proto, field) && proto[field] != null;
+function guessKind(proto: AttributeProto): number {
+  const has = (field: keyof AttributeProto) => Object.hasOwn(proto, field) && proto[field] != null;
   if (has("f")) return Kind.FLOAT;
   if (has("i")) return Kind.INT;
   if (has("s")) return Kind.STRING;
@@ -77,11 +78,11 @@ function guessKind(proto: onnx.IAttributeProto): number {
  * Encodes attributes in the order given.
  * @throws LongConvError `invalid-graph` for an INT that is not a safe integer
  */
-export function encodeAttributes(inputs: Readonly<Record<string, AttributeInput | undefined>>): onnx.IAttributeProto[] {
+export function encodeAttributes(inputs: Readonly<Record<string, AttributeInput | undefined>>): AttributeProto[] {
   return Object.entries(inputs).flatMap(([name, input]) => (input === undefined ? [] : [encodeAttribute(name, input)]));
 }
 
-function encodeAttribute(name: string, input: AttributeInput): onnx.IAttributeProto {
+function encodeAttribute(name: string, input: AttributeInput): AttributeProto {
   const bytes = (text: string) => new TextEncoder().encode(text);
   if (typeof input === "number") return encodeAttribute(name, { int: input });
   if (typeof input === "string") return encodeAttribute(name, { string: input });

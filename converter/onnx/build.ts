@@ -1,10 +1,11 @@
 /** Builds graphs: new nodes, constants and names that clash with none. */
-import type { onnx } from "onnx-proto";
+
 import { LongConvError } from "../../src/errors.ts";
 import type { AttributeInput } from "./attributes.ts";
 import type { Graph, Initializer, Model, Node, ValueInfo } from "./graph.ts";
 import { initializerOf } from "./initializer.ts";
 import { makeNode, rewire } from "./node.ts";
+import type { GraphProto, NodeProto } from "./proto.ts";
 import { float32Tensor, int64Tensor, type Tensor, tensorBytes } from "./tensor.ts";
 import { valueInfoToProto } from "./valueinfo.ts";
 
@@ -52,7 +53,7 @@ export interface Builder {
 /** A builder whose nodes become a subgraph. */
 export interface SubgraphBuilder extends Builder {
   /** The finished subgraph. Outputs must be made inside it; bare names have no declared type, which ONNX allows. */
-  finish(name: string, outputs: readonly (ValueInfo | string)[]): onnx.IGraphProto;
+  finish(name: string, outputs: readonly (ValueInfo | string)[]): GraphProto;
 }
 
 const SHARED_BYTES = 64;
@@ -83,7 +84,7 @@ export function namesOf(graph: Graph): Set<string> {
   return names;
 }
 
-function addNames(names: Set<string>, proto: onnx.INodeProto): Set<string> {
+function addNames(names: Set<string>, proto: NodeProto): Set<string> {
   for (const name of [proto.name ?? "", ...(proto.input ?? []), ...(proto.output ?? [])]) names.add(name);
   for (const attribute of proto.attribute ?? []) {
     for (const graph of [attribute.g, ...(attribute.graphs ?? [])]) {
@@ -160,11 +161,7 @@ function addConstant(scope: Scope, hint: string, tensor: Tensor): string {
   return name;
 }
 
-function finishSubgraph(
-  name: string,
-  nodes: readonly Node[],
-  outputs: readonly (ValueInfo | string)[],
-): onnx.IGraphProto {
+function finishSubgraph(name: string, nodes: readonly Node[], outputs: readonly (ValueInfo | string)[]): GraphProto {
   const made = new Set(nodes.flatMap((node) => node.outputs));
   const output = outputs.map((info) => (typeof info === "string" ? { name: info } : valueInfoToProto(info)));
   for (const info of output) {

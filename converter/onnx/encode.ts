@@ -1,7 +1,8 @@
 /** Models back to ONNX messages: what was not changed is written as it was read. */
-import type { onnx } from "onnx-proto";
+
 import { LongConvError } from "../../src/errors.ts";
 import type { Initializer, Model, Node } from "./graph.ts";
+import type { ModelProto, NodeProto, TensorProto } from "./proto.ts";
 import { opsetsOf } from "./read.ts";
 import { encodeMessage, withFields } from "./schema.ts";
 import { byteSizeOf, DataType } from "./tensor.ts";
@@ -43,7 +44,7 @@ export function sizeOf(initializer: Initializer): number {
 }
 
 /** An initializer's message with its values inside. */
-export function embedded(initializer: Initializer): onnx.ITensorProto {
+export function embedded(initializer: Initializer): TensorProto {
   if (!initializer.external) return named(initializer);
   const proto = withFields(named(initializer), { externalData: [], rawData: initializer.bytes() });
   delete proto.dataLocation;
@@ -51,7 +52,7 @@ export function embedded(initializer: Initializer): onnx.ITensorProto {
 }
 
 /** An initializer's message under the initializer's own name. */
-export function named({ proto, name }: Initializer): onnx.ITensorProto {
+export function named({ proto, name }: Initializer): TensorProto {
   return proto.name === name ? proto : withFields(proto, { name });
 }
 
@@ -59,10 +60,7 @@ export function named({ proto, name }: Initializer): onnx.ITensorProto {
  * The model as a message. Shapes declared for tensors that no longer exist are dropped.
  * @param tensorOf gives the message of an initializer
  */
-export function modelToProto(
-  model: Model,
-  tensorOf: (initializer: Initializer) => onnx.ITensorProto,
-): onnx.IModelProto {
+export function modelToProto(model: Model, tensorOf: (initializer: Initializer) => TensorProto): ModelProto {
   const { graph, proto } = model;
   const shell = proto.graph ?? {};
   const exists = new Set(graph.nodes.flatMap((node) => node.outputs));
@@ -93,7 +91,7 @@ export function withoutInnerShapes(model: Model): Model {
   return { ...model, proto: withFields(model.proto, { graph }) };
 }
 
-function nodeToProto({ proto, inputs, outputs }: Node): onnx.INodeProto {
+function nodeToProto({ proto, inputs, outputs }: Node): NodeProto {
   if (sameList(proto.input ?? [], inputs) && sameList(proto.output ?? [], outputs)) return proto;
   return withFields(proto, { input: [...inputs], output: [...outputs] });
 }
@@ -101,7 +99,7 @@ function nodeToProto({ proto, inputs, outputs }: Node): onnx.INodeProto {
 const sameList = (a: readonly string[], b: readonly string[]): boolean =>
   a === b || (a.length === b.length && a.every((name, index) => name === b[index]));
 
-const metadataOf = (proto: onnx.IModelProto): Map<string, string> =>
+const metadataOf = (proto: ModelProto): Map<string, string> =>
   new Map(proto.metadataProps?.map((entry) => [entry.key ?? "", entry.value ?? ""]));
 
 function sameEntries<V>(a: ReadonlyMap<string, V>, b: ReadonlyMap<string, V>): boolean {

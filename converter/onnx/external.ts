@@ -1,9 +1,9 @@
 /** Values in files of their own: found, checked and read in part, never the whole file. */
 import { closeSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
-import type { onnx } from "onnx-proto";
 import { LongConvError } from "../../src/errors.ts";
 import type { ExternalValues } from "./graph.ts";
+import type { TensorProto } from "./proto.ts";
 import { byteSizeOf } from "./tensor.ts";
 import { dimsOf } from "./tensorproto.ts";
 
@@ -15,7 +15,7 @@ const REMEDY = "Put the file that belongs to the model into the model's own fold
  * @throws LongConvError `external-data-missing`, `external-data-short` (fewer bytes than the tensor takes),
  *   `external-data-outside` (an absolute path, `..`, or a symbolic link that leaves the folder)
  */
-export function locateExternal(proto: onnx.ITensorProto, file: string, folder: string | undefined): ExternalValues {
+export function locateExternal(proto: TensorProto, file: string, folder: string | undefined): ExternalValues {
   const where = { file: file || undefined, tensor: proto.name || undefined };
   const entries = new Map(proto.externalData?.map((entry) => [entry.key, entry.value]));
   const location = entries.get("location");

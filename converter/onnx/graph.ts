@@ -1,11 +1,12 @@
 /** A graph in memory: nodes in topological order, initializers, and who makes and reads each tensor. */
-import type { onnx } from "onnx-proto";
+
 import type { Where } from "../../src/errors.ts";
 import { readsOf } from "./node.ts";
+import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from "./proto.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** A decoded attribute: number for INT and FLOAT, string for STRING, arrays of these, a tensor, or a subgraph. */
-export type AttributeValue = number | string | readonly number[] | readonly string[] | Tensor | onnx.IGraphProto;
+export type AttributeValue = number | string | readonly number[] | readonly string[] | Tensor | GraphProto;
 
 /** Attributes by name. A rule takes what it needs with the ONNX default: `{ axis = 1 }`. */
 export type Attributes = Readonly<Record<string, AttributeValue | undefined>>;
@@ -21,7 +22,7 @@ export interface Node {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Attributes;
-  readonly proto: onnx.INodeProto;
+  readonly proto: NodeProto;
 }
 
 /** A constant of the graph. Its values are read when asked for, from the file where they are external. */
@@ -34,7 +35,7 @@ export interface Initializer {
   bytes(): Uint8Array;
   /** Typed view of the values. */
   tensor(): Tensor;
-  readonly proto: onnx.ITensorProto;
+  readonly proto: TensorProto;
   /** Where the values lie, if in a file of their own. */
   readonly external?: ExternalValues;
 }
@@ -55,7 +56,7 @@ export interface ValueInfo {
   readonly type: number;
   readonly dims: readonly DeclaredDim[] | undefined;
   /** The file's own message; what it says beyond the fields above is written back. */
-  readonly proto?: onnx.IValueInfoProto;
+  readonly proto?: ValueInfoProto;
 }
 
 export interface Graph {
@@ -76,7 +77,7 @@ export interface Model {
   readonly graph: Graph;
   readonly metadata: ReadonlyMap<string, string>;
   /** The file's own message; its `graph` has no nodes, initializers, inputs and outputs. What we do not interpret survives in it. */
-  readonly proto: onnx.IModelProto;
+  readonly proto: ModelProto;
 }
 
 /** Who makes and who reads each tensor. */

@@ -1,7 +1,8 @@
 /** Initializers: constants of the graph whose values are read when asked for. */
-import type { onnx } from "onnx-proto";
+
 import { readExternal } from "./external.ts";
 import type { ExternalValues, Initializer } from "./graph.ts";
+import type { TensorProto } from "./proto.ts";
 import { DataType, type Tensor, tensorBytes, tensorFromBytes } from "./tensor.ts";
 import { dimsOf, tensorFromProto, tensorToProto } from "./tensorproto.ts";
 
@@ -13,7 +14,7 @@ export function initializerOf(name: string, tensor: Tensor): Initializer {
 }
 
 /** Decodes an initializer; `external` says where its values are, if not in the message. */
-export function initializerFromProto(proto: onnx.ITensorProto, external?: ExternalValues): Initializer {
+export function initializerFromProto(proto: TensorProto, external?: ExternalValues): Initializer {
   const head = { name: proto.name ?? "", type: proto.dataType ?? 0, dims: dimsOf(proto), proto };
   if (external) {
     const bytes = () => readExternal(external);

@@ -1,14 +1,14 @@
 /** Inlining of model-local functions. */
-import type { onnx } from "onnx-proto";
+
 import { expect, test } from "vitest";
 import { casesOf, relativeDifference, zooModel } from "../../test/testdata.ts";
 import { encodeAttributes } from "./attributes.ts";
 import { makeModel, makeNode } from "./build.ts";
 import { type Model, sourceOf } from "./graph.ts";
 import { inlineFunctions } from "./inline.ts";
+import type { AttributeProto, FunctionProto, NodeProto } from "./proto.ts";
 import { decodeModel, readModel } from "./read.ts";
 import { openModel } from "./run.ts";
-import type { FunctionProto, NodeProto } from "./schema.ts";
 import { DataType, float32Tensor } from "./tensor.ts";
 import { encodeModel } from "./write.ts";
 
@@ -44,7 +44,7 @@ async function bothWays(model: Model) {
   return results;
 }
 
-const reference = (name: string, refAttrName: string, type: number): onnx.IAttributeProto => ({
+const reference = (name: string, refAttrName: string, type: number): AttributeProto => ({
   name,
   refAttrName,
   type,

@@ -1,5 +1,5 @@
 /** Inlines model-local functions, nested ones as well, and gives LongConv nodes without a body one of ours. */
-import type { onnx } from "onnx-proto";
+
 import { LongConvError } from "../../src/errors.ts";
 import { type Builder, createBuilder, namesOf } from "./build.ts";
 import { type Model, whereOf } from "./graph.ts";
@@ -7,8 +7,9 @@ import { addLongConv, LONGCONV_DOMAIN, LONGCONV_OP } from "./longconv.ts";
 import { nodeFromProto, standardDomain, subgraphsOf } from "./node.ts";
 import { changedBetween } from "./opsets.ts";
 import { topological } from "./order.ts";
+import type { AttributeProto, FunctionProto, GraphProto, NodeProto, StringStringEntryProto } from "./proto.ts";
 import { decodeNodes, opsetsOf } from "./read.ts";
-import { type FunctionProto, type NodeProto, withFields } from "./schema.ts";
+import { withFields } from "./schema.ts";
 
 interface Context {
   readonly file: string;
@@ -64,8 +65,7 @@ function expand(protos: readonly NodeProto[], context: Context, open: readonly s
       return expand(instantiate(body, proto, context), context, [...open, key]);
     }
     if (proto.domain === LONGCONV_DOMAIN && proto.opType === LONGCONV_OP) return longConvBody(proto, context);
-    const inSubgraphs = (graph: onnx.IGraphProto) =>
-      withFields(graph, { node: expand(graph.node ?? [], context, open) });
+    const inSubgraphs = (graph: GraphProto) => withFields(graph, { node: expand(graph.node ?? [], context, open) });
     return [mapSubgraphs(proto, inSubgraphs)];
   });
 }
@@ -79,7 +79,7 @@ function failure(
   return new LongConvError(code, reason, whereOf({ file }, nodeFromProto(call, "")));
 }
 
-function mapSubgraphs(proto: NodeProto, change: (graph: onnx.IGraphProto) => onnx.IGraphProto): NodeProto {
+function mapSubgraphs(proto: NodeProto, change: (graph: GraphProto) => GraphProto): NodeProto {
   if (!proto.attribute?.some((attribute) => subgraphsOf(attribute).length)) return proto;
   const attribute = proto.attribute.map((each) =>
     subgraphsOf(each).length
@@ -125,14 +125,14 @@ function instantiate(body: FunctionProto, call: NodeProto, context: Context): No
       passed.push({ name: builder.name(`${prefix}/${name}`), opType: "Identity", input: [from], output: [wanted] });
     }
   });
-  const attributes = new Map<string, onnx.IAttributeProto>();
+  const attributes = new Map<string, AttributeProto>();
   for (const each of [...(body.attributeProto ?? []), ...(call.attribute ?? [])]) attributes.set(each.name ?? "", each);
   const nodes = (body.node ?? []).map((node) => renamed(node, names, attributes, prefix, builder));
   return [...nodes, ...passed].map((node) => withFields(node, { metadataProps: mergedMetadata(call, node) }));
 }
 
 // What the calling node says of its place goes before what the body says of its own.
-function mergedMetadata(call: NodeProto, inner: NodeProto): onnx.IStringStringEntryProto[] {
+function mergedMetadata(call: NodeProto, inner: NodeProto): StringStringEntryProto[] {
   const own = new Set(call.metadataProps?.map((entry) => entry.key));
   return [...(call.metadataProps ?? []), ...(inner.metadataProps ?? []).filter((entry) => !own.has(entry.key))];
 }
@@ -141,7 +141,7 @@ function mergedMetadata(call: NodeProto, inner: NodeProto): onnx.IStringStringEn
 function renamed(
   node: NodeProto,
   names: Map<string, string>,
-  attributes: ReadonlyMap<string, onnx.IAttributeProto>,
+  attributes: ReadonlyMap<string, AttributeProto>,
   prefix: string,
   builder: Builder,
 ): NodeProto {
@@ -151,7 +151,7 @@ function renamed(
     const value = attributes.get(each.refAttrName);
     return value ? [withFields(value, { name: each.name ?? "" })] : [];
   });
-  const inSubgraph = (graph: onnx.IGraphProto): onnx.IGraphProto => {
+  const inSubgraph = (graph: GraphProto): GraphProto => {
     // Names of a subgraph are its own, but may not be those of any graph around it.
     const inner = new Map(names);
     const fresh = <T extends { name?: string | null }>(each: T): T => {

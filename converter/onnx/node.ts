@@ -1,8 +1,9 @@
 /** Nodes: made, decoded, rewired, and what they read, subgraphs included. */
-import type { onnx } from "onnx-proto";
+
 import { type AttributeInput, decodeAttributes, encodeAttributes } from "./attributes.ts";
 import type { Node } from "./graph.ts";
-import { type NodeProto, withFields } from "./schema.ts";
+import type { AttributeProto, GraphProto, NodeProto } from "./proto.ts";
+import { withFields } from "./schema.ts";
 
 /** What a new node may say beyond its operator, inputs and outputs. */
 export interface NodeOptions {
@@ -29,7 +30,7 @@ export function makeNode(
 }
 
 /** Decodes a NodeProto; `name` is used where the message has none. */
-export function nodeFromProto(proto: onnx.INodeProto, name: string): Node {
+export function nodeFromProto(proto: NodeProto, name: string): Node {
   return {
     name: proto.name || name,
     op: proto.opType ?? "",
@@ -66,12 +67,12 @@ export function readsOf(node: Node): Set<string> {
 }
 
 /** Subgraphs of an attribute. */
-export function subgraphsOf(attribute: onnx.IAttributeProto): onnx.IGraphProto[] {
+export function subgraphsOf(attribute: AttributeProto): GraphProto[] {
   return [...(attribute.g ? [attribute.g] : []), ...(attribute.graphs ?? [])];
 }
 
 /** Names that a subgraph reads from the graphs around it. */
-export function outerReads(graph: onnx.IGraphProto): Set<string> {
+export function outerReads(graph: GraphProto): Set<string> {
   const reads = new Set<string>();
   const inside = new Set<string>();
   for (const input of graph.input ?? []) inside.add(input.name ?? "");

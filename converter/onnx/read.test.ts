@@ -4,11 +4,11 @@ import { readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import type { onnx } from "onnx-proto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { zooModel } from "../../test/testdata.ts";
 import { readExternal } from "./external.ts";
 import { indexGraph } from "./graph.ts";
+import type { GraphProto, ModelProto, NodeProto } from "./proto.ts";
 import { decodeModel, readModel } from "./read.ts";
 import { encodeMessage } from "./schema.ts";
 
@@ -18,14 +18,14 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-type GraphParts = onnx.IGraphProto;
+type GraphParts = GraphProto;
 
-function modelBytes(graph: GraphParts, model: onnx.IModelProto = {}): Uint8Array {
+function modelBytes(graph: GraphParts, model: ModelProto = {}): Uint8Array {
   const whole = { name: "g", input: [{ name: "x" }], output: [{ name: "y" }], ...graph };
   return encodeMessage("ModelProto", { irVersion: 8, opsetImport: [{ version: 18 }], graph: whole, ...model });
 }
 
-const node = (name: string, input: string[], output: string[]): onnx.INodeProto => ({
+const node = (name: string, input: string[], output: string[]): NodeProto => ({
   name,
   opType: "Add",
   input,
@@ -97,7 +97,7 @@ describe("versions", () => {
 });
 
 describe("graphs that do not hang together", () => {
-  const fails = (nodes: onnx.INodeProto[], ...parts: string[]) => {
+  const fails = (nodes: NodeProto[], ...parts: string[]) => {
     for (const part of ["invalid-graph", ...parts])
       expect(() => decodeModel(modelBytes({ node: nodes }))).toThrow(part);
   };

@@ -1,13 +1,13 @@
 /** Reads ONNX files: decodes, validates, and leaves external values where they are until asked for. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import type { onnx } from "onnx-proto";
 import { LongConvError } from "../../src/errors.ts";
 import { locateExternal, readExternal } from "./external.ts";
 import { type Graph, type Initializer, type Model, type Node, whereOf } from "./graph.ts";
 import { initializerFromProto } from "./initializer.ts";
 import { nodeFromProto, standardDomain, subgraphsOf } from "./node.ts";
 import { topological } from "./order.ts";
+import type { GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto } from "./proto.ts";
 import { decodeMessage, int64, withFields } from "./schema.ts";
 import { isExternal } from "./tensorproto.ts";
 import { valueInfoFromProto } from "./valueinfo.ts";
@@ -71,15 +71,15 @@ export function decodeModel(bytes: Uint8Array, file = "", folder?: string): Mode
 }
 
 /** Versions by domain; the standard domain is "". */
-export function opsetsOf(imports: readonly onnx.IOperatorSetIdProto[] | null | undefined): Map<string, number> {
+export function opsetsOf(imports: readonly OperatorSetIdProto[] | null | undefined): Map<string, number> {
   return new Map(imports?.map((each) => [standardDomain(each.domain), int64(each.version)]));
 }
 
-function decodeProto(bytes: Uint8Array, file: string): onnx.IModelProto {
+function decodeProto(bytes: Uint8Array, file: string): ModelProto {
   const refuse = (reason: string, cause?: unknown) =>
     new LongConvError("not-onnx", reason, { file: file || undefined }, NOT_ONNX_REMEDY, cause);
   if (bytes.length === 0) throw refuse("is empty");
-  let proto: onnx.IModelProto;
+  let proto: ModelProto;
   try {
     proto = decodeMessage("ModelProto", bytes);
   } catch (cause) {
@@ -90,7 +90,7 @@ function decodeProto(bytes: Uint8Array, file: string): onnx.IModelProto {
   return proto;
 }
 
-function checkVersions(proto: onnx.IModelProto, file: string): void {
+function checkVersions(proto: ModelProto, file: string): void {
   const where = { file: file || undefined };
   const irVersion = int64(proto.irVersion);
   if (irVersion < SUPPORTED.irVersion[0] || irVersion > SUPPORTED.irVersion[1]) {
@@ -106,7 +106,7 @@ function checkVersions(proto: onnx.IModelProto, file: string): void {
   }
 }
 
-function decodeGraph(proto: onnx.IGraphProto, file: string, folder: string | undefined): Graph {
+function decodeGraph(proto: GraphProto, file: string, folder: string | undefined): Graph {
   if (proto.sparseInitializer?.length) {
     const tensor = proto.sparseInitializer[0]?.values?.name || undefined;
     const remedy = "Export the model with dense weights.";
@@ -129,7 +129,7 @@ function decodeGraph(proto: onnx.IGraphProto, file: string, folder: string | und
 }
 
 /** Decodes nodes; a node without a name, or with a name that an earlier one has, gets one of its own. */
-export function decodeNodes(protos: readonly onnx.INodeProto[], file: string): Node[] {
+export function decodeNodes(protos: readonly NodeProto[], file: string): Node[] {
   const taken = new Set(protos.map((proto) => proto.name ?? ""));
   const used = new Set<string>();
   return protos.map((proto, index) => {
@@ -150,11 +150,11 @@ export function decodeNodes(protos: readonly onnx.INodeProto[], file: string): N
 
 // Tensors in attributes and in subgraphs may be external too; they are few and small, so they are read at once.
 function loadInnerTensors(
-  nodes: readonly onnx.INodeProto[] | null | undefined,
+  nodes: readonly NodeProto[] | null | undefined,
   file: string,
   folder: string | undefined,
 ): void {
-  const load = (tensor: onnx.ITensorProto) => {
+  const load = (tensor: TensorProto) => {
     if (!isExternal(tensor)) return;
     tensor.rawData = readExternal(locateExternal(tensor, file, folder));
     delete tensor.dataLocation;

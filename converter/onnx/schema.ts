@@ -1,33 +1,16 @@
 /** The ONNX messages: field tables for protobufjs, decoding and encoding that lose no field, known or unknown. */
-import type { onnx } from "onnx-proto";
+
 import protobuf from "protobufjs/light.js";
-
-type Entry = onnx.IStringStringEntryProto;
-
-/** NodeProto with the fields that are newer than onnx-proto's IR 8. */
-export interface NodeProto extends onnx.INodeProto {
-  overload?: string | null;
-  metadataProps?: Entry[] | null;
-}
-
-export interface GraphProto extends onnx.IGraphProto {
-  metadataProps?: Entry[] | null;
-}
-
-export interface TensorProto extends onnx.ITensorProto {
-  metadataProps?: Entry[] | null;
-}
-
-export interface ValueInfoProto extends onnx.IValueInfoProto {
-  metadataProps?: Entry[] | null;
-}
-
-export interface FunctionProto extends onnx.IFunctionProto {
-  attributeProto?: onnx.IAttributeProto[] | null;
-  overload?: string | null;
-  valueInfo?: ValueInfoProto[] | null;
-  metadataProps?: Entry[] | null;
-}
+import type {
+  AttributeProto,
+  FunctionProto,
+  GraphProto,
+  ModelProto,
+  NodeProto,
+  TensorProto,
+  TypeProto,
+  ValueInfoProto,
+} from "./proto.ts";
 
 /** One row a message, "number name type" a field; `*` repeated, `+` repeated and packed. Enums are read as int32. */
 const FIELDS: Readonly<Record<string, string>> = {
@@ -108,14 +91,14 @@ function fieldsOf(row: string): Record<string, protobuf.IField> {
 
 /** The messages that are read and written on their own. */
 export interface Messages {
-  ModelProto: onnx.IModelProto;
+  ModelProto: ModelProto;
   GraphProto: GraphProto;
   NodeProto: NodeProto;
   TensorProto: TensorProto;
-  AttributeProto: onnx.IAttributeProto;
+  AttributeProto: AttributeProto;
   ValueInfoProto: ValueInfoProto;
   FunctionProto: FunctionProto;
-  TypeProto: onnx.ITypeProto;
+  TypeProto: TypeProto;
 }
 
 /** The reflected type of a message ("TensorProto.Segment" for a nested one). */

@@ -1,6 +1,7 @@
 /** TensorProto to typed values and back: raw_data or whichever typed field the writer used. */
-import type { onnx } from "onnx-proto";
+
 import { LongConvError } from "../../src/errors.ts";
+import type { TensorProto } from "./proto.ts";
 import { int64 } from "./schema.ts";
 import {
   byteSizeOf,
@@ -15,16 +16,16 @@ import {
 } from "./tensor.ts";
 
 /** Shape of a TensorProto. */
-export const dimsOf = (proto: onnx.ITensorProto): number[] => (proto.dims ?? []).map(int64);
+export const dimsOf = (proto: TensorProto): number[] => (proto.dims ?? []).map(int64);
 
 /** Whether the values are in a file of their own. */
-export const isExternal = (proto: onnx.ITensorProto): boolean => proto.dataLocation === 1;
+export const isExternal = (proto: TensorProto): boolean => proto.dataLocation === 1;
 
 /**
  * Typed values of a TensorProto whose values are in the message itself.
  * @throws LongConvError `invalid-graph` if their number does not fit the shape, or the type is unknown
  */
-export function tensorFromProto(proto: onnx.ITensorProto): Tensor {
+export function tensorFromProto(proto: TensorProto): Tensor {
   const where = { tensor: proto.name || undefined };
   const type = proto.dataType ?? 0;
   const dims = dimsOf(proto);
@@ -51,7 +52,7 @@ export function tensorFromProto(proto: onnx.ITensorProto): Tensor {
 }
 
 // https://github.com/onnx/onnx/blob/main/onnx/onnx.proto: which field holds which type.
-function fromTypedField(proto: onnx.ITensorProto, type: number): TypedArray | undefined {
+function fromTypedField(proto: TensorProto, type: number): TypedArray | undefined {
   const ints = proto.int32Data ?? [];
   switch (type) {
     case DataType.FLOAT:
@@ -83,8 +84,8 @@ function fromTypedField(proto: onnx.ITensorProto, type: number): TypedArray | un
 }
 
 /** A TensorProto with raw_data (strings: string_data); its bytes are a view of the tensor's. */
-export function tensorToProto(name: string, tensor: Tensor): onnx.ITensorProto {
-  const proto: onnx.ITensorProto = { name, dataType: tensor.type, dims: [...tensor.dims] };
+export function tensorToProto(name: string, tensor: Tensor): TensorProto {
+  const proto: TensorProto = { name, dataType: tensor.type, dims: [...tensor.dims] };
   if (ArrayBuffer.isView(tensor.data)) proto.rawData = tensorBytes(tensor);
   else proto.stringData = tensor.data.map((text) => new TextEncoder().encode(text));
   return proto;

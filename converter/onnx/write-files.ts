@@ -1,11 +1,11 @@
 /** The bytes of models on a disk, under names that are free: tensors one by one, large ones in a file of their own. */
 import { createHash, type Hash } from "node:crypto";
 import fs, { type FileHandle } from "node:fs/promises";
-import type { onnx } from "onnx-proto";
 import { embedded, modelToProto, named, sizeOf } from "./encode.ts";
 import { readExternal } from "./external.ts";
 import type { Initializer, Model } from "./graph.ts";
 import { encodedPieces } from "./pieces.ts";
+import type { TensorProto } from "./proto.ts";
 import { encodeMessage, withFields } from "./schema.ts";
 import { DataType } from "./tensor.ts";
 
@@ -90,7 +90,7 @@ function contentOf(initializer: Initializer, length: number): string {
   return createHash("sha256").update(initializer.bytes()).digest("hex");
 }
 
-function externalProto(initializer: Initializer, place: Place | undefined, location: string): onnx.ITensorProto {
+function externalProto(initializer: Initializer, place: Place | undefined, location: string): TensorProto {
   if (!place) return embedded(initializer);
   const entries = { location, offset: place.offset, length: place.length };
   const externalData = Object.entries(entries).map(([key, value]) => ({ key, value: String(value) }));

@@ -103,7 +103,7 @@ function realOf(file: string): string {
 
 function refuseExisting(file: string): void {
   if (!existsSync(file)) return;
-  throw new LongConvError("file-exists", "exists already", { file }, "Use --force to overwrite it.");
+  throw new LongConvError("file-exists", "exists already", { file }, "Use `force` to overwrite it.");
 }
 
 function refuseFolder(file: string): void {

@@ -95,7 +95,7 @@ async function takePlace(staged: string, place: string, { force = false, refuse 
         return await move(staged, place);
       }
       if (!force)
-        throw new LongConvError("file-exists", "exists already", { file: place }, "Use --force to replace it.");
+        throw new LongConvError("file-exists", "exists already", { file: place }, "Use `force` to replace it.");
       refuse?.();
       if (exchange(staged, place)) return await syncFolder(path.dirname(place));
       return await setAside(staged, place);

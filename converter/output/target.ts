@@ -55,7 +55,7 @@ export function refuseTarget(target: Target, inputs: readonly string[], force: b
 }
 
 const exists = (file: string) =>
-  new LongConvError("file-exists", "exists already", { file }, "Use --force to replace it.");
+  new LongConvError("file-exists", "exists already", { file }, "Use `force` to replace it.");
 
 function refuseInputs({ kind, path: file }: Target, inputs: readonly string[]): void {
   const identity = (each: string) => {
@@ -66,7 +66,7 @@ function refuseInputs({ kind, path: file }: Target, inputs: readonly string[]): 
   for (const input of inputs.filter((each) => identity(each) !== undefined)) {
     if (identity(input) !== identity(file) && !(kind === "folder" && inside(input))) continue;
     const what = identity(input) === identity(file) ? "is" : "contains";
-    const reason = `${what} '${input}', which is read; an input is never overwritten, also not with --force`;
+    const reason = `${what} '${input}', which is read; an input is never overwritten, also not with \`force\``;
     throw new LongConvError("file-exists", reason, { file }, "Write to another path.");
   }
 }
@@ -100,7 +100,7 @@ function refuseForeign(folder: string): void {
     ours = !statSync(folder, { throwIfNoEntry: false });
   }
   if (!ours) {
-    const reason = "is a folder that was not written by longconv-ssm, so it is not replaced, also not with --force";
+    const reason = "is a folder that was not written by longconv-ssm, so it is not replaced, also not with `force`";
     throw new LongConvError("file-exists", reason, { file: folder }, remedy);
   }
   const files = orGone(() => readdirSync(folder, { recursive: true, withFileTypes: true }), [])
@@ -108,6 +108,6 @@ function refuseForeign(folder: string): void {
     .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join("/"));
   const foreign = files.find((name) => !OURS.test(name));
   if (foreign === undefined) return;
-  const reason = `contains '${foreign}', which longconv-ssm did not write, so it is not replaced, also not with --force`;
+  const reason = `contains '${foreign}', which longconv-ssm did not write, so it is not replaced, also not with \`force\``;
   throw new LongConvError("file-exists", reason, { file: folder }, remedy);
 }

@@ -22,6 +22,9 @@ export interface Poly {
 /** Longer sums than this are no complex product that anybody writes. */
 const MOST_TERMS = 64;
 
+/** Of weights that are multiplied and added up, in parts of their sum. */
+const ROUNDING = 1e-12;
+
 const keyOf = (atoms: readonly Atom[]): string => atoms.map(({ part, key }) => `${part}:${key}`).join("|");
 
 function collected(terms: readonly Term[], sequences: ReadonlyMap<string, Sequence>): Poly {
@@ -36,10 +39,13 @@ function collected(terms: readonly Term[], sequences: ReadonlyMap<string, Sequen
   return { terms: kept, sequences };
 }
 
+/** Sequences are one where all that is said of them is: the same function elsewhere has another transform. */
+const identity = ({ gain, ...said }: Sequence): string => JSON.stringify([said, [...gain]]);
+
 /** A part of the transform of a sequence. */
 export const atom = (part: "re" | "im", sequence: Sequence): Poly => ({
-  terms: [{ weight: 1, atoms: [{ part, key: sequence.key }] }],
-  sequences: new Map([[sequence.key, sequence]]),
+  terms: [{ weight: 1, atoms: [{ part, key: identity(sequence) }] }],
+  sequences: new Map([[identity(sequence), sequence]]),
 });
 
 export const plus = (a: Poly, b: Poly, sign = 1): Poly =>
@@ -78,7 +84,10 @@ export interface Product {
  * @throws Unproven where conjugates remain: a correlation, or no product of complex numbers at all
  */
 export function productsOf(re: Poly, im: Poly): Product[] {
-  const sums = new Map<string, { re: number; im: number; factors: string[]; keys: string[]; conjugate: boolean }>();
+  const sums = new Map<
+    string,
+    { re: number; im: number; size: number; factors: string[]; keys: string[]; conjugate: boolean }
+  >();
   const add = (terms: readonly Term[], imaginary: boolean) => {
     for (const { weight, atoms } of terms) {
       const factors = atoms.filter(({ part }) => part === "factor").map(({ key }) => key);
@@ -94,10 +103,11 @@ export function productsOf(re: Poly, im: Poly): Product[] {
         });
         names.sort((a, b) => (`${a.key}${a.conjugate}` < `${b.key}${b.conjugate}` ? -1 : 1));
         const key = [...names.map((name) => `${name.conjugate ? "~" : ""}${name.key}`), "*", ...factors].join("|");
-        const before = sums.get(key) ?? { re: 0, im: 0 };
+        const before = sums.get(key) ?? { re: 0, im: 0, size: 0 };
         sums.set(key, {
           re: before.re + x,
           im: before.im + y,
+          size: before.size + Math.hypot(x, y),
           factors,
           keys: names.map((name) => name.key),
           conjugate: names.some((name) => name.conjugate),
@@ -108,12 +118,13 @@ export function productsOf(re: Poly, im: Poly): Product[] {
   add(re.terms, false);
   add(im.terms, true);
   const sequences = new Map([...re.sequences, ...im.sequences]);
-  const left = [...sums.values()].filter((sum) => Math.hypot(sum.re, sum.im) > 1e-9);
+  // what cancels leaves the rounding of its weights
+  const left = [...sums.values()].filter((sum) => Math.hypot(sum.re, sum.im) > ROUNDING * sum.size);
   if (left.some(({ conjugate }) => conjugate))
     throw new Unproven("combines real and imaginary parts in a way that is no product of transforms");
   return left.map((sum) => ({
-    re: sum.re,
-    im: sum.im,
+    re: Math.abs(sum.re) > ROUNDING * sum.size ? sum.re : 0,
+    im: Math.abs(sum.im) > ROUNDING * sum.size ? sum.im : 0,
     factors: sum.factors,
     sequences: sum.keys.map((key) => sequences.get(key)!),
   }));

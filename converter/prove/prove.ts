@@ -3,17 +3,15 @@
  * make its kernel, are followed symbolically; where a comparison of sizes depends on the length, both cases are proven.
  */
 import { LongConvError } from "../../src/errors.ts";
-import type { GraphIndex, Model, Node } from "../onnx/graph.ts";
+import type { Node } from "../onnx/graph.ts";
 import { dim, TIME } from "../time/dim.ts";
-import { axisOf as axisWith, type Fact, type Layout, timeAxis } from "../time/fact.ts";
-import type { Constant } from "../time/fold.ts";
-import type { TimeFacts } from "../time/follow.ts";
-import { RANDOM } from "../time/rules/refused.ts";
+import { axisOf as axisWith, type Layout, timeAxis } from "../time/fact.ts";
 import {
   atLeast,
   type Case,
   EVERY_LENGTH,
   firstOf,
+  Inexact,
   isEmpty,
   isSame,
   LONGEST,
@@ -22,20 +20,11 @@ import {
   Split,
   Unproven,
 } from "./cases.ts";
-import { fixed, type Rule, type Site, sizes } from "./rule.ts";
-import { FROM_SIZES, RULES, SIZE_RULES } from "./rules/index.ts";
 import { delayed, keyUpTo } from "./sequence.ts";
-import {
-  type Axes,
-  type Factor,
-  lineAt,
-  linesOf,
-  positionOf,
-  type Sequence,
-  streamOf,
-  tensor,
-  type Value,
-} from "./value.ts";
+import { lineAt, type Sequence, streamOf, tensor, type Value } from "./value.ts";
+import { at, axesOf, type Known, nodesTo, Stopped, walk } from "./walk.ts";
+
+export type { Known } from "./walk.ts";
 
 export type Proof =
   | {
@@ -47,30 +36,8 @@ export type Proof =
     }
   | { readonly proven: false; readonly node: Node; readonly because: string };
 
-/** What is known of the graph around what is proven. */
-export interface Known {
-  readonly model: Model;
-  readonly index: GraphIndex;
-  /** onnx.TensorProto.DataType of a tensor, as it was seen. */
-  readonly typeOf: (tensor: string) => number | undefined;
-  readonly time: TimeFacts;
-  readonly constants: ReadonlyMap<string, Constant>;
-  /** Functions of the position whose layout was seen, not proven. */
-  readonly seen: ReadonlySet<string>;
-}
-
 /** So many cases are told apart at most. */
 const MOST_CASES = 512;
-
-/** Why a walk stopped, with the node. */
-class Stopped {
-  readonly node: Node;
-  readonly why: Split | Unproven | NotRun;
-  constructor(node: Node, why: Split | Unproven | NotRun) {
-    this.node = node;
-    this.why = why;
-  }
-}
 
 /** One end of a region. */
 interface End {
@@ -126,6 +93,10 @@ function causal(which: Case, value: Value | undefined, layout: Layout): Sequence
   return delayed({ ...s, shift: dim(0) }, -ahead);
 }
 
+/** Whether nothing is claimed from a case on: a graph may run again at greater lengths, but numbers do not get exact again. */
+const isEnd = (which: Case, why: NotRun | Inexact): boolean =>
+  why instanceof Inexact || (which.from > 1 && which.to === LONGEST);
+
 /** Walks to a tensor in every case, and compares what comes out. */
 function prove(
   known: Known,
@@ -150,11 +121,12 @@ function prove(
       const { node, why } = error;
       if (why instanceof Unproven) return { proven: false, node, because: why.because };
       if (why instanceof Split) left.push(...why.parts);
-      else if (which.from > 1 && which.to === LONGEST && (!ends || firstOf(which) - 1 < ends.positions))
+      else if (isEnd(which, why) && (!ends || firstOf(which) - 1 < ends.positions))
         ends = { positions: firstOf(which) - 1, because: why.because };
     }
   }
-  if (found.length === 0) return { proven: false, node: blamed, because: "it cannot be followed at any length" };
+  if (found.length === 0 || ends?.positions === 0)
+    return { proven: false, node: blamed, because: "it cannot be followed at any length" };
   const longest = found.reduce((a, b) => (b.which.to > a.which.to ? b : a));
   for (const { which, sequence } of found) {
     const top = Math.min(which.to, longest.which.to);
@@ -163,116 +135,3 @@ function prove(
   }
   return { proven: true, reach: longest.sequence.reach, ends };
 }
-
-/** Runs something for a node. @throws Stopped with that node */
-function at<T>(node: Node, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof Split || error instanceof Unproven || error instanceof NotRun) throw new Stopped(node, error);
-    throw error;
-  }
-}
-
-/** The nodes that make a tensor from others, in their order. */
-function nodesTo({ model, index }: Known, goal: string, start: ReadonlyMap<string, Value>): readonly Node[] {
-  const wanted = new Set<Node>();
-  const queue = [goal];
-  for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
-    const node = start.has(name) ? undefined : index.producer.get(name);
-    if (!node || wanted.has(node)) continue;
-    wanted.add(node);
-    queue.push(...node.inputs.filter(Boolean));
-  }
-  return model.graph.nodes.filter((node) => wanted.has(node));
-}
-
-/** Follows the nodes in one case. */
-function walk(
-  known: Known,
-  nodes: readonly Node[],
-  goal: string,
-  start: ReadonlyMap<string, Value>,
-  which: Case,
-): Value | undefined {
-  const values = new Map(start);
-  const opset = known.model.opsets.get("") ?? 1;
-  const failed = new Map<string, Stopped>();
-  const valueAt = (name: string): Value | undefined => {
-    const value = values.get(name) ?? fromFact(known, name);
-    if (value) values.set(name, value);
-    return value;
-  };
-  for (const node of nodes) {
-    if (node.outputs.every((name) => !name || known.constants.has(name))) continue;
-    const site: Site = { which, opset, node, typeOf: known.typeOf };
-    try {
-      const stopped = node.inputs.map((name) => failed.get(name)).find((each) => each !== undefined);
-      const inputs = node.inputs.map((name) => (name ? valueAt(name) : undefined));
-      const missing = node.inputs.findIndex((name, i) => name && !inputs[i]);
-      if (missing >= 0 && stopped) throw stopped;
-      if (missing >= 0)
-        throw new Stopped(node, new Unproven(`takes in '${node.inputs[missing]}', which is not followed`));
-      const made = at(node, () => follow(node, inputs, site));
-      for (const [i, name] of node.outputs.entries()) if (name && made[i]) values.set(name, made[i]);
-    } catch (error) {
-      if (!(error instanceof Stopped) || error.why instanceof Split) throw error;
-      // what is known of it by the rules of time is enough, if it is wanted at all
-      for (const name of node.outputs) if (name && !fromFact(known, name)) failed.set(name, error);
-    }
-  }
-  const stopped = failed.get(goal);
-  if (stopped) throw stopped;
-  return valueAt(goal);
-}
-
-/** The values of a node's outputs. */
-function follow(node: Node, inputs: readonly (Value | undefined)[], site: Site): readonly Value[] {
-  const name = node.domain ? `${node.domain}::${node.op}` : node.op;
-  if (RANDOM.has(node.op)) throw new Unproven("draws random numbers");
-  const ofSizes = inputs.some((input) => input?.kind !== "tensor" && input !== undefined);
-  const isSmall = inputs.every((input) => !input || input.kind !== "tensor" || input.axes.flat().length <= 1);
-  const rules: (Rule | undefined)[] = [
-    FROM_SIZES[name] ?? (ofSizes && isSmall ? SIZE_RULES[name] : undefined),
-    RULES[name],
-  ];
-  let refused: Unproven | undefined;
-  for (const rule of rules) {
-    if (!rule) continue;
-    try {
-      const made = rule(inputs, node.attributes, site);
-      return Array.isArray(made) ? made : [made as Value];
-    } catch (error) {
-      if (!(error instanceof Unproven)) throw error;
-      refused ??= error;
-    }
-  }
-  throw refused ?? new Unproven(`is an operator that no proof follows`);
-}
-
-const axesOf = (layout: Layout): Axes =>
-  layout.map((axis) => axis.map((factor): Factor => (factor === "time" ? { line: TIME } : factor)));
-
-/** What the rules of time know of a tensor that is no stream. */
-function fromFact({ time, constants, seen }: Known, name: string): Value | undefined {
-  const fact: Fact | undefined = time.facts.get(name);
-  const constant = constants.get(name);
-  if (constant) {
-    const axes = constant.dims.map((size) => (size === 1 ? [] : [size]));
-    const count = constant.dims.reduce((a, b) => a * b, 1);
-    const read = () => constant.tensor();
-    return fixed(axes, name, {
-      tensor: read,
-      zero: count <= SMALL && [...(read().data as Iterable<number | bigint>)].every((value) => Number(value) === 0),
-    });
-  }
-  if (fact?.kind === "shape") return fact.values && sizes(fact.rank, fact.values);
-  if (fact?.kind !== "position" || !fact.axes || seen.has(name)) return undefined;
-  const axes = axesOf(fact.axes);
-  const [line, ...others] = linesOf(axes);
-  if (line === undefined) return fixed(axes, name);
-  return others.length > 0 ? undefined : tensor(axes, positionOf(name, TIME));
-}
-
-/** Constants that are looked at for zeros. */
-const SMALL = 4096;

@@ -1,11 +1,10 @@
 /** What a rule of the proof gets and answers, and how operands are read. */
 import type { Attributes, Node } from "../onnx/graph.ts";
-import { toNumbers } from "../onnx/tensor.ts";
+import { DataType, toNumbers } from "../onnx/tensor.ts";
 import { type Dim, dim, equal } from "../time/dim.ts";
 import { atLeast, type Case, numberOf, symbolOf, Unproven } from "./cases.ts";
 import {
   type Axes,
-  axisOf,
   type Body,
   type Factor,
   type Fixed,
@@ -52,12 +51,30 @@ export function numbersOf(value: Value | undefined): readonly number[] | undefin
   }
   if (value?.kind !== "tensor" || value.pair !== undefined) return undefined;
   const [body] = value.parts;
-  if (body?.kind !== "fixed" || !body.tensor || countOf(value.axes) > MOST_SIZES) return undefined;
-  return [...toNumbers(body.tensor())];
+  const count = countOf(value.axes);
+  if (body?.kind !== "fixed" || !body.tensor || count > MOST_SIZES) return undefined;
+  const { data, ...tensor } = body.tensor();
+  // one that was stretched has more places than values
+  return data.length === count ? [...toNumbers({ ...tensor, data })] : undefined;
 }
 
 const countOf = (axes: Axes): number =>
   axes.flat().reduce<number>((count, factor) => (typeof factor === "number" ? count * factor : Infinity), 1);
+
+const INTEGERS = new Set<number>([
+  ...[DataType.INT8, DataType.INT16, DataType.INT32, DataType.INT64],
+  ...[DataType.UINT8, DataType.UINT16, DataType.UINT32, DataType.UINT64],
+]);
+
+/** Whether a type of ONNX counts in whole numbers. */
+export const isInteger = (type: number): boolean => INTEGERS.has(type);
+
+/** Whether what a node gives may be whole numbers. */
+export const isIntegerOutput = ({ node, typeOf }: Site): boolean =>
+  isInteger(typeOf(node.outputs[0]!) ?? DataType.INT64);
+
+/** Whether sums and products with places are exact: a multiple of 1/1024. */
+export const isDyadic = (number: number): boolean => Number.isInteger(number * 1024);
 
 /** The one body of a tensor that has no pair of real and imaginary part. */
 export function bodyOf(value: Lines): Body {
@@ -94,6 +111,9 @@ export function sizeOfAxis(axis: readonly Factor[]): Dim {
   return size;
 }
 
+/** An axis of channels in a key: what is the same in every place has a sum that depends on how many there are. */
+export const numbersText = (axis: readonly Factor[]): string => `×${axis.join("·")}`;
+
 /** The product of two sizes, where it is one. */
 export function timesDim(a: Dim, b: Dim): Dim | undefined {
   const [x, y] = [numberOf(a), numberOf(b)];
@@ -119,9 +139,6 @@ export function symbolic(which: Case, { constant, batch, time, product }: Dim): 
   const [b, n] = [1_000_003, symbolOf(which)];
   return BigInt(Math.round(constant + time * n)) + BigInt(Math.round(batch + product * n)) * BigInt(b);
 }
-
-/** An axis of a size; a line where it grows with the length. */
-export const axisFor = axisOf;
 
 /** Whether two axes are the same at every length of the case. */
 export function sameAxis(which: Case, a: readonly Factor[], b: readonly Factor[]): boolean {

@@ -8,9 +8,16 @@ const ZERO = dim(0);
 /** Functions that are cut off at a fixed place are other functions: `[:300]`. */
 const cutKey = (key: string, at: number): string => (key.endsWith(`[:${at}]`) ? key : `${key}[:${at}]`);
 
+/** The key of what is read so many places earlier, so that its cuts are seen as many places earlier. */
+export const earlier = (key: string, by: number): string =>
+  by > 0 ? key.replaceAll(/\[:(-?\d+)\]/g, (_cut, at) => `[:${Number(at) - by}]`) : key;
+
+/** The key of what may be read at any place: its cuts are never out of sight. */
+export const keyAnywhere = (key: string): string => key.replaceAll("[:", "[=");
+
 /** A function's key without the cuts that lie no earlier than `top`, which shorter sequences do not see. */
 export const keyUpTo = (key: string, top: number): string =>
-  key.replaceAll(/\[:(\d+)\]/g, (cut, at) => (Number(at) >= top ? "" : cut));
+  key.replaceAll(/\[:(-?\d+)\]/g, (cut, at) => (Number(at) >= top ? "" : cut));
 
 function moved(s: Sequence, by: Dim): Sequence {
   return {
@@ -42,10 +49,11 @@ export function endedAt(which: Case, s: Sequence, size: Dim): Sequence {
   return goesOn ? cut : { ...s, to: s.to ? least(which, s.to, size) : size };
 }
 
-/** Entries from `start` on before `end`, of a line of some size; both within it. */
+/** Entries from `start` on before `end`, of a line of some size; both within it, in this order. */
 export function sliced(which: Case, given: Sequence, start: Dim, end: Dim, size: Dim): Sequence {
   if (equal(start, ZERO) && equal(end, size)) return given;
-  if (given.reversed) return reversedSlice(given, start, end, size);
+  // what is cut off in front of reversed entries is the end of f
+  if (given.reversed) return turned(sliced(which, turned(given), subtract(size, end), subtract(size, start), size));
   const s = cutOff(which, given, end);
   const back = moved(s, negated(start));
   const keepsFront = atLeast(which, s.support[0], start);
@@ -74,13 +82,6 @@ function cutOff(which: Case, s: Sequence, end: Dim): Sequence {
   };
 }
 
-/** Entry p of the whole is f(size - 1 - p + shift), so what is cut off in front is the end of f. */
-function reversedSlice(s: Sequence, start: Dim, end: Dim, size: Dim): Sequence {
-  if (!equal(end, size)) return { ...s, shift: add(s.shift, subtract(size, end)) };
-  if (equal(start, ZERO)) return s;
-  throw new Unproven("cuts off the end of reversed positions");
-}
-
 /** The order of the entries turned around. */
 export const turned = (s: Sequence): Sequence => {
   if (s.biased || s.stream) throw new Unproven("reverses the stream along time");
@@ -91,21 +92,58 @@ const sameGain = (a: Gain, b: Gain): boolean => gainKey(a) === gainKey(b);
 
 /** The sum (or difference) of two sequences on one line. */
 export function summed(which: Case, a: Sequence, b: Sequence, sign: 1 | -1): Sequence {
-  const [one, other] = [withShiftOf(a, b), b];
   if (!sameGain(a.gain, b.gain)) throw new Unproven("adds what is scaled by different numbers made of the length");
-  if (a.reversed !== b.reversed) throw new Unproven("adds reversed positions to others");
   if (a.stream !== b.stream) throw new Unproven("adds a function of the position to the stream");
+  return met(which, a, b, sign > 0 ? "+" : "-");
+}
+
+/** The product of two functions of the position, entry by entry. */
+export function multiplied(which: Case, a: Sequence, b: Sequence): Sequence {
+  if (a.stream || b.stream) throw new Unproven("multiplies what it mixes by a function of the position");
+  if (a.gain.size > 0 || b.gain.size > 0) throw new Unproven("multiplies numbers made of the length");
+  return met(which, a, b, "*");
+}
+
+/** What an operator that gives 0 for zeros makes of two sequences. */
+function met(which: Case, a: Sequence, b: Sequence, how: string): Sequence {
+  if (a.reversed !== b.reversed) throw new Unproven("combines reversed positions with others");
+  const [one, other] = [withShiftOf(a, b), b];
   const both = <T>(x: T | undefined, y: T | undefined, of: (x: T, y: T) => T): T | undefined =>
     x === undefined ? y : y === undefined ? x : of(x, y);
   return {
     ...other,
-    key: `(${one.key}${sign > 0 ? "+" : "-"}${other.key})`,
+    key: `(${one.key}${how}${other.key})`,
     from: both(one.from, other.from, (x, y) => most(which, x, y)),
     to: both(one.to, other.to, (x, y) => least(which, x, y)),
     support: [least(which, one.support[0], other.support[0]), most(which, one.support[1], other.support[1])],
     first: Math.min(one.first, other.first),
     reach: one.reach === undefined || other.reach === undefined ? undefined : Math.max(one.reach, other.reach),
     biased: one.biased || other.biased,
+  };
+}
+
+/**
+ * Some function of the entries at the same place of functions of the position, on a line of some size: it need not be 0
+ * where they are.
+ */
+export function mapped(which: Case, all: readonly Sequence[], key: string, size: Dim): Sequence {
+  const [one, ...others] = all;
+  if (all.some((s) => s.stream || s.reversed || s.from !== undefined || s.gain.size > 0))
+    throw new Unproven("works on what it mixes, or on what is not followed");
+  if (others.some(({ shift }) => !equal(shift, one!.shift)))
+    throw new Unproven("combines positions that are moved along time");
+  const shift = numberOf(one!.shift);
+  if (shift === undefined) throw new Unproven("works on positions that are moved by the length");
+  return {
+    ...one!,
+    key,
+    // it begins with the line, not where the others do
+    from: shift === 0 ? undefined : ZERO,
+    to: all.reduce((to, s) => (s.to ? least(which, to, s.to) : to), size),
+    support: [ZERO, size],
+    first: Math.min(0, shift),
+    reach: undefined,
+    biased: false,
   };
 }
 
@@ -121,15 +159,27 @@ function withShiftOf(s: Sequence, { shift }: Sequence): Sequence {
 export const delayed = (s: Sequence, by: number): Sequence =>
   by === 0
     ? s
-    : { ...s, key: `${s.key}>>${by}`, first: s.first + by, reach: s.reach === undefined ? undefined : s.reach + by };
+    : {
+        ...s,
+        key: `(${earlier(s.key, -by)}>>${by})`,
+        first: s.first + by,
+        reach: s.reach === undefined ? undefined : s.reach + by,
+      };
 
 /** Multiplied by numbers that are the same at every length and in every entry along the line. */
-export const weighted = (s: Sequence, key: string): Sequence => ({ ...s, key: `${key}*${s.key}` });
+export const weighted = (s: Sequence, key: string): Sequence => ({ ...s, key: `(${key}*${s.key})` });
 
 export const withGain = (s: Sequence, gain: Gain, sign = 1): Sequence => ({
   ...s,
   gain: timesGain(s.gain, gain, sign),
 });
+
+/** What a transform over so many points takes of a line: its beginning, or all and zeros behind it. */
+export function cutTo(which: Case, s: Sequence, size: Dim, points: Dim): Sequence {
+  if (atLeast(which, points, size)) return endedAt(which, s, size);
+  const ended = endedAt(which, s, points);
+  return { ...ended, support: [least(which, s.support[0], points), least(which, s.support[1], points)] };
+}
 
 /**
  * What the inverse transform over `points` makes of the product of the transforms of sequences: at place p the sum of their
@@ -162,7 +212,7 @@ function linearly(which: Case, a: Sequence, b: Sequence): Sequence {
   const tos = [a.to && add(a.to, b.support[0]), b.to && add(b.to, a.support[0])].filter((bound) => bound !== undefined);
   return {
     kind: "sequence",
-    key: [a.key, b.key].sort().join("∗"),
+    key: `(${[earlier(a.key, -b.first), earlier(b.key, -a.first)].sort().join("∗")})`,
     stream: a.stream || b.stream,
     shift: add(a.shift, b.shift),
     from: froms.length ? froms.reduce((x, y) => most(which, x, y)) : undefined,

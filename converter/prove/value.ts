@@ -1,6 +1,7 @@
 /** What is proven of a tensor at every length of a case. */
 import type { Tensor } from "../onnx/tensor.ts";
 import { type Dim, dim } from "../time/dim.ts";
+import { Unproven } from "./cases.ts";
 import type { Poly } from "./poly.ts";
 
 /** An axis that grows with the length: so many entries. */
@@ -15,7 +16,7 @@ export type Axes = readonly (readonly Factor[])[];
 /** The same values at every length; they are read when asked for. */
 export interface Fixed {
   readonly kind: "fixed";
-  /** Which: the same key, the same values. */
+  /** Which: the same key, the same values, in as many places. */
   readonly key: string;
   /** Zeros everywhere. */
   readonly zero: boolean;
@@ -91,6 +92,9 @@ export interface Pairs {
 
 export type Body = Fixed | Sequence | Spectrum | Index | Pairs;
 
+/** The key of what is known by a tensor's name: no name looks like a key that was made. */
+export const keyOfName = (name: string): string => JSON.stringify(name).replaceAll("[", "⟦");
+
 /** A tensor: axes, and what lies along them. */
 export interface Lines {
   readonly kind: "tensor";
@@ -105,6 +109,8 @@ export interface Sizes {
   readonly kind: "sizes";
   readonly rank: 0 | 1;
   readonly values: readonly Dim[];
+  /** The length was taken to make them, also where they are numbers in this case: min(n, 300). */
+  readonly ofLength?: boolean | undefined;
 }
 
 /** A number made of sizes that is no size itself: 1/n, the root of n, the binary logarithm of n. */
@@ -132,11 +138,15 @@ export const lineAt = (axes: Axes, k: number): Dim | undefined => {
 
 export const tensor = (axes: Axes, body: Body): Lines => ({ kind: "tensor", axes, parts: [body], pair: undefined });
 
-/** An axis of so many entries. */
+/** An axis of so many entries. @throws Unproven where no axis has this size */
 export const axisOf = (size: Dim): readonly Factor[] => {
-  if (size.time !== 0) return [{ line: size }];
-  if (size.batch === 1 && size.constant === 0) return ["batch"];
-  return size.constant === 1 ? [] : [size.constant];
+  const { constant, batch, time, product } = size;
+  if (batch === 0 && product === 0) {
+    if (time !== 0) return [{ line: size }];
+    if (constant >= 0) return constant === 1 ? [] : [constant];
+  }
+  if (batch === 1 && constant === 0 && time === 0 && product === 0) return ["batch"];
+  throw new Unproven("makes an axis whose size is not followed");
 };
 
 /** The stream that enters a region: x itself. */

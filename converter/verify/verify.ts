@@ -113,7 +113,7 @@ async function verifyLanguage(
   const usable = all.filter((length) => length * batch <= given);
   if (usable.length === 0) {
     const reason = `${given} token ids are fewer than the shortest window takes (${all[0]! * batch})`;
-    throw new LongConvError("bad-input", reason, { file: options.idsFile }, "Give more text, or shorter --lengths.");
+    throw new LongConvError("bad-input", reason, { file: options.idsFile }, "Give more text, or shorter `lengths`.");
   }
   const longest = Math.floor(WINDOW_FLOATS / (vocabulary * batch));
   if (usable.at(-1)! > longest) {

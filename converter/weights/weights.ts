@@ -60,7 +60,7 @@ export function reduceWeights(
       "usage",
       `there is no float32 matrix that could be stored as ${kind}`,
       { file: model.file || undefined },
-      "Leave out --weights.",
+      "Leave out `weights`.",
     );
   const b = createBuilder(model.opsets.get("") ?? 13, namesOf(model.graph));
   const replaced = new Map<string, readonly Node[]>();

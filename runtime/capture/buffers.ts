@@ -1,6 +1,7 @@
 /** Buffers on a GPU: copies between them, downloads, and a pool of those for states. */
-import type { Tensor } from "onnxruntime-common";
+
 import { type NumericData, zeros } from "../numeric.ts";
+import type { Tensor } from "../ort.ts";
 
 /** Of lib.dom's WebGPU, what is used here: its types are not in every version of TypeScript. */
 export interface GpuDevice {

@@ -1,8 +1,9 @@
 /** The check that a recording must pass, on sessions that record nothing and on one that replays stale states. */
-import type { Tensor } from "onnxruntime-common";
+
 import { expect, test } from "vitest";
 import { tinyModel, tinyWeights } from "../../test/tiny-model.ts";
 import { nodeBackend } from "../node-backend.ts";
+import type { Tensor } from "../ort.ts";
 import { wrapped } from "../wrapped.ts";
 import { replaysRight } from "./check.ts";
 

@@ -1,7 +1,8 @@
 /** Whether replayed commands give what runs give: asked before a recording is used. */
-import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-common";
+
 import { pairStates } from "../../src/contract.ts";
 import { zeros } from "../numeric.ts";
+import type { InferenceSession, Tensor, TensorConstructor } from "../ort.ts";
 
 /** Differences up to this part of the largest number are rounding. */
 const ROUNDING = 1e-3;

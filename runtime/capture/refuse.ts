@@ -1,6 +1,7 @@
 /** ONNX Runtime's own graph capture, which replays wrong results on most buffers: asked for by session options, it is refused. */
-import type { InferenceSession } from "onnxruntime-common";
+
 import { LongConvError } from "../../src/errors.ts";
+import type { InferenceSession } from "../ort.ts";
 
 /**
  * Refuses session options that ask for graph capture, in any of the places where ONNX Runtime reads it: the option

@@ -7,10 +7,11 @@
  * it has not made itself: replays then use whatever buffer has taken its number (microsoft/onnxruntime issue 29594). So all
  * buffers here are ONNX Runtime's own, made by models that copy.
  */
-import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-common";
+
 import { pairStates } from "../../src/contract.ts";
 import { copyModel } from "../copy-model.ts";
 import { elementOfType, zeros } from "../numeric.ts";
+import type { InferenceSession, Tensor, TensorConstructor } from "../ort.ts";
 import { wrapped } from "../wrapped.ts";
 import { bufferOf, createPool, download, type GpuDevice, mapped, put, readable } from "./buffers.ts";
 
@@ -98,9 +99,9 @@ async function record(
     for (const { name, type, dims, bytes, buffer } of copied) {
       if (isState.has(name)) {
         const state = options.Tensor.fromGpuBuffer(buffer as never, {
-          dataType: type as "float32",
+          dataType: type as Tensor.GpuBufferDataTypes,
           dims,
-          download: () => download(device, buffer, type, bytes) as Promise<Float32Array>,
+          download: () => download(device, buffer, type, bytes),
           dispose: () => states.giveBack(buffer, bytes),
         });
         held.set(name, state);

@@ -1,6 +1,7 @@
 /** What a session says of its inputs and outputs. */
-import type { InferenceSession } from "onnxruntime-common";
+
 import { typeOfElement } from "../numeric.ts";
+import type { InferenceSession } from "../ort.ts";
 import type { Api } from "./api.ts";
 
 export type Metadata = InferenceSession.TensorValueMetadata;

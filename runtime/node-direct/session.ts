@@ -4,10 +4,10 @@
  * Here tensors are read and written where JavaScript holds them, by the same library.
  */
 import { setImmediate as turn } from "node:timers/promises";
-import type { InferenceSession, Tensor } from "onnxruntime-common";
 import * as ort from "../../src/onnxruntime-node.ts";
 import type { ModelSource } from "../backend.ts";
 import { elementOfType, typeOfElement, zeros } from "../numeric.ts";
+import type { InferenceSession, Tensor } from "../ort.ts";
 import { type Api, openApi } from "./api.ts";
 import { dimsOf, elementTypeOf, type Metadata, metadataOf } from "./metadata.ts";
 

@@ -6,10 +6,11 @@ import type { Backend } from "../../runtime/backend.ts";
 import { generate, load, nodeBackend, nodeBindingBackend, read } from "../../runtime/node.ts";
 import { readTokens } from "../../runtime/read.ts";
 import { zeroState } from "../../runtime/step.ts";
-import { benchSubjects, floorFor, throughput } from "../../src/bench/bench.ts";
+import { throughput } from "../../src/bench/bench.ts";
 import { type Cases, casesOf } from "../../src/bench/cases.ts";
 import { type Opened, openedOf, type Position, reader, start, stepper, withOpen } from "../../src/bench/drive.ts";
 import { type Case, interleave, quantile, ratioOf } from "../../src/bench/measure.ts";
+import { benchSubjects, floorFor } from "../../src/bench/subjects.ts";
 import { bytesOf, type Conversion } from "./models.ts";
 import { atLeast, atMost, type Row, rowOf } from "./row.ts";
 

@@ -1,12 +1,5 @@
 /** A converted model against its original, run again for every token, and against its floor. */
-import { type Found, findConvolutions, refusalError } from "../../converter/find/find.ts";
 import { fixedSizes } from "../../converter/find/shapes.ts";
-import { floorOf } from "../../converter/floor/floor.ts";
-import type { Model } from "../../converter/onnx/graph.ts";
-import { inlineFunctions } from "../../converter/onnx/inline.ts";
-import { readModel } from "../../converter/onnx/read.ts";
-import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../contract.ts";
-import { LongConvError } from "../errors.ts";
 import { beyondClaim, beyondEnd, beyondRemark, type End, endOf, type Reach, reachOf } from "../reach.ts";
 import { type Cases, casesOf } from "./cases.ts";
 import { type Opened, withOpen } from "./drive.ts";
@@ -19,6 +12,7 @@ import {
   type Timing,
   thisMachine,
 } from "./measure.ts";
+import { benchSubjects, floorFor } from "./subjects.ts";
 
 export interface BenchOptions {
   /** Context lengths at which the original is run again; default 128 and 512, as far as it goes, or the one length it has. */
@@ -65,35 +59,6 @@ export interface BenchReport {
     | { readonly size: number; readonly timing: Timing; readonly tokensPerSecond: number; readonly timesOne: Ratio }
     | undefined;
 }
-
-/** A model that was followed through time, and its converted form. */
-export interface Subjects {
-  readonly found: Found;
-  readonly converted: Model;
-}
-
-/**
- * Reads both files and finds the original's convolutions.
- * @throws LongConvError where the original cannot be converted or the other file is not a converted model
- */
-export async function benchSubjects(
-  original: string,
-  converted: string,
-  timeAxis?: Readonly<Record<string, number>>,
-): Promise<Subjects> {
-  const found = await findConvolutions(inlineFunctions(await readModel(original)), timeAxis ? { timeAxis } : {});
-  if (found.refusals.length > 0) throw refusalError(found.graphs.model, found.refusals);
-  const model = await readModel(converted);
-  if (!model.graph.inputs.some(({ name }) => name.startsWith("past_")))
-    throw new LongConvError("not-converted", "has no past_* state", { file: converted }, "Give the converted model.");
-  return { found, converted: model };
-}
-
-/** The floor with the inputs that the converted model has. */
-export const floorFor = ({ found, converted }: Subjects): Promise<Model> => {
-  const names = new Set(converted.graph.inputs.map(({ name }) => name));
-  return floorOf(found, { attentionMask: names.has(ATTENTION_MASK), numLogitsToKeep: names.has(NUM_LOGITS_TO_KEEP) });
-};
 
 /**
  * Measures one token, a prompt and, where asked for, a batch; medians of interleaved runs.

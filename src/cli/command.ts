@@ -1,9 +1,10 @@
 /** What all commands share: --json, help with examples and exit codes, and how an error ends the process. */
 import { Command, CommanderError } from "commander";
 import { createColors } from "picocolors";
-import { ERROR_EXIT_CODES, type ErrorCode, LongConvError } from "../errors.ts";
+import { ERROR_EXIT_CODES, LongConvError } from "../errors.ts";
 import { err, out } from "./streams.ts";
 import { interruptible, openTerminal, resultWritten, type Terminal } from "./terminal.ts";
+import { inWordsOfCommand, pageOf } from "./words.ts";
 
 // picocolors alone would colour a pipe as well where CI is set
 const errorColors = createColors(process.stderr.isTTY === true && !process.env.NO_COLOR);
@@ -19,7 +20,7 @@ const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] = [
   [3, "files: missing, damaged, not supported, existing, not writable"],
   [4, "the model cannot run token by token"],
   [5, "the converted model does not agree with the original"],
-  [6, "running a model: not converted, wrong input, tokenizer or state, or beyond its claim"],
+  [6, "running a model: not converted, wrong input, tokenizer or state, beyond its claim, no ONNX Runtime"],
   [130, "stopped by Ctrl-C, SIGTERM or SIGHUP"],
 ];
 
@@ -86,32 +87,31 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
       if (json) writeJsonError({ code: "internal", reason: String(message ?? error) });
       return 1;
     }
-    const { code, reason, where, remedy } = known;
-    printError(known);
-    // A verdict that was written is the one document.
-    if (json && !resultWritten()) writeJsonError({ code, reason, ...where, remedy });
-    return ERROR_EXIT_CODES[code];
+    return reportError(known, json);
   }
+}
+
+/**
+ * Says what went wrong: in words on stderr, with --json also as the one document on stdout.
+ * @returns the exit code
+ */
+export function reportError(error: LongConvError, json: boolean): number {
+  const shown = inWordsOfCommand(error);
+  const { code, reason, where, remedy } = shown;
+  const page = pageOf(code);
+  err(`${errorColors.red("error:")} ${shown.message}\n  ${page}\n`);
+  // A verdict that was written is the one document.
+  if (json && !resultWritten()) writeJsonError({ code, reason, ...where, remedy, page });
+  return ERROR_EXIT_CODES[code];
 }
 
 /** The command and all below it. */
 const withSubcommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withSubcommands)];
 
-/** An error for people, on stderr. */
-export const printError = (error: LongConvError): void => err(`${errorColors.red("error:")} ${error.message}\n`);
-
 const writeJsonError = (error: unknown) => out(`${JSON.stringify({ error }, undefined, 2)}\n`);
 
-/** What to do on the command line about errors whose own remedy is an option of the library. */
-const REMEDIES: { readonly [Code in ErrorCode]?: string } = {
-  "beyond-claim": "To go on all the same, give --beyond; what comes then may be wrong.",
-};
-
 function asLongConvError(error: unknown, command: Command): LongConvError | undefined {
-  if (error instanceof LongConvError) {
-    const remedy = REMEDIES[error.code];
-    return remedy === undefined ? error : new LongConvError(error.code, error.reason, error.where, remedy, error);
-  }
+  if (error instanceof LongConvError) return error;
   if (!(error instanceof CommanderError)) return asFileError(error);
   // Without a command (of this program, or of a command that has its own), commander wants to show the help.
   if (error.code === "commander.help") err(command.helpInformation());

@@ -1,17 +1,7 @@
 /** `longconv-ssm deploy genai|triton MODEL -o OUT` */
-import { existsSync, readdirSync, statSync } from "node:fs";
-import path from "node:path";
 import { Command } from "commander";
-import { genaiConfig, genaiModel } from "../../converter/deploy/genai.ts";
-import { STRATEGIES, type Strategy, tritonConfig, tritonModel } from "../../converter/deploy/triton.ts";
-import type { Model } from "../../converter/onnx/graph.ts";
-import { readModel } from "../../converter/onnx/read.ts";
-import { writeNewModel } from "../../converter/onnx/write.ts";
-import { type Beside, lookBeside, modelFileOf } from "../../converter/output/beside.ts";
-import { copiedFile, type FolderFile, textFile, writeFolder } from "../../converter/output/folder.ts";
-import { DATA_FILE } from "../../converter/output/output.ts";
-import { refuseTarget } from "../../converter/output/target.ts";
-import { LongConvError } from "../errors.ts";
+import { type Deployed, deployGenai, deployTriton } from "../../converter/deploy/deploy.ts";
+import { STRATEGIES, type Strategy } from "../../converter/deploy/triton.ts";
 import { newCommand, withAction } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
 import { integer, oneOf } from "./values.ts";
@@ -94,70 +84,18 @@ function tritonCommand(): Command {
 }
 
 async function runGenai(terminal: Terminal, given: string, options: GenaiOptions): Promise<void> {
-  refuseOut(options.out);
-  const { model, beside } = await source(given);
-  const renamed = genaiModel(model);
-  const config = genaiConfig(renamed, {
-    contextLength: options.contextLength,
-    beyond: options.beyond,
-    endTokens: options.endToken ?? endTokens(beside),
-  });
-  await write(terminal, options.out, [
-    {
-      name: "model.onnx",
-      write: (file) => writeNewModel(renamed, file, { signal: terminal.signal, dataFile: DATA_FILE }),
-    },
-    textFile("genai_config.json", `${JSON.stringify(config, undefined, 2)}\n`),
-    ...(beside.tokenizerConfig
-      ? [textFile("tokenizer_config.json", `${JSON.stringify(beside.tokenizerConfig, undefined, 2)}\n`)]
-      : []),
-    ...[...beside.copied].map(([name, from]) => copiedFile(name, from)),
-  ]);
+  const { out, endToken, ...rest } = options;
+  const { signal } = terminal;
+  written(terminal, await deployGenai(given, out, { ...rest, endTokens: endToken, signal }));
 }
 
 async function runTriton(terminal: Terminal, given: string, options: TritonOptions): Promise<void> {
-  refuseOut(options.out);
-  const { strategy, maxBatchSize, sameBuffer, beyond } = options;
-  const { model } = await source(given);
-  const name = options.name ?? path.basename(path.resolve(given)).replace(/\.onnx$/i, "");
-  if (!/^(?!\.+$)[\w.-]+$/.test(name))
-    throw new LongConvError(
-      "usage",
-      `--name ${name}: a name of letters, digits, '_', '-' and '.' is needed, not of dots alone`,
-    );
-  const served = tritonModel(model, options.logits);
-  const config = tritonConfig(served, { name, strategy, maxBatchSize, sameBuffer, beyond });
-  await write(terminal, options.out, [
-    {
-      name: `${name}/1/model.onnx`,
-      write: (file) => writeNewModel(served, file, { signal: terminal.signal, dataFile: DATA_FILE }),
-    },
-    textFile(`${name}/config.pbtxt`, config),
-  ]);
+  const { out, ...rest } = options;
+  written(terminal, await deployTriton(given, out, { ...rest, signal: terminal.signal }));
 }
 
-async function source(given: string): Promise<{ model: Model; beside: Beside }> {
-  const file = modelFileOf(given);
-  return { model: await readModel(file), beside: await lookBeside(file) };
-}
-
-/** Says early that a folder cannot be written: nothing is ever replaced, so there is no --force to name. */
-function refuseOut(out: string): void {
-  const refuse = (reason: string) => new LongConvError("file-exists", reason, { file: out }, "Choose another folder.");
-  if (existsSync(out) && !statSync(out).isDirectory()) throw refuse("is a file, not a folder");
-  if (existsSync(out) && readdirSync(out).length > 0) throw refuse("exists already and is not empty");
-  refuseTarget({ kind: "folder", path: out }, [], false);
-}
-
-async function write(terminal: Terminal, out: string, files: readonly FolderFile[]): Promise<void> {
-  await writeFolder(files, out, { signal: terminal.signal });
-  const names = files.map(({ name }) => name).sort();
-  terminal.print([`written   ${out}`, ...names.map((name) => `          ${name}`)].join("\n"));
-  terminal.result({ output: out, files: names });
-}
-
-/** As generation_config.json says, else config.json. */
-function endTokens({ generationConfig, config }: Beside): number[] {
-  const given = generationConfig?.eos_token_id ?? config?.eos_token_id ?? [];
-  return [given].flat().filter((id): id is number => typeof id === "number");
+function written(terminal: Terminal, deployed: Deployed): void {
+  const { output, files } = deployed;
+  terminal.print([`written   ${output}`, ...files.map((name) => `          ${name}`)].join("\n"));
+  terminal.result(deployed);
 }

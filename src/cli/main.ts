@@ -1,43 +1,28 @@
 #!/usr/bin/env node
-/** The command `longconv-ssm`: one file per command, one row here. */
-import { Command } from "commander";
-import { CONVERTER_VERSION } from "../../converter/version.ts";
-import { ERROR_EXIT_CODES } from "../errors.ts";
-import { benchCommand } from "./bench.ts";
-import { checkCommand } from "./check.ts";
-import { exitCodeLines, printError, runProgram } from "./command.ts";
-import { convertCommand } from "./convert.ts";
-import { deployCommand } from "./deploy.ts";
-import { generateCommand } from "./generate.ts";
-import { inspectCommand } from "./inspect.ts";
+/** The command `longconv-ssm`: its program, where ONNX Runtime is installed, which everything in it needs. */
+import { createRequire } from "node:module";
+import { LongConvError } from "../errors.ts";
+import { reportError, runProgram } from "./command.ts";
 import { flushed } from "./streams.ts";
-import { verifyCommand } from "./verify.ts";
 
-const COMMANDS: readonly (() => Command)[] = [
-  inspectCommand,
-  convertCommand,
-  verifyCommand,
-  generateCommand,
-  benchCommand,
-  checkCommand,
-  deployCommand,
-];
-
-const program = new Command("longconv-ssm")
-  .description("Turns exported long-convolution ONNX models into recurrent ones, and generates from them.")
-  .version(CONVERTER_VERSION)
-  .addHelpText(
-    "after",
-    () =>
-      `\nExit codes:\n${exitCodeLines()
-        .map((line) => `  ${line}`)
-        .join("\n")}`,
-  );
-for (const command of COMMANDS) program.addCommand(command());
-
-const code = await runProgram(program, process.argv.slice(2));
+const argv = process.argv.slice(2);
+const missing = missingRuntime();
+const code = missing
+  ? reportError(missing, argv.includes("--json"))
+  : await runProgram((await import("./program.ts")).program, argv);
 // Work that Ctrl-C stopped may still hold threads.
 if (code === 130) process.exit(code);
 const unwritten = await flushed();
-if (unwritten) printError(unwritten);
-process.exitCode = unwritten && code === 0 ? ERROR_EXIT_CODES[unwritten.code] : code;
+const incomplete = unwritten ? reportError(unwritten, false) : 0;
+process.exitCode = code || incomplete;
+
+/** onnxruntime-node is an optional peer: who only serves pages does without its 290 MB. */
+function missingRuntime(): LongConvError | undefined {
+  try {
+    createRequire(import.meta.url).resolve("onnxruntime-node");
+    return undefined;
+  } catch (cause) {
+    const remedy = "npm install --ignore-scripts onnxruntime-node@1.30.0";
+    return new LongConvError("runtime-missing", "onnxruntime-node is not installed", {}, remedy, cause);
+  }
+}

@@ -1,11 +1,16 @@
 /** The table of what is followed in a proof: one row an operator. An operator without a row proves nothing. */
 import type { Rule } from "../rule.ts";
-import { Conv, CumSum, Einsum, MatMul, ReduceSum, Trilu } from "./contraction.ts";
+import { Einsum, MatMul } from "./contraction.ts";
+import { Conv } from "./convolution.ts";
 import { ELEMENTWISE_RULES } from "./elementwise.ts";
+import { Gather, GatherND } from "./gather.ts";
+import { Concat, Pad } from "./joining.ts";
+import { ConstantOfShape, Range, Shape, Size } from "./making.ts";
 import { Expand, Flatten, Identity, Reshape, Squeeze, Tile, Transpose, Unsqueeze } from "./movement.ts";
-import { Concat, Gather, GatherND, Pad, Slice, Split } from "./selection.ts";
-import { ConstantOfShape, Range, Shape, SIZE_RULES, Size } from "./sizes.ts";
-import { complexMul, DFT } from "./transform.ts";
+import { CumSum, ReduceSum, Trilu } from "./reduction.ts";
+import { SIZE_RULES } from "./sizes.ts";
+import { Slice, Split } from "./slicing.ts";
+import { ComplexMul, DFT } from "./transform.ts";
 
 /** Of tensors. */
 export const RULES: Readonly<Record<string, Rule>> = {
@@ -25,7 +30,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   Pad,
   Concat,
   DFT,
-  "com.microsoft::ComplexMul": complexMul(false),
+  "com.microsoft::ComplexMul": ComplexMul,
   MatMul,
   Einsum,
   Conv,

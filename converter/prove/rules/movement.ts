@@ -1,16 +1,30 @@
 /** Operators that move values to another layout. */
-import { equal } from "../../time/dim.ts";
+import { dim, equal } from "../../time/dim.ts";
 import { regroupBy } from "../../time/reshape.ts";
-import { type Case, NotRun, Unproven } from "../cases.ts";
-import { fromFront, numbersOf, placed, type Rule, sizeOfAxis, sizesOf, symbolic, tensorOf, timesDim } from "../rule.ts";
-import { type Axes, axisOf, type Factor, isLine, type Lines, linesOf } from "../value.ts";
+import { type Case, Unproven } from "../cases.ts";
+import {
+  fromFront,
+  numbersOf,
+  placed,
+  type Rule,
+  sameAxis,
+  sizeOfAxis,
+  sizesOf,
+  symbolic,
+  tensorOf,
+  timesDim,
+} from "../rule.ts";
+import { type Axes, axisOf, type Body, type Factor, type Lines, lineAt, linesOf } from "../value.ts";
 
 /** The same tensor with its axes elsewhere: `to` gives an axis's new place. */
 function moved(data: Lines, axes: Axes, to: (axis: number) => number): Lines {
+  // values in another order, or fewer than places
+  const inOrder = (part: Body): Body =>
+    part.kind === "fixed" && part.tensor && part.tensor().data.length > 1 ? { ...part, tensor: undefined } : part;
   return {
     ...data,
     axes,
-    parts: data.parts.map((part) => placed(part, to)),
+    parts: data.parts.map((part) => placed(inOrder(part), to)),
     pair: data.pair === undefined ? undefined : to(data.pair),
   };
 }
@@ -31,6 +45,8 @@ const sizeIn =
   (factor: Factor): bigint =>
     symbolic(which, sizeOfAxis([factor]));
 
+const onlyLines = (axes: Axes): boolean => linesOf(axes).every((k) => lineAt(axes, k));
+
 /** Axes regrouped to sizes; the axis of real and imaginary part stays the last. */
 function toSizes(which: Case, data: Lines, sizes: readonly bigint[]): Lines {
   const paired = data.pair !== undefined;
@@ -42,6 +58,10 @@ function toSizes(which: Case, data: Lines, sizes: readonly bigint[]): Lines {
   const axes = paired ? [...regrouped, data.axes.at(-1)!] : regrouped;
   const before = linesOf(data.axes);
   const after = linesOf(axes);
+  // a place along an axis that is more than a line is another number
+  const isPure = after.length === before.length && [data.axes, axes].every(onlyLines);
+  if (!isPure && data.parts.some(({ kind }) => kind === "index" || kind === "pairs"))
+    throw new Unproven("reshapes positions in a way that is not followed");
   return moved(data, axes, (axis) => (axis === data.pair ? axes.length - 1 : after[before.indexOf(axis)]!));
 }
 
@@ -57,7 +77,7 @@ export const Reshape: Rule = ([input, shape], { allowzero = 0 }, { which }) => {
   });
   const total = from.reduce((a, b) => a * b, 1n);
   const known = sizes.filter((size) => size !== -1n).reduce((a, b) => a * b, 1n);
-  if (known === 0n) throw new Unproven("reshapes something that is empty");
+  if (known === 0n || total === 0n) throw new Unproven("reshapes something that is empty");
   return toSizes(
     which,
     data,
@@ -77,6 +97,9 @@ export const Flatten: Rule = ([input], { axis = 1 }, { which }) => {
 export const Squeeze: Rule = ([input, over], { axes: attribute }) => {
   const data = tensorOf(input);
   const given = over ? numbersOf(over) : (attribute as readonly number[] | undefined);
+  // so are the batch of one row and the time of one position, at that size
+  if (!given && data.axes.some((axis) => axis.some((factor) => typeof factor !== "number")))
+    throw new Unproven("removes every axis of size 1");
   const gone = (given ?? data.axes.flatMap((axis, k) => (axis.length ? [] : [k]))).map((k) =>
     fromFront(k, data.axes.length),
   );
@@ -102,7 +125,7 @@ export const Unsqueeze: Rule = ([input, over], { axes: attribute }) => {
 };
 
 /** Axes of size 1 stretched. https://onnx.ai/onnx/operators/onnx__Expand.html */
-export const Expand: Rule = ([input, shape]) => {
+export const Expand: Rule = ([input, shape], _attributes, { which }) => {
   const data = tensorOf(input);
   const target = sizesOf(shape);
   if (!target) throw new Unproven("stretches to a shape that is not followed");
@@ -111,8 +134,11 @@ export const Expand: Rule = ([input, shape]) => {
   const axes: Axes = Array.from({ length: rank }, (_, k) => {
     const own = data.axes[k - shift] ?? [];
     const wanted = target[k - rank + target.length];
-    if (own.length > 0 || !wanted) return own;
-    return axisOf(wanted);
+    if (!wanted || equal(wanted, dim(1))) return own;
+    if (own.length === 0) return axisOf(wanted);
+    if (equal(sizeOfAxis(own), wanted)) return own;
+    if (!sameAxis(which, own, axisOf(wanted))) throw new Unproven("stretches an axis that has one entry");
+    return own;
   });
   // what is the same in every place along a line is fixed still
   const repeats = linesOf(axes).length > linesOf(data.axes).length;
@@ -135,14 +161,3 @@ export const Tile: Rule = ([input, repeats], attributes, site) => {
 };
 
 export const Identity: Rule = ([input]) => input!;
-
-/** Whether two tensors lie along the same line. @throws NotRun where they cannot meet */
-export function sameLine(which: Case, a: readonly Factor[], b: readonly Factor[], same: boolean): readonly Factor[] {
-  if (a.length === 0) return b;
-  if (b.length === 0 || same) return a;
-  if (a.some(isLine) || b.some(isLine)) {
-    if (equal(sizeOfAxis(a), sizeOfAxis(b))) return a;
-    throw new NotRun(`meets axes of different sizes from length ${which.from} on`);
-  }
-  throw new Unproven("meets axes that differ");
-}

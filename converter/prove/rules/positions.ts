@@ -23,11 +23,12 @@ export function asLine(data: Lines, k: number): Lines {
   const [body] = data.parts;
   const size = numberOf(sizeOfAxis(data.axes[k]!));
   if (lineAt(data.axes, k)) return data;
-  if (body?.kind !== "fixed" || data.pair !== undefined || size === undefined || linesOf(data.axes).length > 0)
+  if (body?.kind !== "fixed" || data.pair !== undefined || size === undefined)
     throw new Unproven("cuts an axis by the length that is not followed");
   const axes = data.axes.with(k, [{ line: dim(size) }]);
   if (body.zero) return { ...data, axes };
-  const whole: Sequence = { ...positionOf(body.key, dim(size)), to: undefined, reach: size };
+  if (linesOf(data.axes).length > 0) throw new Unproven("cuts an axis of a constant beside the time");
+  const whole: Sequence = { ...positionOf(`${body.key}×${size}`, dim(size)), to: undefined, reach: size };
   return { ...data, axes, parts: [whole] };
 }
 
@@ -71,7 +72,7 @@ export function indexOf(body: Body): Index | undefined {
   if (body.kind !== "fixed") return undefined;
   if (body.zero) return { kind: "index", coefficients: new Map(), offset: NO_SHIFT };
   const data = body.tensor?.();
-  if (!data || data.data.length !== 1) return undefined;
+  if (data?.data.length !== 1) return undefined;
   return { kind: "index", coefficients: new Map(), offset: dim(toNumbers(data)[0]!) };
 }
 

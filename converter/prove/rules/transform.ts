@@ -1,12 +1,14 @@
 /** Fourier transforms along time. */
-import { add, dim, subtract } from "../../time/dim.ts";
-import { atLeast, floor, isSame, numberOf, Unproven } from "../cases.ts";
-import { atom, type Poly, plus, productsOf, times as timesPoly } from "../poly.ts";
+import { add, type Dim, dim, subtract } from "../../time/dim.ts";
+import { floor, isSame, numberOf, Unproven } from "../cases.ts";
+import { atom, type Poly, plus, productsOf } from "../poly.ts";
 import { fromFront, numbersOf, type Rule, type Site, sizeOfAxis, sizesOf, tensorOf, timesDim } from "../rule.ts";
-import { convolved, endedAt, summed, weighted } from "../sequence.ts";
-import { type Body, type Lines, lineAt, NO_GAIN, positionOf, type Sequence, type Spectrum } from "../value.ts";
-import { binary } from "./elementwise.ts";
+import { convolved, cutTo, summed, weighted } from "../sequence.ts";
+import { type Body, type Lines, lineAt, linesOf, NO_GAIN, positionOf, type Sequence, type Spectrum } from "../value.ts";
+import { binary } from "./broadcast.ts";
 import { asRows } from "./positions.ts";
+import { product } from "./products.ts";
+import { sum } from "./sums.ts";
 
 const EMPTY: Poly = { terms: [], sequences: new Map() };
 
@@ -24,38 +26,33 @@ export const DFT: Rule = ([input, length, axisInput], { axis = 1, onesided = 0, 
 };
 
 /** A line, or the axis of a constant that is transformed as if it were one. */
-function lineBodies(
-  { which }: Site,
-  data: Lines,
-  k: number,
-): { size: ReturnType<typeof dim>; bodies: readonly Body[] } {
+function lineBodies(data: Lines, k: number): { size: Dim; bodies: readonly Body[] } {
   const size = lineAt(data.axes, k);
   if (size) return { size, bodies: data.parts.map((part) => asRows(part, data.axes)) };
   const count = numberOf(sizeOfAxis(data.axes[k]!));
   const [body] = data.parts;
-  if (count === undefined || body?.kind !== "fixed" || data.pair !== undefined || which.from < 1)
+  if (count === undefined || body?.kind !== "fixed" || data.pair !== undefined || linesOf(data.axes).length > 0)
     throw new Unproven("transforms along what is not the time axis alone");
-  return { size: dim(count), bodies: [{ ...positionOf(body.key, dim(count)), to: undefined, reach: count }] };
+  return {
+    size: dim(count),
+    bodies: [{ ...positionOf(`${body.key}×${count}`, dim(count)), to: undefined, reach: count }],
+  };
 }
 
-function transformed(
-  site: Site,
-  data: Lines,
-  k: number,
-  given: ReturnType<typeof dim> | undefined,
-  onesided: boolean,
-): Lines {
+function transformed(site: Site, data: Lines, k: number, given: Dim | undefined, onesided: boolean): Lines {
   const { which } = site;
-  const { size, bodies } = lineBodies(site, data, k);
+  const { size, bodies } = lineBodies(data, k);
   const points = given ?? size;
   const last = data.axes.length - 1;
   if (data.pair !== undefined ? data.pair !== last : data.axes[last]!.length > 0)
+    throw new Unproven("transforms numbers that are not followed");
+  if (k >= last || (onesided && data.pair !== undefined))
     throw new Unproven("transforms numbers that are not followed");
   const parts = bodies.map((body): Sequence | undefined => {
     if (body.kind === "fixed" && body.zero) return undefined;
     if (body.kind !== "sequence" || body.gain.size > 0) throw new Unproven("transforms what is not followed");
     // what is left out or filled up with zeros at the end
-    return cutTo(site, body, size, points);
+    return cutTo(site.which, body, size, points);
   });
   const [re, im] = parts;
   const of = (sequence: Sequence | undefined, part: "re" | "im") => (sequence ? atom(part, sequence) : EMPTY);
@@ -69,44 +66,23 @@ function transformed(
   };
 }
 
-function cutTo(
-  { which }: Site,
-  sequence: Sequence,
-  size: ReturnType<typeof dim>,
-  points: ReturnType<typeof dim>,
-): Sequence {
-  if (atLeast(which, points, size)) return endedAt(which, sequence, size);
-  const ended = endedAt(which, sequence, points);
-  const support = [
-    sequence.support[0],
-    atLeast(which, points, sequence.support[1]) ? sequence.support[1] : points,
-  ] as const;
-  return { ...ended, support };
-}
-
-function inverted(
-  site: Site,
-  data: Lines,
-  k: number,
-  given: ReturnType<typeof dim> | undefined,
-  onesided: boolean,
-): Lines {
+function inverted(site: Site, data: Lines, k: number, given: Dim | undefined, onesided: boolean): Lines {
   const { which } = site;
   const last = data.axes.length - 1;
   const [re, im] = data.parts;
   if (data.pair !== last || re?.kind !== "spectrum" || im?.kind !== "spectrum")
     throw new Unproven("transforms back what is no transform of sequences");
-  const size = sizeOfAxis(data.axes[k]!);
+  const size = lineAt(data.axes, k);
+  if (!size) throw new Unproven("transforms back along another axis");
   const points = given ?? (onesided ? timesDim(subtract(size, dim(1)), dim(2))! : size);
   if (!isSame(which, points, re.points) || re.onesided !== onesided)
     throw new Unproven("transforms back over another number of points");
   const gain = re.gain;
   const products = productsOf(re.poly, im.poly);
-  if (onesided && products.some((product) => Math.abs(product.im) > 1e-9))
-    throw new Unproven("turns the phase of a transform");
+  if (onesided && products.some((product) => product.im !== 0)) throw new Unproven("turns the phase of a transform");
   const sum = (part: "re" | "im"): Body => {
     const terms = products
-      .filter((product) => Math.abs(product[part]) > 1e-9)
+      .filter((product) => product[part] !== 0)
       .map((product) => {
         const sequence = convolved(which, product.sequences, points);
         const factors = [...product.factors, ...(product[part] === 1 ? [] : [String(product[part])])];
@@ -123,36 +99,23 @@ function inverted(
 }
 
 /** com.microsoft ComplexMul: pairs in the last axis. */
-export const complexMul =
-  (conjugate: boolean): Rule =>
-  ([left, right], _attributes, site) => {
-    const [a, b] = [tensorOf(left), tensorOf(right)];
-    if (a.pair === undefined || b.pair === undefined || conjugate) throw new Unproven("multiplies by a conjugate");
-    const part = (value: Lines, i: number): Lines => ({
-      ...value,
-      axes: value.axes.with(value.pair!, []),
-      parts: [value.parts[i]!],
-      pair: undefined,
-    });
-    const product = (i: number, j: number) => binary(site, part(a, i), part(b, j), multiply);
-    const [rr, ii, ri, ir] = [product(0, 0), product(1, 1), product(0, 1), product(1, 0)];
-    const combine = (x: Lines, y: Lines, by: 1 | -1): Body => {
-      const [p, q] = [x.parts[0]!, y.parts[0]!];
-      if (p.kind !== "spectrum" || q.kind !== "spectrum")
-        throw new Unproven("multiplies complex numbers that are no transforms");
-      return { ...p, poly: plus(p.poly, q.poly, by) };
-    };
-    const last = rr.axes.length - 1;
-    return {
-      kind: "tensor",
-      axes: rr.axes.with(last, [2]),
-      parts: [combine(rr, ii, -1), combine(ri, ir, 1)],
-      pair: last,
-    };
+export const ComplexMul: Rule = ([left, right], _attributes, site) => {
+  const [a, b] = [tensorOf(left), tensorOf(right)];
+  if (a.pair === undefined || b.pair === undefined) throw new Unproven("multiplies what is not followed");
+  const part = (value: Lines, i: number): Lines => ({
+    ...value,
+    axes: value.axes.with(value.pair!, []),
+    parts: [value.parts[i]!],
+    pair: undefined,
+  });
+  const times = (i: number, j: number) => binary(site, part(a, i), part(b, j), product);
+  const re = binary(site, times(0, 0), times(1, 1), sum(-1));
+  const im = binary(site, times(0, 1), times(1, 0), sum(1));
+  const last = re.axes.length - 1;
+  return {
+    kind: "tensor",
+    axes: re.axes.with(last, [2]),
+    parts: [re.parts[0]!, im.parts[0]!],
+    pair: last,
   };
-
-function multiply(_site: Site, a: Body, b: Body): Body {
-  if (a.kind !== "spectrum" || b.kind !== "spectrum")
-    throw new Unproven("multiplies complex numbers that are no transforms");
-  return { ...a, poly: timesPoly(a.poly, b.poly) };
-}
+};

@@ -1,0 +1,45 @@
+/** Graphs that declare any length and take only some: a sentence, found by trying. */
+import { expect, test } from "vitest";
+import { CHANNELS, conv, KERNEL, saved, small } from "../../test/small.ts";
+import { convert } from "../convert.ts";
+import { inspect } from "../inspect.ts";
+import type { Builder } from "../onnx/build.ts";
+
+const table = (b: Builder, rows: number) =>
+  b.floats(
+    "table",
+    [rows, CHANNELS],
+    Float32Array.from({ length: rows * CHANNELS }, (_, i) => Math.sin(i)),
+  );
+
+const GRAPHS: readonly (readonly [reason: RegExp, build: (b: Builder) => void])[] = [
+  [
+    /^runs at multiples of 4 positions only/,
+    (b) => {
+      const pieces = b.one("Reshape", [conv(b, "x"), b.ints("pieces", [0, -1, 4 * CHANNELS])]);
+      b.one("Reshape", [b.one("Tanh", [pieces]), b.ints("whole", [0, -1, CHANNELS])], {}, { outputs: ["y"] });
+    },
+  ],
+  [
+    /^runs at 16 positions or more only/,
+    (b) => {
+      const weight = b.floats("kernel", [CHANNELS, 1, 16], KERNEL.subarray(0, 16 * CHANNELS));
+      const turned = b.one("Transpose", ["x"], { perm: [0, 2, 1] });
+      const inside = b.one("Conv", [turned, weight], { group: CHANNELS, kernel_shape: [16] });
+      const padded = b.one("Pad", [inside, b.ints("pads", [0, 0, 15, 0, 0, 0])]);
+      b.one("Transpose", [padded], { perm: [0, 2, 1] }, { outputs: ["y"] });
+    },
+  ],
+  [
+    /^runs at 90 positions only/,
+    (b) => b.one("Reshape", [conv(b, "x"), b.ints("shape", [-1, 90, CHANNELS])], {}, { outputs: ["y"] }),
+  ],
+  [/^runs at 1 and at 200 positions only/, (b) => b.one("Add", [conv(b, "x"), table(b, 200)], {}, { outputs: ["y"] })],
+];
+
+test.each(GRAPHS)("%s", async (reason, build) => {
+  const file = await saved(small({ build: (b) => void build(b) }));
+  const error = { code: "depends-on-length", reason: expect.stringMatching(reason), where: { file } };
+  await expect(convert(file, { exact: true, horizon: 64 })).rejects.toMatchObject(error);
+  await expect(inspect(file)).rejects.toMatchObject(error);
+});

@@ -1,0 +1,97 @@
+/** At which lengths a graph runs, found by trying: some declare any number of positions and take only a few. */
+import { type ErrorCode, LongConvError } from "../../src/errors.ts";
+import type { Model } from "../onnx/graph.ts";
+import { openModel } from "../onnx/run.ts";
+import { DataType } from "../onnx/tensor.ts";
+import type { InputAxes } from "../time/inputs.ts";
+import { fixedSizes, zeroInputs } from "./shapes.ts";
+
+/** Every length up to here is tried, then some longer ones. */
+const SHORT = 64;
+const LONGER = [96, 128, 192, 256, 384, 512, 768, 1024, 2048];
+/** A number of the graph above it is not taken for a length. */
+const LONGEST = 4096;
+
+/** What was found: a sentence without its subject, and what helps. */
+interface Answer {
+  readonly reason: string;
+  readonly remedy: string;
+}
+
+/**
+ * Why a graph that declares any length could not be run at one.
+ * @param error what running it gave
+ * @returns an error that says at which lengths it runs; the error itself where lengths are not the reason
+ */
+export async function lengthError(model: Model, inputs: InputAxes, error: unknown): Promise<unknown> {
+  const { batch = 1, time } = fixedSizes(inputs);
+  if (!(error instanceof LongConvError) || error.code !== "runtime-failed" || time !== undefined) return error;
+  const runs = await tried(model, inputs, batch);
+  const answer = answerOf(runs);
+  if (!answer) return error;
+  const code: ErrorCode = "depends-on-length";
+  return new LongConvError(code, answer.reason, { file: model.file || undefined }, answer.remedy, error);
+}
+
+/** Whether the graph runs, by length. */
+async function tried(model: Model, inputs: InputAxes, batch: number): Promise<Map<number, boolean>> {
+  const lengths = new Set([...Array(SHORT).keys()].map((k) => k + 1).concat(LONGER, numbersOf(model)));
+  const runner = await openModel(model);
+  try {
+    const runs = new Map<number, boolean>();
+    for (const time of [...lengths].sort((a, b) => a - b)) {
+      const run = runner.run(zeroInputs(model, inputs, { batch, time }));
+      runs.set(time, await run.then(() => true, refused));
+    }
+    return runs;
+  } finally {
+    await runner.close();
+  }
+}
+
+function refused(error: unknown): false {
+  if (error instanceof LongConvError && error.code === "runtime-failed") return false;
+  throw error;
+}
+
+/** Numbers that may be the length which a graph has stored: sizes of its tables, and values of its small constants. */
+function numbersOf({ graph }: Model): number[] {
+  const numbers = [...graph.initializers.values()].flatMap((initializer) => {
+    const size = initializer.dims.reduce((a, b) => a * b, 1);
+    const isShape = initializer.type === DataType.INT64 && size <= 8;
+    const values = isShape ? Array.from(initializer.tensor().data as BigInt64Array, Number) : [];
+    return [...initializer.dims, ...values];
+  });
+  return numbers.filter((value) => value > SHORT && value <= LONGEST);
+}
+
+function answerOf(runs: ReadonlyMap<number, boolean>): Answer | undefined {
+  const lengths = [...runs.keys()];
+  const good = lengths.filter((length) => runs.get(length));
+  if (good.length === 0 || good.length === lengths.length) return undefined;
+  const [least, most] = [good[0]!, good.at(-1)!];
+  const dynamic = "Export it with a dynamic length: sizes from x.shape, never from a stored number.";
+  // a single row broadcasts against a table of any length
+  const many = good.filter((length) => length > 1);
+  if (many.length <= 1)
+    return { reason: `runs at ${good.join(" and at ")} position${most === 1 ? "" : "s"} only`, remedy: dynamic };
+  if (lengths.every((length) => runs.get(length) === length >= least))
+    return {
+      reason: `runs at ${least} positions or more only, and token by token there is one at a time`,
+      remedy: `Pad the sequence on the left, by ${least - 1} positions, inside the model.`,
+    };
+  if (lengths.every((length) => runs.get(length) === length <= most))
+    return { reason: `runs at no more than ${most} positions`, remedy: dynamic };
+  const step = good.reduce(commonDivisor);
+  if (step > 1 && lengths.every((length) => runs.get(length) === (length % step === 0)))
+    return {
+      reason: `runs at multiples of ${step} positions only, and token by token there is one at a time`,
+      remedy: `Take out what cuts the sequence into pieces of ${step}, or pad it inside the model.`,
+    };
+  const some = `${good.slice(0, 4).join(", ")}${good.length > 4 ? ", …" : ""}`;
+  return { reason: `runs at some lengths only: of those tried, ${some}`, remedy: dynamic };
+}
+
+function commonDivisor(a: number, b: number): number {
+  return b === 0 ? a : commonDivisor(b, a % b);
+}

@@ -1,0 +1,193 @@
+/** What stands in a model: its long convolutions and what is in the way of converting it, for people and programs. */
+import { type Claim, leastClaim } from "../src/contract.ts";
+import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
+import { evaluateTables } from "./assemble/tables.ts";
+import { extentOf } from "./extent.ts";
+import { type Candidate, candidatesOf } from "./find/candidates.ts";
+import { type Found, findConvolutions, isConvertible } from "./find/find.ts";
+import type { KernelEnd, KernelSource } from "./find/kernel.ts";
+import type { Region } from "./find/region.ts";
+import { remedyOf } from "./find/remedies.ts";
+import { initializerBytes } from "./onnx/encode.ts";
+import { type Model, type Node, type ValueInfo, whereOf } from "./onnx/graph.ts";
+import { inlineFunctions } from "./onnx/inline.ts";
+import { decodeModel, readModel } from "./onnx/read.ts";
+import { typeName } from "./onnx/tensor.ts";
+import { lookBeside, modelFileOf } from "./output/beside.ts";
+import { describeLayout } from "./time/fact.ts";
+import type { Refusal } from "./time/follow.ts";
+
+export interface InspectOptions {
+  /** Time axis of an input by name, where axis 1 of the first input is wrong. */
+  readonly timeAxis?: Readonly<Record<string, number>> | undefined;
+  /** Called while it works; `total` is undefined where it is not known yet. */
+  readonly onProgress?: ((step: string, done: number, total: number | undefined) => void) | undefined;
+}
+
+/** An input or output as the model declares it. */
+export interface DeclaredValue {
+  readonly name: string;
+  /** Name of the element type, as in ONNX: "float32", "int64". */
+  readonly type: string;
+  /** "?" for a dimension that is neither named nor known; undefined where no shape is declared. */
+  readonly dims: readonly (number | string)[] | undefined;
+}
+
+/** A long convolution. */
+export interface InspectedLayer {
+  readonly node: string;
+  readonly operator: string;
+  readonly source: string | undefined;
+  readonly reason: string;
+  readonly channels: number;
+  readonly input: string;
+  readonly output: string;
+  /** Where the kernel is read. */
+  readonly kernelFrom: string;
+  /** Lags that the graph gives; undefined: any number. */
+  readonly maxLags: number | undefined;
+  /** What sets that number. */
+  readonly end: KernelEnd | undefined;
+  /** Lags until the kernel ends or has died away; undefined where it does neither within the lags looked at. */
+  readonly lags: number | undefined;
+  readonly ends: boolean;
+  /** How far it is known to be this convolution, and its kernel to be known. */
+  readonly claim: Claim;
+  readonly bias: boolean;
+}
+
+/** What stands in the way of running token by token. */
+export interface Obstacle {
+  readonly code: string;
+  readonly node: string;
+  readonly operator: string;
+  readonly source: string | undefined;
+  readonly reason: string;
+  readonly remedy: string | undefined;
+}
+
+/** A counter of positions is carried for these nodes. */
+export interface PositionCounter {
+  readonly nodes: readonly string[];
+  /** Where a table of positions ends. */
+  readonly limit: PositionLimit | undefined;
+}
+
+export interface Inspection {
+  /** "" for bytes. */
+  readonly file: string;
+  readonly irVersion: number;
+  readonly opset: number;
+  /** How many nodes its graph has. */
+  readonly nodes: number;
+  readonly weightBytes: number;
+  readonly inputs: readonly DeclaredValue[];
+  readonly outputs: readonly DeclaredValue[];
+  /** Positions that the model was trained with, where a file beside it says so. */
+  readonly trainingLength: number | undefined;
+  /** Nothing stands in the way, and there is something to convert. */
+  readonly convertible: boolean;
+  readonly layers: readonly InspectedLayer[];
+  readonly counter: PositionCounter | undefined;
+  readonly obstacles: readonly Obstacle[];
+}
+
+/** An inspection, and what it was made from. */
+export interface Inspected {
+  readonly inspection: Inspection;
+  readonly found: Found;
+  readonly candidates: readonly Candidate[];
+}
+
+/**
+ * Finds the long convolutions of a model, reads their kernels, and says what stands in the way of converting it.
+ *
+ *     const { convertible, layers, obstacles } = await inspect("model.onnx");
+ *
+ * @param source path of a .onnx file or of a folder that has one, or the bytes of a file without external data
+ * @throws LongConvError what reading throws; already-converted. Obstacles are reported, not thrown
+ */
+export async function inspect(source: string | Uint8Array, options: InspectOptions = {}): Promise<Inspection> {
+  return typeof source === "string"
+    ? (await inspectFile(modelFileOf(source), options)).inspection
+    : (await inspectModel(decodeModel(source), undefined, options)).inspection;
+}
+
+/** {@link inspect} for a file, with what the report is made from. */
+export async function inspectFile(file: string, options: InspectOptions = {}): Promise<Inspected> {
+  const model = await readModel(file);
+  return inspectModel(model, (await lookBeside(file)).trainingLength?.positions, options);
+}
+
+async function inspectModel(
+  read: Model,
+  trainingLength: number | undefined,
+  { timeAxis, onProgress }: InspectOptions,
+): Promise<Inspected> {
+  const model = inlineFunctions(read);
+  const found = await findConvolutions(model, {
+    timeAxis,
+    onProgress: (done) => onProgress?.("finding convolutions", done, undefined),
+  });
+  const { candidates, refusals } = await candidatesOf(found, undefined, (done, total) =>
+    onProgress?.("reading kernels", done, total),
+  );
+  const layers: InspectedLayer[] = [];
+  for (const { region, source } of candidates) layers.push(await layerOf(found, region, source));
+  const obstacles = [...found.refusals, ...refusals].map((refusal) => obstacleOf(model, refusal));
+  const counter = await counterOf(found);
+  const convertible = obstacles.length === 0 && isConvertible(found);
+  const inspection = { ...summaryOf(model), trainingLength, convertible, layers, counter, obstacles };
+  return { inspection, found, candidates };
+}
+
+async function counterOf(found: Found): Promise<PositionCounter | undefined> {
+  const nodes = found.counter.uses.map(({ node }) => node.name);
+  return nodes.length ? { nodes, limit: positionLimit(found, await evaluateTables(found)) } : undefined;
+}
+
+async function layerOf({ graphs: { model } }: Found, region: Region, source: KernelSource): Promise<InspectedLayer> {
+  const { seen: kernels, finite, died, claim } = await extentOf(source, region);
+  return {
+    ...placeOf(model, region.opening),
+    reason: region.reason,
+    channels: region.channels,
+    input: describeLayout(region.entry.axes),
+    output: describeLayout(region.exit.axes),
+    kernelFrom: source.tensor ?? "impulse response",
+    maxLags: kernels.end && kernels.lags,
+    end: kernels.end,
+    lags: finite === undefined && died === kernels.lags ? undefined : died,
+    claim: leastClaim([source.claim, claim]),
+    ends: finite !== undefined,
+    bias: region.bias !== undefined,
+  };
+}
+
+function placeOf(model: Model, node: Node): { node: string; operator: string; source: string | undefined } {
+  const { operator = node.op, source } = whereOf(model, node);
+  return { node: node.name, operator, source };
+}
+
+const obstacleOf = (model: Model, refusal: Refusal): Obstacle => ({
+  code: refusal.code,
+  ...placeOf(model, refusal.node),
+  reason: refusal.reason,
+  remedy: remedyOf(refusal),
+});
+
+function summaryOf(model: Model) {
+  const { file, irVersion, opsets, graph } = model;
+  return {
+    ...{ file, irVersion, opset: opsets.get("") ?? 0, nodes: graph.nodes.length },
+    weightBytes: initializerBytes(model),
+    inputs: graph.inputs.map(declared),
+    outputs: graph.outputs.map(declared),
+  };
+}
+
+const declared = ({ name, type, dims }: ValueInfo): DeclaredValue => ({
+  name,
+  type: typeName(type),
+  dims: dims?.map((dim) => dim ?? "?"),
+});

@@ -1,0 +1,5 @@
+/** Entry point `longconv-ssm/bench`: a converted model timed against its original and its floor. */
+export { ERROR_EXIT_CODES, type ErrorCode, LongConvError, type Where } from "../errors.ts";
+export { type BenchOptions, type BenchReport, bench, type Comparison } from "./bench.ts";
+export type { Machine, Ratio, Timing } from "./measure.ts";
+export { benchPicture } from "./picture.ts";

@@ -1,0 +1,37 @@
+/** What is timed: a converted model, the original that it was made from, and the floor below both. */
+import { type Found, findConvolutions, refusalError } from "../../converter/find/find.ts";
+import { floorOf } from "../../converter/floor/floor.ts";
+import type { Model } from "../../converter/onnx/graph.ts";
+import { inlineFunctions } from "../../converter/onnx/inline.ts";
+import { readModel } from "../../converter/onnx/read.ts";
+import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../contract.ts";
+import { LongConvError } from "../errors.ts";
+
+/** A model that was followed through time, and its converted form. */
+export interface Subjects {
+  readonly found: Found;
+  readonly converted: Model;
+}
+
+/**
+ * Reads both files and finds the original's convolutions.
+ * @throws LongConvError where the original cannot be converted or the other file is not a converted model
+ */
+export async function benchSubjects(
+  original: string,
+  converted: string,
+  timeAxis?: Readonly<Record<string, number>>,
+): Promise<Subjects> {
+  const found = await findConvolutions(inlineFunctions(await readModel(original)), timeAxis ? { timeAxis } : {});
+  if (found.refusals.length > 0) throw refusalError(found.graphs.model, found.refusals);
+  const model = await readModel(converted);
+  if (!model.graph.inputs.some(({ name }) => name.startsWith("past_")))
+    throw new LongConvError("not-converted", "has no past_* state", { file: converted }, "Give the converted model.");
+  return { found, converted: model };
+}
+
+/** The floor with the inputs that the converted model has. */
+export const floorFor = ({ found, converted }: Subjects): Promise<Model> => {
+  const names = new Set(converted.graph.inputs.map(({ name }) => name));
+  return floorOf(found, { attentionMask: names.has(ATTENTION_MASK), numLogitsToKeep: names.has(NUM_LOGITS_TO_KEEP) });
+};
