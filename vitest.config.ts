@@ -6,5 +6,7 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 300_000,
     maxWorkers: 2,
+    // transformers.js and Python open ONNX Runtime by themselves
+    env: { ORT_DISABLE_TELEMETRY: "1" },
   },
 });

@@ -51,12 +51,14 @@ export function createCursor(
   };
 
   /** Settles when every snapshot asked for has its state, or its error. */
-  let snapshots: Promise<unknown> = Promise.resolve();
+  let snapshots: Promise<void> = Promise.resolve();
 
   const release = () => {
     if (owned) disposeState(state);
     owned = false;
     spare = undefined;
+    // A generation may be kept for longer than the states that it has given away.
+    state = { session: model.session, batchSize: 0, positions: [], tensors: [] };
   };
 
   return {
@@ -76,7 +78,8 @@ export function createCursor(
         owned = false;
         return state;
       });
-      snapshots = Promise.allSettled([snapshots, taken]);
+      // Without its value: a chain of values would keep every state for as long as the generation.
+      snapshots = Promise.allSettled([snapshots, taken]).then(() => undefined);
       return taken;
     },
     async end() {

@@ -2,9 +2,8 @@
  * Tensors on a GPU, by a backend that runs on the CPU but hands out tensors whose data must be downloaded and whose
  * buffers must be freed, and that counts both.
  */
-
-import * as ort from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
+import * as ort from "../src/onnxruntime-node.ts";
 import { tinyModel, tinyReference, tinyWeights } from "../test/tiny-model.ts";
 import type { Backend } from "./backend.ts";
 import { createBatch, generateBatch } from "./batch.ts";

@@ -1,7 +1,7 @@
 /** The binding to onnxruntime-node's GPU provider: states stay in GPU buffers from step to step. */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import * as ort from "onnxruntime-node";
+import * as ort from "../src/onnxruntime-node.ts";
 import type { Backend, ModelSource } from "./backend.ts";
 import { copyModel } from "./copy-model.ts";
 import { outputNames } from "./model-bytes.ts";

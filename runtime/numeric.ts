@@ -74,6 +74,12 @@ export function toFloat32(type: Tensor.Type, data: NumericData): Float32Array {
   return type === "float16" ? Float32Array.from(data as Uint16Array, halfToNumber) : (data as Float32Array);
 }
 
+/** Whether all are numbers, and none infinite, as {@link dataOf} gives them. */
+export function allFinite(type: Tensor.Type, data: NumericData): boolean {
+  if (type === "float16") return (data as Uint16Array).every((bits) => (bits & 0x7c00) !== 0x7c00);
+  return type === "float32" || type === "float64" ? (data as Float32Array).every(Number.isFinite) : true;
+}
+
 /** Row `fromRow` of one array into row `toRow` of another of the same type; `size` numbers a row. */
 export function copyRow(to: NumericData, toRow: number, from: NumericData, fromRow: number, size: number): void {
   // Both have the type of the same state, so that bigint meets bigint.

@@ -227,7 +227,11 @@ function queued(session: InferenceSession): InferenceSession["run"] {
   let last: Promise<unknown> = Promise.resolve();
   return ((...args: Parameters<InferenceSession["run"]>) => {
     const result = last.then(() => session.run(...args));
-    last = result.catch(() => undefined);
+    // Without its value: the outputs of a run are not to live until the next one.
+    last = result.then(
+      () => undefined,
+      () => undefined,
+    );
     return result;
   }) as InferenceSession["run"];
 }

@@ -3,9 +3,9 @@
  * little-endian), a JSON header, then the tensors in the header's order, little-endian, and the next logits where the
  * state has them.
  */
-
+import { LOGITS } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
-import { dataOf, type NumericData, zeros } from "./numeric.ts";
+import { allFinite, dataOf, type NumericData, zeros } from "./numeric.ts";
 import type { Tensor } from "./ort.ts";
 import type { Model } from "./session.ts";
 import type { State } from "./state.ts";
@@ -31,12 +31,22 @@ interface Header {
  *
  *     await writeFile("story.state", await stateToBytes(model, state));
  *     const again = await stateFromBytes(model, await readFile("story.state"));
+ *
+ * @throws LongConvError bad-input where it holds NaN or infinite numbers, from which nothing can go on; state-mismatch
  */
 export async function stateToBytes(model: Model, state: State): Promise<Uint8Array> {
   if (state.session !== model.session) throw otherModel(model);
   const parts: Uint8Array[] = [];
-  for (const tensor of state.tensors) parts.push(bytesOf(await dataOf(tensor)));
-  if (state.logits) parts.push(bytesOf(state.logits));
+  for (const [index, tensor] of state.tensors.entries()) {
+    const data = await dataOf(tensor);
+    const { past, type } = model.states[index]!;
+    if (!allFinite(type, data)) throw lost("the state cannot be saved", model, past);
+    parts.push(bytesOf(data));
+  }
+  if (state.logits) {
+    if (!areLogits(state.logits)) throw lost("the state cannot be saved", model, LOGITS);
+    parts.push(bytesOf(state.logits));
+  }
   const header: Header = {
     model: await fingerprint(model),
     positions: state.positions,
@@ -58,8 +68,8 @@ const tensorsOf = (model: Model, batchSize: number): Header["tensors"] =>
 
 /**
  * The state that was saved.
- * @throws LongConvError bad-input where the bytes are not a state or are damaged; state-mismatch where another model
- *   made it
+ * @throws LongConvError bad-input where the bytes are not a state, are damaged, or hold NaN or infinite numbers;
+ *   state-mismatch where another model made it
  */
 export async function stateFromBytes(model: Model, bytes: Uint8Array | ArrayBuffer): Promise<State> {
   const { header, payload } = await parse(bytes);
@@ -82,12 +92,28 @@ export async function stateFromBytes(model: Model, bytes: Uint8Array | ArrayBuff
     offset += target.length;
     return data;
   };
-  const tensors = model.states.map(({ type, size, dims }) => {
-    return new model.backend.Tensor(type, take(zeros(type, size * batchSize)), [batchSize, ...dims]);
+  const tensors = model.states.map(({ past, type, size, dims }) => {
+    const data = take(zeros(type, size * batchSize));
+    if (!allFinite(type, data)) throw lost("the saved state is of no use", model, past);
+    return new model.backend.Tensor(type, data, [batchSize, ...dims]);
   });
   const state = { session: model.session, batchSize, positions, tensors };
-  return header.logits ? { ...state, logits: take(new Float32Array(header.logits)) } : state;
+  if (!header.logits) return state;
+  const logits = take(new Float32Array(header.logits));
+  if (!areLogits(logits)) throw lost("the saved state is of no use", model, LOGITS);
+  return { ...state, logits };
 }
+
+/** A token may be impossible, -Infinity; nothing else is infinite. */
+const areLogits = (logits: Float32Array): boolean => logits.every((logit) => logit < Number.POSITIVE_INFINITY);
+
+const lost = (what: string, { file }: Model, tensor: string) =>
+  new LongConvError(
+    "bad-input",
+    `${what}: it holds NaN or infinite numbers`,
+    { file, tensor },
+    "Read the text again, and look at its logits: a model that overflows cannot go on.",
+  );
 
 /** The header must be the one that a state of its rows has, and the payload as long as it says. */
 function checkHeader(model: Model, { positions, tensors, logits }: Header, payloadBytes: number): void {

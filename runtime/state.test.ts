@@ -123,14 +123,61 @@ describe("bytes", () => {
   ])("whose header says other than the payload are refused, though the checksum is right: %s", async (_, edit) => {
     const model = await open();
     const bytes = await stateToBytes(model, await read(model, [[1, 2, 3]]));
-    const view = Buffer.from(bytes);
-    const end = 44 + view.readUInt32LE(40);
-    const header = JSON.parse(view.toString("utf8", 44, end));
-    const json = Buffer.from(JSON.stringify({ ...header, ...edit(header) }));
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(json.length);
-    const hashed = Buffer.concat([length, json, view.subarray(end)]);
-    const edited = Buffer.concat([view.subarray(0, 8), createHash("sha256").update(hashed).digest(), hashed]);
+    const edited = resigned(bytes, (header) => ({ ...header, ...edit(header) }));
     await expect(stateFromBytes(model, edited)).rejects.toMatchObject({ code: "bad-input" });
   });
+
+  // In the order of the payload: past_ssm.0 [3, 4], past_conv.0 [2, 4], then 16 logits.
+  test.each([
+    [0, Number.NaN, "past_ssm.0"],
+    [11, Number.POSITIVE_INFINITY, "past_ssm.0"],
+    [12, Number.NEGATIVE_INFINITY, "past_conv.0"],
+    [20, Number.NaN, "logits"],
+    [35, Number.POSITIVE_INFINITY, "logits"],
+  ])(
+    "with number %i as %d are refused, though the checksum is right, and so is saving them",
+    async (at, value, name) => {
+      const model = await open();
+      const state = await read(model, [[1, 2, 3]]);
+      const edited = resigned(await stateToBytes(model, state), undefined, (payload) =>
+        payload.writeFloatLE(value, 4 * at),
+      );
+      const refused = {
+        code: "bad-input",
+        where: { tensor: name },
+        reason: expect.stringContaining("NaN or infinite"),
+      };
+      await expect(stateFromBytes(model, edited)).rejects.toMatchObject(refused);
+      let from = 0;
+      for (const array of [...state.tensors.map(({ data }) => data as Float32Array), state.logits!]) {
+        if (at >= from && at < from + array.length) array[at - from] = value;
+        from += array.length;
+      }
+      await expect(stateToBytes(model, state)).rejects.toMatchObject(refused);
+    },
+  );
+
+  test("keep tokens that are impossible", async () => {
+    const model = await open();
+    const state = await read(model, [[1, 2, 3]]);
+    state.logits![3] = Number.NEGATIVE_INFINITY;
+    expect((await stateFromBytes(model, await stateToBytes(model, state))).logits).toEqual(state.logits);
+  });
 });
+
+/** The bytes with another header or payload, and the checksum that belongs to them. */
+function resigned(
+  bytes: Uint8Array,
+  header: (old: Record<string, unknown>) => object = (old) => old,
+  edit: (payload: Buffer) => void = () => {},
+): Buffer {
+  const view = Buffer.from(bytes);
+  const end = 44 + view.readUInt32LE(40);
+  const json = Buffer.from(JSON.stringify(header(JSON.parse(view.toString("utf8", 44, end)))));
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(json.length);
+  const payload = Buffer.from(view.subarray(end));
+  edit(payload);
+  const hashed = Buffer.concat([length, json, payload]);
+  return Buffer.concat([view.subarray(0, 8), createHash("sha256").update(hashed).digest(), hashed]);
+}

@@ -1,6 +1,7 @@
 /** Text in and out: tokenizer.json, and a stream of text that never splits a character or shows a stop string. */
 import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
 import { LongConvError } from "../src/errors.ts";
+import { checkTokenizerFile } from "./tokenizer-file.ts";
 
 /** What the runtime needs of a tokenizer. */
 export interface Tokenizer {
@@ -12,12 +13,14 @@ export interface Tokenizer {
 
 /**
  * A tokenizer from the parsed tokenizer.json (and tokenizer_config.json, if there is one).
- * @throws LongConvError bad-input where the file is not a tokenizer
+ * @throws LongConvError bad-input where the file is not a tokenizer, has an empty vocabulary or an unknown type of model, or
+ *   would make a text many times as long; from `encode` where a word is not in the vocabulary and nothing stands for it
  */
 export function createTokenizer(json: unknown, config: unknown = {}, file?: string): Tokenizer {
+  checkTokenizerFile(json, file);
   let hub: HubTokenizer;
   try {
-    hub = new HubTokenizer(json as object, config as object);
+    hub = new HubTokenizer(json as object, { ...unknownToken(json), ...(config as object) });
   } catch (error) {
     const reason = `not a tokenizer.json that @huggingface/tokenizers can read: ${(error as Error).message}`;
     throw new LongConvError("bad-input", reason, { file }, undefined, error);
@@ -30,8 +33,14 @@ export function createTokenizer(json: unknown, config: unknown = {}, file?: stri
   }
   return {
     size,
-    encode: (text, { addSpecialTokens = true } = {}) =>
-      text === "" && !addSpecialTokens ? [] : hub.encode(text, { add_special_tokens: addSpecialTokens }).ids,
+    encode(text, { addSpecialTokens = true } = {}) {
+      if (text === "" && !addSpecialTokens) return [];
+      const { ids, tokens } = encoded(hub, text, addSpecialTokens, file);
+      const at = ids.findIndex((id: unknown) => !Number.isInteger(id));
+      if (at < 0) return ids;
+      const reason = `'${tokens[at]}' is not in the tokenizer's vocabulary, which has no token for what is unknown`;
+      throw new LongConvError("bad-input", reason, { file });
+    },
     decode: (ids, { skipSpecialTokens = true } = {}) => {
       // A model's vocabulary may be padded beyond the tokenizer's; such ids have no text.
       const valid = ids.filter((id) => known.has(id));
@@ -40,6 +49,21 @@ export function createTokenizer(json: unknown, config: unknown = {}, file?: stri
       return hub.decode(valid, { skip_special_tokens: skipSpecialTokens, clean_up_tokenization_spaces: false });
     },
   };
+}
+
+/** @huggingface/tokenizers takes the one of a WordLevel model from tokenizer_config.json alone. */
+function unknownToken(json: unknown): object {
+  const token = (json as { model: { unk_token?: unknown } }).model.unk_token;
+  return typeof token === "string" ? { unk_token: token } : {};
+}
+
+function encoded(hub: HubTokenizer, text: string, addSpecialTokens: boolean, file: string | undefined) {
+  try {
+    return hub.encode(text, { add_special_tokens: addSpecialTokens });
+  } catch (error) {
+    const reason = `the tokenizer cannot read this text of ${text.length} characters: ${(error as Error).message}`;
+    throw new LongConvError("bad-input", reason, { file }, undefined, error);
+  }
 }
 
 /** Ids that a decoder may look back at. */

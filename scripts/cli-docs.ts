@@ -28,10 +28,17 @@ installed. This page is written by \`node dist/scripts/cli-docs.js\` from the co
   nothing else; after an error it is \`{"error": {"code", "reason", "file", "node", "operator", "source", "remedy", "page"}}\`, with the
   fields that are known. Numbers that JSON lacks are strings: \`"Infinity"\`, \`"NaN"\`.
 - **Progress** is shown on a terminal, on stderr, from the first second on; never in a pipe.
-- **Files.** An output appears whole or not at all: it is written under a temporary name beside its place and renamed.
+- **Files.** An output appears whole or not at all: it is written in a hidden folder beside its place, whose name ends in
+  \`.longconv-PROCESS-…\`, and takes its place by one rename; a folder that replaces another by an exchange of the two (Linux
+  and macOS; elsewhere, and on file systems that know no exchange, by two renames, and where a process is killed between
+  them, the next run puts the old folder back). Weights outside of a single file have the name of their content,
+  \`NAME.HASH.onnx_data\`; those of the old model are removed once the new one is there and no other model beside it names
+  them. What a killed run has left goes with the next run that writes to the same place.
   What exists is replaced only with \`--force\`, and only once the new output is complete. An input is never overwritten,
   and a folder is only replaced where longconv-ssm wrote it and nobody added to it, also with \`--force\`.
-- **Ctrl-C** removes temporary files and ends with 130. A second one ends at once.
+- **Exit codes are the truth.** A reader of stdout that leaves early (\`| head\`) ends no work but a text that nobody reads,
+  and hides no verdict; where stdout cannot be written (a full disk) the code is 3, if nothing else is wrong.
+- **Ctrl-C**, SIGTERM and SIGHUP (a closed terminal) remove temporary files and end with 130. A second one ends at once.
 
 ## Exit codes
 

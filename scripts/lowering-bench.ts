@@ -9,7 +9,6 @@
  * what to compare on a machine that others use too.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { Tensor } from "onnxruntime-node";
 import type { Form } from "../converter/form.ts";
 import { type LowerOptions, lengthOf, lowerConvolution, stepCondition, tablesFor } from "../converter/lower/lower.ts";
 import { createBuilder, makeModel } from "../converter/onnx/build.ts";
@@ -19,6 +18,7 @@ import { DataType } from "../converter/onnx/tensor.ts";
 import { nodeBackend } from "../runtime/node-backend.ts";
 import { median, PAUSE_MS } from "../src/bench/measure.ts";
 import { BATCH_SIZE, SEQUENCE_LENGTH } from "../src/contract.ts";
+import { Tensor } from "../src/onnxruntime-node.ts";
 import { oneOf, readArguments, wholeNumber } from "./arguments.ts";
 import { modalOf } from "./bench/modes.ts";
 

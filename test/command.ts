@@ -19,6 +19,8 @@ export interface Ended {
 
 export interface RunOptions {
   readonly cwd?: string;
+  /** Variables beside those of this process; undefined ones are taken away. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** Limit of the size of a file that the process may write, blocks of 512 bytes: a full disk. */
   readonly fileBlocks?: number;
   /** Sends Ctrl-C once this is true of what was written so far, or of the time in ms. */
@@ -26,13 +28,15 @@ export interface RunOptions {
 }
 
 /** Runs the command with these arguments. */
-export function longconv(args: readonly string[], { cwd, fileBlocks, interruptWhen }: RunOptions = {}): Promise<Ended> {
+export function longconv(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  const { cwd, fileBlocks, interruptWhen } = options;
+  const env = { ...process.env, ...options.env };
   if (!existsSync(COMMAND)) throw new Error(`${COMMAND} is missing: run \`npm run build\` first`);
   const argv = [COMMAND, ...args];
   const child =
     fileBlocks === undefined
-      ? spawn(process.execPath, argv, { cwd })
-      : spawn("sh", ["-c", `ulimit -f ${fileBlocks}; exec "$0" "$@"`, process.execPath, ...argv], { cwd });
+      ? spawn(process.execPath, argv, { cwd, env })
+      : spawn("sh", ["-c", `ulimit -f ${fileBlocks}; exec "$0" "$@"`, process.execPath, ...argv], { cwd, env });
   const output = { stdout: "", stderr: "" };
   const started = performance.now();
   let interrupted = false;

@@ -1,9 +1,10 @@
 /** Drives a converted model in tests, with onnxruntime-node and its default options alone: nothing of the converter's own check. */
-import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+
 import { encodeModel } from "../converter/onnx/encode.ts";
 import type { Model } from "../converter/onnx/graph.ts";
 import { DataType, elementCount, makeTensor, type Tensor, type TypedArray } from "../converter/onnx/tensor.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates } from "../src/contract.ts";
+import { InferenceSession, Tensor as OrtTensor } from "../src/onnxruntime-node.ts";
 
 /** Time axis of inputs and outputs by name, where it is not 1; -1 where there is none. */
 export type TimeAxes = Readonly<Record<string, number>>;

@@ -2,15 +2,15 @@
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
 import { encodeModel } from "../converter/onnx/encode.ts";
 import type { Model } from "../converter/onnx/graph.ts";
 import { DataType } from "../converter/onnx/tensor.ts";
-import { writeModel } from "../converter/onnx/write.ts";
+import { writeNewModel } from "../converter/onnx/write.ts";
 import { outputNames } from "../runtime/model-bytes.ts";
 import { pairStates } from "../src/contract.ts";
+import { InferenceSession, Tensor as OrtTensor } from "../src/onnxruntime-node.ts";
 import { casesOf, zooModel, zooModels } from "./testdata.ts";
 
 let folder: string;
@@ -48,11 +48,11 @@ test.each(zooModels())("$name, token by token", async (zoo) => {
 test("shares its weights with the other file, byte for byte", async () => {
   const { model, step } = await convert(zooModel("mixed").file, { exact: true, horizon: 48, stepFile: true });
   const sizeOf = async (file: string) => (await stat(path.join(folder, file))).size;
-  await writeModel(model, path.join(folder, "alone.onnx"), { externalData: "always" });
+  await writeNewModel(model, path.join(folder, "alone.onnx"), { externalData: "always", dataFile: "alone.data" });
   const sharing = [{ model: step!, file: path.join(folder, "both_step.onnx") }];
-  await writeModel(model, path.join(folder, "both.onnx"), { sharing });
+  await writeNewModel(model, path.join(folder, "both.onnx"), { sharing, dataFile: "both.data" });
   // Only what the step has of its own is added: its transition in another layout.
-  expect(await sizeOf("both.onnx_data")).toBeLessThanOrEqual(1.02 * (await sizeOf("alone.onnx_data")));
+  expect(await sizeOf("both.data")).toBeLessThanOrEqual(1.02 * (await sizeOf("alone.data")));
   const external = await InferenceSession.create(path.join(folder, "both_step.onnx"));
   const embedded = await InferenceSession.create(encodeModel(step!));
   const feeds = { ...zeroStates(step!), input_ids: new OrtTensor("int64", [3n], [1, 1]) };

@@ -1,5 +1,5 @@
 /** A tiny recurrent model, built by hand as the contract says, and its arithmetic in float64. */
-import { onnx } from "onnx-proto";
+import proto, { type onnx } from "onnx-proto";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
 
 const FLOAT = 1;
@@ -207,7 +207,7 @@ export function tinyModel(weights: TinyWeights, options: TinyOptions = {}): Uint
       : value(named(LOGITS), halfLogits ? FLOAT16 : FLOAT, [batch, "kept", hideVocabulary ? "vocabulary" : vocabulary]),
     ...stateValues("present"),
   ];
-  return onnx.ModelProto.encode({
+  return proto.onnx.ModelProto.encode({
     irVersion: 8,
     opsetImport: [{ domain: "", version: 17 }],
     graph: { name: "tiny", node: nodes, initializer: initializers, input, output },

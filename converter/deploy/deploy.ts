@@ -3,9 +3,10 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { LongConvError } from "../../src/errors.ts";
 import { readModel } from "../onnx/read.ts";
-import { writeModel } from "../onnx/write.ts";
+import { writeNewModel } from "../onnx/write.ts";
 import { type Beside, type Json, lookBeside, modelFileOf } from "../output/beside.ts";
 import { copiedFile, type FolderFile, textFile, writeFolder } from "../output/folder.ts";
+import { DATA_FILE } from "../output/output.ts";
 import { refuseTarget } from "../output/target.ts";
 import { genaiConfig, genaiModel } from "./genai.ts";
 import { type Strategy, tritonConfig, tritonModel } from "./triton.ts";
@@ -64,7 +65,7 @@ export async function deployGenai(converted: string, out: string, options: Deplo
   const endTokens = options.endTokens ?? endTokensOf(beside);
   const config = genaiConfig(model, { contextLength, beyond, endTokens });
   const files = [
-    { name: "model.onnx", write: (to: string) => writeModel(model, to, { signal }) },
+    { name: "model.onnx", write: (to: string) => writeNewModel(model, to, { signal, dataFile: DATA_FILE }) },
     jsonFile("genai_config.json", config),
     ...(beside.tokenizerConfig ? [jsonFile("tokenizer_config.json", beside.tokenizerConfig)] : []),
     ...[...beside.copied].map(([name, from]) => copiedFile(name, from)),
@@ -98,7 +99,7 @@ export async function deployTriton(
   const model = tritonModel(await readModel(modelFileOf(converted)), logits);
   const config = tritonConfig(model, { name, strategy, maxBatchSize, sameBuffer, beyond });
   const files = [
-    { name: `${name}/1/model.onnx`, write: (to: string) => writeModel(model, to, { signal }) },
+    { name: `${name}/1/model.onnx`, write: (to: string) => writeNewModel(model, to, { signal, dataFile: DATA_FILE }) },
     textFile(`${name}/config.pbtxt`, config),
   ];
   return write(files, out, signal);

@@ -1,6 +1,7 @@
 /** Tensors to and from ONNX Runtime's. */
-import { Tensor as OrtTensor } from "onnxruntime-node";
+
 import { LongConvError } from "../../src/errors.ts";
+import { Tensor as OrtTensor } from "../../src/onnxruntime-node.ts";
 import { DataType, type Tensor, type TypedArray } from "./tensor.ts";
 
 // https://onnxruntime.ai/docs/api/js: names of the element types.

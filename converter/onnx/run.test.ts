@@ -61,10 +61,11 @@ test("any intermediate tensor can be an output, with no declared type", async ()
 test("a model too large for one message goes through temporary files, which are removed", async () => {
   const zoo = zooModel("tnn-fft-opset20");
   const [{ input, output }] = casesOf(zoo) as [ReturnType<typeof casesOf>[number]];
-  const ours = async () => (await readdir(tmpdir())).filter((name) => name.startsWith("longconv-run-"));
+  const ours = async () => (await readdir(tmpdir())).filter((name) => name.startsWith(`longconv-ssm-${process.pid}-`));
   const before = await ours();
   const runner = await openModel(await readModel(zoo.file), { maxEmbeddedBytes: 1000 });
-  expect((await ours()).length).toBe(before.length + 1);
+  // What is open can be removed, but on Windows.
+  expect((await ours()).length).toBe(before.length + (process.platform === "win32" ? 1 : 0));
   const results = await runner.run({ [input.name]: input.tensor });
   expect(relativeDifference(results[output.name]!, output.tensor)).toBeLessThan(1e-4);
   await runner.close();

@@ -1,15 +1,14 @@
 /** Runs models through ONNX Runtime on the CPU. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
-import { InferenceSession } from "onnxruntime-node";
 import { LongConvError } from "../../src/errors.ts";
+import { InferenceSession } from "../../src/onnxruntime-node.ts";
+import { temporaryFolder } from "../../src/temporary-folder.ts";
 import { encodeModel, initializerBytes } from "./encode.ts";
 import type { Model } from "./graph.ts";
 import { hideDftShapes } from "./hidedft.ts";
 import { ortTensor, ownTensor } from "./orttensor.ts";
 import type { Tensor } from "./tensor.ts";
-import { writeModel } from "./write.ts";
+import { writeNewModel } from "./write.ts";
 
 /** An open session. */
 export interface Runner {
@@ -38,22 +37,23 @@ export interface RunOptions {
 
 /**
  * Opens a session for a model in memory.
- * @throws LongConvError `runtime-failed` if ONNX Runtime refuses it; what `writeModel` throws for a large model
+ * @throws LongConvError `runtime-failed` if ONNX Runtime refuses it; what `writeNewModel` throws for a large model
  */
 export async function openModel(model: Model, options: RunOptions = {}): Promise<Runner> {
   const runnable = hideDftShapes(model);
   if (initializerBytes(model) <= (options.maxEmbeddedBytes ?? 1e8)) {
     return open(encodeModel(runnable), model.file, options);
   }
-  const folder = await mkdtemp(path.join(tmpdir(), "longconv-run-"));
-  const remove = () => rm(folder, { recursive: true, force: true });
+  const folder = await temporaryFolder();
   try {
-    const file = path.join(folder, "model.onnx");
-    await writeModel(runnable, file, { externalData: "always" });
+    const file = path.join(folder.path, "model.onnx");
+    await writeNewModel(runnable, file, { externalData: "always", dataFile: "weights" });
     const runner = await open(file, model.file, options);
-    return { ...runner, close: () => runner.close().finally(remove) };
+    // Where an open file can be removed, nothing is left even of a process that is killed.
+    if (process.platform !== "win32") await folder.remove();
+    return { ...runner, close: () => runner.close().finally(folder.remove) };
   } catch (error) {
-    await remove();
+    await folder.remove();
     throw error;
   }
 }

@@ -10,7 +10,8 @@ import { initializerOf } from "./initializer.ts";
 import { readModel } from "./read.ts";
 import { openFile } from "./run.ts";
 import { DataType, float32Tensor, makeTensor } from "./tensor.ts";
-import { encodeModel, layoutExternal, writeModel } from "./write.ts";
+import { encodeModel, writeModel, writeNewModel } from "./write.ts";
+import { layoutExternal } from "./write-files.ts";
 
 let folder = "";
 beforeEach(async () => {
@@ -23,6 +24,12 @@ afterEach(async () => {
 
 const files = async () => (await fs.readdir(folder)).toSorted();
 const inFolder = (name: string) => path.join(folder, name);
+/** The path of the only file of weights of `name.onnx`. */
+async function dataOf(name: string): Promise<string> {
+  const found = (await files()).filter((each) => new RegExp(`^${name}\\.[0-9a-f]{16}\\.onnx_data$`).test(each));
+  expect(found).toHaveLength(1);
+  return inFolder(found[0]!);
+}
 
 /** y = Concat(x, large), with 4 KiB of weights. */
 function smallModel(weights?: Initializer): Model {
@@ -74,7 +81,7 @@ describe("a real model with its weights outside", () => {
     const zoo = zooModel("tnn-conv1d");
     const model = await readModel(zoo.file);
     await writeModel(model, inFolder("out.onnx"), { externalData: "always" });
-    expect(await files()).toEqual(["out.onnx", "out.onnx_data"]);
+    expect(await files()).toEqual([path.basename(await dataOf("out")), "out.onnx"]);
 
     const [{ input, output }] = casesOf(zoo) as [ReturnType<typeof casesOf>[number]];
     const runner = await openFile(inFolder("out.onnx"));
@@ -90,22 +97,23 @@ describe("a real model with its weights outside", () => {
 
     // From external to external: streamed, never decoded.
     await writeModel(outside, inFolder("again.onnx"), { externalData: "always" });
-    const data = await Promise.all(["out", "again"].map((name) => fs.readFile(inFolder(`${name}.onnx_data`))));
+    const data = await Promise.all(["out", "again"].map(async (name) => fs.readFile(await dataOf(name))));
     expect(Buffer.compare(data[0]!, data[1]!)).toBe(0);
   });
 
   test("never overwrites the weights that it reads, whatever force says", async () => {
     const zoo = zooModel("tnn-conv1d");
     await writeModel(await readModel(zoo.file), inFolder("out.onnx"), { externalData: "always" });
-    const before = await fs.readFile(inFolder("out.onnx_data"));
+    const data = await dataOf("out");
+    const before = await fs.readFile(data);
     const model = await readModel(inFolder("out.onnx"));
     const options = { externalData: "always", force: true } as const;
     await expect(writeModel(model, inFolder("out.onnx"), options)).rejects.toMatchObject({ code: "file-exists" });
-    await fs.symlink(inFolder("out.onnx_data"), inFolder("alias.onnx"));
+    await fs.symlink(data, inFolder("alias.onnx"));
     await expect(writeModel(model, inFolder("alias.onnx"), { force: true })).rejects.toMatchObject({
       code: "file-exists",
     });
-    expect(Buffer.compare(await fs.readFile(inFolder("out.onnx_data")), before)).toBe(0);
+    expect(Buffer.compare(await fs.readFile(data), before)).toBe(0);
   });
 });
 
@@ -162,8 +170,7 @@ describe("nothing is left behind, and nothing lost,", () => {
     await fs.writeFile(inFolder("m.onnx_data"), "old data");
     const rename = fs.rename;
     vi.spyOn(fs, "rename").mockImplementation(async (from, to) => {
-      if (String(from).endsWith(".tmp") && String(to).endsWith(".onnx") && (await fs.stat(from)).size > 10)
-        throw Object.assign(new Error("EIO"), { code: "EIO" });
+      if (String(to).endsWith(".onnx")) throw Object.assign(new Error("EIO"), { code: "EIO" });
       return rename(from, to);
     });
     const writing = writeModel(smallModel(), inFolder("m.onnx"), { externalData: "always", force: true });
@@ -176,6 +183,62 @@ describe("nothing is left behind, and nothing lost,", () => {
   test("when there is no such folder", async () => {
     const writing = writeModel(smallModel(), inFolder("none/m.onnx"));
     await expect(writing).rejects.toMatchObject({ code: "file-unwritable" });
+  });
+});
+
+describe("replacing a model with weights outside", () => {
+  const options = { externalData: "always", force: true } as const;
+  const other = () => smallModel(initializerOf("large", float32Tensor([1024], new Float32Array(1024).fill(3))));
+
+  test("leaves no weights of the old one, whether or not the new one has a file of them", async () => {
+    await writeModel(smallModel(), inFolder("m.onnx"), options);
+    const old = await dataOf("m");
+    await writeModel(other(), inFolder("m.onnx"), options);
+    expect(await dataOf("m")).not.toBe(old);
+    expect(await files()).toHaveLength(2);
+    const written = await writeModel(smallModel(), inFolder("m.onnx"), { ...options, externalData: "never" });
+    expect(written).toEqual([inFolder("m.onnx")]);
+    expect(await files()).toEqual(["m.onnx"]);
+  });
+
+  test.each(["m.onnx_data", "m.onnx.data"])("leaves none as other tools name them: %s", async (dataFile) => {
+    await writeNewModel(smallModel(), inFolder("m.onnx"), { externalData: "always", dataFile });
+    expect(await files()).toContain(dataFile);
+    const written = await writeModel(other(), inFolder("m.onnx"), options);
+    expect(written).toEqual([await dataOf("m"), inFolder("m.onnx")]);
+    expect(await files()).toHaveLength(2);
+  });
+
+  test("keeps weights that another model names, and files that only look like weights", async () => {
+    await writeModel(smallModel(), inFolder("m.onnx"), options);
+    const shared = await dataOf("m");
+    await fs.copyFile(inFolder("m.onnx"), inFolder("copy.onnx.bak"));
+    const foreign = ["m.onnx_data", "m.0123456789abcdef.onnx_data", "other.0123456789abcdef.onnx_data", "m.json"];
+    for (const name of foreign) await fs.writeFile(inFolder(name), "worth keeping");
+    await writeModel(other(), inFolder("m.onnx"), options);
+    const names = await files();
+    for (const name of [...foreign, path.basename(shared), "copy.onnx.bak"]) expect(names).toContain(name);
+    expect(names).toHaveLength(foreign.length + 4);
+    await fs.rename(inFolder("copy.onnx.bak"), inFolder("copy.onnx"));
+    expect((await readModel(inFolder("copy.onnx"))).graph.initializers.get("large")!.bytes()).toHaveLength(4096);
+  });
+
+  test("with the same weights", async () => {
+    await writeModel(smallModel(), inFolder("m.onnx"), options);
+    const before = await files();
+    await writeModel(smallModel(), inFolder("m.onnx"), options);
+    expect(await files()).toEqual(before);
+  });
+
+  test("never takes the weights of the model that is written", async () => {
+    await writeModel(smallModel(), inFolder("m.onnx"), options);
+    await fs.rename(inFolder("m.onnx"), inFolder("source.onnx"));
+    const source = await readModel(inFolder("source.onnx"));
+    await writeModel(source, inFolder("m.onnx"), options);
+    await writeModel(other(), inFolder("m.onnx"), options);
+    expect((await readModel(inFolder("source.onnx"))).graph.initializers.get("large")!.bytes()).toHaveLength(4096);
+    await fs.copyFile(inFolder("source.onnx"), inFolder("m.onnx"));
+    await expect(writeModel(source, inFolder("m.onnx"), options)).rejects.toMatchObject({ code: "file-exists" });
   });
 });
 

@@ -1,16 +1,12 @@
-/** Writes ONNX files whole or not at all; large weights go to one file beside, streamed tensor by tensor. */
-import { createHash } from "node:crypto";
+/** Writes ONNX files whole or not at all; large weights go to one file beside. */
 import { existsSync, realpathSync, statSync } from "node:fs";
-import fs, { type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { LongConvError } from "../../src/errors.ts";
-import { embedded, initializerBytes, modelToProto, named, sizeOf } from "./encode.ts";
-import { readExternal } from "./external.ts";
-import type { Initializer, Model } from "./graph.ts";
-import { encodedPieces } from "./pieces.ts";
-import type { TensorProto } from "./proto.ts";
-import { encodeMessage, withFields } from "./schema.ts";
-import { DataType } from "./tensor.ts";
+import { contentName, dataFilesOf, recordDataFiles } from "../files/data-files.ts";
+import { move, type Staging, stage } from "../files/staging.ts";
+import { initializerBytes } from "./encode.ts";
+import type { Model } from "./graph.ts";
+import { type ModelFile, writeFiles } from "./write-files.ts";
 
 export { encodeModel } from "./encode.ts";
 
@@ -19,202 +15,100 @@ export interface WriteOptions {
   readonly force?: boolean;
   /** Weights in a file of their own; default "auto": when they take more than 1.5 GB. */
   readonly externalData?: "auto" | "always" | "never";
-  /** More models that read the same file of weights: their own weights are only added to it where they differ. */
-  readonly sharing?: readonly { readonly model: Model; readonly file: string }[] | undefined;
   /** Stops the writing; nothing is left behind. */
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface NewModelOptions extends Omit<WriteOptions, "force"> {
+  /** Name of the file of weights. */
+  readonly dataFile: string;
+  /** More models that read the same file of weights: their own weights are only added to it where they differ. */
+  readonly sharing?: readonly ModelFile[] | undefined;
+}
+
 const AUTO_EXTERNAL_BYTES = 1.5e9;
-/** Smaller tensors stay in the model file: shape inference reads them, and a page of alignment would cost more. */
-const MIN_EXTERNAL_BYTES = 1024;
-const ALIGNMENT_BYTES = 64;
-const CHUNK_BYTES = 64 * 2 ** 20;
 
 /**
- * Writes a model to `file`, and with external data to `<name>.onnx_data` beside it. Both are written under temporary
- * names, synced and renamed, so that they appear whole or not at all.
+ * Writes a model to `file`, and with external data its weights beside it, to `NAME.HASH.onnx_data` by their content. Both
+ * are written in a hidden folder beside their place, then renamed, the model last: at every moment the old model or the
+ * new one is there, each with its weights. Weights of the old model that no other names are removed then.
+ * @returns paths of the files that were written, the model last
  * @throws LongConvError `file-exists` (also, whatever `force` says, where the model still reads its own weights from a
- *   file that would be overwritten), `file-unwritable`, `aborted`
+ *   file that would be overwritten or removed), `file-unwritable`, `aborted`
  */
-export async function writeModel(model: Model, file: string, options: WriteOptions = {}): Promise<void> {
-  const { force = false, externalData = "auto", sharing = [], signal } = options;
-  const all = [...sharing, { model, file }];
-  const external =
-    externalData === "always" ||
-    (externalData === "auto" && (sharing.length > 0 || initializerBytes(model) > AUTO_EXTERNAL_BYTES));
-  const dataFile = path.join(path.dirname(file), `${path.basename(file, ".onnx")}.onnx_data`);
-  const targets = [...(external ? [dataFile] : []), ...all.map((each) => each.file)];
-  for (const each of all) refuseOwnData(each.model, targets);
-  refuseFolders(targets);
-  for (const target of force ? [] : targets) {
-    if (existsSync(target))
-      throw new LongConvError("file-exists", "exists already", { file: target }, "Use `force` to overwrite it.");
-  }
-  const temporary = (target: string) =>
-    path.join(
-      path.dirname(target),
-      `.${path.basename(target)}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`,
-    );
-  const moves = targets.map((to) => ({ from: temporary(to), to, backup: temporary(to) }));
+export async function writeModel(model: Model, file: string, options: WriteOptions = {}): Promise<readonly string[]> {
+  const { force = false, externalData = "auto", signal } = options;
+  const beside = (name: string) => path.join(path.dirname(file), name);
+  let staging: Staging | undefined;
   try {
-    const places = external
-      ? layoutExternal(initializersOf(all.map((each) => each.model)), sharing.length > 0)
-      : new Map<Initializer, Place>();
-    if (external) await writeWhole(moves[0]!.from, (handle) => writeData(handle, places, signal));
-    const location = path.basename(dataFile);
-    for (const [i, { model: each }] of all.entries()) {
-      await writeWhole(moves[i + (external ? 1 : 0)]!.from, async (handle) => {
-        if (!external) return writePieces(handle, each, signal);
-        const outside = (initializer: Initializer) => externalProto(initializer, places.get(initializer), location);
-        await writeAt(handle, encodeMessage("ModelProto", modelToProto(each, outside)), 0, signal);
-      });
-    }
-    await moveAll(moves);
+    refuseFolder(file);
+    if (!force) refuseExisting(file);
+    const superseded = dataFilesOf(file);
+    refuseOwnData(model, [file, ...superseded]);
+    staging = await stage(file);
+    const [graph, data] = ["model", "data"].map((name) => path.join(staging!.folder, name)) as [string, string];
+    const outside = isExternal(model, externalData)
+      ? { file: data, location: (sha256: string) => contentName(file, sha256) }
+      : undefined;
+    const name = await writeFiles([{ model, file: graph }], outside, signal);
+    const names = name === undefined ? [] : [name];
+    await recordDataFiles(staging.folder, [...names, ...superseded.map((each) => path.basename(each))]);
+    for (const each of names) await move(data, beside(each));
+    await move(graph, file);
+    return [...names.map(beside), file];
   } catch (cause) {
     throw asWriteError(cause, file);
   } finally {
-    for (const { from } of moves) await fs.rm(from, { force: true }).catch(() => undefined);
+    await staging?.remove();
   }
-}
-
-/** Bytes of the data file. */
-interface Place {
-  readonly offset: number;
-  readonly length: number;
-}
-
-function* initializersOf(models: readonly Model[]): Generator<Initializer> {
-  for (const { graph } of models) yield* graph.initializers.values();
 }
 
 /**
- * Where each initializer that goes to the data file lies in it: aligned to 64 bytes, in the order of the graph.
- * @param share initializers with the same bytes lie in the same place
+ * Writes a model into a folder that is new, where nobody looks yet: under its name, with nothing to put in its place.
+ * @throws LongConvError `file-unwritable` (also where one of the files exists), `aborted`
  */
-export function layoutExternal(initializers: Iterable<Initializer>, share = false): Map<Initializer, Place> {
-  const places = new Map<Initializer, Place>();
-  const known = new Map<string, Place>();
-  let end = 0;
-  for (const initializer of initializers) {
-    const length = sizeOf(initializer);
-    if (length < MIN_EXTERNAL_BYTES || initializer.type === DataType.STRING) continue;
-    const key = share ? contentOf(initializer, length) : initializer.name;
-    const place = (share && known.get(key)) || { offset: Math.ceil(end / ALIGNMENT_BYTES) * ALIGNMENT_BYTES, length };
-    known.set(key, place);
-    places.set(initializer, place);
-    end = Math.max(end, place.offset + length);
-  }
-  return places;
-}
-
-/** Names the bytes: by their place where they lie in a file already, else by their SHA-256. */
-function contentOf(initializer: Initializer, length: number): string {
-  const { external } = initializer;
-  if (external) return `${external.path}:${external.offset}:${length}`;
-  return createHash("sha256").update(initializer.bytes()).digest("hex");
-}
-
-function externalProto(initializer: Initializer, place: Place | undefined, location: string): TensorProto {
-  if (!place) return embedded(initializer);
-  const entries = { location, offset: place.offset, length: place.length };
-  const externalData = Object.entries(entries).map(([key, value]) => ({ key, value: String(value) }));
-  // Typed fields must be empty, or the values would be there twice.
-  const empty = { floatData: [], int32Data: [], int64Data: [], doubleData: [], uint64Data: [] };
-  const proto = withFields(named(initializer), { ...empty, dataLocation: 1, externalData });
-  delete proto.rawData;
-  return proto;
-}
-
-async function writeData(
-  handle: FileHandle,
-  places: ReadonlyMap<Initializer, Place>,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const written = new Set<number>();
-  for (const [initializer, { offset, length }] of places) {
-    if (written.has(offset)) continue;
-    written.add(offset);
-    const { external } = initializer;
-    if (!external) {
-      await writeAt(handle, initializer.bytes(), offset, signal);
-      continue;
-    }
-    for (let start = 0; start < length; start += CHUNK_BYTES) {
-      const chunk = readExternal(external, start, Math.min(CHUNK_BYTES, length - start));
-      await writeAt(handle, chunk, offset + start, signal);
-    }
-  }
-}
-
-async function writePieces(handle: FileHandle, model: Model, signal: AbortSignal | undefined): Promise<void> {
-  let at = 0;
-  for (const piece of encodedPieces(model)) {
-    await writeAt(handle, piece.bytes(), at, signal);
-    at += piece.length;
-  }
-}
-
-async function writeAt(
-  handle: FileHandle,
-  bytes: Uint8Array,
-  position: number,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    signal?.throwIfAborted();
-    const length = Math.min(CHUNK_BYTES, bytes.length - done);
-    done += (await handle.write(bytes, done, length, position + done)).bytesWritten;
-  }
-  signal?.throwIfAborted();
-}
-
-async function writeWhole(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
-  const handle = await fs.open(file, "wx");
+export async function writeNewModel(model: Model, file: string, options: NewModelOptions): Promise<void> {
+  const { externalData = "auto", sharing = [], signal, dataFile } = options;
+  const outside = externalData === "auto" ? sharing.length > 0 || isExternal(model, "auto") : externalData === "always";
+  const data = outside ? { file: path.join(path.dirname(file), dataFile), location: dataFile } : undefined;
   try {
-    await write(handle);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-// The last file moved is the model; if a move fails, what was there before comes back.
-async function moveAll(moves: readonly { from: string; to: string; backup: string }[]): Promise<void> {
-  const undo: (() => Promise<void>)[] = [];
-  try {
-    for (const { from, to, backup } of moves) {
-      const existed = existsSync(to);
-      if (existed) {
-        await fs.rename(to, backup);
-        undo.push(() => fs.rename(backup, to));
-      }
-      await fs.rename(from, to);
-      undo.push(() => fs.rm(to, { force: true }));
-    }
+    await writeFiles([...sharing, { model, file }], data, signal);
   } catch (cause) {
-    for (const step of undo.reverse()) await step();
-    throw cause;
+    throw asWriteError(cause, file);
   }
-  for (const { backup } of moves) await fs.rm(backup, { force: true });
 }
+
+const isExternal = (model: Model, when: "auto" | "always" | "never"): boolean =>
+  when === "always" || (when === "auto" && initializerBytes(model) > AUTO_EXTERNAL_BYTES);
 
 function refuseOwnData(model: Model, targets: readonly string[]): void {
   const own = new Set<string>();
   for (const { external } of model.graph.initializers.values()) if (external) own.add(external.path);
-  const real = new Set([...own].filter((each) => existsSync(each)).map((each) => realpathSync(each)));
+  const real = new Set([...own].map(realOf));
   for (const target of targets) {
-    if (!existsSync(target) || !real.has(realpathSync(target))) continue;
+    if (!real.has(realOf(target))) continue;
     const reason = "the model still reads its weights from this file";
     throw new LongConvError("file-exists", reason, { file: target }, "Write to another path.");
   }
 }
 
-function refuseFolders(targets: readonly string[]): void {
-  for (const file of targets) {
-    if (!statSync(file, { throwIfNoEntry: false })?.isDirectory()) continue;
-    throw new LongConvError("file-exists", "is a folder", { file }, "Give the path of a file.");
+/** Its real path; that of a file which is gone, or not there yet, is its own. */
+function realOf(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return path.resolve(file);
   }
+}
+
+function refuseExisting(file: string): void {
+  if (!existsSync(file)) return;
+  throw new LongConvError("file-exists", "exists already", { file }, "Use `force` to overwrite it.");
+}
+
+function refuseFolder(file: string): void {
+  if (!statSync(file, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw new LongConvError("file-exists", "is a folder", { file }, "Give the path of a file.");
 }
 
 function asWriteError(cause: unknown, file: string): unknown {

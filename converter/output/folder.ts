@@ -1,20 +1,23 @@
-/** Writes a folder whole or not at all: into a temporary sibling, then renamed. */
-import { existsSync } from "node:fs";
+/** Writes a folder whole or not at all: into a hidden sibling, which then takes its place at once. */
 import fs from "node:fs/promises";
 import path from "node:path";
 import { LongConvError } from "../../src/errors.ts";
+import { exchange } from "../files/exchange.ts";
+import { asideOf, move, placeOf, type Staging, stage, syncFolder } from "../files/staging.ts";
 
 /** One file of the folder. */
 export interface FolderFile {
   /** Relative to the folder, with "/". */
   readonly name: string;
   /** Writes it to that path, whose folder exists. */
-  write(file: string): Promise<void>;
+  write(file: string): Promise<unknown>;
 }
 
 export interface FolderOptions {
   /** Replace an existing folder, after the new one is complete; default false. */
   readonly force?: boolean;
+  /** Throws where the existing folder must stay after all; asked right before it is replaced. */
+  readonly refuse?: () => void;
   /** Stops the writing; nothing is left behind. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -36,12 +39,22 @@ export const textFile = (name: string, text: string): FolderFile => ({
 /** A copy of another file. */
 export const copiedFile = (name: string, from: string): FolderFile => ({
   name,
-  write: (file) => fs.copyFile(from, file, fs.constants.COPYFILE_EXCL),
+  async write(file) {
+    await fs.copyFile(from, file, fs.constants.COPYFILE_EXCL);
+    const handle = await fs.open(file, "r+");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
 });
 
 /**
- * Writes the files into a temporary folder beside `folder`, then gives it its name. An existing folder is set aside
- * until then and comes back if the last step fails.
+ * Writes the files into a hidden folder beside `folder`, which then takes its place: by a rename where nothing or an empty
+ * folder is there, else by an exchange of the two, so that at every moment the old folder or the new one is there, whole.
+ * Where the system knows no exchange (Windows; a file system over a network; no koffi) the old one is set aside first: a
+ * process that is killed between the two renames leaves both, hidden, and the next run puts the old one back.
  * @throws LongConvError file-exists, file-unwritable, aborted, and what a file's `write` throws
  */
 export async function writeFolder(
@@ -49,44 +62,65 @@ export async function writeFolder(
   folder: string,
   options: FolderOptions = {},
 ): Promise<void> {
-  const { force = false, signal } = options;
-  const unique = `${process.pid}.${Math.random().toString(36).slice(2)}`;
-  const beside = (what: string) =>
-    path.join(path.dirname(path.resolve(folder)), `.${path.basename(path.resolve(folder))}.${unique}.${what}`);
-  const temporary = beside("tmp");
+  const { signal } = options;
+  const place = placeOf(folder);
+  let staging: Staging | undefined;
   try {
-    await fs.mkdir(temporary);
+    staging = await stage(place);
     for (const { name, write } of files) {
       signal?.throwIfAborted();
-      const file = path.join(temporary, ...name.split("/"));
+      const file = path.join(staging.folder, ...name.split("/"));
       await fs.mkdir(path.dirname(file), { recursive: true });
       await write(file);
     }
     signal?.throwIfAborted();
-    await moveInto(temporary, folder, beside("old"), force);
+    await takePlace(staging.folder, place, options);
   } catch (cause) {
     throw asFolderError(cause, folder);
   } finally {
-    await fs.rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    await staging?.remove();
   }
 }
 
-async function moveInto(temporary: string, folder: string, backup: string, force: boolean): Promise<void> {
-  const replaces = existsSync(folder) && (await fs.readdir(folder)).length > 0;
-  if (!replaces) {
-    // A rename replaces an empty folder, except on Windows.
-    if (existsSync(folder)) await fs.rmdir(folder);
-    return fs.rename(temporary, folder);
+/** What is at the place may come and go meanwhile; not for ever. */
+const MOST_TRIES = 10;
+
+async function takePlace(staged: string, place: string, { force = false, refuse }: FolderOptions): Promise<void> {
+  for (let left = MOST_TRIES; ; left--) {
+    try {
+      const there = await namesAt(place);
+      if (!there?.length) {
+        // Only on Windows a rename does not replace an empty folder.
+        if (there && process.platform === "win32") await fs.rmdir(place);
+        return await move(staged, place);
+      }
+      if (!force)
+        throw new LongConvError("file-exists", "exists already", { file: place }, "Use `force` to replace it.");
+      refuse?.();
+      if (exchange(staged, place)) return await syncFolder(path.dirname(place));
+      return await setAside(staged, place);
+    } catch (cause) {
+      const changed = ["ENOENT", "ENOTEMPTY", "EEXIST"].includes((cause as NodeJS.ErrnoException).code ?? "");
+      if (!changed || left === 0) throw cause;
+    }
   }
-  if (!force) throw new LongConvError("file-exists", "exists already", { file: folder }, "Use `force` to replace it.");
-  await fs.rename(folder, backup);
+}
+
+/** Names in a folder; undefined where there is none. */
+async function namesAt(folder: string): Promise<readonly string[] | undefined> {
   try {
-    await fs.rename(temporary, folder);
+    return await fs.readdir(folder);
   } catch (cause) {
-    await fs.rename(backup, folder);
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw cause;
   }
-  await fs.rm(backup, { recursive: true, force: true });
+}
+
+/** Where the second rename fails, what stands aside is put back when the staging is removed. */
+async function setAside(staged: string, place: string): Promise<void> {
+  await move(place, asideOf(staged));
+  await move(staged, place);
+  await fs.rm(asideOf(staged), { recursive: true, force: true }).catch(() => undefined);
 }
 
 function asFolderError(cause: unknown, folder: string): unknown {

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { CONTRACT_VERSION, LOGITS, METADATA } from "../../src/contract.ts";
 import { contents, type Scratch, scratch } from "../../test/command.ts";
 import { zooModel } from "../../test/testdata.ts";
+import { exchange } from "../files/exchange.ts";
 import type { Model } from "../onnx/graph.ts";
 import { readModel } from "../onnx/read.ts";
 import { type Beside, lookBeside, modelFileOf } from "./beside.ts";
@@ -12,12 +13,18 @@ import { type FolderFile, textFile, writeFolder } from "./folder.ts";
 import { writeOutput } from "./output.ts";
 import { refuseTarget, targetOf } from "./target.ts";
 
+vi.mock(import("../files/exchange.ts"), async (original) => {
+  const { exchange } = await original();
+  return { exchange: vi.fn(exchange) };
+});
+
 let dir: Scratch;
 beforeEach(() => {
   dir = scratch();
 });
 afterEach(() => {
   vi.restoreAllMocks();
+  vi.mocked(exchange).mockReset();
   dir.remove();
 });
 
@@ -199,10 +206,11 @@ describe("a folder appears whole or not at all", () => {
       expect(contents(dir.folder)).toEqual(before);
     });
 
-    test("the last rename fails", async () => {
+    test("the last rename fails, where folders cannot be exchanged", async () => {
+      vi.mocked(exchange).mockReturnValue(false);
       const rename = fs.rename;
       vi.spyOn(fs, "rename").mockImplementation(async (from, to) => {
-        if (String(from).endsWith(".tmp")) throw Object.assign(new Error("EIO"), { code: "EIO" });
+        if (to === dir.at("out")) throw Object.assign(new Error("EIO"), { code: "EIO" });
         return rename(from, to);
       });
       await expect(attempt(good)).rejects.toMatchObject({ code: "file-unwritable" });

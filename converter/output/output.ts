@@ -1,7 +1,8 @@
 /** Writes a converted model: to a .onnx file, or to a folder as model hubs and transformers.js expect. */
+import { readdir } from "node:fs/promises";
 import path from "node:path";
 import type { Model } from "../onnx/graph.ts";
-import { type WriteOptions, writeModel } from "../onnx/write.ts";
+import { type WriteOptions, writeModel, writeNewModel } from "../onnx/write.ts";
 import type { Beside, Json } from "./beside.ts";
 import { configsOf } from "./configs.ts";
 import { forTransformersJs, isLanguageModel, withFilesBeside } from "./dropin.ts";
@@ -27,6 +28,7 @@ export interface OutputOptions extends WriteOptions {
  *     const { model } = await convert(source);
  *     await writeOutput(model, await lookBeside(source), targetOf("converted"));
  *
+ * @returns paths of the files that hold the model: the graph, and its weights where they are outside
  * @throws LongConvError file-exists, file-unwritable, tokenizer-mismatch, aborted
  */
 export async function writeOutput(
@@ -34,12 +36,21 @@ export async function writeOutput(
   beside: Beside,
   target: Target,
   options: OutputOptions = {},
-): Promise<void> {
+): Promise<readonly string[]> {
   const { force = false, signal, externalData = "auto" } = options;
-  refuseTarget(target, options.inputs ?? [], force);
+  const refuse = () => refuseTarget(target, options.inputs ?? [], force);
+  refuse();
   if (target.kind === "file") return writeModel(model, target.path, { force, signal, externalData });
-  await writeFolder(folderFiles(model, beside, options), target.path, { force, signal });
+  const files = folderFiles(model, beside, options);
+  await writeFolder(files, target.path, { force, signal, refuse });
+  const folder = path.join(target.path, "onnx");
+  // Whoever takes it away now has had it.
+  const names = await readdir(folder).catch(() => []);
+  return names.map((name) => path.join(folder, name));
 }
+
+/** As transformers.js looks for it; the folder is new, so that nothing is there. */
+export const DATA_FILE = "model.onnx_data";
 
 /** Beside model.onnx. */
 const STEP_FILE = "model_step.onnx";
@@ -56,7 +67,7 @@ export function folderFiles(model: Model, beside: Beside, options: OutputOptions
       name: "onnx/model.onnx",
       write: (file) => {
         const sharing = step ? [{ model: step, file: path.join(path.dirname(file), STEP_FILE) }] : [];
-        return writeModel(dropIn.model, file, { signal, externalData, sharing });
+        return writeNewModel(dropIn.model, file, { signal, externalData, sharing, dataFile: DATA_FILE });
       },
     },
     {

@@ -1,7 +1,8 @@
 /** Where the output goes, and whether it may: nothing of the source, and nothing that is not ours, is ever replaced. */
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import { LongConvError } from "../../src/errors.ts";
+import { clearLeftovers } from "../files/staging.ts";
 import type { Model } from "../onnx/graph.ts";
 import { CONFIG_SECTION } from "./configs.ts";
 
@@ -22,7 +23,7 @@ export function filesOf(model: Model): string[] {
 }
 
 /**
- * Says early whether the output can be written.
+ * Says early whether the output can be written. What killed processes left of writing it is taken away first.
  * @param inputs files that are read and must stay as they are
  * @throws LongConvError file-exists where something is there that is not to be replaced; file-unwritable where the
  *   parent folder is missing
@@ -33,9 +34,12 @@ export function refuseTarget(target: Target, inputs: readonly string[], force: b
   if (!statSync(parent, { throwIfNoEntry: false })?.isDirectory()) {
     throw new LongConvError("file-unwritable", `its folder '${parent}' does not exist`, { file }, "Create it first.");
   }
-  if (!existsSync(file)) return;
+  clearLeftovers(file);
+  // Asked once: it may go at any moment.
+  const there = statSync(file, { throwIfNoEntry: false });
+  if (!there) return;
   refuseInputs(target, inputs);
-  const isFolder = statSync(file).isDirectory();
+  const isFolder = there.isDirectory();
   if (target.kind === "file") {
     if (isFolder) throw new LongConvError("file-exists", "is a folder", { file }, "Give the path of a file.");
     if (!force) throw exists(file);
@@ -45,7 +49,7 @@ export function refuseTarget(target: Target, inputs: readonly string[], force: b
     const remedy = "Give a path that ends in .onnx for a single file, else the path of a folder.";
     throw new LongConvError("file-exists", "is a file, not a folder", { file }, remedy);
   }
-  if (readdirSync(file).length === 0) return;
+  if (namesIn(file).length === 0) return;
   if (!force) throw exists(file);
   refuseForeign(file);
 }
@@ -55,16 +59,29 @@ const exists = (file: string) =>
 
 function refuseInputs({ kind, path: file }: Target, inputs: readonly string[]): void {
   const identity = (each: string) => {
-    const { dev, ino } = statSync(each);
-    return `${dev}:${ino}`;
+    const stat = statSync(each, { throwIfNoEntry: false });
+    return stat && `${stat.dev}:${stat.ino}`;
   };
-  const target = realpathSync(file);
-  const inside = (each: string) => !path.relative(target, realpathSync(each)).startsWith("..");
-  for (const input of inputs.filter((each) => existsSync(each))) {
+  const inside = (each: string) => !path.relative(realOf(file), realOf(each)).startsWith("..");
+  for (const input of inputs.filter((each) => identity(each) !== undefined)) {
     if (identity(input) !== identity(file) && !(kind === "folder" && inside(input))) continue;
     const what = identity(input) === identity(file) ? "is" : "contains";
     const reason = `${what} '${input}', which is read; an input is never overwritten, also not with \`force\``;
     throw new LongConvError("file-exists", reason, { file }, "Write to another path.");
+  }
+}
+
+const realOf = (file: string): string => orGone(() => realpathSync(file), path.resolve(file));
+
+const namesIn = (folder: string): string[] => orGone(() => readdirSync(folder), []);
+
+/** What is asked of a file or folder, or something else where it has gone meanwhile. */
+function orGone<T>(ask: () => T, gone: T): T {
+  try {
+    return ask();
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return gone;
+    throw cause;
   }
 }
 
@@ -80,13 +97,13 @@ function refuseForeign(folder: string): void {
   try {
     ours = CONFIG_SECTION in JSON.parse(readFileSync(config, "utf8"));
   } catch {
-    ours = false;
+    ours = !statSync(folder, { throwIfNoEntry: false });
   }
   if (!ours) {
     const reason = "is a folder that was not written by longconv-ssm, so it is not replaced, also not with `force`";
     throw new LongConvError("file-exists", reason, { file: folder }, remedy);
   }
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+  const files = orGone(() => readdirSync(folder, { recursive: true, withFileTypes: true }), [])
     .filter((entry) => !entry.isDirectory())
     .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join("/"));
   const foreign = files.find((name) => !OURS.test(name));

@@ -8,6 +8,10 @@ batches statically and fails on the first step. `og.Generator` (generate.py) is 
 
 import argparse
 import json
+import os
+
+# No telemetry, unless the variable says otherwise: it is read when the library is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime_genai as og
 

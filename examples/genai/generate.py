@@ -5,6 +5,10 @@
 """
 
 import argparse
+import os
+
+# No telemetry, unless the variable says otherwise: it is read when the library is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime_genai as og
 

@@ -7,6 +7,10 @@ It ends earlier where the model's claim or its positions do.
 
 import argparse
 import json
+import os
+
+# No telemetry, unless the variable says otherwise: it is read when the library is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import numpy as np
 import onnxruntime as ort

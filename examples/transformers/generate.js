@@ -10,6 +10,8 @@ import { env, pipeline } from "@huggingface/transformers";
 const USAGE = "usage: node generate.js FOLDER COUNT TEXT …";
 
 const [folder, count, ...texts] = parsed();
+// No telemetry of onnxruntime-node, unless the variable says otherwise: it is read when the first session is opened.
+process.env.ORT_DISABLE_TELEMETRY ??= "1";
 // The folder is on this disk; nothing is looked for elsewhere.
 env.allowRemoteModels = false;
 // A bare name such as "model" would be looked for in env.localModelPath, not here.

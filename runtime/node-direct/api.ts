@@ -7,6 +7,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { openKoffi } from "../../src/koffi.ts";
 
 /** What a C function takes: numbers, addresses, text, and arrays, which it reads and writes where they are. */
 export type Argument = number | bigint | string | null | NodeJS.ArrayBufferView;
@@ -51,9 +52,6 @@ const RELEASE = { Status: 93, Session: 95, Value: 96, TypeInfo: 98, TensorTypeAn
 const API_VERSION = 14;
 const LAST_FUNCTION = RELEASE.SessionOptions;
 
-/** Of the stack that functions run on: what a main thread has. */
-const STACK_BYTES = 8 << 20;
-
 export interface Api {
   /** Calls a function; @throws Error with ONNX Runtime's message */
   call(name: keyof typeof FUNCTIONS, ...args: Argument[]): void;
@@ -82,12 +80,8 @@ export function openApi(): Promise<Api | undefined> {
 async function open(): Promise<Api | undefined> {
   const file = libraryFile();
   if (file === undefined) return undefined;
-  const { default: koffi } = await import("koffi");
-  try {
-    koffi.config({ ...koffi.config(), sync_stack_size: STACK_BYTES });
-  } catch {
-    // somebody has called a library before: the stack is what they chose
-  }
+  const koffi = openKoffi();
+  if (!koffi) return undefined;
   const base = koffi.load(file).func("void *OrtGetApiBase()")();
   const [getApi] = koffi.decode(base, koffi.array("void *", 1));
   const api = koffi.decode(getApi, koffi.proto("void *(uint32_t version)"))(API_VERSION);

@@ -2,10 +2,10 @@
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { Tensor } from "onnxruntime-node";
 import { afterEach, expect, test, vi } from "vitest";
 import { createBuilder, makeModel } from "../../converter/onnx/build.ts";
 import { encodeModel } from "../../converter/onnx/encode.ts";
+import { Tensor } from "../../src/onnxruntime-node.ts";
 import { casesOf, zooModel } from "../../test/testdata.ts";
 import { tinyModel, tinyWeights } from "../../test/tiny-model.ts";
 import { nodeBackend, nodeBindingBackend } from "../node-backend.ts";

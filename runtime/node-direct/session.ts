@@ -4,7 +4,7 @@
  * Here tensors are read and written where JavaScript holds them, by the same library.
  */
 import { setImmediate as turn } from "node:timers/promises";
-import * as ort from "onnxruntime-node";
+import * as ort from "../../src/onnxruntime-node.ts";
 import type { ModelSource } from "../backend.ts";
 import { elementOfType, typeOfElement, zeros } from "../numeric.ts";
 import type { InferenceSession, Tensor } from "../ort.ts";

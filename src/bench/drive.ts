@@ -1,18 +1,17 @@
 /** What is timed: one token with the state carried, or a sequence from a zero state, by bare `session.run`. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import path from "node:path";
-import { Tensor as OrtTensor } from "onnxruntime-node";
 import type { Model, ValueInfo } from "../../converter/onnx/graph.ts";
 import { hideDftShapes } from "../../converter/onnx/hidedft.ts";
 import { ortTensor } from "../../converter/onnx/orttensor.ts";
 import type { Tensor } from "../../converter/onnx/tensor.ts";
-import { writeModel } from "../../converter/onnx/write.ts";
+import { writeNewModel } from "../../converter/onnx/write.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import { nodeBackend } from "../../runtime/node-backend.ts";
 import type { InferenceSession } from "../../runtime/ort.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates, type StatePair } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
+import { Tensor as OrtTensor } from "../onnxruntime-node.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 /** A model in a session. */
 export interface Opened {
@@ -36,16 +35,15 @@ type OrtFeeds = Record<string, OrtTensor>;
  * @throws LongConvError runtime-failed where ONNX Runtime does not load it
  */
 export async function openForBench(model: Model, threads?: number, backend: Backend = nodeBackend): Promise<Opened> {
-  const folder = await mkdtemp(path.join(tmpdir(), "longconv-bench-"));
+  const folder = await temporaryFolder();
   try {
-    const file = path.join(folder, "model.onnx");
+    const file = path.join(folder.path, "model.onnx");
     // beside the model ONNX Runtime maps its weights, however many there are
-    await writeModel(hideDftShapes(model), file, { externalData: "always" });
+    await writeNewModel(hideDftShapes(model), file, { externalData: "always", dataFile: "weights" });
     const session = await openSession(backend, file, threads, model.file);
-    const remove = () => rm(folder, { recursive: true, force: true });
-    return openedOf(session, model, () => session.release().finally(remove));
+    return openedOf(session, model, () => session.release().finally(folder.remove));
   } catch (cause) {
-    await rm(folder, { recursive: true, force: true });
+    await folder.remove();
     throw cause;
   }
 }

@@ -6,7 +6,7 @@ import { onnx } from "onnx-proto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readModel } from "../../converter/onnx/read.ts";
 import { decodeMessage, encodeMessage } from "../../converter/onnx/schema.ts";
-import { writeModel } from "../../converter/onnx/write.ts";
+import { writeNewModel } from "../../converter/onnx/write.ts";
 import { contents, convertInto, errorOf, longconv, scratch } from "../../test/command.ts";
 import { demoModel, trapModels, zooModel } from "../../test/testdata.ts";
 import type { ErrorCode } from "../errors.ts";
@@ -102,7 +102,7 @@ describe("external data", () => {
     mkdirSync(dir.at(name));
     const file = dir.at(name, "model.onnx");
     return readModel(SMALL)
-      .then((model) => writeModel(model, file, { externalData: "always" }))
+      .then((model) => writeNewModel(model, file, { externalData: "always", dataFile: "model.onnx_data" }))
       .then(() => file);
   };
   test("missing", async () => {

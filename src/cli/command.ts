@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { createColors } from "picocolors";
 import { ERROR_EXIT_CODES, LongConvError } from "../errors.ts";
+import { err, out } from "./streams.ts";
 import { interruptible, openTerminal, resultWritten, type Terminal } from "./terminal.ts";
 import { inWordsOfCommand, pageOf } from "./words.ts";
 
@@ -20,7 +21,7 @@ const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] = [
   [4, "the model cannot run token by token"],
   [5, "the converted model does not agree with the original"],
   [6, "running a model: not converted, wrong input, tokenizer or state, beyond its claim, no ONNX Runtime"],
-  [130, "stopped by Ctrl-C"],
+  [130, "stopped by Ctrl-C, SIGTERM or SIGHUP"],
 ];
 
 /** Exit codes and the error codes that they stand for, for --help and the docs. */
@@ -71,7 +72,7 @@ export function withAction<Args extends unknown[]>(
 export async function runProgram(program: Command, argv: readonly string[]): Promise<number> {
   const json = argv.includes("--json");
   for (const command of withSubcommands(program)) {
-    command.exitOverride().configureOutput({ writeErr: () => undefined });
+    command.exitOverride().configureOutput({ writeOut: out, writeErr: () => undefined });
   }
   try {
     await program.parseAsync([...argv], { from: "user" });
@@ -82,7 +83,7 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
     const known = asLongConvError(error, named ?? program);
     if (!known) {
       const { stack, message } = error as Error;
-      process.stderr.write(`${errorColors.red("error:")} ${stack ?? message ?? String(error)}\n`);
+      err(`${errorColors.red("error:")} ${stack ?? message ?? String(error)}\n`);
       if (json) writeJsonError({ code: "internal", reason: String(message ?? error) });
       return 1;
     }
@@ -98,7 +99,7 @@ export function reportError(error: LongConvError, json: boolean): number {
   const shown = inWordsOfCommand(error);
   const { code, reason, where, remedy } = shown;
   const page = pageOf(code);
-  process.stderr.write(`${errorColors.red("error:")} ${shown.message}\n  ${page}\n`);
+  err(`${errorColors.red("error:")} ${shown.message}\n  ${page}\n`);
   // A verdict that was written is the one document.
   if (json && !resultWritten()) writeJsonError({ code, reason, ...where, remedy, page });
   return ERROR_EXIT_CODES[code];
@@ -107,13 +108,13 @@ export function reportError(error: LongConvError, json: boolean): number {
 /** The command and all below it. */
 const withSubcommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withSubcommands)];
 
-const writeJsonError = (error: unknown) => process.stdout.write(`${JSON.stringify({ error }, undefined, 2)}\n`);
+const writeJsonError = (error: unknown) => out(`${JSON.stringify({ error }, undefined, 2)}\n`);
 
 function asLongConvError(error: unknown, command: Command): LongConvError | undefined {
   if (error instanceof LongConvError) return error;
   if (!(error instanceof CommanderError)) return asFileError(error);
   // Without a command (of this program, or of a command that has its own), commander wants to show the help.
-  if (error.code === "commander.help") process.stderr.write(command.helpInformation());
+  if (error.code === "commander.help") err(command.helpInformation());
   const reason = error.code === "commander.help" ? "no command given" : error.message.replace(/^error: /, "");
   return new LongConvError("usage", reason, {}, "See longconv-ssm --help, or longconv-ssm COMMAND --help.");
 }

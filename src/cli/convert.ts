@@ -1,5 +1,5 @@
 /** `longconv-ssm convert MODEL -o OUT` */
-import { readdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import path from "node:path";
 import type { Command } from "commander";
 import { DEFAULT_TOLERANCE } from "../../converter/choose.ts";
@@ -145,7 +145,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   });
   terminal.signal.throwIfAborted();
   const read = [...inputs, ...beside.copied.values()];
-  await writeOutput(conversion.model, beside, target, {
+  const written = await writeOutput(conversion.model, beside, target, {
     inputs: read,
     step: conversion.step,
     force,
@@ -153,7 +153,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
     externalData: options.externalData ?? "auto",
   });
   const seconds = (performance.now() - started) / 1000;
-  terminal.print(reportOf(conversion, target, trainingLength, beside.trainingLength?.from, seconds));
+  terminal.print(reportOf(conversion, target, sizeOf(written), trainingLength, beside.trainingLength?.from, seconds));
   terminal.result(jsonOf(file, conversion, target, trainingLength, seconds));
 }
 
@@ -166,6 +166,7 @@ const stateBytes = (layers: readonly LayerReport[]): number =>
 function reportOf(
   { layers, claim, renamed, check, weights }: Conversion,
   target: Target,
+  bytesWritten: number,
   trainingLength: number | undefined,
   from: string | undefined,
   seconds: number,
@@ -194,7 +195,7 @@ function reportOf(
     `check     ${check.comparisons.length} comparisons with the original; largest difference ${scientific(check.largest)} of the largest output (allowed: ${scientific(check.tolerance)})`,
     ...(from === undefined ? [] : [`trained   with ${trainingLength} positions (${path.basename(from)})`]),
     ...(weights ? [weightsLine(weights)] : []),
-    `written   ${target.path} (${byteSize(sizeOf(target))}) in ${seconds.toFixed(1)} s`,
+    `written   ${target.path} (${byteSize(bytesWritten)}) in ${seconds.toFixed(1)} s`,
   ];
   return lines.join("\n");
 }
@@ -254,9 +255,6 @@ function jsonOf(
   };
 }
 
-/** Bytes of the model's files, weights in files of their own among them. */
-function sizeOf({ kind, path: out }: Target): number {
-  const [folder, begins] = kind === "file" ? [path.dirname(out), path.basename(out)] : [path.join(out, "onnx"), ""];
-  const names = readdirSync(folder).filter((name) => name.startsWith(begins));
-  return names.reduce((sum, name) => sum + statSync(path.join(folder, name)).size, 0);
-}
+/** Bytes of these files; of one that somebody has taken away since, none. */
+const sizeOf = (files: readonly string[]): number =>
+  files.reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);

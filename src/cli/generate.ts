@@ -150,10 +150,12 @@ async function stream(
     text += piece.text;
     finish = piece.finish;
     if (finish && save) after = await generation.snapshot();
-    if (!terminal.json) process.stdout.write(textless ? `${tokens.length > 1 ? "," : ""}${piece.token}` : piece.text);
+    const heard = terminal.stream(textless ? `${tokens.length > 1 ? "," : ""}${piece.token}` : piece.text);
+    // A state was asked for to the end; a text that nobody reads was not.
+    if (!heard && !save) break;
   }
   const decodeMs = performance.now() - first;
-  if (!terminal.json && tokens.length > 0) process.stdout.write("\n");
+  if (tokens.length > 0) terminal.stream("\n");
   if (save && after) await save.write(await stateToBytes(model, after));
   // The first token comes from the prompt's logits; only those after it cost a step.
   const steps = Math.max(0, tokens.length - 1);

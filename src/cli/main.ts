@@ -3,12 +3,7 @@
 import { createRequire } from "node:module";
 import { LongConvError } from "../errors.ts";
 import { reportError, runProgram } from "./command.ts";
-
-// A reader that has seen enough (`| head`) is no error.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
-});
+import { flushed } from "./streams.ts";
 
 const argv = process.argv.slice(2);
 const missing = missingRuntime();
@@ -17,7 +12,9 @@ const code = missing
   : await runProgram((await import("./program.ts")).program, argv);
 // Work that Ctrl-C stopped may still hold threads.
 if (code === 130) process.exit(code);
-process.exitCode = code;
+const unwritten = await flushed();
+const incomplete = unwritten ? reportError(unwritten, false) : 0;
+process.exitCode = code || incomplete;
 
 /** onnxruntime-node is an optional peer: who only serves pages does without its 290 MB. */
 function missingRuntime(): LongConvError | undefined {

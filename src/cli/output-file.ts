@@ -1,8 +1,8 @@
 /** A single file that a command writes: refused before the work begins, and there whole or not at all. */
-import { randomUUID } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
+import { move, type Staging, stage } from "../../converter/files/staging.ts";
 import { refuseTarget } from "../../converter/output/target.ts";
 import { LongConvError } from "../errors.ts";
 import { filesRead } from "./model-files.ts";
@@ -20,7 +20,7 @@ export interface Claim {
 /** A place that may be written to. */
 export interface OutputFile {
   readonly path: string;
-  /** Writes under a temporary name beside the place, then renames. */
+  /** Writes in a hidden folder beside the place, then renames. */
   write(content: string | Uint8Array): Promise<void>;
 }
 
@@ -49,15 +49,17 @@ function refuseSpecial(file: string): void {
 }
 
 async function replace(file: string, content: string | Uint8Array, refuse: () => void): Promise<void> {
-  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${randomUUID()}.tmp`);
+  let staging: Staging | undefined;
   try {
-    await fs.writeFile(temporary, content, { flag: "wx", flush: true });
+    staging = await stage(file);
+    const staged = path.join(staging.folder, "content");
+    await fs.writeFile(staged, content, { flag: "wx", flush: true });
     refuse();
-    await fs.rename(temporary, file);
+    await move(staged, file);
   } catch (cause) {
     throw unwritable(cause, file);
   } finally {
-    await fs.rm(temporary, { force: true }).catch(() => undefined);
+    await staging?.remove();
   }
 }
 

@@ -2,6 +2,7 @@
 import { SingleBar } from "cli-progress";
 import { createColors } from "picocolors";
 import { LongConvError } from "../errors.ts";
+import { err, out } from "./streams.ts";
 
 // picocolors alone would colour a pipe as well where CI is set
 const colors = createColors(process.stdout.isTTY === true && !process.env.NO_COLOR);
@@ -10,10 +11,15 @@ const colors = createColors(process.stdout.isTTY === true && !process.env.NO_COL
 export interface Terminal {
   /** Whether stdout is to hold one JSON document and nothing else. */
   readonly json: boolean;
-  /** Aborted by the first Ctrl-C. */
+  /** Aborted by the first Ctrl-C, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
   /** Text for people, on stdout; nothing with --json. */
   print(text: string): void;
+  /**
+   * A piece of such text, as it is.
+   * @returns false where nobody can read it any more
+   */
+  stream(piece: string): boolean;
   /** The result for machines, on stdout; only with --json. */
   result(value: unknown): void;
   /** A remark, on stderr. */
@@ -44,16 +50,17 @@ export function openTerminal({ json, signal }: { json: boolean; signal: AbortSig
     signal,
     print(text) {
       settle();
-      if (!json) process.stdout.write(`${text}\n`);
+      if (!json) out(`${text}\n`);
     },
+    stream: (piece) => json || out(piece),
     result(value) {
       settle();
       written ||= json;
-      if (json) process.stdout.write(`${JSON.stringify(value, plainNumbers, 2)}\n`);
+      if (json) out(`${JSON.stringify(value, plainNumbers, 2)}\n`);
     },
     note(text) {
       settle();
-      process.stderr.write(`${text}\n`);
+      err(`${text}\n`);
     },
     progress(step, done, total) {
       signal.throwIfAborted();
@@ -92,7 +99,10 @@ function plainNumbers(_key: string, value: unknown): unknown {
 /** How long work may take to stop by itself, so that its temporary files are removed. */
 const GRACE_MS = 5000;
 
-/** A signal that Ctrl-C aborts. A second Ctrl-C, or work that does not stop in time, ends the process with 130. */
+/**
+ * A signal that Ctrl-C aborts, and SIGTERM, and SIGHUP: the terminal was closed. A second one, or work that does not stop
+ * in time, ends the process with 130.
+ */
 export function interruptible(): AbortSignal {
   const controller = new AbortController();
   const stop = () => {
@@ -100,11 +110,11 @@ export function interruptible(): AbortSignal {
     const stopped = new LongConvError("aborted", "stopped; nothing was written");
     controller.abort(stopped);
     setTimeout(() => {
-      process.stderr.write(`error: ${stopped.message}\n`);
+      err(`error: ${stopped.message}\n`);
       process.exit(130);
     }, GRACE_MS).unref();
   };
-  process.on("SIGINT", stop).on("SIGTERM", stop);
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, stop);
   return controller.signal;
 }
 
