@@ -10,11 +10,13 @@ import path from "node:path";
 import type { Page } from "playwright-core";
 import { launchChromium } from "../test/web/chromium.ts";
 import { serve } from "../test/web/site.ts";
+import { readArguments } from "./arguments.ts";
 import { ROOT } from "./root.ts";
 import type { Scope } from "./web-measure.ts";
 import { buildSite } from "./web-site.ts";
 
-const [folder = "out/web-demo/models/demo", tokens = "400"] = process.argv.slice(2);
+const given = readArguments("web-alive [FOLDER] [TOKENS]", {}, { most: 2 });
+const [folder = "out/web-demo/models/demo", tokens = "400"] = given.positionals;
 const PROMPT_TOKENS = 2048;
 
 /** What runs in the page, each sent there as its source. */
