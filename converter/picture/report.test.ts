@@ -68,6 +68,10 @@ test("the demo model: every layer with all its figures, and the numbers of the i
       singularValues,
       certificate: certify(kernels[i]!, modal),
       because: `reason ${i}`,
+      claim:
+        i === 2
+          ? { kind: "ends", positions: 256, node: region.opening.name, because: "it is cut" }
+          : { kind: "proven" },
     };
   });
   const html = htmlReport({ title: "demo", found, layers });
@@ -89,6 +93,7 @@ test("the demo model: every layer with all its figures, and the numbers of the i
   // 384 channels × (12 + 13 + 14 + 15) states × 4 bytes, against 256 of each
   const lead = document.querySelector(".lead")!.textContent!.replaceAll("\u00a0", " ");
   expect(lead).toContain("82.9 kB, 19 times smaller than exact forms of the same lags (256); relative error");
+  expect(lead).toContain("Claim of the whole: ends at 256 positions");
   const rows = [...document.querySelectorAll("table.layers tbody")];
   expect(rows).toHaveLength(4);
   rows.forEach((row, i) => {
@@ -97,6 +102,7 @@ test("the demo model: every layer with all its figures, and the numbers of the i
     expect(row.textContent).toContain(found.regions[i]!.opening.name);
     expect(row.textContent).toContain(`mixers.${i}, tnn.py line 56`);
     expect(row.textContent).toContain(`reason ${i}`);
+    expect(row.textContent).toContain(i === 2 ? "Claim: ends at 256 positions because" : "Claim: proven");
     expect(Number(value("Order"))).toBe(order);
     expect(Number(value("Lags"))).toBe(256);
     expect(Number(value("State"))).toBe(4 * 384 * order);

@@ -1,4 +1,6 @@
 /** The report of `inspect --html`: one page that needs nothing else, with what was found, chosen and certified, in pictures. */
+
+import { describeClaim, leastClaim } from "../../src/contract.ts";
 import { stateOrder } from "../form.ts";
 import { sourceOf } from "../onnx/graph.ts";
 import { certificateFigure, lagErrorFigure } from "./errors.ts";
@@ -111,6 +113,9 @@ function lead({ refusals, regions }: Followed, layers: readonly LayerInput[]): s
         : "";
     sentences.push(`State of a sequence: <strong>${byteSize(bytes)}</strong>${smaller}${worst}.`);
   }
+  const claims = layers.flatMap(({ claim }) => (claim ? [claim] : []));
+  if (claims.length > 0 && claims.length === layers.length)
+    sentences.push(`Claim of the whole: <strong>${escapeHtml(describeClaim(leastClaim(claims)))}</strong>.`);
   return `<p class="lead">${sentences.join(" ")}</p>`;
 }
 

@@ -1,4 +1,5 @@
 /** What was chosen for every convolution, as a table; and what stands in the way, in words. */
+import { type Claim, describeClaim } from "../../src/contract.ts";
 import type { Certificate } from "../certify/certify.ts";
 import type { Region } from "../find/region.ts";
 import { type Form, type Kernels, stateOrder } from "../form.ts";
@@ -18,6 +19,8 @@ export interface LayerInput {
   readonly error?: number | undefined;
   /** Why this form, in a sentence. */
   readonly because?: string | undefined;
+  /** How far it is known to be right. */
+  readonly claim?: Claim | undefined;
 }
 
 export const lagsOfForm = (form: Form): number => (form.kind === "window" ? form.kernels.lags : form.lags);
@@ -43,7 +46,7 @@ export function layerTable(layers: readonly LayerInput[]): string {
   const cell = (name: string, html: string, value?: number | string) =>
     `<td${kind(name, html === "") ? ` class="${kind(name, html === "")}"` : ""} data-label="${name || "Convolution"}"${value === undefined ? "" : ` data-value="${escapeHtml(String(value))}"`}>${html && `<span>${html}</span>`}</td>`;
   const rows = layers.map((layer, i) => {
-    const { region, form, kernels, because } = layer;
+    const { region, form, kernels, because, claim } = layer;
     const error = errorOf(layer);
     const source = sourceOf(region.opening);
     const cells = [
@@ -71,7 +74,10 @@ export function layerTable(layers: readonly LayerInput[]): string {
       decided && because
         ? `<tr class="why"><td class="empty"></td><td colspan="${columns.length - 1}" data-label="Why"><span>${escapeHtml(because)}</span></td></tr>`
         : "";
-    return `<tbody><tr>${cells.join("")}</tr>${why}</tbody>`;
+    const claimed = claim
+      ? `<tr class="why"><td class="empty"></td><td colspan="${columns.length - 1}" data-label="Claim" data-value="${claim.kind}"><span>Claim: ${escapeHtml(describeClaim(claim))}</span></td></tr>`
+      : "";
+    return `<tbody><tr>${cells.join("")}</tr>${why}${claimed}</tbody>`;
   });
   const head = columns
     .map((name) => `<th${kind(name) ? ` class="${kind(name)}"` : ""} scope="col">${name}</th>`)

@@ -13,7 +13,7 @@ import {
 import { readModel } from "../../converter/onnx/read.ts";
 import { modelFileOf } from "../../converter/output/beside.ts";
 import type { LayerInput } from "../../converter/picture/table.ts";
-import { describeClaim } from "../contract.ts";
+import { describeClaim, leastClaim } from "../contract.ts";
 import { newCommand, withAction } from "./command.ts";
 import { outputFile } from "./output-file.ts";
 import { byteSize, type Terminal, table } from "./terminal.ts";
@@ -134,7 +134,8 @@ async function pageOf({ inspection, found, candidates }: Inspected, terminal: Te
     const chosen = forms[i];
     const lags = 2 * (chosen?.lags ?? LOOKED_AT_LAGS / 2);
     const singularValues = chosen?.reduction?.singularValues;
-    layers.push({ ...chosen, region, kernels: await source.at(lags), singularValues });
+    const claim = chosen ? leastClaim([source.claim, chosen.claim]) : source.claim;
+    layers.push({ ...chosen, region, kernels: await source.at(lags), singularValues, claim });
   }
   return htmlReport({ title: inspection.file, found, layers });
 }
