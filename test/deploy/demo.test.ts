@@ -237,7 +237,7 @@ describe.skipIf(!python)("Python", () => {
 
   test("ONNX Runtime GenAI: a model that ends no text is refused, and says what to give", async () => {
     const { model } = await convert(zooModel("hyena").file);
-    expect(() => genaiConfig(genaiModel(model), { endTokens: [] })).toThrow(/--end-token/);
+    expect(() => genaiConfig(genaiModel(model), { endTokens: [] })).toThrow(/`endToken/);
     expect(() => genaiConfig(genaiModel(model), { endTokens: [9999] })).toThrow(/9999/);
   });
 
