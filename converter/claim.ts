@@ -3,6 +3,7 @@ import { type Claim, describeClaim, leastClaim } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { describeLimit, type PositionLimit } from "./assemble/limit.ts";
 import type { Tables } from "./assemble/tables.ts";
+import { SEEN_POSITIONS } from "./find/evidence.ts";
 import type { Found } from "./find/find.ts";
 import { LIFE_LAGS } from "./find/life.ts";
 
@@ -14,8 +15,9 @@ export function counterClaim({ counter, proofs }: Found, tables: Tables, limit: 
   const node = counter.uses[0]?.node.name;
   const ofTables = [...tables].map(([name, { settles, lookedAt }]): Claim => {
     const proof = proofs.tables.get(name);
-    if (proof && !proof.proven)
-      return { kind: "seen", positions: lookedAt, node: proof.node.name, because: proof.because };
+    // it was compared with itself at lengths of every kind up to there, and at powers of two beyond
+    const positions = Math.min(lookedAt, SEEN_POSITIONS);
+    if (proof && !proof.proven) return { kind: "seen", positions, node: proof.node.name, because: proof.because };
     if (!settles) return { kind: "proven" };
     const because = `the table '${name}' settles, and its rows were looked at up to there`;
     return { kind: "seen", positions: lookedAt, node, because };

@@ -1,8 +1,9 @@
 /** Tables that the converted model looks up by position. */
 import { LongConvError } from "../../src/errors.ts";
+import { LENGTHS } from "../find/evidence.ts";
 import type { Found } from "../find/find.ts";
 import { LIFE_LAGS } from "../find/life.ts";
-import { evaluatePosition, rowsOf } from "../find/tables.ts";
+import { evaluatePosition, largestOf, rowsOf } from "../find/tables.ts";
 import { type Node, whereOf } from "../onnx/graph.ts";
 import { makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
 import { timeAxis } from "../time/fact.ts";
@@ -38,8 +39,12 @@ export type Tables = ReadonlyMap<string, Table>;
 /** Evaluates the tables that a model looks up; one that settles is cut there and its last row used from then on. */
 export async function evaluateTables(found: Found): Promise<Tables> {
   const result = new Map<string, Table>();
-  for (const [name, { how, axes }] of found.counter.recipes)
-    if (how === "table") result.set(name, await evaluated(found, name, timeAxis(axes)));
+  for (const [name, { how, axes }] of found.counter.recipes) {
+    if (how !== "table") continue;
+    const table = await evaluated(found, name, timeAxis(axes));
+    if (!found.proofs.tables.get(name)?.proven) await compareAtLengths(found, name, table);
+    result.set(name, table);
+  }
   return result;
 }
 
@@ -85,6 +90,18 @@ async function evaluated(found: Found, name: string, axis: number): Promise<Tabl
   }
 }
 
+/**
+ * Compares a table that no rule proves at lengths of every kind.
+ * @throws LongConvError depends-on-length where its rows are others
+ */
+async function compareAtLengths(found: Found, name: string, { tensor, axis }: Table): Promise<void> {
+  const rows = tensor.dims[axis]!;
+  for (const length of LENGTHS.filter((each) => each <= rows)) {
+    const other = await evaluatedAt(found, name, length);
+    if (other && other.dims[axis] === length) refuseUnlessSame(found, name, other, tensor, axis);
+  }
+}
+
 /** Rows up to which a table that has settled was looked at; undefined where it changes again. */
 async function settledUpTo(
   found: Found,
@@ -98,16 +115,16 @@ async function settledUpTo(
   const longer = far > rows ? await evaluatedAt(found, name, far) : undefined;
   if (!longer || longer.dims[axis] !== far) return rows;
   const last = rowsOf(tensor, axis).at(-1)!;
-  const largest = rowsOf(tensor, axis).reduce((most, row) => row.reduce((a, b) => Math.max(a, Math.abs(b)), most), 0);
-  const isSame = (row: Float64Array) => row.every((value, k) => Math.abs(value - last[k]!) <= SETTLED * largest);
+  const largest = largestOf(rowsOf(tensor, axis));
+  const isSame = (row: Float64Array) => row.every((value, k) => Math.abs(value - last[k]!) <= SETTLED * largest[k]!);
   return rowsOf(longer, axis).slice(rows).every(isSame) ? far : undefined;
 }
 
 function refuseUnlessSame(found: Found, name: string, shorter: Tensor, longer: Tensor, axis: number): void {
   const [known, again] = [rowsOf(shorter, axis), rowsOf(longer, axis)];
-  const largest = known.reduce((most, row) => row.reduce((a, b) => Math.max(a, Math.abs(b)), most), 0);
+  const largest = largestOf(known);
   const at = known.findIndex(
-    (row, i) => !row.every((value, k) => Math.abs(value - (again[i]?.[k] ?? NaN)) <= AGREES * largest),
+    (row, i) => !row.every((value, k) => Math.abs(value - (again[i]?.[k] ?? NaN)) <= AGREES * largest[k]!),
   );
   if (at < 0) return;
   const node = found.graphs.index.producer.get(name);

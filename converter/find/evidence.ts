@@ -22,7 +22,7 @@ export interface Evidence {
 }
 
 /** Every residue of small numbers; then powers of two, their neighbours and primes. */
-const LENGTHS: readonly number[] = [
+export const LENGTHS: readonly number[] = [
   ...[5, 7, 12, 17, 31],
   ...Array.from({ length: 34 }, (_, i) => 63 + i),
   ...[127, 128, 129, 251, 256, 257, 509, 512, 513, 1000, 1021, 1024, 1025, 2039, 2048, 2049, 3001, 4093, 4096, 4097],

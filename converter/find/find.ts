@@ -71,12 +71,14 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
       throw await lengthError(model, inputs, error);
     }),
   };
+  const halves = castsToHalf(original);
+  const typeOf = (tensor: string) => halves.get(tensor) ?? graphs.shapes.seen.get(tensor)?.type;
   const closed: Closed[] = [];
   const tables = new Map<string, Layout>();
   const regions: Region[] = [];
   const refused: Refusal[] = [];
   for (;;) {
-    const time = followTime(model, inputs, constants, closed, tables);
+    const time = followTime(model, inputs, constants, closed, tables, typeOf);
     const opening = time.openings[0];
     if (!opening) {
       const { refusals: uncounted, ...counter } = planCounter({ index: graphs.index, time, tables, constants });
@@ -84,7 +86,7 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
         ...[...refused, ...time.refusals, ...uncounted],
         ...[...lengthOutputs(model, graphs.index, time), ...lengthSteps(model, time.facts, constants)],
       ];
-      const proofs = proofsOf(original, graphs, time, constants, tables, regions);
+      const proofs = proofsOf(typeOf, graphs, time, constants, tables, regions);
       return { original, renamed, graphs, constants, tables, time, regions, proofs, counter, refusals };
     }
     const rows = await tablesOf(graphs, time, opening.node);
@@ -109,10 +111,18 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
 const renamedKeys = <T>(values: Readonly<Record<string, T>> = {}, renamed: Renamed): Record<string, T> =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [renamed.get(name) ?? name, value]));
 
+/** What is cast to half precision, by its type; the twin that is analysed counts further, in float32. */
+const castsToHalf = ({ graph }: Model): ReadonlyMap<string, number> =>
+  new Map(
+    graph.nodes
+      .filter(({ op, attributes }) => op === "Cast" && isHalf(Number(attributes.to)))
+      .map(({ outputs, attributes }) => [outputs[0]!, Number(attributes.to)]),
+  );
+
 /** Proofs of all that was seen to be a convolution, or a table with a row for each position. */
 function proofsOf(
-  original: Model,
-  { model, index, shapes }: Graphs,
+  typeOf: (tensor: string) => number | undefined,
+  { model, index }: Graphs,
   time: TimeFacts,
   constants: ReadonlyMap<string, Constant>,
   tables: ReadonlyMap<string, Layout>,
@@ -122,13 +132,6 @@ function proofsOf(
   for (const { inputs, outputs } of model.graph.nodes)
     if (inputs.some((name) => seen.has(name)))
       for (const name of outputs) if (time.facts.get(name)?.kind === "position") seen.add(name);
-  // the float32 twin counts further than the model does
-  const halves = new Map(
-    original.graph.nodes
-      .filter(({ op, attributes }) => op === "Cast" && isHalf(Number(attributes.to)))
-      .map(({ outputs, attributes }) => [outputs[0]!, Number(attributes.to)]),
-  );
-  const typeOf = (tensor: string) => halves.get(tensor) ?? shapes.seen.get(tensor)?.type;
   const known = { model, index, time, constants, seen, typeOf };
   // a graph of one length is probed at that length, and nothing is claimed of others
   const proven = regions.filter(({ maxLags }) => maxLags === undefined);

@@ -10,7 +10,7 @@ import { type EvaluatedKernels, type Evaluation, impulseEvaluation, tensorEvalua
 import { compareWidely, SEEN_POSITIONS } from "./evidence.ts";
 import type { Found } from "./find.ts";
 import type { Graphs } from "./graphs.ts";
-import { firstAlive, type LagReader, LIFE_LAGS, openLags } from "./life.ts";
+import { firstAlive, type LagReader, LIFE_LAGS, lookFor, openLags } from "./life.ts";
 import { longestWithin } from "./memory.ts";
 import type { ProbeFailure } from "./probe.ts";
 import { compareLengths, type Region } from "./region.ts";
@@ -65,6 +65,8 @@ const VERIFIED_BYTES = 2 ** 29;
 const KERNEL_BYTES = 2 ** 31;
 /** Bytes that a region may take where it is compared instead of proven: at more positions, so with more memory. */
 const SEEN_BYTES = 2 ** 30;
+/** What the rounding of a transform may be in each tap, as a part of what counts for nothing. */
+const ROUNDED_PART = 1 / 16;
 /** Taps that are kept to be read again. */
 const KEPT_TAPS = 2 ** 23;
 /** Taps that are read in one run to see whether a kernel lives on. */
@@ -96,7 +98,9 @@ export async function kernelSource(
     });
   const wanted = horizon === undefined ? LOOKED_AT_LAGS : Math.max(LEAST_VERIFIED, 2 * horizon);
   const length = Math.min(powerBelow(wanted), LOOKED_AT_LAGS, longestWithin(graphs, region, VERIFIED_BYTES));
-  const evaluations = [...(await tensorEvaluations(graphs, time, region)), impulse];
+  // what agrees on the lags probed need not be the kernel: rules say which tensor is
+  const isKernel = ({ tensor }: Evaluation) => !proof?.proven || proof.kernel.tensors.has(tensor ?? "");
+  const evaluations = [...(await tensorEvaluations(graphs, time, region)).filter(isKernel), impulse];
   const far = await verifiedSource(context, evaluations, length);
   if (!("code" in far)) return proof?.proven ? far : widelySeen(context, far, horizon);
   // a graph that is right up to the horizon is all that was asked for
@@ -225,9 +229,9 @@ function sourceOf(context: Context, evaluation: Evaluation, verified: number, cl
       }
       const affordable = Math.floor(LIFE_TAPS / region.channels);
       const { lags, channels, taps } = await read(Math.max(from, Math.min(LIFE_LAGS, affordable)));
-      for (let i = from * channels; i < taps.length; i++)
-        if (!(Math.abs(taps[i]!) <= limits[i % channels]!)) return { lag: Math.floor(i / channels), to: lags };
-      return { lag: undefined, to: lags };
+      const rest = lookFor(limits, ROUNDED_PART);
+      const at = rest.firstAlive(taps.subarray(from * channels), 1);
+      return { lag: at === undefined ? undefined : from + at, to: lags };
     },
   };
 }
@@ -236,13 +240,13 @@ function sourceOf(context: Context, evaluation: Evaluation, verified: number, cl
 async function readsLike(reader: LagReader, { lags, channels, taps }: Kernels): Promise<boolean> {
   const places = Array.from({ length: lags - 1 }, (_, i) => 1 + ((i * 7) % (lags - 1)));
   const read = await reader.read(places);
-  let largest = 0;
-  for (const tap of taps) largest = Math.max(largest, Math.abs(tap));
+  const largest = new Float64Array(channels);
+  for (let i = 0; i < taps.length; i++) largest[i % channels] = Math.max(largest[i % channels]!, Math.abs(taps[i]!));
   return (
     read.length === places.length * channels &&
     places.every((lag, i) =>
       Array.from({ length: channels }, (_, c) => Math.abs(read[i * channels + c]! - taps[lag * channels + c]!)).every(
-        (apart) => apart <= 1e-4 * largest,
+        (apart, c) => apart <= 1e-4 * largest[c]!,
       ),
     )
   );

@@ -24,7 +24,8 @@ export interface LagReader {
 }
 
 /** Where the counting of positions begins: the outputs of Range that a tensor is made of; undefined where rows come from elsewhere. */
-function rangesOf({ index }: Graphs, time: TimeFacts, tensor: string): readonly string[] | undefined {
+function rangesOf(graphs: Graphs, time: TimeFacts, tensor: string): readonly string[] | undefined {
+  const { index } = graphs;
   const ranges: string[] = [];
   const visited = new Set<string>();
   const queue = [tensor];
@@ -36,6 +37,8 @@ function rangesOf({ index }: Graphs, time: TimeFacts, tensor: string): readonly 
     if (!fact.axes || !node) return undefined;
     if (timeAxis(fact.axes) < 0) continue;
     if (node.op === "Range") {
+      // lags are counted from 0
+      if (numberOf(graphs, node.inputs[0]!) !== 0 || numberOf(graphs, node.inputs[2]!) !== 1) return undefined;
       ranges.push(name);
       continue;
     }
@@ -48,6 +51,14 @@ function rangesOf({ index }: Graphs, time: TimeFacts, tensor: string): readonly 
     queue.push(...node.inputs.filter(Boolean));
   }
   return ranges.length > 0 ? ranges : undefined;
+}
+
+/** The value of a constant of one number; undefined where it is computed. */
+function numberOf({ model, index }: Graphs, name: string): number | undefined {
+  const { value } = index.producer.get(name)?.attributes ?? {};
+  const given =
+    model.graph.initializers.get(name)?.tensor() ?? (typeof value === "object" && "data" in value ? value : undefined);
+  return given && given.data.length === 1 ? Number(given.data[0]) : undefined;
 }
 
 /** Opens a kernel that is a tensor of the graph, made row by row from the position; undefined where it is made otherwise. */
@@ -96,15 +107,44 @@ function lagsToRead(from: number, channels: number): number[] {
   return Array.from({ length: count }, (_, i) => from + Math.floor(((i + ((i * 0.618_033_988_75) % 1)) * all) / count));
 }
 
-/** The first lag from `from` on, of those that are read, at which a tap is larger than its channel's limit; undefined: none. */
-export async function firstAlive(reader: LagReader, from: number, limits: Float64Array): Promise<number | undefined> {
+/** Looks through taps that should count for nothing, piece by piece. */
+export interface Look {
+  /**
+   * The place in a piece [lags × channels] from which on something lives: a tap larger than its channel's limit, or more in
+   * the sum of squares of all that was looked through. Undefined: nothing does.
+   * @param weight lags that each one read stands for
+   */
+  firstAlive(taps: Float64Array, weight: number): number | undefined;
+}
+
+/**
+ * @param limits what a tap, or the norm of all of them, may be in each channel
+ * @param rounding part of the limit by which every tap may be off, where it was read through a transform
+ */
+export function lookFor(limits: Float64Array, rounding = 0): Look {
   const channels = limits.length;
-  const lags = lagsToRead(from, channels);
+  const energies = new Float64Array(channels);
+  return {
+    firstAlive(taps, weight) {
+      for (let i = 0; i < taps.length; i++) {
+        const c = i % channels;
+        const [tap, limit] = [Math.abs(taps[i]!), limits[c]!];
+        energies[c]! += weight * Math.max(0, tap ** 2 - (rounding * limit) ** 2);
+        if (!(tap <= limit && energies[c]! <= limit ** 2)) return Math.floor(i / channels);
+      }
+      return undefined;
+    },
+  };
+}
+
+/** The first lag from `from` on, of those that are read, at which a kernel is seen to live; undefined: none. */
+export async function firstAlive(reader: LagReader, from: number, limits: Float64Array): Promise<number | undefined> {
+  const lags = lagsToRead(from, limits.length);
+  const look = lookFor(limits);
   for (let at = 0; at < lags.length; at += CHUNK) {
     const chunk = lags.slice(at, at + CHUNK);
-    const taps = await reader.read(chunk);
-    for (let i = 0; i < taps.length; i++)
-      if (!(Math.abs(taps[i]!) <= limits[i % channels]!)) return chunk[Math.floor(i / channels)]!;
+    const place = look.firstAlive(await reader.read(chunk), (LIFE_LAGS - from) / lags.length);
+    if (place !== undefined) return chunk[place]!;
   }
   return undefined;
 }

@@ -54,14 +54,21 @@ async function rowsAgree(graphs: Graphs, name: string, axes: Layout): Promise<bo
     const rows = table ? rowsOf(table, at) : [];
     // a table may end before
     if (rows.length !== length) return previous !== undefined && length > LEAST_ROWS;
-    const largest = rows.reduce((most, row) => row.reduce((a, b) => Math.max(a, Math.abs(b)), most), 0);
+    const largest = largestOf(rows);
     const same = previous?.every((row, i) =>
-      row.every((value, k) => Math.abs(value - rows[i]![k]!) <= AGREES * largest),
+      row.every((value, k) => Math.abs(value - rows[i]![k]!) <= AGREES * largest[k]!),
     );
     if (same === false) return false;
     previous = rows;
   }
   return true;
+}
+
+/** The largest value of each column. */
+export function largestOf(rows: readonly Float64Array[]): Float64Array {
+  const largest = new Float64Array(rows[0]?.length ?? 0);
+  for (const row of rows) for (let k = 0; k < row.length; k++) largest[k] = Math.max(largest[k]!, Math.abs(row[k]!));
+  return largest;
 }
 
 /** A function of the position, evaluated at a length. */

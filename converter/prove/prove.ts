@@ -33,6 +33,8 @@ export type Proof =
       readonly reach: number | undefined;
       /** Positions that the graph can be run at, and why no more; undefined: any number. */
       readonly ends: { readonly positions: number; readonly because: string } | undefined;
+      /** Which function it is, and the tensors that hold it, row by row, where these are the kernel alone. */
+      readonly kernel: { readonly key: string; readonly tensors: ReadonlySet<string> };
     }
   | { readonly proven: false; readonly node: Node; readonly because: string };
 
@@ -77,7 +79,11 @@ function sequenceAlong(which: Case, value: Value | undefined, layout: Layout): S
   if (body?.kind !== "sequence" || !size || value.axes.length !== layout.length)
     throw new Unproven("does not come out as one row for each position");
   if (batch >= 0 && value.axes[batch]!.join() !== "batch") throw new Unproven("does not keep the rows of the batch");
-  if (!isSame(which, size, TIME)) throw new NotRun("gives another number of positions than it takes");
+  if (!isSame(which, size, TIME)) {
+    // at greater lengths too it is not what it was; between others it may be stretched behind the region, and run
+    const reason = "gives another number of positions than it takes";
+    throw which.to === LONGEST ? new NotRun(reason) : new Unproven(reason);
+  }
   if (body.reversed || body.gain.size > 0) throw new Unproven("is scaled by a number made of the length");
   const isWhole = (!body.from || atLeast(which, dim(0), body.from)) && (!body.to || atLeast(which, body.to, TIME));
   if (!isWhole) throw new Unproven("wraps around or is cut off at some positions");
@@ -106,7 +112,8 @@ function prove(
   judge: (which: Case, value: Value | undefined) => Sequence,
 ): Proof {
   const nodes = nodesTo(known, goal, start);
-  const found: { readonly which: Case; readonly sequence: Sequence }[] = [];
+  const found: { readonly which: Case; readonly sequence: Sequence; readonly values: ReadonlyMap<string, Value> }[] =
+    [];
   let ends: { positions: number; because: string } | undefined;
   const left: Case[] = [EVERY_LENGTH];
   for (let count = 0; left.length > 0; count++) {
@@ -114,8 +121,8 @@ function prove(
     if (isEmpty(which)) continue;
     if (count > MOST_CASES) return { proven: false, node: blamed, because: "its sizes fall into too many cases" };
     try {
-      const value = walk(known, nodes, goal, start, which);
-      found.push({ which, sequence: at(blamed, () => judge(which, value)) });
+      const { value, values } = walk(known, nodes, goal, start, which);
+      found.push({ which, values, sequence: at(blamed, () => judge(which, value)) });
     } catch (error) {
       if (!(error instanceof Stopped)) throw error;
       const { node, why } = error;
@@ -137,5 +144,19 @@ function prove(
     if (keyUpTo(sequence.key, top) !== keyUpTo(longest.sequence.key, top))
       return { proven: false, node: blamed, because: `it is another one from length ${which.from} to ${which.to}` };
   }
-  return { proven: true, reach: longest.sequence.reach, ends };
+  const { key, reach, kernels } = longest.sequence;
+  return { proven: true, reach, ends, kernel: { key, tensors: holding(kernels, longest.values) } };
+}
+
+/** The tensors whose rows are the one function of the position that a stream is convolved with. */
+function holding(kernels: ReadonlySet<string>, values: ReadonlyMap<string, Value>): ReadonlySet<string> {
+  const [kernel, ...others] = kernels;
+  const plain = (key: string) => keyUpTo(key, 0);
+  const found = [...values].filter(([, value]) => {
+    if (others.length > 0 || kernel === undefined || value.kind !== "tensor" || value.parts.length !== 1) return false;
+    const [body] = value.parts;
+    if (body?.kind === "fixed") return plain(body.key) === plain(kernel);
+    return body?.kind === "sequence" && !body.stream && plain(body.key) === plain(kernel);
+  });
+  return new Set(found.map(([name]) => name));
 }

@@ -1,7 +1,7 @@
 /** Operations on sequences: cutting and padding, sums, and circular convolutions that must not wrap around. */
 import { add, type Dim, dim, equal, subtract } from "../time/dim.ts";
 import { atLeast, type Case, least, most, NotRun, negated, numberOf, Unproven } from "./cases.ts";
-import { type Gain, gainKey, NO_GAIN, type Sequence, timesGain } from "./value.ts";
+import { type Gain, gainKey, NO_GAIN, NO_KERNELS, type Sequence, timesGain } from "./value.ts";
 
 const ZERO = dim(0);
 
@@ -113,6 +113,7 @@ function met(which: Case, a: Sequence, b: Sequence, how: string): Sequence {
   return {
     ...other,
     key: `(${one.key}${how}${other.key})`,
+    kernels: new Set([...one.kernels, ...other.kernels]),
     from: both(one.from, other.from, (x, y) => most(which, x, y)),
     to: both(one.to, other.to, (x, y) => least(which, x, y)),
     support: [least(which, one.support[0], other.support[0]), most(which, one.support[1], other.support[1])],
@@ -214,6 +215,7 @@ function linearly(which: Case, a: Sequence, b: Sequence): Sequence {
     kind: "sequence",
     key: `(${[earlier(a.key, -b.first), earlier(b.key, -a.first)].sort().join("∗")})`,
     stream: a.stream || b.stream,
+    kernels: kernelsOf(a, b),
     shift: add(a.shift, b.shift),
     from: froms.length ? froms.reduce((x, y) => most(which, x, y)) : undefined,
     to: tos.length ? tos.reduce((x, y) => least(which, x, y)) : undefined,
@@ -226,11 +228,18 @@ function linearly(which: Case, a: Sequence, b: Sequence): Sequence {
   };
 }
 
+/** What a stream was convolved with before, and now. */
+const kernelsOf = (a: Sequence, b: Sequence): ReadonlySet<string> =>
+  a.stream || b.stream
+    ? new Set([...a.kernels, ...b.kernels, ...[a, b].filter(({ stream }) => !stream).map(({ key }) => key)])
+    : a.kernels;
+
 /** A filter of Conv as a kernel: entry p of the filter is κ(size - 1 - p). */
 export const kernelOfFilter = (key: string, taps: number, dilation: number): Sequence => ({
   kind: "sequence",
   key,
   stream: false,
+  kernels: NO_KERNELS,
   shift: ZERO,
   from: undefined,
   to: undefined,

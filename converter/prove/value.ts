@@ -34,6 +34,8 @@ export interface Sequence {
   readonly key: string;
   /** f is a convolution of the stream. */
   readonly stream: boolean;
+  /** Of a stream: the functions of the position that it was convolved with. */
+  readonly kernels: ReadonlySet<string>;
   readonly shift: Dim;
   /** Undefined: from the beginning, and before it. */
   readonly from: Dim | undefined;
@@ -134,6 +136,8 @@ export interface Scalar {
 
 export type Value = Lines | Sizes | Scalar;
 
+export const NO_KERNELS: ReadonlySet<string> = new Set();
+
 export const NO_GAIN: Gain = new Map();
 
 export const isLine = (factor: Factor): factor is Line => typeof factor === "object";
@@ -173,6 +177,7 @@ export const positionOf = (key: string, length: Dim): Sequence => ({
   kind: "sequence",
   key,
   stream: false,
+  kernels: NO_KERNELS,
   shift: dim(0),
   from: undefined,
   to: length,

@@ -1,18 +1,19 @@
 /** Follows the nodes that make a tensor in one case, from what is known of their inputs to what is known of it. */
 import type { GraphIndex, Model, Node } from "../onnx/graph.ts";
 import { DataType } from "../onnx/tensor.ts";
-import { dim, TIME } from "../time/dim.ts";
+import { add, dim, subtract, TIME } from "../time/dim.ts";
 import type { Fact, Layout } from "../time/fact.ts";
 import type { Constant } from "../time/fold.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { RANDOM } from "../time/rules/refused.ts";
 import { atLeast, type Case, Inexact, NotRun, negated, Split, Unproven } from "./cases.ts";
-import { fixed, isDyadic, type Rule, rankOf, type Site, sizes } from "./rule.ts";
+import { fixed, isDyadic, type Rule, rankOf, type Site, sizes, timesDim } from "./rule.ts";
 import { FROM_SIZES, RULES, SIZE_RULES } from "./rules/index.ts";
 import {
   type Axes,
   type Factor,
   keyOfName,
+  type Lines,
   lineAt,
   linesOf,
   positionOf,
@@ -74,12 +75,12 @@ export function walk(
   goal: string,
   start: ReadonlyMap<string, Value>,
   which: Case,
-): Value | undefined {
+): { readonly value: Value | undefined; readonly values: ReadonlyMap<string, Value> } {
   const values = new Map(start);
   const opset = known.model.opsets.get("") ?? 1;
   const failed = new Map<string, Stopped>();
   const valueAt = (name: string): Value | undefined => {
-    const value = values.get(name) ?? fromFact(known, name);
+    const value = values.get(name) ?? (failed.has(name) ? undefined : fromFact(known, name));
     if (value) values.set(name, value);
     return value;
   };
@@ -98,12 +99,13 @@ export function walk(
     } catch (error) {
       if (!(error instanceof Stopped) || error.why instanceof Split) throw error;
       // what is known of it by the rules of time is enough, if it is wanted at all
-      for (const name of node.outputs) if (name && !fromFact(known, name)) failed.set(name, error);
+      const isExact = !(error.why instanceof Inexact);
+      for (const name of node.outputs) if (name && !(isExact && fromFact(known, name))) failed.set(name, error);
     }
   }
   const stopped = failed.get(goal);
   if (stopped) throw stopped;
-  return valueAt(goal);
+  return { value: valueAt(goal), values };
 }
 
 /** The values of a node's outputs. */
@@ -123,7 +125,10 @@ function follow(node: Node, inputs: readonly (Value | undefined)[], site: Site):
       const made = rule(inputs, node.attributes, site);
       const values: readonly Value[] = Array.isArray(made) ? made : [made as Value];
       return values.map((value, i) => {
-        if (value.kind === "tensor") refuseTangled(value);
+        if (value.kind === "tensor") {
+          refuseTangled(value);
+          refuseUncountable(site, node.outputs[i]!, value);
+        }
         if (value.kind !== "sizes") return value;
         refuseUnheld(site, node.outputs[i]!, value, inputs);
         return isOfLength(node, inputs) ? { ...value, ofLength: true } : value;
@@ -190,6 +195,23 @@ function refuseUnheld(
     // a multiple of 4 is held as far as 4 times the number
     const edge = dim(largest * (typeOf(output) === DataType.FLOAT ? (fractionOf(which, size) ?? 1) : 1));
     if (!atLeast(which, edge, size) || !atLeast(which, size, negated(edge)))
+      throw new Inexact("counts further than its type holds");
+  }
+}
+
+/** @throws Inexact where places along the lines are larger than their type holds; Unproven where they wrap below 0 */
+function refuseUncountable({ which, typeOf }: Site, output: string, { axes, parts }: Lines): void {
+  for (const part of parts) {
+    if (part.kind !== "index") continue;
+    const largest = LARGEST.get(typeOf(output) ?? DataType.INT64);
+    if (largest === undefined) throw new Unproven("counts positions in a type that does not hold them");
+    let [low, high] = [part.offset, part.offset];
+    for (const [axis, by] of part.coefficients) {
+      const last = timesDim(subtract(lineAt(axes, axis) ?? dim(1), dim(1)), dim(by))!;
+      if (by > 0) high = add(high, last);
+      else low = add(low, last);
+    }
+    if (!atLeast(which, dim(largest), high) || !atLeast(which, low, dim(-largest)))
       throw new Inexact("counts further than its type holds");
   }
 }

@@ -3,6 +3,7 @@ import type { ErrorCode } from "../../src/errors.ts";
 import type { Model, Node } from "../onnx/graph.ts";
 import { constantLayout, type Fact, type Layout } from "./fact.ts";
 import type { Constant } from "./fold.ts";
+import { isHeld } from "./held.ts";
 import type { InputAxes } from "./inputs.ts";
 import { rowsDiffer, runningSum } from "./rows.ts";
 import type { Context, Operand, Verdict } from "./rule.ts";
@@ -55,6 +56,7 @@ const isData = (fact: Fact): boolean => fact.kind === "stream" || fact.kind === 
  * One walk over the nodes in topological order. Rules answer for each operator; behind an opening or a refusal the
  * outputs are open, and so is everything that reads them.
  * @param tables functions of the position that were seen to have one row for each position
+ * @param typeOf onnx.TensorProto.DataType of a tensor, where it is known
  */
 export function followTime(
   model: Model,
@@ -62,8 +64,9 @@ export function followTime(
   constants: ReadonlyMap<string, Constant>,
   closed: readonly Closed[],
   tables: ReadonlyMap<string, Layout> = new Map(),
+  typeOf: (tensor: string) => number | undefined = () => undefined,
 ): TimeFacts {
-  const context: Context = { opset: model.opsets.get("") ?? 1, sizes: inputs.sizes, fixed: inputs.fixed };
+  const context: Context = { opset: model.opsets.get("") ?? 1, sizes: inputs.sizes, fixed: inputs.fixed, typeOf };
   const facts = new Map<string, Fact>();
   const openings: Opening[] = [];
   const refusals: Refusal[] = [];
@@ -158,6 +161,9 @@ function judge(
     };
   if (!data && node.domain === "") {
     const followed = shapeRules[node.op]?.(operands, node.attributes) ?? runningSum(node, operands, varies);
+    // a length that its type does not hold begins anew, or is rounded
+    if (followed && !isHeld(followed, context.typeOf(node.outputs[0]!)))
+      return { outputs: [{ kind: "position", axes: undefined }] };
     if (followed) return { outputs: [followed] };
   }
   const rule = RULES[node.domain ? `${node.domain}::${node.op}` : node.op];

@@ -21,6 +21,8 @@ export interface Context {
   readonly sizes: Sizes;
   /** Batch and length are numbers in the graph: constants may contain them. */
   readonly fixed: boolean;
+  /** onnx.TensorProto.DataType of a tensor, where it is known. */
+  readonly typeOf: (tensor: string) => number | undefined;
 }
 
 /** The answer of a rule. */

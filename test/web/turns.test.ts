@@ -25,7 +25,7 @@ let browser: Browser;
 let page: Page;
 
 beforeAll(async () => {
-  folders = await convertFolders([zooModel("s4d")], { exact: true, horizon: 64 });
+  folders = await convertFolders([zooModel("s4d")], { exact: true, horizon: 64 }, { kind: "proven" });
   site = await serve({ zoo: folders.folder });
   browser = await launchChromium();
   page = await browser.newPage();

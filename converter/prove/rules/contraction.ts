@@ -30,6 +30,7 @@ function byPairs(which: Case, matrix: Pairs, stream: Sequence, size: Dim, rows: 
   return {
     ...stream,
     key: `(${matrix.key}∗${earlier(stream.key, ahead)})`,
+    kernels: new Set([...stream.kernels, matrix.key]),
     from: ahead > 0 ? ZERO : undefined,
     to: least(which, add(size, dim(-ahead)), rows),
     support: [ZERO, rows],

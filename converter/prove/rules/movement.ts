@@ -1,7 +1,7 @@
 /** Operators that move values to another layout. */
 import { dim, equal } from "../../time/dim.ts";
 import { regroupBy } from "../../time/reshape.ts";
-import { type Case, Unproven } from "../cases.ts";
+import { type Case, numberOf, Unproven } from "../cases.ts";
 import {
   fromFront,
   numbersOf,
@@ -14,7 +14,7 @@ import {
   tensorOf,
   timesDim,
 } from "../rule.ts";
-import { type Axes, axisOf, type Body, type Factor, type Lines, lineAt, linesOf } from "../value.ts";
+import { type Axes, axisOf, type Body, type Factor, type Lines, lineAt, linesOf, type Value } from "../value.ts";
 
 /** The same tensor with its axes elsewhere: `to` gives an axis's new place. */
 function moved(data: Lines, axes: Axes, to: (axis: number) => number): Lines {
@@ -65,11 +65,18 @@ function toSizes(which: Case, data: Lines, sizes: readonly bigint[]): Lines {
   return moved(data, axes, (axis) => (axis === data.pair ? axes.length - 1 : after[before.indexOf(axis)]!));
 }
 
+/** @throws Unproven where numbers of channels, or axes, were calculated from the length: they may differ between lengths */
+function refuseByLength(value: Value | undefined, why: string): void {
+  if (value?.kind === "sizes" && value.ofLength && value.values.some((size) => numberOf(size) !== undefined))
+    throw new Unproven(why);
+}
+
 /** https://onnx.ai/onnx/operators/onnx__Reshape.html */
 export const Reshape: Rule = ([input, shape], { allowzero = 0 }, { which }) => {
   const data = tensorOf(input);
   const target = sizesOf(shape);
   if (!target) throw new Unproven("reshapes to a shape that is not followed");
+  refuseByLength(shape, "reshapes channels otherwise at some lengths");
   const from = data.axes.map((axis) => symbolic(which, sizeOfAxis(axis)));
   const sizes = target.map((d, k) => {
     const size = symbolic(which, d);
@@ -96,6 +103,7 @@ export const Flatten: Rule = ([input], { axis = 1 }, { which }) => {
 /** https://onnx.ai/onnx/operators/onnx__Squeeze.html */
 export const Squeeze: Rule = ([input, over], { axes: attribute }) => {
   const data = tensorOf(input);
+  refuseByLength(over, "removes other axes at some lengths");
   const given = over ? numbersOf(over) : (attribute as readonly number[] | undefined);
   // so are the batch of one row and the time of one position, at that size
   if (!given && data.axes.some((axis) => axis.some((factor) => typeof factor !== "number")))
@@ -115,6 +123,7 @@ export const Squeeze: Rule = ([input, over], { axes: attribute }) => {
 /** https://onnx.ai/onnx/operators/onnx__Unsqueeze.html */
 export const Unsqueeze: Rule = ([input, over], { axes: attribute }) => {
   const data = tensorOf(input);
+  refuseByLength(over, "adds other axes at some lengths");
   const given = over ? numbersOf(over) : (attribute as readonly number[] | undefined);
   if (!given) throw new Unproven("adds axes that are not followed");
   const rank = data.axes.length + given.length;

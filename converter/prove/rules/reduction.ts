@@ -20,6 +20,7 @@ export const CumSum: Rule = ([input, axisInput], { exclusive = 0, reverse = 0 },
   const sum: Sequence = {
     ...body,
     key: `Σ${later}(${body.key})`,
+    kernels: body.stream ? new Set([...body.kernels, "Σ"]) : body.kernels,
     to,
     support: [body.support[0], most(which, size, body.support[0])],
     first: body.first + later,
