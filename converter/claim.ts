@@ -18,6 +18,13 @@ export function counterClaim({ counter, proofs }: Found, tables: Tables, limit: 
     // it was compared with itself at lengths of every kind up to there, and at powers of two beyond
     const positions = Math.min(lookedAt, SEEN_POSITIONS);
     if (proof && !proof.proven) return { kind: "seen", positions, node: proof.node.name, because: proof.because };
+    if (proof?.proven && proof.ends)
+      return {
+        kind: "ends",
+        positions: proof.ends.positions,
+        node,
+        because: `the table '${name}' ${proof.ends.because}`,
+      };
     if (!settles) return { kind: "proven" };
     const because = `the table '${name}' settles, and its rows were looked at up to there`;
     return { kind: "seen", positions: lookedAt, node, because };
