@@ -25,7 +25,6 @@ const ODD: readonly Sizes[] = [
 ];
 /** The longest, for what sets in late: the first at which the original's tensors take no more than so many bytes. */
 const LATE = [
-  { length: 8192, bytes: 2 ** 26 },
   { length: 2048, bytes: 2 ** 27 },
   { length: 512, bytes: 2 ** 29 },
 ] as const;
