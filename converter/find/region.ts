@@ -149,7 +149,7 @@ async function probeRegion(
     let bias: Float64Array | undefined;
     let failed: unknown;
     for (const time of fixed ? [fixed] : PROBE_LENGTHS) {
-      const result = await probe(responder.respond, time, entryChannels, longest === undefined).catch(
+      const result = await probe(responder.respond, time, entryChannels, longest === undefined, longest).catch(
         (error: unknown) => {
           // some graphs do not take every length: not below their reach, only multiples of some number
           if (fixed !== undefined || !isFailedRun(error)) throw error;

@@ -3,7 +3,7 @@ import { add, type Dim, dim, equal, subtract } from "../../time/dim.ts";
 import { atLeast, type Case, isSame, negated, numberOf, Unproven } from "../cases.ts";
 import { fixed, fromFront, numbersOf, type Rule, sizeOfAxis, sizesOf, tensorOf } from "../rule.ts";
 import { endedAt, padded, sliced, summed, turned } from "../sequence.ts";
-import { axisOf, type Body, type Factor, isLine, type Lines, lineAt, type Sequence } from "../value.ts";
+import { axisOf, type Body, type Factor, isLine, type Lines, lineAt, linesOf, type Sequence } from "../value.ts";
 import { asLine, asRows } from "./positions.ts";
 
 const ZERO = dim(0);
@@ -25,7 +25,9 @@ export const Pad: Rule = ([input, pads, value, over], attributes, { which }) => 
 
 function paddedAxis(which: Case, given: Lines, k: number, before: Dim, after: Dim): Lines {
   if (equal(before, ZERO) && equal(after, ZERO)) return given;
-  const grows = [before, after].some((amount) => numberOf(amount) === undefined);
+  // a constant is filled up to a size that may be a number in this case
+  const isConstant = given.parts.every(({ kind }) => kind === "fixed") && linesOf(given.axes).length === 0;
+  const grows = isConstant || [before, after].some((amount) => numberOf(amount) === undefined);
   const data = !given.axes[k]!.some(isLine) && grows ? asLine(given, k) : given;
   const size = lineAt(data.axes, k);
   if (!size) throw new Unproven(data.axes[k]!.includes("batch") ? "pads the batch axis" : "pads channels");
