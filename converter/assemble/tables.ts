@@ -55,8 +55,11 @@ export async function evaluateTables(found: Found): Promise<Tables> {
  */
 async function evaluated(found: Found, name: string, axis: number): Promise<Table> {
   let tensor = await evaluatePosition(found.graphs, name, SHORTEST);
-  const most = affordableRows(found, name, tensor.data.length / SHORTEST);
-  const isProven = found.proofs.tables.get(name)?.proven === true;
+  const proof = found.proofs.tables.get(name);
+  const isProven = proof?.proven === true;
+  // longer runs than are proven give other rows
+  const known = (isProven && proof.ends?.positions) || Infinity;
+  const most = Math.min(known, affordableRows(found, name, tensor.data.length / SHORTEST));
   for (let rows = tensor.dims[axis]!; ; rows *= 2) {
     if (rows >= FIRST_ROWS && settled(tensor, axis)) {
       const lookedAt = await settledUpTo(found, name, axis, tensor, most);
