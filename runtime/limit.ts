@@ -1,13 +1,18 @@
 /** Runs that would go beyond what the model claims, or has, are refused before they are made. */
-import { beyondClaim, beyondEnd, beyondRemark, type End, endOf } from "../src/reach.ts";
-import type { Model } from "./session.ts";
+import { beyondClaim, beyondEnd, beyondRemark, type End, endOf, type Reach } from "../src/reach.ts";
+
+/** A model whose reach is kept to. */
+interface Limited extends Reach {
+  readonly file?: string | undefined;
+  remark(text: string): void;
+}
 
 /**
  * @param ends positions that each row will have read
  * @param beyond goes on past the claim, and says so once
  * @throws LongConvError beyond-claim, beyond-positions
  */
-export function checkReach(model: Model, ends: readonly number[], beyond = false): void {
+export function checkReach(model: Limited, ends: readonly number[], beyond = false): void {
   const { claim, file } = model;
   const furthest = Math.max(...ends);
   const end = endOf(model, beyond);
@@ -30,7 +35,7 @@ export function checkReach(model: Model, ends: readonly number[], beyond = false
  * @throws LongConvError beyond-claim, beyond-positions where the prompt is too long, or leaves no room for a wanted token
  */
 export function roomAfter(
-  model: Model,
+  model: Limited,
   before: number,
   prompt: number,
   wanted: number,

@@ -3,7 +3,7 @@ import { LongConvError } from "../../src/errors.ts";
 import { LENGTHS } from "../find/evidence.ts";
 import type { Found } from "../find/find.ts";
 import { LIFE_LAGS } from "../find/life.ts";
-import { evaluatePosition, largestOf, rowsOf } from "../find/tables.ts";
+import { firstApart, largestOf, openPosition, type PositionReader, rowsOf } from "../find/tables.ts";
 import { type Node, whereOf } from "../onnx/graph.ts";
 import { makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
 import { timeAxis } from "../time/fact.ts";
@@ -19,9 +19,6 @@ const MOST_ROWS = 2 ** 18;
 const WORK_BYTES = 2 ** 28;
 /** A table has settled where no entry changes by more than this part of its largest value; transforms round to 5e-6. */
 const SETTLED = 1e-5;
-
-/** Rows of a table are the same at two lengths if they differ by no more than this part of its largest value. */
-const AGREES = 1e-5;
 
 /** A function of the position, evaluated. */
 export interface Table {
@@ -41,9 +38,14 @@ export async function evaluateTables(found: Found): Promise<Tables> {
   const result = new Map<string, Table>();
   for (const [name, { how, axes }] of found.counter.recipes) {
     if (how !== "table") continue;
-    const table = await evaluated(found, name, timeAxis(axes));
-    if (!found.proofs.tables.get(name)?.proven) await compareAtLengths(found, name, table);
-    result.set(name, table);
+    const reader = await openPosition(found.graphs, name);
+    try {
+      const table = await evaluated(found, name, reader, timeAxis(axes));
+      if (!found.proofs.tables.get(name)?.proven) await compareAtLengths(found, name, reader, table);
+      result.set(name, table);
+    } finally {
+      await reader.close();
+    }
   }
   return result;
 }
@@ -53,8 +55,8 @@ export async function evaluateTables(found: Found): Promise<Tables> {
  * rows of a growing sum to the size of the last.
  * @throws LongConvError depends-on-length where no rule says that rows are the same at every length, and they are not
  */
-async function evaluated(found: Found, name: string, axis: number): Promise<Table> {
-  let tensor = await evaluatePosition(found.graphs, name, SHORTEST);
+async function evaluated(found: Found, name: string, reader: PositionReader, axis: number): Promise<Table> {
+  let tensor = await reader.at(SHORTEST);
   const proof = found.proofs.tables.get(name);
   const isProven = proof?.proven === true;
   // longer runs than are proven give other rows
@@ -62,7 +64,7 @@ async function evaluated(found: Found, name: string, axis: number): Promise<Tabl
   const most = Math.min(known, affordableRows(found, name, tensor.data.length / SHORTEST));
   for (let rows = tensor.dims[axis]!; ; rows *= 2) {
     if (rows >= FIRST_ROWS && settled(tensor, axis)) {
-      const lookedAt = await settledUpTo(found, name, axis, tensor, most);
+      const lookedAt = await settledUpTo(reader, axis, tensor, most);
       if (lookedAt !== undefined) {
         const [first, last] = [
           { tensor, from: 0, to: rows / 2 },
@@ -71,7 +73,7 @@ async function evaluated(found: Found, name: string, axis: number): Promise<Tabl
         return { tensor: joinRows([first, last], axis), axis, settles: true, lookedAt };
       }
     }
-    const longer = 2 * rows <= most && (await evaluatedAt(found, name, 2 * rows));
+    const longer = 2 * rows <= most && (await reader.within(2 * rows));
     if (!longer) return { tensor, axis, settles: false, lookedAt: rows };
     const [there, whole] = [longer.dims[axis]!, { tensor: longer, from: 0, to: longer.dims[axis]! }];
     if (!isProven) refuseUnlessSame(found, name, tensor, longer, axis);
@@ -97,39 +99,40 @@ async function evaluated(found: Found, name: string, axis: number): Promise<Tabl
  * Compares a table that no rule proves at lengths of every kind.
  * @throws LongConvError depends-on-length where its rows are others
  */
-async function compareAtLengths(found: Found, name: string, { tensor, axis }: Table): Promise<void> {
+async function compareAtLengths(
+  found: Found,
+  name: string,
+  reader: PositionReader,
+  { tensor, axis }: Table,
+): Promise<void> {
   const rows = tensor.dims[axis]!;
   for (const length of LENGTHS.filter((each) => each <= rows)) {
-    const other = await evaluatedAt(found, name, length);
+    const other = await reader.within(length);
     if (other && other.dims[axis] === length) refuseUnlessSame(found, name, other, tensor, axis);
   }
 }
 
 /** Rows up to which a table that has settled was looked at; undefined where it changes again. */
 async function settledUpTo(
-  found: Found,
-  name: string,
+  reader: PositionReader,
   axis: number,
   tensor: Tensor,
   most: number,
 ): Promise<number | undefined> {
   const rows = tensor.dims[axis]!;
   const far = Math.min(LIFE_LAGS, 2 ** Math.floor(Math.log2(most)));
-  const longer = far > rows ? await evaluatedAt(found, name, far) : undefined;
+  const longer = far > rows ? await reader.within(far) : undefined;
   if (!longer || longer.dims[axis] !== far) return rows;
-  const last = rowsOf(tensor, axis).at(-1)!;
-  const largest = largestOf(rowsOf(tensor, axis));
+  const known = rowsOf(tensor, axis);
+  const [last, largest] = [known.at(-1)!, largestOf(known)];
   const isSame = (row: Float64Array) => row.every((value, k) => Math.abs(value - last[k]!) <= SETTLED * largest[k]!);
   return rowsOf(longer, axis).slice(rows).every(isSame) ? far : undefined;
 }
 
 function refuseUnlessSame(found: Found, name: string, shorter: Tensor, longer: Tensor, axis: number): void {
-  const [known, again] = [rowsOf(shorter, axis), rowsOf(longer, axis)];
-  const largest = largestOf(known);
-  const at = known.findIndex(
-    (row, i) => !row.every((value, k) => Math.abs(value - (again[i]?.[k] ?? NaN)) <= AGREES * largest[k]!),
-  );
-  if (at < 0) return;
+  const known = rowsOf(shorter, axis);
+  const at = firstApart(known, rowsOf(longer, axis), largestOf(known));
+  if (at === undefined) return;
   const node = found.graphs.index.producer.get(name);
   throw new LongConvError(
     "depends-on-length",
@@ -137,16 +140,6 @@ function refuseUnlessSame(found: Found, name: string, shorter: Tensor, longer: T
     node && whereOf(found.graphs.model, node),
     "What a position is given must not depend on how long the whole sequence is.",
   );
-}
-
-/** The table at a length; undefined where the graph itself ends before. */
-async function evaluatedAt({ graphs }: Found, name: string, rows: number): Promise<Tensor | undefined> {
-  try {
-    return await evaluatePosition(graphs, name, rows);
-  } catch (error) {
-    if (error instanceof LongConvError && error.code === "runtime-failed") return undefined;
-    throw error;
-  }
 }
 
 /** Rows that are worth their memory: none beyond the first where the way to the table grows faster than the length. */

@@ -2,12 +2,11 @@
 import { NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Found } from "../find/find.ts";
+import { precise } from "../find/graphs.ts";
 import { isFailedRun } from "../find/respond.ts";
 import { initializerBytes } from "../onnx/encode.ts";
 import type { Model } from "../onnx/graph.ts";
-import { withPreciseTransforms } from "../onnx/precise.ts";
 import { openModel } from "../onnx/run.ts";
-import { DataType } from "../onnx/tensor.ts";
 import { hasHalves, widened, withFloatInterface } from "../onnx/widen.ts";
 import { type Layout, timeAxis } from "../time/fact.ts";
 import { larger, largestApart } from "./apart.ts";
@@ -114,14 +113,13 @@ async function runOriginal(
   trials: readonly Trial[],
   outputAxes: ReadonlyMap<string, Layout>,
 ): Promise<{ wanted: (Trace | undefined)[]; own: number | undefined }> {
-  const { model, shapes } = found.graphs;
-  const isDouble = (tensor: string) => shapes.seen.get(tensor)?.type === DataType.DOUBLE;
-  const precise = withPreciseTransforms(model, isDouble);
+  const { model } = found.graphs;
+  const exact = precise(found.graphs, model);
   // a session of a large model costs more than its own transforms are worth
-  const asItIs = precise === model || initializerBytes(model) <= CHEAP_SESSION;
-  const isOwn = ({ sizes }: Trial) => precise === model || (asItIs && isPowerOfTwo(sizes.time));
+  const asItIs = exact === model || initializerBytes(model) <= CHEAP_SESSION;
+  const isOwn = ({ sizes }: Trial) => exact === model || (asItIs && isPowerOfTwo(sizes.time));
   const own = await runAll(model, trials, outputAxes, isOwn);
-  const others = await runAll(precise, trials, outputAxes, (trial) => !isOwn(trial));
+  const others = await runAll(exact, trials, outputAxes, (trial) => !isOwn(trial));
   const wanted = own.map((trace, i) => trace ?? others[i]);
   if (wanted.every((trace) => trace === undefined)) throw neverRuns(found);
   if (!hasHalves(found.original)) return { wanted, own: 0 };

@@ -17,9 +17,7 @@ export interface EvaluatedKernels extends Kernels {
 /** One way. */
 export interface Evaluation {
   /** The tensor that holds the kernel; undefined: an impulse through the region. */
-  readonly tensor: string | undefined;
-  /** Its layout; undefined: an impulse. */
-  readonly layout: KernelTensor | undefined;
+  readonly holder: KernelTensor | undefined;
   /** @throws LongConvError runtime-failed where the graph cannot be run at so many positions */
   at(lags: number): Promise<EvaluatedKernels>;
 }
@@ -37,15 +35,14 @@ export async function tensorEvaluations(graphs: Graphs, time: TimeFacts, region:
         ? { ...withDirect(kernels, direct), rounded: false }
         : byImpulse(graphs, region, lags);
     };
-    found.push({ tensor: candidate.tensor, layout: candidate, at });
+    found.push({ holder: candidate, at });
   }
   return found;
 }
 
 /** An impulse through the region. */
 export const impulseEvaluation = (graphs: Graphs, region: Region): Evaluation => ({
-  tensor: undefined,
-  layout: undefined,
+  holder: undefined,
   at: (lags) => byImpulse(graphs, region, lags),
 });
 
@@ -94,12 +91,17 @@ function orientation(seen: Seen, lengths: readonly number[], channels: number): 
   return fits((time) => [channels, time]) ? false : undefined;
 }
 
-async function evaluate(graphs: Graphs, { tensor, timeFirst, channels }: KernelTensor, lags: number): Promise<Kernels> {
-  const values = toNumbers(await evaluatePosition(graphs, tensor, lags));
-  if (timeFirst) return { lags, channels, taps: values };
+async function evaluate(graphs: Graphs, holder: KernelTensor, lags: number): Promise<Kernels> {
+  const values = toNumbers(await evaluatePosition(graphs, holder.tensor, lags));
+  return { lags, channels: holder.channels, taps: tapsIn(holder, values, lags) };
+}
+
+/** Values of a tensor that holds a kernel as taps [lags × channels]. */
+export function tapsIn({ timeFirst, channels }: KernelTensor, values: Float64Array, lags: number): Float64Array {
+  if (timeFirst) return values;
   const taps = new Float64Array(values.length);
   for (let c = 0; c < channels; c++) for (let k = 0; k < lags; k++) taps[k * channels + c] = values[c * lags + k]!;
-  return { lags, channels, taps };
+  return taps;
 }
 
 /** What lag 0 has beyond the candidate (a skip term), if all other lags agree to what the transform rounds. */

@@ -1,5 +1,7 @@
 /** What is known of a graph before time is followed through it. */
 import type { GraphIndex, Model } from "../onnx/graph.ts";
+import { withPreciseTransforms } from "../onnx/precise.ts";
+import { DataType } from "../onnx/tensor.ts";
 import type { InputAxes } from "../time/inputs.ts";
 import type { Shapes } from "./shapes.ts";
 
@@ -9,3 +11,7 @@ export interface Graphs {
   readonly index: GraphIndex;
   readonly shapes: Shapes;
 }
+
+/** A model cut from the graph, with its transforms in float64. */
+export const precise = ({ shapes }: Pick<Graphs, "shapes">, model: Model): Model =>
+  withPreciseTransforms(model, (tensor) => shapes.seen.get(tensor)?.type === DataType.DOUBLE);

@@ -99,7 +99,7 @@ export async function kernelSource(
   const wanted = horizon === undefined ? LOOKED_AT_LAGS : Math.max(LEAST_VERIFIED, 2 * horizon);
   const length = Math.min(powerBelow(wanted), LOOKED_AT_LAGS, longestWithin(graphs, region, VERIFIED_BYTES));
   // what agrees on the lags probed need not be the kernel: rules say which tensor is
-  const isKernel = ({ tensor }: Evaluation) => !proof?.proven || proof.kernel.tensors.has(tensor ?? "");
+  const isKernel = ({ holder }: Evaluation) => !proof?.proven || proof.kernel.tensors.has(holder?.tensor ?? "");
   const evaluations = [...(await tensorEvaluations(graphs, time, region)).filter(isKernel), impulse];
   const far = await verifiedSource(context, evaluations, length);
   if (!("code" in far)) return proof?.proven ? far : widelySeen(context, far, horizon);
@@ -188,7 +188,8 @@ async function verifiedSource(
 /** A source that knows up to how many lags the graph and the memory reach, and that its kernels begin as probed. */
 function sourceOf(context: Context, evaluation: Evaluation, verified: number, claim: Claim): KernelSource {
   const { graphs, time, region, proof } = context;
-  const { tensor, layout, at } = evaluation;
+  const { holder, at } = evaluation;
+  const tensor = holder?.tensor;
   const inMemory = tensor === undefined ? longestWithin(graphs, region, KERNEL_BYTES) : Infinity;
   let [most, end]: [number, KernelEnd] =
     region.maxLags === undefined ? [inMemory, "memory"] : [region.maxLags, "exported length"];
@@ -220,7 +221,7 @@ function sourceOf(context: Context, evaluation: Evaluation, verified: number, cl
     reach: proof?.proven ? proof.reach : undefined,
     at: read,
     async lifeBeyond(from, limits) {
-      const reader = layout && (await openLags(graphs, time, layout));
+      const reader = holder && (await openLags(graphs, time, holder));
       try {
         if (reader && (await readsLike(reader, region.probed)))
           return { lag: await firstAlive(reader, from, limits), to: LIFE_LAGS };

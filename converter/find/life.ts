@@ -1,12 +1,11 @@
 /** Whether a kernel that has died away, or ended, stays dead: looked at far beyond the lags that a form is chosen by. */
 import { cut } from "../onnx/cut.ts";
-import { withPreciseTransforms } from "../onnx/precise.ts";
 import { openModel, type Runner } from "../onnx/run.ts";
 import { DataType, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
 import { timeAxis } from "../time/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
-import type { KernelTensor } from "./evaluation.ts";
-import type { Graphs } from "./graphs.ts";
+import { type KernelTensor, tapsIn } from "./evaluation.ts";
+import { type Graphs, precise } from "./graphs.ts";
 import { fixedSizes, zeroInputs } from "./shapes.ts";
 
 /** Lags to which every kernel is looked at, where it does not end by rule and the graph reaches so far. */
@@ -62,18 +61,15 @@ function numberOf({ model, index }: Graphs, name: string): number | undefined {
 }
 
 /** Opens a kernel that is a tensor of the graph, made row by row from the position; undefined where it is made otherwise. */
-export async function openLags(
-  graphs: Graphs,
-  time: TimeFacts,
-  { tensor, timeFirst, channels }: KernelTensor,
-): Promise<LagReader | undefined> {
+export async function openLags(graphs: Graphs, time: TimeFacts, holder: KernelTensor): Promise<LagReader | undefined> {
+  const { tensor, channels } = holder;
   const ranges = rangesOf(graphs, time, tensor);
   if (!ranges) return undefined;
   const { model, inputs, shapes } = graphs;
   const typeOf = (name: string) => shapes.seen.get(name)?.type ?? DataType.FLOAT;
   const given = ranges.map((name) => ({ name, type: typeOf(name), dims: undefined }));
   const cutOut = cut(model, [...model.graph.inputs, ...given], [tensor]);
-  const runner: Runner = await openModel(withPreciseTransforms(cutOut, (name) => typeOf(name) === DataType.DOUBLE));
+  const runner: Runner = await openModel(precise(graphs, cutOut));
   const wanted = new Set(runner.inputs);
   const read = async (lags: readonly number[]): Promise<Float64Array> => {
     const zeros = Object.entries(
@@ -83,11 +79,7 @@ export async function openLags(
     const feeds = Object.fromEntries([...zeros, ...places].filter(([name]) => wanted.has(name)));
     const values = toNumbers((await runner.run(feeds))[tensor]!);
     if (values.length !== lags.length * channels) return new Float64Array(0);
-    if (timeFirst) return values;
-    const taps = new Float64Array(values.length);
-    for (let c = 0; c < channels; c++)
-      for (let k = 0; k < lags.length; k++) taps[k * channels + c] = values[c * lags.length + k]!;
-    return taps;
+    return tapsIn(holder, values, lags.length);
   };
   return { read, close: () => runner.close() };
 }

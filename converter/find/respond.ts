@@ -2,12 +2,11 @@
 import { LongConvError } from "../../src/errors.ts";
 import { cut } from "../onnx/cut.ts";
 import { bfloat16FromFloat32, float16FromFloat32 } from "../onnx/halves.ts";
-import { withPreciseTransforms } from "../onnx/precise.ts";
 import { openModel } from "../onnx/run.ts";
 import { DataType, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
 import { channelCount, dimsOf, type Layout } from "../time/fact.ts";
 import { fromLayout, toLayout } from "./canonical.ts";
-import type { Graphs } from "./graphs.ts";
+import { type Graphs, precise } from "./graphs.ts";
 import type { Respond } from "./probe.ts";
 import { fixedSizes, zeroInputs } from "./shapes.ts";
 
@@ -28,15 +27,15 @@ export interface Responder {
  * Rows are run together as a batch, or one batch of the fixed size after the other.
  * @throws LongConvError runtime-failed, when it is run, where ONNX Runtime fails or gives fewer positions than it took
  */
-export async function openRegion({ model, inputs, shapes }: Graphs, entry: End, exit: End): Promise<Responder> {
+export async function openRegion(graphs: Graphs, entry: End, exit: End): Promise<Responder> {
+  const { model, inputs } = graphs;
   const others = model.graph.inputs.filter((input) => input.name !== entry.tensor);
   const region = cut(
     model,
     [...others, { name: entry.tensor, type: entry.type, dims: undefined }],
     [{ name: exit.tensor, type: exit.type, dims: undefined }],
   );
-  const isDouble = (tensor: string) => shapes.seen.get(tensor)?.type === DataType.DOUBLE;
-  const runner = await openModel(withPreciseTransforms(region, isDouble));
+  const runner = await openModel(precise(graphs, region));
   const wanted = new Set(region.graph.inputs.map((input) => input.name));
   const fixed = fixedSizes(inputs);
   const respond: Respond = async (rows, time) => {

@@ -2,13 +2,12 @@
 
 import { cut } from "../onnx/cut.ts";
 import type { Node } from "../onnx/graph.ts";
-import { withPreciseTransforms } from "../onnx/precise.ts";
 import { openModel } from "../onnx/run.ts";
-import { DataType, type Tensor, toNumbers } from "../onnx/tensor.ts";
+import { type Tensor, toNumbers } from "../onnx/tensor.ts";
 import type { Layout } from "../time/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { ELEMENTWISE } from "../time/rules/elementwise.ts";
-import type { Graphs } from "./graphs.ts";
+import { type Graphs, precise } from "./graphs.ts";
 import { isFailedRun } from "./respond.ts";
 import { fixedSizes, zeroInputs } from "./shapes.ts";
 
@@ -46,22 +45,33 @@ function rowLayout({ shapes }: Graphs, name: string): Layout | undefined {
 
 async function rowsAgree(graphs: Graphs, name: string, axes: Layout): Promise<boolean> {
   const at = axes.findIndex((axis) => axis[0] === "time");
-  let previous: readonly Float64Array[] | undefined;
-  for (const length of LENGTHS) {
-    const table = await evaluatePosition(graphs, name, length).catch((error: unknown) => {
-      if (!isFailedRun(error)) throw error;
-    });
-    const rows = table ? rowsOf(table, at) : [];
-    // a table may end before
-    if (rows.length !== length) return previous !== undefined && length > LEAST_ROWS;
-    const largest = largestOf(rows);
-    const same = previous?.every((row, i) =>
-      row.every((value, k) => Math.abs(value - rows[i]![k]!) <= AGREES * largest[k]!),
-    );
-    if (same === false) return false;
-    previous = rows;
+  const reader = await openPosition(graphs, name);
+  try {
+    let previous: readonly Float64Array[] | undefined;
+    for (const length of LENGTHS) {
+      const table = await reader.within(length);
+      const rows = table ? rowsOf(table, at) : [];
+      // a table may end before
+      if (rows.length !== length) return previous !== undefined && length > LEAST_ROWS;
+      if (previous && firstApart(previous, rows, largestOf(rows)) !== undefined) return false;
+      previous = rows;
+    }
+    return true;
+  } finally {
+    await reader.close();
   }
-  return true;
+}
+
+/** The first of some rows that is another one in a longer table; undefined: none. @param largest value of each column */
+export function firstApart(
+  rows: readonly Float64Array[],
+  longer: readonly Float64Array[],
+  largest: Float64Array,
+): number | undefined {
+  const isSame = (row: Float64Array, i: number) =>
+    row.every((value, k) => Math.abs(value - (longer[i]?.[k] ?? Number.NaN)) <= AGREES * largest[k]!);
+  const at = rows.findIndex((row, i) => !isSame(row, i));
+  return at < 0 ? undefined : at;
 }
 
 /** The largest value of each column. */
@@ -71,21 +81,36 @@ export function largestOf(rows: readonly Float64Array[]): Float64Array {
   return largest;
 }
 
-/** A function of the position, evaluated at a length. */
-export async function evaluatePosition(
-  { model, inputs, shapes }: Graphs,
-  name: string,
-  length: number,
-): Promise<Tensor> {
-  const isDouble = (tensor: string) => shapes.seen.get(tensor)?.type === DataType.DOUBLE;
-  const runner = await openModel(withPreciseTransforms(cut(model, model.graph.inputs, [name]), isDouble));
-  try {
+/** A function of the position in an open session. */
+export interface PositionReader {
+  /** @throws LongConvError runtime-failed where the graph cannot be run at the length */
+  at(length: number): Promise<Tensor>;
+  /** Undefined where the graph cannot be run at the length: it ends before. */
+  within(length: number): Promise<Tensor | undefined>;
+  close(): Promise<void>;
+}
+
+/** Opens a function of the position, to be evaluated at any lengths. */
+export async function openPosition(graphs: Graphs, name: string): Promise<PositionReader> {
+  const { model, inputs } = graphs;
+  const runner = await openModel(precise(graphs, cut(model, model.graph.inputs, [name])));
+  const wanted = new Set(runner.inputs);
+  const at = async (length: number): Promise<Tensor> => {
     const feeds = Object.entries(zeroInputs(model, inputs, { batch: fixedSizes(inputs).batch ?? 1, time: length }));
-    const wanted = new Set(runner.inputs);
     return (await runner.run(Object.fromEntries(feeds.filter(([input]) => wanted.has(input)))))[name]!;
-  } finally {
-    await runner.close();
-  }
+  };
+  const within = (length: number) =>
+    at(length).catch((error: unknown) => {
+      if (!isFailedRun(error)) throw error;
+      return undefined;
+    });
+  return { at, within, close: () => runner.close() };
+}
+
+/** A function of the position, evaluated at a length. */
+export async function evaluatePosition(graphs: Graphs, name: string, length: number): Promise<Tensor> {
+  const reader = await openPosition(graphs, name);
+  return reader.at(length).finally(() => reader.close());
 }
 
 /** Rows along an axis. */

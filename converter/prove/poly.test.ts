@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { TIME } from "../time/dim.ts";
 import { Unproven } from "./cases.ts";
-import { atom, factored, type Poly, plus, productsOf, scaled, times } from "./poly.ts";
+import { atom, factored, plus, productsOf, scaled, times } from "./poly.ts";
+import type { Poly } from "./value.ts";
 import { positionOf, type Sequence } from "./value.ts";
 
 interface Complex {

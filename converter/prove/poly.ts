@@ -1,23 +1,6 @@
 /** Polynomials in the real and imaginary parts of transforms, and what they are as products of complex numbers. */
 import { Unproven } from "./cases.ts";
-import type { Sequence } from "./value.ts";
-
-/** Real or imaginary part of the transform of a real sequence, or a real factor that is the same at every length. */
-interface Atom {
-  readonly part: "re" | "im" | "factor";
-  readonly key: string;
-}
-
-interface Term {
-  readonly weight: number;
-  readonly atoms: readonly Atom[];
-}
-
-/** A sum of products; the sequences that its atoms are transforms of, by key. */
-export interface Poly {
-  readonly terms: readonly Term[];
-  readonly sequences: ReadonlyMap<string, Sequence>;
-}
+import type { Atom, Poly, Sequence, Term } from "./value.ts";
 
 /** Longer sums than this are no complex product that anybody writes. */
 const MOST_TERMS = 64;

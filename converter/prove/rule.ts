@@ -1,7 +1,7 @@
 /** What a rule of the proof gets and answers, and how operands are read. */
 import type { Attributes, Node } from "../onnx/graph.ts";
 import { DataType, toNumbers } from "../onnx/tensor.ts";
-import { type Dim, dim, equal } from "../time/dim.ts";
+import { type Dim, dim, equal, multiply } from "../time/dim.ts";
 import { atLeast, type Case, numberOf, symbolOf, Unproven } from "./cases.ts";
 import {
   type Axes,
@@ -97,14 +97,12 @@ export const sizes = (rank: 0 | 1, values: readonly Dim[]): Sizes => ({ kind: "s
 export const rankOf = (value: Value | undefined): number | undefined =>
   value?.kind === "sizes" ? value.rank : value?.kind === "tensor" ? value.axes.length : value ? 0 : undefined;
 
-export const fromFront = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
-
 /** The size of an axis. */
 export function sizeOfAxis(axis: readonly Factor[]): Dim {
   let size = dim(1);
   for (const factor of axis) {
     const by = isLine(factor) ? factor.line : factor === "batch" ? { ...dim(0), batch: 1 } : dim(factor);
-    const product = timesDim(size, by);
+    const product = multiply(size, by);
     if (!product) throw new Unproven("has an axis whose size is not followed");
     size = product;
   }
@@ -113,26 +111,6 @@ export function sizeOfAxis(axis: readonly Factor[]): Dim {
 
 /** An axis of channels in a key: what is the same in every place has a sum that depends on how many there are. */
 export const numbersText = (axis: readonly Factor[]): string => `×${axis.join("·")}`;
-
-/** The product of two sizes, where it is one. */
-export function timesDim(a: Dim, b: Dim): Dim | undefined {
-  const [x, y] = [numberOf(a), numberOf(b)];
-  const by = (d: Dim, f: number): Dim => ({
-    constant: d.constant * f,
-    batch: d.batch * f,
-    time: d.time * f,
-    product: d.product * f,
-  });
-  if (y !== undefined) return by(a, y);
-  if (x !== undefined) return by(b, x);
-  if (a.batch * b.batch || a.time * b.time || a.product || b.product) return undefined;
-  return {
-    constant: a.constant * b.constant,
-    batch: a.constant * b.batch + a.batch * b.constant,
-    time: a.constant * b.time + a.time * b.constant,
-    product: a.batch * b.time + a.time * b.batch,
-  };
-}
 
 /** A size as a number that tells it from others, for the regrouping of axes. */
 export function symbolic(which: Case, { constant, batch, time, product }: Dim): bigint {

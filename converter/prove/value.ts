@@ -2,7 +2,6 @@
 import type { Tensor } from "../onnx/tensor.ts";
 import { type Dim, dim } from "../time/dim.ts";
 import { Unproven } from "./cases.ts";
-import type { Poly } from "./poly.ts";
 
 /** An axis that grows with the length: so many entries. */
 export interface Line {
@@ -56,6 +55,23 @@ export interface Sequence {
 
 /** A product of powers of sizes: size -> exponent. */
 export type Gain = ReadonlyMap<string, number>;
+
+/** Real or imaginary part of the transform of a real sequence, or a real factor that is the same at every length. */
+export interface Atom {
+  readonly part: "re" | "im" | "factor";
+  readonly key: string;
+}
+
+export interface Term {
+  readonly weight: number;
+  readonly atoms: readonly Atom[];
+}
+
+/** A sum of products; the sequences that its atoms are transforms of, by key. */
+export interface Poly {
+  readonly terms: readonly Term[];
+  readonly sequences: ReadonlyMap<string, Sequence>;
+}
 
 /** The transform over `points` points of sequences: a polynomial in the real and imaginary parts of theirs. */
 export interface Spectrum {

@@ -1,13 +1,14 @@
 /** Follows the nodes that make a tensor in one case, from what is known of their inputs to what is known of it. */
 import type { GraphIndex, Model, Node } from "../onnx/graph.ts";
 import { DataType } from "../onnx/tensor.ts";
-import { add, dim, subtract, TIME } from "../time/dim.ts";
+import { add, dim, multiply, subtract, TIME } from "../time/dim.ts";
 import type { Fact, Layout } from "../time/fact.ts";
 import type { Constant } from "../time/fold.ts";
 import type { TimeFacts } from "../time/follow.ts";
+import { LARGEST } from "../time/held.ts";
 import { RANDOM } from "../time/rules/refused.ts";
 import { atLeast, type Case, Inexact, NotRun, negated, Split, Unproven } from "./cases.ts";
-import { fixed, isDyadic, type Rule, rankOf, type Site, sizes, timesDim } from "./rule.ts";
+import { fixed, isDyadic, type Rule, rankOf, type Site, sizes } from "./rule.ts";
 import { FROM_SIZES, RULES, SIZE_RULES } from "./rules/index.ts";
 import {
   type Axes,
@@ -165,14 +166,6 @@ function refuseTangled({ axes, parts }: Extract<Value, { kind: "tensor" }>): voi
 /** Rules that take numbers apart or pass them on; others calculate with them. */
 const PASSES = new Set(["Floor", "Ceil", "Round", "Cast", "CastLike", "Identity", "Squeeze", "Unsqueeze", "Reshape"]);
 const PICKS = new Set(["Concat", "Gather", "Slice", "Where", "Shape", "Size"]);
-/** Sizes and numbers beyond these are rounded, or begin anew. */
-const LARGEST = new Map<number, number>([
-  [DataType.FLOAT, 2 ** 24],
-  [DataType.DOUBLE, 2 ** 53],
-  [DataType.INT32, 2 ** 31 - 1],
-  [DataType.INT64, 2 ** 53],
-  [DataType.BOOL, 1],
-]);
 
 /**
  * @throws Inexact where numbers made of the length are larger than their type can hold, Unproven where they are calculated
@@ -207,7 +200,7 @@ function refuseUncountable({ which, typeOf }: Site, output: string, { axes, part
     if (largest === undefined) throw new Unproven("counts positions in a type that does not hold them");
     let [low, high] = [part.offset, part.offset];
     for (const [axis, by] of part.coefficients) {
-      const last = timesDim(subtract(lineAt(axes, axis) ?? dim(1), dim(1)), dim(by))!;
+      const last = multiply(subtract(lineAt(axes, axis) ?? dim(1), dim(1)), dim(by))!;
       if (by > 0) high = add(high, last);
       else low = add(low, last);
     }

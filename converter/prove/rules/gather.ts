@@ -1,7 +1,9 @@
 /** Operators that pick. */
+
 import { add, type Dim, dim, scale, subtract } from "../../time/dim.ts";
+import { fromFront } from "../../time/rule.ts";
 import { atLeast, type Case, most, NotRun, numberOf, Unproven } from "../cases.ts";
-import { fromFront, numbersOf, placed, type Rule, sizeOfAxis, tensorOf } from "../rule.ts";
+import { numbersOf, placed, type Rule, sizeOfAxis, tensorOf } from "../rule.ts";
 import { endedAt, keyAnywhere } from "../sequence.ts";
 import {
   type Axes,

@@ -1,7 +1,9 @@
 /** Operators that pad and join. */
+
 import { add, type Dim, dim, equal, subtract } from "../../time/dim.ts";
+import { fromFront } from "../../time/rule.ts";
 import { atLeast, type Case, isSame, negated, numberOf, Unproven } from "../cases.ts";
-import { fixed, fromFront, numbersOf, type Rule, sizeOfAxis, sizesOf, tensorOf } from "../rule.ts";
+import { fixed, numbersOf, type Rule, sizeOfAxis, sizesOf, tensorOf } from "../rule.ts";
 import { endedAt, padded, sliced, summed, turned } from "../sequence.ts";
 import { axisOf, type Body, type Factor, isLine, type Lines, lineAt, linesOf, type Sequence } from "../value.ts";
 import { asLine, asRows } from "./positions.ts";

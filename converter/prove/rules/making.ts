@@ -1,7 +1,7 @@
 /** Sizes of tensors, and tensors that are made of sizes. */
-import { type Dim, dim, subtract } from "../../time/dim.ts";
+import { type Dim, dim, multiply, subtract } from "../../time/dim.ts";
 import { ceil, most, Unproven } from "../cases.ts";
-import { fixed, numbersOf, type Rule, sizeOfAxis, sizes, sizesOf, timesDim } from "../rule.ts";
+import { fixed, numbersOf, type Rule, sizeOfAxis, sizes, sizesOf } from "../rule.ts";
 import { axisOf, tensor } from "../value.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__Shape.html */
@@ -22,7 +22,7 @@ export const Range: Rule = ([start, limit, delta], _attributes, { which }) => {
   const [[from], [to], [by]] = [sizesOf(start) ?? [], sizesOf(limit) ?? [], numbersOf(delta) ?? []];
   if (!from || !to || !by || !Number.isInteger(by) || !isWhole(from) || !isWhole(to))
     throw new Unproven("counts in steps that are not followed");
-  const size = most(which, ceil(which, timesDim(subtract(to, from), dim(1 / by))!), dim(0));
+  const size = most(which, ceil(which, multiply(subtract(to, from), dim(1 / by))!), dim(0));
   if (size.batch || size.product || from.batch || from.product) throw new Unproven("counts the rows of the batch");
   return tensor([[{ line: size }]], { kind: "index", coefficients: new Map([[0, by]]), offset: from });
 };

@@ -1,19 +1,10 @@
 /** Operators that move values to another layout. */
-import { dim, equal } from "../../time/dim.ts";
+
+import { dim, equal, multiply } from "../../time/dim.ts";
 import { regroupBy } from "../../time/reshape.ts";
+import { fromFront } from "../../time/rule.ts";
 import { type Case, numberOf, Unproven } from "../cases.ts";
-import {
-  fromFront,
-  numbersOf,
-  placed,
-  type Rule,
-  sameAxis,
-  sizeOfAxis,
-  sizesOf,
-  symbolic,
-  tensorOf,
-  timesDim,
-} from "../rule.ts";
+import { numbersOf, placed, type Rule, sameAxis, sizeOfAxis, sizesOf, symbolic, tensorOf } from "../rule.ts";
 import { type Axes, axisOf, type Body, type Factor, type Lines, lineAt, linesOf, type Value } from "../value.ts";
 
 /** The same tensor with its axes elsewhere: `to` gives an axis's new place. */
@@ -164,7 +155,7 @@ export const Tile: Rule = ([input, repeats], attributes, site) => {
     const count = counts[k]!;
     if (axis.length > 0 && (count.constant !== 1 || count.time || count.batch || count.product))
       throw new Unproven("repeats an axis");
-    return timesDim(sizeOfAxis(axis), count)!;
+    return multiply(sizeOfAxis(axis), count)!;
   });
   return Expand([data, { kind: "sizes", rank: 1, values: shape }], attributes, site);
 };

@@ -2,9 +2,10 @@
 import { DataType, toNumbers } from "../../onnx/tensor.ts";
 import { scale } from "../../time/dim.ts";
 import { atLeast, type Case, isSame, numberOf, Unproven } from "../cases.ts";
-import { factored, type Poly, scaled, times } from "../poly.ts";
+import { factored, scaled, times } from "../poly.ts";
 import { isIntegerOutput, type Site } from "../rule.ts";
 import { multiplied, weighted, withGain } from "../sequence.ts";
+import type { Poly } from "../value.ts";
 import {
   type Body,
   type Fixed,

@@ -1,6 +1,7 @@
 /** Operators that add up along an axis, or keep a triangle of two. */
+import { fromFront } from "../../time/rule.ts";
 import { atLeast, most, Unproven } from "../cases.ts";
-import { fromFront, numbersOf, numbersText, type Rule, tensorOf } from "../rule.ts";
+import { numbersOf, numbersText, type Rule, tensorOf } from "../rule.ts";
 import { isLine, lineAt, type Pairs, type Sequence } from "../value.ts";
 import { asRows } from "./positions.ts";
 

@@ -1,6 +1,6 @@
 /** Arithmetic on numbers made of the length and the batch size. */
 import { DataType } from "../../onnx/tensor.ts";
-import { add, type Dim, dim, equal, scale, subtract } from "../../time/dim.ts";
+import { add, type Dim, dim, equal, multiply, scale, subtract } from "../../time/dim.ts";
 import {
   atLeast,
   type Case,
@@ -25,7 +25,6 @@ import {
   type Site,
   sizes,
   sizesOf,
-  timesDim,
 } from "../rule.ts";
 import type { Value } from "../value.ts";
 import { beside, Log, Pow, power, roundedLogarithm, withScalars } from "./scalars.ts";
@@ -48,7 +47,7 @@ const each =
   };
 
 function product(_site: Site, a: Dim, b: Dim): Dim {
-  const result = timesDim(a, b);
+  const result = multiply(a, b);
   if (!result) throw new Unproven("multiplies numbers made of the length by one another");
   return result;
 }
@@ -58,7 +57,7 @@ function quotient(site: Site, a: Dim, b: Dim): Dim {
   const by = numberOf(b);
   if (by === 0) throw new Unproven("divides by 0");
   if (by !== undefined) {
-    const exact = timesDim(a, dim(1 / by))!;
+    const exact = multiply(a, dim(1 / by))!;
     // whole numbers are rounded towards 0
     return whole ? truncated(which, exact) : exact;
   }

@@ -1,7 +1,9 @@
 /** Operators that cut out. */
+
 import { add, type Dim, dim, equal, scale, subtract } from "../../time/dim.ts";
+import { fromFront } from "../../time/rule.ts";
 import { atLeast, type Case, least, most, numberOf, Unproven } from "../cases.ts";
-import { fromFront, numbersOf, type Rule, sizeOfAxis, sizesOf, tensorOf } from "../rule.ts";
+import { numbersOf, type Rule, sizeOfAxis, sizesOf, tensorOf } from "../rule.ts";
 import { endedAt, sliced, turned } from "../sequence.ts";
 import { axisOf, type Body, isLine, type Lines, lineAt, linesOf } from "../value.ts";
 import { asLine, asRows } from "./positions.ts";

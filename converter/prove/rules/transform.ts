@@ -1,9 +1,12 @@
 /** Fourier transforms along time. */
-import { add, type Dim, dim, subtract } from "../../time/dim.ts";
+
+import { add, type Dim, dim, multiply, subtract } from "../../time/dim.ts";
+import { fromFront } from "../../time/rule.ts";
 import { floor, isSame, numberOf, Unproven } from "../cases.ts";
-import { atom, type Poly, plus, productsOf } from "../poly.ts";
-import { fromFront, numbersOf, type Rule, type Site, sizeOfAxis, sizesOf, tensorOf, timesDim } from "../rule.ts";
+import { atom, plus, productsOf } from "../poly.ts";
+import { numbersOf, type Rule, type Site, sizeOfAxis, sizesOf, tensorOf } from "../rule.ts";
 import { convolved, cutTo, summed, weighted } from "../sequence.ts";
+import type { Poly } from "../value.ts";
 import { type Body, type Lines, lineAt, linesOf, NO_GAIN, positionOf, type Sequence, type Spectrum } from "../value.ts";
 import { binary } from "./broadcast.ts";
 import { asRows } from "./positions.ts";
@@ -57,7 +60,7 @@ function transformed(site: Site, data: Lines, k: number, given: Dim | undefined,
   const [re, im] = parts;
   const of = (sequence: Sequence | undefined, part: "re" | "im") => (sequence ? atom(part, sequence) : EMPTY);
   const spectrum = (poly: Poly): Spectrum => ({ kind: "spectrum", points, onesided, poly, gain: NO_GAIN });
-  const bins = onesided ? add(floor(which, timesDim(points, dim(1 / 2))!), dim(1)) : points;
+  const bins = onesided ? add(floor(which, multiply(points, dim(1 / 2))!), dim(1)) : points;
   return {
     kind: "tensor",
     axes: data.axes.with(k, [{ line: bins }]).with(last, [2]),
@@ -74,7 +77,7 @@ function inverted(site: Site, data: Lines, k: number, given: Dim | undefined, on
     throw new Unproven("transforms back what is no transform of sequences");
   const size = lineAt(data.axes, k);
   if (!size) throw new Unproven("transforms back along another axis");
-  const points = given ?? (onesided ? timesDim(subtract(size, dim(1)), dim(2))! : size);
+  const points = given ?? (onesided ? multiply(subtract(size, dim(1)), dim(2))! : size);
   if (!isSame(which, points, re.points) || re.onesided !== onesided)
     throw new Unproven("transforms back over another number of points");
   const gain = re.gain;
