@@ -3,7 +3,7 @@
 import { METADATA, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { indexGraph, type Model, whereOf } from "../onnx/graph.ts";
-import { hasHalves, isHalf, widened } from "../onnx/widen.ts";
+import { hasHalves, widened } from "../onnx/widen.ts";
 import { type Proof, provePosition, proveRegion } from "../prove/prove.ts";
 import { type CounterPlan, planCounter } from "../time/counter.ts";
 import type { Layout } from "../time/fact.ts";
@@ -14,6 +14,7 @@ import { lengthOutputs } from "../time/outputs.ts";
 import { lengthSteps } from "../time/steps.ts";
 import { closeBranches } from "./branches.ts";
 import type { Graphs } from "./graphs.ts";
+import { castsToHalf, decidingHalves } from "./halves.ts";
 import { withFloatShifts } from "./ids.ts";
 import { lengthError } from "./lengths.ts";
 import { type Renamed, withFreeNames } from "./names.ts";
@@ -60,7 +61,8 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
   refuseConverted(given);
   const { model: named, renamed } = withFreeNames(given);
   const original = withFloatShifts(named);
-  const model = hasHalves(original) ? widened(original) : original;
+  const halves = castsToHalf(original);
+  const model = hasHalves(original) ? widened(original, decidingHalves(original, halves.keys())) : original;
   const inputs: InputAxes = inputAxes(model, { timeAxis: renamedKeys(options.timeAxis, renamed) });
   const constants = await foldConstants(model);
   const graphs: Graphs = {
@@ -71,7 +73,7 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
       throw await lengthError(model, inputs, error);
     }),
   };
-  const halves = castsToHalf(original);
+  // the twin that is analysed counts further, in float32
   const typeOf = (tensor: string) => halves.get(tensor) ?? graphs.shapes.seen.get(tensor)?.type;
   const closed: Closed[] = [];
   const tables = new Map<string, Layout>();
@@ -110,14 +112,6 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
 
 const renamedKeys = <T>(values: Readonly<Record<string, T>> = {}, renamed: Renamed): Record<string, T> =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [renamed.get(name) ?? name, value]));
-
-/** What is cast to half precision, by its type; the twin that is analysed counts further, in float32. */
-const castsToHalf = ({ graph }: Model): ReadonlyMap<string, number> =>
-  new Map(
-    graph.nodes
-      .filter(({ op, attributes }) => op === "Cast" && isHalf(Number(attributes.to)))
-      .map(({ outputs, attributes }) => [outputs[0]!, Number(attributes.to)]),
-  );
 
 /** Proofs of all that was seen to be a convolution, or a table with a row for each position. */
 function proofsOf(

@@ -22,10 +22,15 @@ export function hasHalves({ graph }: Model): boolean {
   );
 }
 
-/** The twin. Names are the same, so what is found in it holds for the original. */
-export function widened(model: Model): Model {
+/**
+ * The twin. Names are the same, so what is found in it holds for the original.
+ *
+ * @param rounded outputs of casts to half precision that are rounded all the same
+ */
+export function widened(model: Model, rounded: ReadonlySet<string> = new Set()): Model {
   const { graph } = model;
   const wide = (type: number) => (isHalf(type) ? DataType.FLOAT : type);
+  const b = createBuilder(model.opsets.get("") ?? 13, namesOf(graph));
   const initializers = new Map<string, Initializer>();
   for (const [name, initializer] of graph.initializers)
     initializers.set(
@@ -42,7 +47,9 @@ export function widened(model: Model): Model {
     graph: {
       inputs: graph.inputs.map(value) as Model["graph"]["inputs"],
       outputs: graph.outputs.map(value) as Model["graph"]["outputs"],
-      nodes: graph.nodes.map(widenNode),
+      nodes: graph.nodes.flatMap((node) =>
+        rounded.has(node.outputs[0]!) ? castThrough(node, b.name(`${node.outputs[0]}_half`)) : [widenNode(node)],
+      ),
       initializers,
     },
     proto: withFields(model.proto, { graph: withFields(model.proto.graph ?? {}, { valueInfo: [] }) }),
@@ -74,6 +81,12 @@ function widenNode(node: Node): Node {
   if (Object.keys(changes).length === 0) return node;
   return makeNode(node.name, node.op, node.inputs, node.outputs, { attributes: changes, origin: node });
 }
+
+/** A cast to half precision and back to float32, by way of a tensor of the given name. */
+const castThrough = (node: Node, half: string): Node[] => [
+  makeNode(half, "Cast", node.inputs, [half], { attributes: { to: Number(node.attributes.to) } }),
+  makeNode(node.name, "Cast", [half], node.outputs, { attributes: { to: DataType.FLOAT }, origin: node }),
+];
 
 /** Operators whose output has another type than their first input, with the place of the input that has it. */
 const TYPE_FROM: Readonly<Record<string, number>> = { Where: 1, CastLike: 1, GatherND: 0, Range: 0 };

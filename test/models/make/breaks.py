@@ -80,7 +80,23 @@ def rounded_mask():
     return g.model(g("MatMul", m, "x"), yshape=full), 5600
 
 
-ALL = [one_row, channels_permuted, multiple_of_11, wrapped_range, small_column, rounded_mask]
+def half_mask():
+    "a Toeplitz matrix whose mask counts in half precision: it sees the next token from position 2049 on"
+    g = G(); i = positions(g); f = floats(g, i); half = g("Cast", i, to=T.FLOAT16)
+    d = g("Sub", column(g, f), row(g, f)); mask = g("GreaterOrEqual", column(g, half), row(g, half))
+    m = g("Where", mask, g("Exp", g("Mul", g("Abs", d), F(g, -.02))), F(g, 0.))
+    return g.model(g("MatMul", m, "x"), yshape=full), 2600
+
+
+def half_difference():
+    "the same by differences that are counted in half precision and then rounded"
+    g = G(); i = positions(g); half = g("Cast", i, to=T.FLOAT16)
+    d = floats(g, g("Sub", column(g, half), row(g, half)))
+    near = g("Mul", g("Sub", column(g, floats(g, i)), row(g, floats(g, i))), F(g, 1.))
+    m = g("Where", g("Less", d, F(g, 0.)), F(g, 0.), g("Exp", g("Mul", g("Abs", near), F(g, -.02))))
+    return g.model(g("MatMul", m, "x"), yshape=full), 2600
+
+ALL = [one_row, channels_permuted, multiple_of_11, wrapped_range, small_column, rounded_mask, half_mask, half_difference]
 
 
 def main(out):
