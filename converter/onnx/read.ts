@@ -1,7 +1,7 @@
 /** Reads ONNX files: decodes, validates, and leaves external values where they are until asked for. */
-import { readFile } from "node:fs/promises";
+import fs from "node:fs/promises";
 import path from "node:path";
-import { LongConvError } from "../../src/errors.ts";
+import { LongConvError, placed } from "../../src/errors.ts";
 import { locateExternal, readExternal } from "./external.ts";
 import { type Graph, type Initializer, type Model, type Node, whereOf } from "./graph.ts";
 import { initializerFromProto } from "./initializer.ts";
@@ -24,8 +24,13 @@ const NOT_ONNX_REMEDY = "Give an .onnx file as an exporter wrote it.";
 export async function readModel(file: string): Promise<Model> {
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(file);
+    // To open a pipe would wait for whoever writes into it; a device never ends.
+    const stat = await fs.stat(file);
+    if (!stat.isFile() && !stat.isDirectory())
+      throw new LongConvError("not-onnx", "is a pipe or a device", { file }, NOT_ONNX_REMEDY);
+    bytes = await fs.readFile(file);
   } catch (cause) {
+    if (cause instanceof LongConvError) throw cause;
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === "EISDIR") throw new LongConvError("not-onnx", "is a folder", { file }, NOT_ONNX_REMEDY, cause);
     if (code === "ERR_FS_FILE_TOO_LARGE") {
@@ -47,6 +52,14 @@ export async function readModel(file: string): Promise<Model> {
  *   `external-data-short`, `external-data-outside`
  */
 export function decodeModel(bytes: Uint8Array, file = "", folder?: string): Model {
+  try {
+    return decoded(bytes, file, folder);
+  } catch (error) {
+    throw placed(error, { file: file || undefined });
+  }
+}
+
+function decoded(bytes: Uint8Array, file: string, folder: string | undefined): Model {
   const proto = decodeProto(bytes, file);
   const graph = proto.graph!;
   checkVersions(proto, file);
