@@ -143,6 +143,16 @@ const Tile: ShapeRule = ([data, repeats]) =>
 const OneHot: ShapeRule = ([indices, depth]) =>
   indices?.dims && depth?.values ? [...indices.dims, depth.values[0]!] : undefined;
 
+/** The axes are an attribute in old opsets, and an input in newer ones. */
+const reduce: ShapeRule = ([data, axes], { axes: attribute, keepdims = 1 }) => {
+  const dims = data?.dims;
+  if (!dims || (axes && !axes.values)) return undefined;
+  const given = axes?.values ?? listOf(attribute);
+  const along = new Set(given?.map((axis) => front(axis, dims.length)) ?? dims.keys());
+  return dims.flatMap((dim, k) => (along.has(k) ? (keepdims ? [1] : []) : [dim]));
+};
+
+const REDUCTIONS = ["Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp"];
 const BROADCAST = [
   "Add",
   "Sub",
@@ -211,6 +221,7 @@ export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
     Tile,
     OneHot,
   },
+  ...Object.fromEntries(REDUCTIONS.map((of) => [`Reduce${of}`, reduce])),
   ConstantOfShape: ([shape]) => shape?.values,
   Expand: ([data, shape]) => broadcast([data?.dims, shape?.values]),
   Shape: ([data]) => data?.dims && [data.dims.length],
