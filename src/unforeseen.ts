@@ -21,7 +21,8 @@ export function foreseen(error: unknown, file?: string): unknown {
 
 /** Any error as `internal`, with the request to report it. */
 export const internal = (error: unknown, file?: string): LongConvError => {
-  const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const reason = `an unforeseen ${said}`;
   return new LongConvError("internal", reason, { file: file || undefined }, REPORT, error);
 };
 
