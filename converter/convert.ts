@@ -1,4 +1,5 @@
 /** The pipeline: an exported model in, a recurrent one out, checked before anything is written. */
+
 import {
   type Claim,
   CONTRACT_VERSION,
@@ -8,6 +9,7 @@ import {
   NUM_LOGITS_TO_KEEP,
 } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
+import { named } from "../src/unforeseen.ts";
 import { assemble, type Layer } from "./assemble/assemble.ts";
 import { canKeepLast } from "./assemble/head.ts";
 import { describeLimit, type PositionLimit, positionLimit } from "./assemble/limit.ts";
@@ -118,8 +120,10 @@ interface Solved extends Layer, Candidate {
  * the reason of `signal` once it is aborted
  */
 export async function convert(source: string | Uint8Array, given: ConvertOptions = {}): Promise<Conversion> {
-  if (typeof source === "string") return convertModel(await readModel(source), given);
-  return convertModel(decodeModel(source), given, sha256OfBytes(source));
+  return named(typeof source === "string" ? source : undefined, async () => {
+    if (typeof source === "string") return convertModel(await readModel(source), given);
+    return convertModel(decodeModel(source), given, sha256OfBytes(source));
+  });
 }
 
 /**
@@ -128,53 +132,55 @@ export async function convert(source: string | Uint8Array, given: ConvertOptions
  * @throws LongConvError as {@link convert}
  */
 export async function convertModel(read: Model, given: ConvertOptions = {}, sha256?: string): Promise<Conversion> {
-  refuseOptions(given);
-  const options = {
-    ...given,
-    onProgress: (progress: Progress) => {
-      given.signal?.throwIfAborted();
-      given.onProgress?.(progress);
-    },
-  };
-  const model = inlineFunctions(read);
-  const found = await findConvolutions(model, {
-    timeAxis: options.timeAxis,
-    onProgress: (done) => options.onProgress?.({ step: "find", done, total: undefined }),
+  return named(read.file, async () => {
+    refuseOptions(given);
+    const options = {
+      ...given,
+      onProgress: (progress: Progress) => {
+        given.signal?.throwIfAborted();
+        given.onProgress?.(progress);
+      },
+    };
+    const model = inlineFunctions(read);
+    const found = await findConvolutions(model, {
+      timeAxis: options.timeAxis,
+      onProgress: (done) => options.onProgress?.({ step: "find", done, total: undefined }),
+    });
+    refuseUnlessConvertible(found);
+    const inputs = languageInputs(found, options);
+    const tables = await evaluateTables(found);
+    const positions = positionLimit(found, tables);
+    const solved = await solve(found, options);
+    const layers = [...solved.map(reportOf), ...counterReport(found, solved.length, positions, tables)];
+    const claim = leastClaim(layers.map((layer) => layer.claim));
+    refuseShort(claim, options.require, read.file);
+    const metadata = new Map([
+      [METADATA.version, CONTRACT_VERSION],
+      [METADATA.converter, CONVERTER_VERSION],
+      [METADATA.sourceSha256, sha256 ?? (read.file ? await sha256OfFile(read.file) : sha256OfBytes(encodeModel(read)))],
+      [METADATA.layers, JSON.stringify(layers.map(metadataOf))],
+      [METADATA.claim, JSON.stringify(claim)],
+      ...(positions ? [[METADATA.positions, String(positions.positions)] as const] : []),
+    ]);
+    const converted = shareTied(assemble(found, solved, { ...inputs, path: "both", tables, metadata }));
+    const single = { attentionMask: false, numLogitsToKeep: false };
+    const step = options.stepFile
+      ? shareTied(assemble(found, solved, { ...single, path: "step", tables, metadata }))
+      : undefined;
+    const stateError = solved.reduce((sum, { chosen }) => sum + (isApproximate(chosen.form) ? chosen.error : 0), 0);
+    const check = await checkConverted(found, converted, {
+      tolerance: options.checkTolerance ?? toleranceFor(stateError),
+      reach: Math.min(...solved.map(({ claim }) => claim.positions ?? Infinity)),
+      stateError,
+      step,
+      onProgress: (done, total) => options.onProgress?.({ step: "check", done, total }),
+    });
+    options.signal?.throwIfAborted();
+    const written = await inFewerBits(found, { model: converted, step }, options.weights);
+    const said = { ...check, ...(written.weights && { weights: written.weights }) };
+    const finished = withMetadata(written.model, METADATA.check, JSON.stringify(said));
+    return { ...written, model: finished, renamed: found.renamed, layers, claim, positions, check };
   });
-  refuseUnlessConvertible(found);
-  const inputs = languageInputs(found, options);
-  const tables = await evaluateTables(found);
-  const positions = positionLimit(found, tables);
-  const solved = await solve(found, options);
-  const layers = [...solved.map(reportOf), ...counterReport(found, solved.length, positions, tables)];
-  const claim = leastClaim(layers.map((layer) => layer.claim));
-  refuseShort(claim, options.require, read.file);
-  const metadata = new Map([
-    [METADATA.version, CONTRACT_VERSION],
-    [METADATA.converter, CONVERTER_VERSION],
-    [METADATA.sourceSha256, sha256 ?? (read.file ? await sha256OfFile(read.file) : sha256OfBytes(encodeModel(read)))],
-    [METADATA.layers, JSON.stringify(layers.map(metadataOf))],
-    [METADATA.claim, JSON.stringify(claim)],
-    ...(positions ? [[METADATA.positions, String(positions.positions)] as const] : []),
-  ]);
-  const converted = shareTied(assemble(found, solved, { ...inputs, path: "both", tables, metadata }));
-  const single = { attentionMask: false, numLogitsToKeep: false };
-  const step = options.stepFile
-    ? shareTied(assemble(found, solved, { ...single, path: "step", tables, metadata }))
-    : undefined;
-  const stateError = solved.reduce((sum, { chosen }) => sum + (isApproximate(chosen.form) ? chosen.error : 0), 0);
-  const check = await checkConverted(found, converted, {
-    tolerance: options.checkTolerance ?? toleranceFor(stateError),
-    reach: Math.min(...solved.map(({ claim }) => claim.positions ?? Infinity)),
-    stateError,
-    step,
-    onProgress: (done, total) => options.onProgress?.({ step: "check", done, total }),
-  });
-  options.signal?.throwIfAborted();
-  const written = await inFewerBits(found, { model: converted, step }, options.weights);
-  const said = { ...check, ...(written.weights && { weights: written.weights }) };
-  const finished = withMetadata(written.model, METADATA.check, JSON.stringify(said));
-  return { ...written, model: finished, renamed: found.renamed, layers, claim, positions, check };
 }
 
 /** Both models with their weights stored in fewer bits, compared with what they were. */

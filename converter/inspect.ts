@@ -1,5 +1,7 @@
 /** What stands in a model: its long convolutions and what is in the way of converting it, for people and programs. */
+
 import { type Claim, leastClaim } from "../src/contract.ts";
+import { named } from "../src/unforeseen.ts";
 import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
 import { evaluateTables } from "./assemble/tables.ts";
 import { extentOf } from "./extent.ts";
@@ -108,15 +110,19 @@ export interface Inspected {
  * @throws LongConvError what reading throws; already-converted. Obstacles are reported, not thrown
  */
 export async function inspect(source: string | Uint8Array, options: InspectOptions = {}): Promise<Inspection> {
-  return typeof source === "string"
-    ? (await inspectFile(modelFileOf(source), options)).inspection
-    : (await inspectModel(decodeModel(source), undefined, options)).inspection;
+  return named(typeof source === "string" ? source : undefined, async () => {
+    return typeof source === "string"
+      ? (await inspectFile(modelFileOf(source), options)).inspection
+      : (await inspectModel(decodeModel(source), undefined, options)).inspection;
+  });
 }
 
 /** {@link inspect} for a file, with what the report is made from. */
 export async function inspectFile(file: string, options: InspectOptions = {}): Promise<Inspected> {
-  const model = await readModel(file);
-  return inspectModel(model, (await lookBeside(file)).trainingLength?.positions, options);
+  return named(file, async () => {
+    const model = await readModel(file);
+    return inspectModel(model, (await lookBeside(file)).trainingLength?.positions, options);
+  });
 }
 
 async function inspectModel(

@@ -1,6 +1,6 @@
 /** The binding to onnxruntime-node. */
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { LongConvError } from "../src/errors.ts";
@@ -52,7 +52,11 @@ async function opened(
 ): Promise<InferenceSession> {
   const file = typeof source === "string" ? source : undefined;
   refuseGraphCapture(options, file);
-  if (file !== undefined && !existsSync(file)) throw new LongConvError("file-missing", "no such file", { file });
+  const stat = file === undefined ? undefined : statSync(file, { throwIfNoEntry: false });
+  if (file !== undefined && !stat) throw new LongConvError("file-missing", "no such file", { file });
+  // To open a pipe would wait for whoever writes into it; a device never ends.
+  if (stat && !stat.isFile() && !stat.isDirectory())
+    throw new LongConvError("not-onnx", "is a pipe or a device", { file }, "Give the path of a file.");
   try {
     return await open(source, options);
   } catch (error) {

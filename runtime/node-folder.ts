@@ -9,7 +9,11 @@ export const folderAt = (path: string): Folder => ({
   label: path,
   async read(name) {
     const file = join(path, name);
-    return (await kindOf(file)) === "file" ? readFile(file) : undefined;
+    // a pipe or a device would never end
+    const isFile = await stat(file)
+      .then((found) => found.isFile())
+      .catch(() => false);
+    return isFile ? readFile(file) : undefined;
   },
 });
 

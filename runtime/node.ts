@@ -1,6 +1,8 @@
 /** Entry point `longconv-ssm/node`: converted models in Node, through onnxruntime-node. */
+
 import { join } from "node:path";
 import { LongConvError } from "../src/errors.ts";
+import { named } from "../src/unforeseen.ts";
 import { checkCount, notValid } from "./checks.ts";
 import { findModel, settingsOf } from "./folder.ts";
 import { nodeBackend, nodeBindingBackend } from "./node-backend.ts";
@@ -47,25 +49,27 @@ export interface LoadOptions {
  *   tokenizer-mismatch, bad-input (an option, a JSON file that cannot be read, graph capture), runtime-failed (no GPU)
  */
 export async function load(path: string, options: LoadOptions = {}): Promise<Model> {
-  const { executionProviders = ["cpu"], threads, sliceLength, modelFile } = options;
-  if (typeof path !== "string" || path === "") throw notValid("the model", "the path of a file or of a folder", path);
-  if (threads !== undefined) checkCount("threads", threads, 0);
-  if (sliceLength !== undefined) checkCount("sliceLength", sliceLength, 1);
-  const isFolder = (await kindOf(path)) === "folder";
-  const folder = options.folder ?? (isFolder ? path : undefined);
-  if (options.folder !== undefined && (await kindOf(options.folder)) !== "folder")
-    throw new LongConvError("file-missing", "no such folder", { file: options.folder });
-  const onGpu = executionProviders.includes("webgpu");
-  const session: InferenceSession.SessionOptions = {
-    executionProviders: [...executionProviders],
-    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
-    ...options.session,
-  };
-  return loadModel(onGpu ? nodeGpuBackend : nodeBackend, isFolder ? await modelIn(path, modelFile) : path, {
-    session,
-    onRemark: options.onRemark,
-    ...(await settingsOf(folder === undefined ? undefined : folderAt(folder), options.tokenizer)),
-    ...(sliceLength === undefined ? {} : { sliceLength }),
+  return named(String(path), async () => {
+    const { executionProviders = ["cpu"], threads, sliceLength, modelFile } = options;
+    if (typeof path !== "string" || path === "") throw notValid("the model", "the path of a file or of a folder", path);
+    if (threads !== undefined) checkCount("threads", threads, 0);
+    if (sliceLength !== undefined) checkCount("sliceLength", sliceLength, 1);
+    const isFolder = (await kindOf(path)) === "folder";
+    const folder = options.folder ?? (isFolder ? path : undefined);
+    if (options.folder !== undefined && (await kindOf(options.folder)) !== "folder")
+      throw new LongConvError("file-missing", "no such folder", { file: options.folder });
+    const onGpu = executionProviders.includes("webgpu");
+    const session: InferenceSession.SessionOptions = {
+      executionProviders: [...executionProviders],
+      ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+      ...options.session,
+    };
+    return loadModel(onGpu ? nodeGpuBackend : nodeBackend, isFolder ? await modelIn(path, modelFile) : path, {
+      session,
+      onRemark: options.onRemark,
+      ...(await settingsOf(folder === undefined ? undefined : folderAt(folder), options.tokenizer)),
+      ...(sliceLength === undefined ? {} : { sliceLength }),
+    });
   });
 }
 

@@ -2,13 +2,14 @@
 
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
+import { named } from "../src/unforeseen.ts";
 import { checkNumbers, notValid } from "./checks.ts";
 import { checkReach } from "./limit.ts";
 import { dataOf, toFloat32 } from "./numeric.ts";
 import type { Tensor } from "./ort.ts";
 import type { LanguageModel, Model } from "./session.ts";
 import { concatStates, disposeState, type State, sliceState } from "./state.ts";
-import { otherModel, type StepOptions, step, zeroState } from "./step.ts";
+import { refuseOther, type StepOptions, step, zeroState } from "./step.ts";
 
 /** Token ids of one sequence. */
 export type Ids = readonly number[];
@@ -37,38 +38,40 @@ export interface ReadOptions {
  *   beyond-positions before anything is run
  */
 export async function read(model: Model, given: readonly (string | Ids)[], options: ReadOptions = {}): Promise<State> {
-  const language = languageOf(model);
-  if (!Array.isArray(given)) throw notValid("the prompts", "an array of texts or of arrays of token ids", given);
-  const addSpecialTokens = !options.state;
-  const prompts = given.map(
-    (prompt): Ids => (typeof prompt === "string" ? encodePrompt(model, prompt, addSpecialTokens) : prompt),
-  );
-  for (const [row, ids] of prompts.entries()) {
-    checkNumbers(`prompt ${row}`, ids);
-    checkIds(ids, language, model.file);
-  }
-  if (prompts.length === 0 || prompts.some((ids) => ids.length === 0)) {
-    throw new LongConvError("bad-input", "a prompt has no tokens", { file: model.file }, "Give at least one token.");
-  }
-  if (options.state) checkRows(model, prompts, options.state);
-  const unequal = prompts.some((ids) => ids.length !== prompts[0]!.length);
-  const paddable = language.hasMask && !options.state;
-  const ends = prompts.map((ids, row) => (options.state?.positions[row] ?? 0) + ids.length);
-  for (const together of !unequal || paddable ? [ends] : ends.map((end) => [end]))
-    checkReach(model, together, options.beyond);
-  if (!unequal || paddable) return drain(readSlices(model, prompts, options));
-  const states: State[] = [];
-  for (const [row, ids] of prompts.entries()) {
-    const state = options.state && (await sliceState(model, options.state, [row]));
-    states.push(await drain(readSlices(model, [ids], { ...options, state })));
-  }
-  const all = await concatStates(model, states);
-  states.forEach(disposeState);
-  return all;
+  return named(model?.file, async () => {
+    const language = languageOf(model);
+    if (!Array.isArray(given)) throw notValid("the prompts", "an array of texts or of arrays of token ids", given);
+    const addSpecialTokens = !options.state;
+    const prompts = given.map(
+      (prompt): Ids => (typeof prompt === "string" ? encodePrompt(model, prompt, addSpecialTokens) : prompt),
+    );
+    for (const [row, ids] of prompts.entries()) {
+      checkNumbers(`prompt ${row}`, ids);
+      checkIds(ids, language, model.file);
+    }
+    if (prompts.length === 0 || prompts.some((ids) => ids.length === 0)) {
+      throw new LongConvError("bad-input", "a prompt has no tokens", { file: model.file }, "Give at least one token.");
+    }
+    if (options.state) checkRows(model, prompts, options.state);
+    const unequal = prompts.some((ids) => ids.length !== prompts[0]!.length);
+    const paddable = language.hasMask && !options.state;
+    const ends = prompts.map((ids, row) => (options.state?.positions[row] ?? 0) + ids.length);
+    for (const together of !unequal || paddable ? [ends] : ends.map((end) => [end]))
+      checkReach(model, together, options.beyond);
+    if (!unequal || paddable) return drain(readSlices(model, prompts, options));
+    const states: State[] = [];
+    for (const [row, ids] of prompts.entries()) {
+      const state = options.state && (await sliceState(model, options.state, [row]));
+      states.push(await drain(readSlices(model, [ids], { ...options, state })));
+    }
+    const all = await concatStates(model, states);
+    states.forEach(disposeState);
+    return all;
+  });
 }
 
 function checkRows(model: Model, prompts: readonly Ids[], state: State): void {
-  if (state.session !== model.session) throw otherModel(model);
+  refuseOther(model, state);
   if (prompts.length === state.batchSize) return;
   throw new LongConvError(
     "bad-input",

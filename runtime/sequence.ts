@@ -6,7 +6,7 @@ import type { FinishReason, GenerateOptions, Piece, StartOptions } from "./optio
 import { checkIds, encodePrompt, type Ids, languageOf, NO_TOKENIZER } from "./read.ts";
 import { createSampler } from "./sampling/sampler.ts";
 import type { Model } from "./session.ts";
-import { otherModel } from "./step.ts";
+import { refuseOther } from "./step.ts";
 import { textStream } from "./text.ts";
 
 export interface Sequence {
@@ -35,7 +35,7 @@ export function createSequence(
   const language = languageOf(model);
   const ids = startIds(model, options);
   checkIds(ids, language, model.file);
-  if (options.state && options.state.session !== model.session) throw otherModel(model);
+  if (options.state) refuseOther(model, options.state);
   if (options.state && options.state.batchSize !== 1) {
     const reason = `a generation starts from a state of one row, got ${options.state.batchSize}`;
     throw new LongConvError("bad-input", reason, {}, "Take a row with sliceState(model, state, [row]).");

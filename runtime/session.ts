@@ -3,6 +3,7 @@
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP, pairStates, SEQUENCE_LENGTH } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { type Reach, reachOf } from "../src/reach.ts";
+import { named } from "../src/unforeseen.ts";
 import type { Backend, ModelSource } from "./backend.ts";
 import { checkCount, notValid } from "./checks.ts";
 import { zeros } from "./numeric.ts";
@@ -89,45 +90,47 @@ export interface LoadModelOptions {
  *   the metadata's version, claim or positions cannot be read; tokenizer-mismatch
  */
 export async function loadModel(backend: Backend, source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
-  const { sliceLength = 512 } = options;
-  if (!(source instanceof Uint8Array) && (typeof source !== "string" || source === ""))
-    throw notValid("the model", "a file's path or its bytes", source);
-  checkCount("sliceLength", sliceLength, 1);
-  const file = options.file ?? (typeof source === "string" ? source : undefined);
-  const session = await backend.open(source, options.session ?? {});
-  try {
-    const { all, batchSize, batchNames } = stateSpecs(session, file);
-    const { onRemark = (text) => console.warn(`longconv-ssm: ${text}`) } = options;
-    const isState = new Set(all.flatMap((state) => [state.past, state.present]));
-    const plain = (metadata: readonly InferenceSession.ValueMetadata[]) =>
-      metadata.filter((value) => value.isTensor).filter((value) => !isState.has(value.name));
-    const model: Model = {
-      ...reachOf(await backend.metadata(source), file),
-      backend,
-      session,
-      source,
-      file,
-      states: all.filter(({ size }) => size > 0),
-      empties: all.filter(({ size }) => size === 0),
-      inputs: plain(session.inputMetadata).map((input) => withAxes(input, batchNames)),
-      outputs: plain(session.outputMetadata),
-      batchSize,
-      language: undefined,
-      tokenizer: options.tokenizer,
-      defaults: options.defaults ?? {},
-      sliceLength,
-      run: backend.oneRunAtATime ? queued(session) : session.run.bind(session),
-      remark: once(onRemark),
-      close: once(() => session.release()),
-    };
-    // The one step that may be taken here says nothing of a sequence.
-    const language = await languageModel({ ...model, claim: undefined, positions: undefined });
-    checkTokenizer(options.tokenizer, language, file);
-    return { ...model, language };
-  } catch (error) {
-    await session.release();
-    throw error;
-  }
+  return named(options.file ?? (typeof source === "string" ? source : undefined), async () => {
+    const { sliceLength = 512 } = options;
+    if (!(source instanceof Uint8Array) && (typeof source !== "string" || source === ""))
+      throw notValid("the model", "a file's path or its bytes", source);
+    checkCount("sliceLength", sliceLength, 1);
+    const file = options.file ?? (typeof source === "string" ? source : undefined);
+    const session = await backend.open(source, options.session ?? {});
+    try {
+      const { all, batchSize, batchNames } = stateSpecs(session, file);
+      const { onRemark = (text) => console.warn(`longconv-ssm: ${text}`) } = options;
+      const isState = new Set(all.flatMap((state) => [state.past, state.present]));
+      const plain = (metadata: readonly InferenceSession.ValueMetadata[]) =>
+        metadata.filter((value) => value.isTensor).filter((value) => !isState.has(value.name));
+      const model: Model = {
+        ...reachOf(await backend.metadata(source), file),
+        backend,
+        session,
+        source,
+        file,
+        states: all.filter(({ size }) => size > 0),
+        empties: all.filter(({ size }) => size === 0),
+        inputs: plain(session.inputMetadata).map((input) => withAxes(input, batchNames)),
+        outputs: plain(session.outputMetadata),
+        batchSize,
+        language: undefined,
+        tokenizer: options.tokenizer,
+        defaults: options.defaults ?? {},
+        sliceLength,
+        run: backend.oneRunAtATime ? queued(session) : session.run.bind(session),
+        remark: once(onRemark),
+        close: once(() => session.release()),
+      };
+      // The one step that may be taken here says nothing of a sequence.
+      const language = await languageModel({ ...model, claim: undefined, positions: undefined });
+      checkTokenizer(options.tokenizer, language, file);
+      return { ...model, language };
+    } catch (error) {
+      await session.release();
+      throw error;
+    }
+  });
 }
 
 function stateSpecs(session: InferenceSession, file: string | undefined) {

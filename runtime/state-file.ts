@@ -3,13 +3,15 @@
  * little-endian), a JSON header, then the tensors in the header's order, little-endian, and the next logits where the
  * state has them.
  */
+
 import { LOGITS } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
+import { named } from "../src/unforeseen.ts";
 import { allFinite, dataOf, type NumericData, zeros } from "./numeric.ts";
 import type { Tensor } from "./ort.ts";
 import type { Model } from "./session.ts";
 import type { State } from "./state.ts";
-import { otherModel } from "./step.ts";
+import { refuseOther } from "./step.ts";
 
 const MAGIC = "LCSTATE";
 const VERSION = 2;
@@ -35,31 +37,33 @@ interface Header {
  * @throws LongConvError bad-input where it holds NaN or infinite numbers, from which nothing can go on; state-mismatch
  */
 export async function stateToBytes(model: Model, state: State): Promise<Uint8Array> {
-  if (state.session !== model.session) throw otherModel(model);
-  const parts: Uint8Array[] = [];
-  for (const [index, tensor] of state.tensors.entries()) {
-    const data = await dataOf(tensor);
-    const { past, type } = model.states[index]!;
-    if (!allFinite(type, data)) throw lost("the state cannot be saved", model, past);
-    parts.push(bytesOf(data));
-  }
-  if (state.logits) {
-    if (!areLogits(state.logits)) throw lost("the state cannot be saved", model, LOGITS);
-    parts.push(bytesOf(state.logits));
-  }
-  const header: Header = {
-    model: await fingerprint(model),
-    positions: state.positions,
-    tensors: tensorsOf(model, state.batchSize),
-    logits: state.logits?.length ?? 0,
-  };
-  const json = new TextEncoder().encode(JSON.stringify(header));
-  const bytes = joined([new Uint8Array(HASHED + 4), json, ...parts]);
-  bytes.set(new TextEncoder().encode(MAGIC));
-  bytes[MAGIC.length] = VERSION;
-  new DataView(bytes.buffer).setUint32(HASHED, json.length, true);
-  bytes.set(await digest(bytes.subarray(HASHED)), HASHED - SHA256_BYTES);
-  return bytes;
+  return named(model?.file, async () => {
+    refuseOther(model, state);
+    const parts: Uint8Array[] = [];
+    for (const [index, tensor] of state.tensors.entries()) {
+      const data = await dataOf(tensor);
+      const { past, type } = model.states[index]!;
+      if (!allFinite(type, data)) throw lost("the state cannot be saved", model, past);
+      parts.push(bytesOf(data));
+    }
+    if (state.logits) {
+      if (!areLogits(state.logits)) throw lost("the state cannot be saved", model, LOGITS);
+      parts.push(bytesOf(state.logits));
+    }
+    const header: Header = {
+      model: await fingerprint(model),
+      positions: state.positions,
+      tensors: tensorsOf(model, state.batchSize),
+      logits: state.logits?.length ?? 0,
+    };
+    const json = new TextEncoder().encode(JSON.stringify(header));
+    const bytes = joined([new Uint8Array(HASHED + 4), json, ...parts]);
+    bytes.set(new TextEncoder().encode(MAGIC));
+    bytes[MAGIC.length] = VERSION;
+    new DataView(bytes.buffer).setUint32(HASHED, json.length, true);
+    bytes.set(await digest(bytes.subarray(HASHED)), HASHED - SHA256_BYTES);
+    return bytes;
+  });
 }
 
 /** What the header says of the tensors. */
@@ -71,37 +75,39 @@ const tensorsOf = (model: Model, batchSize: number): Header["tensors"] =>
  * @throws LongConvError bad-input where the bytes are not a state, are damaged, or hold NaN or infinite numbers;
  *   state-mismatch where another model made it
  */
-export async function stateFromBytes(model: Model, bytes: Uint8Array | ArrayBuffer): Promise<State> {
-  const { header, payload } = await parse(bytes);
-  const expected = await fingerprint(model);
-  if (header.model !== expected) {
-    throw new LongConvError(
-      "state-mismatch",
-      "the state was saved by another model",
-      { file: model.file },
-      `The state carries fingerprint ${header.model.slice(0, 12)}, this model has ${expected.slice(0, 12)}. Load the file it was saved with.`,
-    );
-  }
-  const { positions } = header;
-  const batchSize = positions.length;
-  checkHeader(model, header, payload.length);
-  let offset = 0;
-  const take = <T extends NumericData>(data: T): T => {
-    const target = bytesOf(data);
-    target.set(payload.subarray(offset, offset + target.length));
-    offset += target.length;
-    return data;
-  };
-  const tensors = model.states.map(({ past, type, size, dims }) => {
-    const data = take(zeros(type, size * batchSize));
-    if (!allFinite(type, data)) throw lost("the saved state is of no use", model, past);
-    return new model.backend.Tensor(type, data, [batchSize, ...dims]);
+export async function stateFromBytes(model: Model, bytes: Uint8Array | ArrayBufferLike): Promise<State> {
+  return named(model?.file, async () => {
+    const { header, payload } = await parse(bytes);
+    const expected = await fingerprint(model);
+    if (header.model !== expected) {
+      throw new LongConvError(
+        "state-mismatch",
+        "the state was saved by another model",
+        { file: model.file },
+        `The state carries fingerprint ${header.model.slice(0, 12)}, this model has ${expected.slice(0, 12)}. Load the file it was saved with.`,
+      );
+    }
+    const { positions } = header;
+    const batchSize = positions.length;
+    checkHeader(model, header, payload.length);
+    let offset = 0;
+    const take = <T extends NumericData>(data: T): T => {
+      const target = bytesOf(data);
+      target.set(payload.subarray(offset, offset + target.length));
+      offset += target.length;
+      return data;
+    };
+    const tensors = model.states.map(({ past, type, size, dims }) => {
+      const data = take(zeros(type, size * batchSize));
+      if (!allFinite(type, data)) throw lost("the saved state is of no use", model, past);
+      return new model.backend.Tensor(type, data, [batchSize, ...dims]);
+    });
+    const state = { session: model.session, batchSize, positions, tensors };
+    if (!header.logits) return state;
+    const logits = take(new Float32Array(header.logits));
+    if (!areLogits(logits)) throw lost("the saved state is of no use", model, LOGITS);
+    return { ...state, logits };
   });
-  const state = { session: model.session, batchSize, positions, tensors };
-  if (!header.logits) return state;
-  const logits = take(new Float32Array(header.logits));
-  if (!areLogits(logits)) throw lost("the saved state is of no use", model, LOGITS);
-  return { ...state, logits };
 }
 
 /** A token may be impossible, -Infinity; nothing else is infinite. */
@@ -114,6 +120,20 @@ const lost = (what: string, { file }: Model, tensor: string) =>
     { file, tensor },
     "Read the text again, and look at its logits: a model that overflows cannot go on.",
   );
+
+/** Memory that threads share is copied: it may change, and no checksum is made of it. */
+function ownBytes(given: Uint8Array | ArrayBufferLike): Uint8Array {
+  if (given instanceof Uint8Array) return isShared(given.buffer) ? new Uint8Array(given) : given;
+  return given instanceof ArrayBuffer
+    ? new Uint8Array(given)
+    : isShared(given)
+      ? new Uint8Array(given).slice()
+      : (given as never);
+}
+
+// A page that is not isolated has no such class.
+const isShared = (buffer: unknown): buffer is SharedArrayBuffer =>
+  typeof SharedArrayBuffer !== "undefined" && buffer instanceof SharedArrayBuffer;
 
 /** The header must be the one that a state of its rows has, and the payload as long as it says. */
 function checkHeader(model: Model, { positions, tensors, logits }: Header, payloadBytes: number): void {
@@ -155,8 +175,8 @@ export async function sha256(bytes: Uint8Array): Promise<string> {
 const digest = async (bytes: Uint8Array): Promise<Uint8Array> =>
   new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
 
-async function parse(given: Uint8Array | ArrayBuffer): Promise<{ header: Header; payload: Uint8Array }> {
-  const bytes = given instanceof ArrayBuffer ? new Uint8Array(given) : given;
+async function parse(given: Uint8Array | ArrayBufferLike): Promise<{ header: Header; payload: Uint8Array }> {
+  const bytes = ownBytes(given);
   const isState = bytes instanceof Uint8Array && bytes.length > MAGIC.length;
   if (!isState || new TextDecoder().decode(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
     throw new LongConvError("bad-input", "these bytes are not a saved state");

@@ -49,7 +49,25 @@ describe("rows", () => {
   });
 });
 
+test("what is no state, and more rows than there can be", async () => {
+  const model = await open();
+  for (const wrong of [null, undefined, 1, "state", {}]) {
+    await expect(stateToBytes(model, wrong as never)).rejects.toMatchObject({ code: "bad-input" });
+    await expect(readTokens(model, [1], wrong as never)).rejects.toMatchObject({ code: "bad-input" });
+  }
+  expect(() => zeroState(model, 1e9)).toThrow(expect.objectContaining({ code: "bad-input" }));
+});
+
 describe("bytes", () => {
+  test("in memory that threads share", async () => {
+    const model = await open();
+    const state = await read(model, [[1, 2, 3]]);
+    const bytes = await stateToBytes(model, state);
+    const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+    shared.set(bytes);
+    for (const given of [shared, shared.buffer])
+      await expectAfter(model, await stateFromBytes(model, given), 0, [1, 2, 3]);
+  });
   test("bring a state back, into another session of the same file", async () => {
     const model = await open();
     const state = await read(model, [

@@ -4,7 +4,7 @@ import { LongConvError } from "../src/errors.ts";
 import { copyRow, dataOf, zeros } from "./numeric.ts";
 import type { InferenceSession, Tensor } from "./ort.ts";
 import type { Model } from "./session.ts";
-import { otherModel } from "./step.ts";
+import { refuseOther } from "./step.ts";
 
 /**
  * What a model knows after what it has read. Forking is using a state twice. Its tensors stay where the session left
@@ -33,7 +33,7 @@ export async function gatherRows(
 ): Promise<State> {
   if (rows.length === 0) throw new LongConvError("bad-input", "a state has at least one row, none were given");
   for (const { state, row } of rows) {
-    if (state.session !== model.session) throw otherModel(model);
+    refuseOther(model, state);
     if (!(Number.isInteger(row) && row >= 0 && row < state.batchSize)) {
       throw new LongConvError("bad-input", `a state of ${state.batchSize} rows has no row ${row}`);
     }

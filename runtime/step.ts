@@ -2,11 +2,17 @@
 
 import { SEQUENCE_LENGTH } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
+import { named } from "../src/unforeseen.ts";
+import { notValid } from "./checks.ts";
 import { checkReach } from "./limit.ts";
 import { zeros } from "./numeric.ts";
 import type { InferenceSession, Tensor } from "./ort.ts";
 import type { Model } from "./session.ts";
 import type { State } from "./state.ts";
+
+/** Of a state: more is a mistake, and would be taken before anything fails. */
+const MOST_ROWS = 2 ** 20;
+const MOST_BYTES = 16e9;
 
 /** Zeros at the start, for any batch size: [batch_size, …] as the model's own inputs say. */
 export function zeroState(model: Model, batchSize = 1): State {
@@ -18,6 +24,13 @@ export function zeroState(model: Model, batchSize = 1): State {
       file: model.file,
     });
   }
+  const bytes = model.states.reduce((sum, { type, size }) => sum + batchSize * size * zeros(type, 1).byteLength, 0);
+  if (batchSize > MOST_ROWS || bytes > MOST_BYTES)
+    throw new LongConvError(
+      "bad-input",
+      `a state of ${batchSize} rows takes ${(bytes / 1e9).toFixed(1)} GB; ${MOST_ROWS} rows and ${MOST_BYTES / 1e9} GB are the most`,
+      { file: model.file },
+    );
   const tensors = model.states.map(
     ({ type, size, dims }) => new model.backend.Tensor(type, zeros(type, size * batchSize), [batchSize, ...dims]),
   );
@@ -65,52 +78,59 @@ export async function step(
   state: State,
   options: StepOptions = {},
 ): Promise<{ outputs: Record<string, Tensor>; state: State }> {
-  if (state.session !== model.session) throw otherModel(model);
-  const all: Record<string, Tensor> = {};
-  for (const { name, batchAxis } of model.inputs) {
-    const tensor = feeds[name];
-    if (!tensor) {
-      const remedy = `The model's inputs are ${model.inputs.map((input) => input.name).join(", ")}.`;
-      throw new LongConvError("bad-input", `no value for input '${name}'`, { file: model.file, tensor: name }, remedy);
+  return named(model?.file, async () => {
+    refuseOther(model, state);
+    const all: Record<string, Tensor> = {};
+    for (const { name, batchAxis } of model.inputs) {
+      const tensor = feeds[name];
+      if (!tensor) {
+        const remedy = `The model's inputs are ${model.inputs.map((input) => input.name).join(", ")}.`;
+        throw new LongConvError(
+          "bad-input",
+          `no value for input '${name}'`,
+          { file: model.file, tensor: name },
+          remedy,
+        );
+      }
+      if (batchAxis !== undefined && tensor.dims[batchAxis] !== state.batchSize) {
+        const reason = `the input has ${tensor.dims[batchAxis]} rows, the state ${state.batchSize}`;
+        throw new LongConvError("bad-input", reason, { file: model.file, tensor: name }, ROWS);
+      }
+      all[name] = tensor;
     }
-    if (batchAxis !== undefined && tensor.dims[batchAxis] !== state.batchSize) {
-      const reason = `the input has ${tensor.dims[batchAxis]} rows, the state ${state.batchSize}`;
-      throw new LongConvError("bad-input", reason, { file: model.file, tensor: name }, ROWS);
+    for (const { past, type, dims } of model.empties)
+      all[past] = new model.backend.Tensor(type, zeros(type, 0), [state.batchSize, ...dims]);
+    const advance = advanceOf(model, feeds, state, options.advance);
+    const positions = state.positions.map((at, row) => at + advance[row]!);
+    checkReach(model, positions, options.beyond);
+    const fetches: Record<string, Tensor | null> = {};
+    const { writesIntoFetches } = model.backend;
+    const asked = options.outputs ?? model.outputs.map((output) => output.name);
+    const wanted = isList(asked) ? Object.fromEntries(asked.map((name) => [name, null])) : asked;
+    for (const [name, tensor] of Object.entries(wanted)) fetches[name] = writesIntoFetches ? tensor : null;
+    const reusable = writesIntoFetches && options.overwrite?.batchSize === state.batchSize;
+    model.states.forEach(({ past, present, size }, index) => {
+      all[past] = state.tensors[index]!;
+      const old = reusable && size > 0 ? options.overwrite!.tensors[index]! : null;
+      fetches[present] = old;
+    });
+    let results: InferenceSession.ReturnType;
+    try {
+      results = await model.run(all, fetches);
+    } catch (error) {
+      throw new LongConvError("runtime-failed", firstLine(error), { file: model.file }, undefined, error);
     }
-    all[name] = tensor;
-  }
-  for (const { past, type, dims } of model.empties)
-    all[past] = new model.backend.Tensor(type, zeros(type, 0), [state.batchSize, ...dims]);
-  const advance = advanceOf(model, feeds, state, options.advance);
-  const positions = state.positions.map((at, row) => at + advance[row]!);
-  checkReach(model, positions, options.beyond);
-  const fetches: Record<string, Tensor | null> = {};
-  const { writesIntoFetches } = model.backend;
-  const asked = options.outputs ?? model.outputs.map((output) => output.name);
-  const wanted = isList(asked) ? Object.fromEntries(asked.map((name) => [name, null])) : asked;
-  for (const [name, tensor] of Object.entries(wanted)) fetches[name] = writesIntoFetches ? tensor : null;
-  const reusable = writesIntoFetches && options.overwrite?.batchSize === state.batchSize;
-  model.states.forEach(({ past, present, size }, index) => {
-    all[past] = state.tensors[index]!;
-    const old = reusable && size > 0 ? options.overwrite!.tensors[index]! : null;
-    fetches[present] = old;
+    const outputs: Record<string, Tensor> = {};
+    for (const name of Object.keys(wanted)) outputs[name] = fetches[name] ?? results[name]!;
+    const tensors = model.states.map(({ present }) => fetches[present] ?? results[present]!);
+    const widened = tensors.find(({ dims }) => dims[0] !== state.batchSize);
+    if (widened) {
+      if (!writesIntoFetches) for (const tensor of Object.values(results)) tensor.dispose();
+      const reason = `the run made ${widened.dims[0]} rows of a state of ${state.batchSize}`;
+      throw new LongConvError("bad-input", reason, { file: model.file }, ROWS);
+    }
+    return { outputs, state: { session: state.session, batchSize: state.batchSize, positions, tensors } };
   });
-  let results: InferenceSession.ReturnType;
-  try {
-    results = await model.run(all, fetches);
-  } catch (error) {
-    throw new LongConvError("runtime-failed", firstLine(error), { file: model.file }, undefined, error);
-  }
-  const outputs: Record<string, Tensor> = {};
-  for (const name of Object.keys(wanted)) outputs[name] = fetches[name] ?? results[name]!;
-  const tensors = model.states.map(({ present }) => fetches[present] ?? results[present]!);
-  const widened = tensors.find(({ dims }) => dims[0] !== state.batchSize);
-  if (widened) {
-    if (!writesIntoFetches) for (const tensor of Object.values(results)) tensor.dispose();
-    const reason = `the run made ${widened.dims[0]} rows of a state of ${state.batchSize}`;
-    throw new LongConvError("bad-input", reason, { file: model.file }, ROWS);
-  }
-  return { outputs, state: { session: state.session, batchSize: state.batchSize, positions, tensors } };
 }
 
 const ROWS = "Every input needs as many rows as the state: zeroState(model, rows) makes one.";
@@ -137,13 +157,17 @@ function advanceOf(
 
 const isList = (value: object): value is readonly string[] => Array.isArray(value);
 
-/** The error for a state that another model made. */
-export const otherModel = (model: Model): LongConvError =>
-  new LongConvError(
+/** @throws LongConvError state-mismatch for a state that another model made; bad-input for what is no state */
+export function refuseOther(model: Model, state: State): void {
+  if (typeof state !== "object" || state === null || !Array.isArray(state.tensors))
+    throw notValid("the state", "what read, step or zeroState gave", state);
+  if (state.session === model.session) return;
+  throw new LongConvError(
     "state-mismatch",
     "the state belongs to another model",
     { file: model.file },
     "Start from the state that this model returned, from zeroState, or from a saved state of this model.",
   );
+}
 
 const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0]!;

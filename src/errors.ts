@@ -14,6 +14,7 @@ export const ERROR_EXIT_CODES = {
   "external-data-short": 3,
   "external-data-outside": 3,
   "invalid-graph": 3,
+  "too-large": 3,
   // Models that cannot run token by token
   "already-converted": 4,
   "no-long-convolution": 4,
@@ -47,6 +48,8 @@ export const ERROR_EXIT_CODES = {
   "runtime-failed": 6,
   "runtime-missing": 6,
   aborted: 130,
+  // What nobody foresaw
+  internal: 1,
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_EXIT_CODES;
@@ -81,6 +84,16 @@ export class LongConvError extends Error {
     this.where = where;
     this.remedy = remedy;
   }
+}
+
+/** The error with its place completed: what it says itself stays. */
+export function placed(error: unknown, where: Where): unknown {
+  if (!(error instanceof LongConvError)) return error;
+  const said = Object.entries(error.where).filter(([, value]) => value !== undefined);
+  if (Object.entries(where).every(([name, value]) => value === undefined || said.some(([own]) => own === name)))
+    return error;
+  const all = { ...where, ...Object.fromEntries(said) };
+  return new LongConvError(error.code, error.reason, all, error.remedy, error.cause);
 }
 
 function describe(code: ErrorCode, reason: string, where: Where, remedy: string | undefined): string {

@@ -8,6 +8,7 @@ import { type Builder, createBuilder, irVersionFor, namesOf } from "../onnx/buil
 import type { Initializer, Model, Node } from "../onnx/graph.ts";
 import { readsOf } from "../onnx/node.ts";
 import { topological } from "../onnx/order.ts";
+import { prune } from "../onnx/prune.ts";
 import { withFields } from "../onnx/schema.ts";
 import { DataType } from "../onnx/tensor.ts";
 import { floatTypeOf } from "../onnx/widen.ts";
@@ -15,7 +16,6 @@ import { cutHead } from "./head.ts";
 import { type Interface, interfaceOf, type State } from "./interface.ts";
 import { fromCanonical, type SymbolNames, toCanonical } from "./layout.ts";
 import { addCounter, countedNodes } from "./positions.ts";
-import { prune } from "./prune.ts";
 import { withSymbolicShape } from "./shapes.ts";
 import { staticSymbols, symbolNames } from "./symbols.ts";
 import type { Tables } from "./tables.ts";

@@ -1,7 +1,9 @@
 /** Writes a converted model as a serving stack wants it: a folder for ONNX Runtime GenAI, a repository for Triton. */
+
 import { existsSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { LongConvError } from "../../src/errors.ts";
+import { named } from "../../src/unforeseen.ts";
 import { readModel } from "../onnx/read.ts";
 import { writeNewModel } from "../onnx/write.ts";
 import { type Beside, type Json, lookBeside, modelFileOf } from "../output/beside.ts";
@@ -57,20 +59,22 @@ export interface DeployTritonOptions {
  *   a token that ends a text; beyond-claim, beyond-positions for a longer context; file-exists, file-unwritable, aborted
  */
 export async function deployGenai(converted: string, out: string, options: DeployGenaiOptions = {}): Promise<Deployed> {
-  refuseOut(out);
-  const { contextLength, beyond, signal } = options;
-  const file = modelFileOf(converted);
-  const beside = await lookBeside(file);
-  const model = genaiModel(await readModel(file));
-  const endTokens = options.endTokens ?? endTokensOf(beside);
-  const config = genaiConfig(model, { contextLength, beyond, endTokens });
-  const files = [
-    { name: "model.onnx", write: (to: string) => writeNewModel(model, to, { signal, dataFile: DATA_FILE }) },
-    jsonFile("genai_config.json", config),
-    ...(beside.tokenizerConfig ? [jsonFile("tokenizer_config.json", beside.tokenizerConfig)] : []),
-    ...[...beside.copied].map(([name, from]) => copiedFile(name, from)),
-  ];
-  return write(files, out, signal);
+  return named(converted, async () => {
+    refuseOut(out);
+    const { contextLength, beyond, signal } = options;
+    const file = modelFileOf(converted);
+    const beside = await lookBeside(file);
+    const model = genaiModel(await readModel(file));
+    const endTokens = options.endTokens ?? endTokensOf(beside);
+    const config = genaiConfig(model, { contextLength, beyond, endTokens });
+    const files = [
+      { name: "model.onnx", write: (to: string) => writeNewModel(model, to, { signal, dataFile: DATA_FILE }) },
+      jsonFile("genai_config.json", config),
+      ...(beside.tokenizerConfig ? [jsonFile("tokenizer_config.json", beside.tokenizerConfig)] : []),
+      ...[...beside.copied].map(([name, from]) => copiedFile(name, from)),
+    ];
+    return write(files, out, signal);
+  });
 }
 
 /**
@@ -88,21 +92,26 @@ export async function deployTriton(
   out: string,
   options: DeployTritonOptions = {},
 ): Promise<Deployed> {
-  refuseOut(out);
-  const { strategy, maxBatchSize, logits, sameBuffer, beyond, signal } = options;
-  const name = options.name ?? path.basename(path.resolve(converted)).replace(/\.onnx$/i, "");
-  if (!/^(?!\.+$)[\w.-]+$/.test(name)) {
-    const reason = `'${name}' is no name for a model in a Triton repository`;
-    const remedy = "Name it with letters, digits, '_', '-' and '.', not with dots alone.";
-    throw new LongConvError("usage", reason, {}, remedy);
-  }
-  const model = tritonModel(await readModel(modelFileOf(converted)), logits);
-  const config = tritonConfig(model, { name, strategy, maxBatchSize, sameBuffer, beyond });
-  const files = [
-    { name: `${name}/1/model.onnx`, write: (to: string) => writeNewModel(model, to, { signal, dataFile: DATA_FILE }) },
-    textFile(`${name}/config.pbtxt`, config),
-  ];
-  return write(files, out, signal);
+  return named(converted, async () => {
+    refuseOut(out);
+    const { strategy, maxBatchSize, logits, sameBuffer, beyond, signal } = options;
+    const name = options.name ?? path.basename(path.resolve(converted)).replace(/\.onnx$/i, "");
+    if (!/^(?!\.+$)[\w.-]+$/.test(name)) {
+      const reason = `'${name}' is no name for a model in a Triton repository`;
+      const remedy = "Name it with letters, digits, '_', '-' and '.', not with dots alone.";
+      throw new LongConvError("usage", reason, {}, remedy);
+    }
+    const model = tritonModel(await readModel(modelFileOf(converted)), logits);
+    const config = tritonConfig(model, { name, strategy, maxBatchSize, sameBuffer, beyond });
+    const files = [
+      {
+        name: `${name}/1/model.onnx`,
+        write: (to: string) => writeNewModel(model, to, { signal, dataFile: DATA_FILE }),
+      },
+      textFile(`${name}/config.pbtxt`, config),
+    ];
+    return write(files, out, signal);
+  });
 }
 
 /** Says early that a folder cannot be written: nothing is ever replaced. */

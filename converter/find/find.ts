@@ -2,7 +2,9 @@
 
 import { METADATA, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
+import { refuseUnbounded } from "../bound/refuse.ts";
 import { indexGraph, type Model, whereOf } from "../onnx/graph.ts";
+import { prune } from "../onnx/prune.ts";
 import { hasHalves, widened } from "../onnx/widen.ts";
 import { type Proof, provePosition, proveRegion } from "../prove/prove.ts";
 import { type CounterPlan, planCounter } from "../time/counter.ts";
@@ -20,7 +22,7 @@ import { lengthError } from "./lengths.ts";
 import { type Renamed, withFreeNames } from "./names.ts";
 import { closeRegion, type Region } from "./region.ts";
 import { remedyOf } from "./remedies.ts";
-import { shapesByRunning } from "./shapes.ts";
+import { runSizes, shapesAt, shapesByRunning } from "./shapes.ts";
 import { tablesOf } from "./tables.ts";
 
 /** What is known of a model once time was followed to its end. */
@@ -59,11 +61,12 @@ export interface FindOptions extends InputOptions {
  */
 export async function findConvolutions(given: Model, options: FindOptions = {}): Promise<Found> {
   refuseConverted(given);
-  const { model: named, renamed } = withFreeNames(given);
+  const { model: named, renamed } = withFreeNames(withoutUnused(given));
   const original = withFloatShifts(named);
   const halves = castsToHalf(original);
   const model = hasHalves(original) ? widened(original, decidingHalves(original, halves.keys())) : original;
   const inputs: InputAxes = inputAxes(model, { timeAxis: renamedKeys(options.timeAxis, renamed) });
+  refuseUnbounded(model, shapesAt(model, inputs, runSizes(model, inputs).at(-1)!));
   const constants = await foldConstants(model);
   const graphs: Graphs = {
     model,
@@ -109,6 +112,18 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
     }
   }
 }
+
+/** What no output needs is neither run nor in the way. */
+const withoutUnused = (model: Model): Model => ({
+  ...model,
+  graph: {
+    ...model.graph,
+    nodes: prune(
+      model.graph.nodes,
+      model.graph.outputs.map(({ name }) => name),
+    ),
+  },
+});
 
 const renamedKeys = <T>(values: Readonly<Record<string, T>> = {}, renamed: Renamed): Record<string, T> =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [renamed.get(name) ?? name, value]));

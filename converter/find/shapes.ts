@@ -58,6 +58,10 @@ export function zeros(type: number, dims: readonly number[]): Tensor {
   return makeTensor(DataType.FLOAT, dims, new Float32Array(size));
 }
 
+/** Shapes of the graph's inputs at the given sizes, by name. */
+export const shapesAt = (model: Model, inputs: InputAxes, sizes: Sizes): ReadonlyMap<string, readonly number[]> =>
+  new Map(model.graph.inputs.map(({ name }) => [name, dimsOf(inputs.layouts.get(name)!, sizes)]));
+
 /** Zeros for every graph input at the given sizes. */
 export function zeroInputs(model: Model, inputs: InputAxes, sizes: Sizes): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};

@@ -1,9 +1,9 @@
 /** Attributes of nodes: decoded to plain values, encoded from values that say what they are. */
 
 import { LongConvError } from "../../src/errors.ts";
+import { attributeInteger } from "./bounds.ts";
 import type { Attributes, AttributeValue } from "./graph.ts";
 import type { AttributeProto, GraphProto } from "./proto.ts";
-import { int64 } from "./schema.ts";
 import type { Tensor } from "./tensor.ts";
 import { tensorFromProto, tensorToProto } from "./tensorproto.ts";
 
@@ -28,6 +28,7 @@ export type AttributeInput =
  * Decodes attributes by name. INT and INTS are numbers (sentinels such as the least int64 lose their last digits);
  * kinds that have no plain value (types, sparse tensors, lists of graphs and tensors) and references to a function's
  * attribute are left out; they stay in the node's `proto`.
+ * @throws LongConvError `invalid-graph` for an axis or a size that is out of every bound, and a tensor without its values
  */
 export function decodeAttributes(protos: readonly AttributeProto[] | null | undefined): Attributes {
   const attributes: Record<string, AttributeValue> = {};
@@ -39,14 +40,15 @@ export function decodeAttributes(protos: readonly AttributeProto[] | null | unde
 }
 
 function decodeAttribute(proto: AttributeProto): AttributeValue | undefined {
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  // protobufjs gives an absent field as an empty array
+  const text = (bytes: unknown) => new TextDecoder().decode(bytes instanceof Uint8Array ? bytes : new Uint8Array());
   switch (proto.type || guessKind(proto)) {
     case Kind.FLOAT:
       return proto.f ?? 0;
     case Kind.INT:
-      return int64(proto.i);
+      return attributeInteger(proto.name ?? "", proto.i);
     case Kind.STRING:
-      return text(proto.s ?? new Uint8Array());
+      return text(proto.s);
     case Kind.TENSOR:
       return tensorFromProto(proto.t ?? {});
     case Kind.GRAPH:
@@ -54,7 +56,7 @@ function decodeAttribute(proto: AttributeProto): AttributeValue | undefined {
     case Kind.FLOATS:
       return [...(proto.floats ?? [])];
     case Kind.INTS:
-      return (proto.ints ?? []).map(int64);
+      return (proto.ints ?? []).map((value) => attributeInteger(proto.name ?? "", value));
     case Kind.STRINGS:
       return (proto.strings ?? []).map(text);
   }

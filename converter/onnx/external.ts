@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import { LongConvError } from "../../src/errors.ts";
+import { byteCount } from "./bounds.ts";
 import type { ExternalValues } from "./graph.ts";
 import type { TensorProto } from "./proto.ts";
 import { byteSizeOf } from "./tensor.ts";
@@ -13,7 +14,7 @@ const REMEDY = "Put the file that belongs to the model into the model's own fold
  * Finds a tensor's external values and checks that they are there.
  * @param folder the model's folder; undefined for a model that was read from memory
  * @throws LongConvError `external-data-missing`, `external-data-short` (fewer bytes than the tensor takes),
- *   `external-data-outside` (an absolute path, `..`, or a symbolic link that leaves the folder)
+ *   `external-data-outside` (an absolute path, `..`, or a symbolic link that leaves the folder), `invalid-graph` (a location, offset or length that is none)
  */
 export function locateExternal(proto: TensorProto, file: string, folder: string | undefined): ExternalValues {
   const where = { file: file || undefined, tensor: proto.name || undefined };
@@ -26,6 +27,8 @@ export function locateExternal(proto: TensorProto, file: string, folder: string 
   }
   const outside = () =>
     new LongConvError("external-data-outside", `external data '${location}' leaves the model's folder`, where, REMEDY);
+  if (location.includes("\0"))
+    throw new LongConvError("invalid-graph", `external data ${JSON.stringify(location)} is no name of a file`, where);
   if (path.posix.isAbsolute(location) || path.win32.isAbsolute(location)) throw outside();
   if (location.split(/[/\\]/).includes("..")) throw outside();
   const target = path.join(folder, location);
@@ -33,12 +36,12 @@ export function locateExternal(proto: TensorProto, file: string, folder: string 
   if (!stat?.isFile())
     throw new LongConvError("external-data-missing", `external data '${location}' not found`, where, REMEDY);
   const relative = path.relative(realpathSync(folder), realpathSync(target));
-  if (relative.startsWith("..") || path.isAbsolute(relative)) throw outside();
+  if (relative.split(path.sep)[0] === ".." || path.isAbsolute(relative)) throw outside();
 
-  const offset = Number(entries.get("offset") ?? 0);
+  const offset = byteCount("offset", entries.get("offset") ?? "0", proto.name);
   const expected = byteSizeOf(proto.dataType ?? 0, dimsOf(proto));
-  const length = Number(entries.get("length") ?? expected);
-  if (!Number.isSafeInteger(offset) || offset < 0 || length !== expected) {
+  const length = byteCount("length", entries.get("length") ?? String(expected), proto.name);
+  if (length !== expected) {
     const reason = `external data takes ${expected} bytes, the model says ${length} from offset ${offset}`;
     throw new LongConvError("invalid-graph", reason, where);
   }

@@ -2,6 +2,7 @@
 
 import { LongConvError } from "../../src/errors.ts";
 import { type Builder, createBuilder, namesOf } from "./build.ts";
+import { calledBy, type Functions, keyOf, refuseExpansion } from "./functions.ts";
 import { type Model, whereOf } from "./graph.ts";
 import { addLongConv, LONGCONV_DOMAIN, LONGCONV_OP } from "./longconv.ts";
 import { nodeFromProto, standardDomain, subgraphsOf } from "./node.ts";
@@ -11,9 +12,11 @@ import type { AttributeProto, FunctionProto, GraphProto, NodeProto, StringString
 import { decodeNodes, opsetsOf } from "./read.ts";
 import { withFields } from "./schema.ts";
 
+const LONGEST_PREFIX = 256;
+
 interface Context {
   readonly file: string;
-  readonly functions: ReadonlyMap<string, FunctionProto>;
+  readonly functions: Functions;
   /** Gives fresh names and collects the constants of LongConv bodies. */
   readonly builder: Builder;
   readonly opsets: Map<string, number>;
@@ -22,7 +25,8 @@ interface Context {
 /**
  * The model without model-local functions and without LongConv nodes: every call is replaced by the function's nodes,
  * under fresh names and with the calling node's metadata. Inner nodes of a call `c` are named `c/…`.
- * @throws LongConvError `invalid-graph` for a function that calls itself, `unsupported-opset` where a function was
+ * @throws LongConvError `invalid-graph` for a function that calls itself, `too-large` for more nodes than a model has,
+ *   `unsupported-opset` where a function was
  *   written for another opset and uses an operator that changed between the two, `unsupported-layout` for a LongConv
  *   node with attributes or without its two inputs
  */
@@ -37,7 +41,8 @@ export function inlineFunctions(model: Model): Model {
   const protos = model.graph.nodes.map((node) =>
     node.proto.name ? node.proto : withFields(node.proto, { name: node.name }),
   );
-  const nodes = decodeNodes(expand(protos, context, []), model.file);
+  refuseExpansion(protos, functions, model.file);
+  const nodes = decodeNodes(expand(protos, context), model.file);
   const initializers = new Map([...model.graph.initializers, ...builder.initializers]);
   const given = [...initializers.keys(), ...model.graph.inputs.map((info) => info.name)];
   const outputs = model.graph.outputs.map((info) => info.name);
@@ -52,30 +57,24 @@ export function inlineFunctions(model: Model): Model {
   };
 }
 
-const keyOf = (domain: string | null | undefined, name: string | null | undefined, proto: object): string =>
-  JSON.stringify([standardDomain(domain), name, (proto as { overload?: string | null }).overload ?? ""]);
-
-// `open` are the functions being expanded, outermost first.
-function expand(protos: readonly NodeProto[], context: Context, open: readonly string[]): NodeProto[] {
-  return protos.flatMap((proto) => {
-    const key = keyOf(proto.domain, proto.opType, proto);
-    const body = context.functions.get(key);
-    if (body) {
-      if (open.includes(key)) throw failure("invalid-graph", "a function that calls itself", proto, context);
-      return expand(instantiate(body, proto, context), context, [...open, key]);
-    }
-    if (proto.domain === LONGCONV_DOMAIN && proto.opType === LONGCONV_OP) return longConvBody(proto, context);
-    const inSubgraphs = (graph: GraphProto) => withFields(graph, { node: expand(graph.node ?? [], context, open) });
-    return [mapSubgraphs(proto, inSubgraphs)];
-  });
+/** Calls are replaced until none is left; {@link refuseExpansion} has seen that this ends. */
+function expand(protos: readonly NodeProto[], context: Context): NodeProto[] {
+  const expanded: NodeProto[] = [];
+  // By a list: functions can call one another deeper than the call stack.
+  const waiting = [...protos].reverse();
+  for (let proto = waiting.pop(); proto; proto = waiting.pop()) {
+    const key = calledBy(proto, context.functions);
+    if (key !== undefined) {
+      const inner = instantiate(context.functions.get(key)!, proto, context);
+      for (let i = inner.length - 1; i >= 0; i--) waiting.push(inner[i]!);
+    } else if (proto.domain === LONGCONV_DOMAIN && proto.opType === LONGCONV_OP)
+      expanded.push(...longConvBody(proto, context));
+    else expanded.push(mapSubgraphs(proto, (graph) => withFields(graph, { node: expand(graph.node ?? [], context) })));
+  }
+  return expanded;
 }
 
-function failure(
-  code: "invalid-graph" | "unsupported-opset" | "unsupported-layout",
-  reason: string,
-  call: NodeProto,
-  { file }: Context,
-) {
+function failure(code: "unsupported-opset" | "unsupported-layout", reason: string, call: NodeProto, { file }: Context) {
   return new LongConvError(code, reason, whereOf({ file }, nodeFromProto(call, "")));
 }
 
@@ -111,7 +110,8 @@ function longConvBody(call: NodeProto, context: Context): NodeProto[] {
 function instantiate(body: FunctionProto, call: NodeProto, context: Context): NodeProto[] {
   mergeOpsets(body, call, context);
   const { builder } = context;
-  const prefix = call.name || call.opType || "";
+  // Each level adds to it.
+  const prefix = (call.name || call.opType || "").slice(-LONGEST_PREFIX);
   const names = new Map<string, string>([["", ""]]);
   for (const [index, name] of (body.input ?? []).entries()) names.set(name, call.input?.[index] ?? "");
   // An output that is also an input, or that the call takes twice, is passed on by an Identity.
@@ -180,7 +180,7 @@ function mergeOpsets(body: FunctionProto, call: NodeProto, context: Context): vo
     if (own === undefined) context.opsets.set(domain, version);
     if (own === undefined || own === version) continue;
     const inDomain = (body.node ?? []).filter((node) => standardDomain(node.domain) === domain);
-    const calls = (node: NodeProto) => context.functions.has(keyOf(node.domain, node.opType, node));
+    const calls = (node: NodeProto) => calledBy(node, context.functions) !== undefined;
     const changed = inDomain.find(
       (node) => !calls(node) && (domain !== "" || changedBetween(node.opType ?? "", own, version)),
     );

@@ -197,6 +197,13 @@ describe("external values", () => {
     expect(graph.initializers.get("w")!.tensor().data).toEqual(Float32Array.of(2, 3));
   });
   test("without offset and length", () => expect(code({ location: "data" }, [4])).toBe("read"));
+  test("a name that begins with two dots", async () => {
+    await writeFile(path.join(folder, "model", "..w.bin"), new Uint8Array(8));
+    expect(code({ location: "..w.bin" })).toBe("read");
+  });
+  test.each([-1, 2 ** 40, 2 ** 62])("a dimension of %d", (dim) => {
+    expect(code({ location: "data" }, [dim])).toBe("invalid-graph");
+  });
   test("a link that stays inside", () => expect(code({ location: "sub/inside" })).toBe("read"));
   test.each([
     ["missing", { location: "none" }, "external-data-missing"],
@@ -212,6 +219,9 @@ describe("external values", () => {
     ["a linked folder outside", { location: "up/secret" }, "external-data-outside"],
     ["a length that is not the tensor's", { location: "data", length: "4" }, "invalid-graph"],
     ["a negative offset", { location: "data", offset: "-4" }, "invalid-graph"],
+    ["an offset in hexadecimal", { location: "data", offset: "0x0" }, "invalid-graph"],
+    ["an offset with a space", { location: "data", offset: " 0" }, "invalid-graph"],
+    ["a NUL byte", { location: "da\0ta" }, "invalid-graph"],
   ] as const)("%s", (_, entries, expected) => expect(code(entries)).toBe(expected));
 
   test("a model from memory has no folder", () => {

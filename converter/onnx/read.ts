@@ -1,7 +1,9 @@
 /** Reads ONNX files: decodes, validates, and leaves external values where they are until asked for. */
-import { readFile } from "node:fs/promises";
+
+import fs from "node:fs/promises";
 import path from "node:path";
-import { LongConvError } from "../../src/errors.ts";
+import { LongConvError, placed } from "../../src/errors.ts";
+import { named } from "../../src/unforeseen.ts";
 import { locateExternal, readExternal } from "./external.ts";
 import { type Graph, type Initializer, type Model, type Node, whereOf } from "./graph.ts";
 import { initializerFromProto } from "./initializer.ts";
@@ -22,21 +24,28 @@ const NOT_ONNX_REMEDY = "Give an .onnx file as an exporter wrote it.";
  * @throws LongConvError `file-missing`, and what {@link decodeModel} throws
  */
 export async function readModel(file: string): Promise<Model> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(file);
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    if (code === "EISDIR") throw new LongConvError("not-onnx", "is a folder", { file }, NOT_ONNX_REMEDY, cause);
-    if (code === "ERR_FS_FILE_TOO_LARGE") {
-      const remedy = "Larger models keep their weights in external data.";
-      throw new LongConvError("not-onnx", "over 2 GB, the limit of an ONNX file", { file }, remedy, cause);
+  return named(file, async () => {
+    let bytes: Uint8Array;
+    try {
+      // To open a pipe would wait for whoever writes into it; a device never ends.
+      const stat = await fs.stat(file);
+      if (!stat.isFile() && !stat.isDirectory())
+        throw new LongConvError("not-onnx", "is a pipe or a device", { file }, NOT_ONNX_REMEDY);
+      bytes = await fs.readFile(file);
+    } catch (cause) {
+      if (cause instanceof LongConvError) throw cause;
+      const code = (cause as NodeJS.ErrnoException).code;
+      if (code === "EISDIR") throw new LongConvError("not-onnx", "is a folder", { file }, NOT_ONNX_REMEDY, cause);
+      if (code === "ERR_FS_FILE_TOO_LARGE") {
+        const remedy = "Larger models keep their weights in external data.";
+        throw new LongConvError("not-onnx", "over 2 GB, the limit of an ONNX file", { file }, remedy, cause);
+      }
+      const missing = code === "ENOENT" || code === "ENOTDIR";
+      const reason = missing ? "no such file" : `cannot be read (${code ?? cause})`;
+      throw new LongConvError("file-missing", reason, { file }, "Check the path.", cause);
     }
-    const missing = code === "ENOENT" || code === "ENOTDIR";
-    const reason = missing ? "no such file" : `cannot be read (${code ?? cause})`;
-    throw new LongConvError("file-missing", reason, { file }, "Check the path.", cause);
-  }
-  return decodeModel(bytes, file, path.dirname(path.resolve(file)));
+    return decodeModel(bytes, file, path.dirname(path.resolve(file)));
+  });
 }
 
 /**
@@ -47,6 +56,14 @@ export async function readModel(file: string): Promise<Model> {
  *   `external-data-short`, `external-data-outside`
  */
 export function decodeModel(bytes: Uint8Array, file = "", folder?: string): Model {
+  try {
+    return decoded(bytes, file, folder);
+  } catch (error) {
+    throw placed(error, { file: file || undefined });
+  }
+}
+
+function decoded(bytes: Uint8Array, file: string, folder: string | undefined): Model {
   const proto = decodeProto(bytes, file);
   const graph = proto.graph!;
   checkVersions(proto, file);

@@ -47,7 +47,9 @@ export async function openModel(model: Model, options: RunOptions = {}): Promise
   const folder = await temporaryFolder();
   try {
     const file = path.join(folder.path, "model.onnx");
-    await writeNewModel(runnable, file, { externalData: "always", dataFile: "weights" });
+    await writeNewModel(runnable, file, { externalData: "always", dataFile: "weights" }).catch((cause: unknown) => {
+      throw noCopy(cause, model.file);
+    });
     const runner = await open(file, model.file, options);
     // Where an open file can be removed, nothing is left even of a process that is killed.
     if (process.platform !== "win32") await folder.remove();
@@ -92,6 +94,15 @@ async function open(source: Uint8Array | string, file: string, { threads, optimi
     },
     close: () => session.release(),
   };
+}
+
+/** The path of the copy says nothing to whoever gave the model. */
+function noCopy(cause: unknown, file: string): unknown {
+  const { code, syscall } = (cause instanceof LongConvError ? (cause.cause ?? cause) : cause) as NodeJS.ErrnoException;
+  if (syscall === undefined) return cause;
+  const reason = `ONNX Runtime needs a copy of the weights, which does not fit into the temporary folder (${code})`;
+  const remedy = "Name a folder with room in TMPDIR, and look at the limit of a file's size (ulimit -f).";
+  return new LongConvError("runtime-failed", reason, { file: file || undefined }, remedy, cause);
 }
 
 function failed(cause: unknown, file: string, what: string): LongConvError {

@@ -1,6 +1,7 @@
 /** TensorProto to typed values and back: raw_data or whichever typed field the writer used. */
 
 import { LongConvError } from "../../src/errors.ts";
+import { shapeOf } from "./bounds.ts";
 import type { TensorProto } from "./proto.ts";
 import { int64 } from "./schema.ts";
 import {
@@ -15,8 +16,11 @@ import {
   typeName,
 } from "./tensor.ts";
 
-/** Shape of a TensorProto. */
-export const dimsOf = (proto: TensorProto): number[] => (proto.dims ?? []).map(int64);
+/**
+ * Shape of a TensorProto.
+ * @throws LongConvError `invalid-graph` for dimensions that no tensor has
+ */
+export const dimsOf = (proto: TensorProto): number[] => shapeOf(proto.dims, proto.name);
 
 /** Whether the values are in a file of their own. */
 export const isExternal = (proto: TensorProto): boolean => proto.dataLocation === 1;
@@ -29,7 +33,6 @@ export function tensorFromProto(proto: TensorProto): Tensor {
   const where = { tensor: proto.name || undefined };
   const type = proto.dataType ?? 0;
   const dims = dimsOf(proto);
-  if (dims.some((dim) => dim < 0)) throw new LongConvError("invalid-graph", "negative dimension", where);
   if (type === DataType.STRING) {
     const decoder = new TextDecoder();
     return makeTensor(

@@ -1,19 +1,23 @@
 /** Declared inputs and outputs, from and to ValueInfoProto. */
 
+import { dimension } from "./bounds.ts";
 import type { DeclaredDim, ValueInfo } from "./graph.ts";
 import type { Dimension, TypeProto, ValueInfoProto } from "./proto.ts";
-import { int64, withFields } from "./schema.ts";
+import { withFields } from "./schema.ts";
 
-/** Decodes a ValueInfoProto; sequences, maps and optionals have type 0. */
+/**
+ * Decodes a ValueInfoProto; sequences, maps and optionals have type 0.
+ * @throws LongConvError `invalid-graph` for dimensions that no tensor has
+ */
 export function valueInfoFromProto(proto: ValueInfoProto): ValueInfo {
   const tensor = proto.type?.tensorType;
-  const dims = tensor?.shape?.dim?.map(declaredDim) ?? (tensor?.shape ? [] : undefined);
+  const dims = tensor?.shape?.dim?.map((dim) => declaredDim(dim, proto.name ?? "")) ?? (tensor?.shape ? [] : undefined);
   return { name: proto.name ?? "", type: tensor?.elemType ?? 0, dims, proto };
 }
 
-function declaredDim(proto: Dimension): DeclaredDim {
+function declaredDim(proto: Dimension, tensor: string): DeclaredDim {
   if (proto.dimParam) return proto.dimParam;
-  return Object.hasOwn(proto, "dimValue") && proto.dimValue != null ? int64(proto.dimValue) : undefined;
+  return Object.hasOwn(proto, "dimValue") && proto.dimValue != null ? dimension(proto.dimValue, tensor) : undefined;
 }
 
 /**

@@ -62,7 +62,7 @@ function refuseInputs({ kind, path: file }: Target, inputs: readonly string[]): 
     const stat = statSync(each, { throwIfNoEntry: false });
     return stat && `${stat.dev}:${stat.ino}`;
   };
-  const inside = (each: string) => !path.relative(realOf(file), realOf(each)).startsWith("..");
+  const inside = (each: string) => path.relative(realOf(file), realOf(each)).split(path.sep)[0] !== "..";
   for (const input of inputs.filter((each) => identity(each) !== undefined)) {
     if (identity(input) !== identity(file) && !(kind === "folder" && inside(input))) continue;
     const what = identity(input) === identity(file) ? "is" : "contains";

@@ -39,6 +39,14 @@ export function inputAxes(model: Model, options: InputOptions = {}): InputAxes {
       { file: model.file || undefined },
       "Export the model with an input [batch, sequence, …].",
     );
+  for (const { name, dims } of model.graph.inputs)
+    if (dims?.includes(0))
+      throw new LongConvError(
+        "unsupported-layout",
+        `input '${name}' is declared with an axis of size 0: [${dims.map((dim) => dim ?? "?").join(", ")}], so there is nothing to run`,
+        { file: model.file || undefined, tensor: name },
+        "Export the model with a dynamic batch size and length.",
+      );
   const time = options.timeAxis?.[main.name] ?? defaultTimeAxis(main);
   const [batchDim, timeDim] = [main.dims![0], main.dims![time]];
   const sizes: Sizes = {

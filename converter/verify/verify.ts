@@ -1,5 +1,7 @@
 /** Original against converted, on real or random data, at several lengths, in one pass and token by token. */
+
 import { LongConvError } from "../../src/errors.ts";
+import { named } from "../../src/unforeseen.ts";
 import { findConvolutions, refuseConverted } from "../find/find.ts";
 import { fixedSizes } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";
@@ -72,30 +74,32 @@ export async function verify(
   convertedFile: string,
   options: VerifyOptions = {},
 ): Promise<Verification> {
-  const original = inlineFunctions(await readModel(originalFile));
-  refuseConverted(original);
-  const converted = await readModel(convertedFile);
-  const { trainingLength, onProgress, seed = 1 } = options;
-  const lengths = [...(options.lengths ?? defaultLengths(trainingLength))].sort((a, b) => a - b);
-  if (!isLanguageModel(original)) {
-    const found = await findConvolutions(original);
-    const short = lengths.filter((length) => length <= 512);
-    const rows = await verifySignals(found, converted, short.length ? short : lengths.slice(0, 1), seed, onProgress);
-    return { kind: "signal", data: "random", rows };
-  }
-  const reader = await openOriginal(original, options.threads);
-  try {
-    const pieces = await openConverted(converted, options.threads);
-    try {
-      const vocabulary = await vocabularyOf(reader, original);
-      const rows = await verifyLanguage(original, reader, pieces, vocabulary, lengths, options);
-      return { kind: "language", data: options.ids ? "given" : "random", vocabulary, rows };
-    } finally {
-      await pieces.close();
+  return named(undefined, async () => {
+    const original = inlineFunctions(await readModel(originalFile));
+    refuseConverted(original);
+    const converted = await readModel(convertedFile);
+    const { trainingLength, onProgress, seed = 1 } = options;
+    const lengths = [...(options.lengths ?? defaultLengths(trainingLength))].sort((a, b) => a - b);
+    if (!isLanguageModel(original)) {
+      const found = await findConvolutions(original);
+      const short = lengths.filter((length) => length <= 512);
+      const rows = await verifySignals(found, converted, short.length ? short : lengths.slice(0, 1), seed, onProgress);
+      return { kind: "signal", data: "random", rows };
     }
-  } finally {
-    await reader.close();
-  }
+    const reader = await openOriginal(original, options.threads);
+    try {
+      const pieces = await openConverted(converted, options.threads);
+      try {
+        const vocabulary = await vocabularyOf(reader, original);
+        const rows = await verifyLanguage(original, reader, pieces, vocabulary, lengths, options);
+        return { kind: "language", data: options.ids ? "given" : "random", vocabulary, rows };
+      } finally {
+        await pieces.close();
+      }
+    } finally {
+      await reader.close();
+    }
+  });
 }
 
 async function verifyLanguage(

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { createColors } from "picocolors";
 import { ERROR_EXIT_CODES, LongConvError } from "../errors.ts";
+import { internal } from "../unforeseen.ts";
 import { err, out } from "./streams.ts";
 import { interruptible, openTerminal, resultWritten, type Terminal } from "./terminal.ts";
 import { inWordsOfCommand, pageOf } from "./words.ts";
@@ -81,13 +82,11 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     const named = program.commands.find((command) => command.name() === argv[0]);
     const known = asLongConvError(error, named ?? program);
-    if (!known) {
-      const { stack, message } = error as Error;
-      err(`${errorColors.red("error:")} ${stack ?? message ?? String(error)}\n`);
-      if (json) writeJsonError({ code: "internal", reason: String(message ?? error) });
-      return 1;
-    }
-    return reportError(known, json);
+    if (known && known.code !== "internal") return reportError(known, json);
+    const unforeseen = known ?? internal(error);
+    const { stack } = (unforeseen.cause ?? {}) as Partial<Error>;
+    if (stack) err(`${stack}\n`);
+    return reportError(unforeseen, json);
   }
 }
 

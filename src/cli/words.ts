@@ -43,5 +43,5 @@ export function pageOf(code: string): string {
   );
   const file = places.find((place) => existsSync(place)) ?? "docs/errors.md";
   const near = path.relative("", file);
-  return `${near.startsWith("..") ? file : near}#${code}`;
+  return `${near.split(path.sep)[0] === ".." ? file : near}#${code}`;
 }

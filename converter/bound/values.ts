@@ -1,0 +1,59 @@
+/** Arithmetic on the small whole numbers of which sizes are made, as ONNX Runtime would do it on int64 and float. */
+import type { Attributes } from "../onnx/graph.ts";
+
+/** Numbers of a tensor of rank 0 or 1. */
+export type Numbers = readonly number[];
+
+/** The numbers that an operator makes of others; undefined where it is not followed. */
+export type ValueRule = (inputs: readonly Numbers[], attributes: Attributes) => Numbers | undefined;
+
+const unary =
+  (of: (a: number) => number): ValueRule =>
+  ([a]) =>
+    a!.map(of);
+
+const binary =
+  (of: (a: number, b: number) => number): ValueRule =>
+  ([a, b]) => {
+    const length = Math.max(a!.length, b!.length);
+    const at = (values: Numbers, i: number) => values[values.length === 1 ? 0 : i]!;
+    return Array.from({ length }, (_, i) => of(at(a!, i), at(b!, i)));
+  };
+
+const same: ValueRule = ([a]) => a;
+
+// Of integers the quotient is cut off; of sizes as floats the fraction does not matter here.
+const quotient = (a: number, b: number): number => Math.trunc(a / b);
+
+const Slice: ValueRule = ([data, [start = 0] = [], [end = 0] = [], , [step = 1] = []]) =>
+  step === 1 ? data!.slice(start, Math.min(end, data!.length)) : undefined;
+
+/** By operator; only for outputs of rank 0 or 1. */
+export const VALUE_RULES: Readonly<Record<string, ValueRule>> = {
+  Add: binary((a, b) => a + b),
+  Sub: binary((a, b) => a - b),
+  Mul: binary((a, b) => a * b),
+  Div: binary(quotient),
+  Mod: binary((a, b) => a % b),
+  Pow: binary((a, b) => a ** b),
+  Min: binary(Math.min),
+  Max: binary(Math.max),
+  BitShift: binary((a, b) => a * 2 ** b),
+  Neg: unary((a) => -a),
+  Abs: unary(Math.abs),
+  Floor: unary(Math.floor),
+  Ceil: unary(Math.ceil),
+  Round: unary(Math.round),
+  Cast: same,
+  Identity: same,
+  Squeeze: same,
+  Unsqueeze: same,
+  Reshape: same,
+  Concat: (inputs) => inputs.flat(),
+  Gather: ([data, indices]) => indices!.map((i) => data![i < 0 ? i + data!.length : i]!),
+  Slice,
+  ReduceProd: ([data]) => [data!.reduce((a, b) => a * b, 1)],
+  ReduceSum: ([data]) => [data!.reduce((a, b) => a + b, 0)],
+  Where: ([condition, yes, no]) =>
+    condition!.length === 1 ? (condition![0] ? yes : no) : condition!.map((flag, i) => (flag ? yes! : no!)[i]!),
+};
