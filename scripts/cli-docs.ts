@@ -38,7 +38,11 @@ installed. This page is written by \`node dist/scripts/cli-docs.js\` from the co
   and a folder is only replaced where longconv-ssm wrote it and nobody added to it, also with \`--force\`.
 - **Exit codes are the truth.** A reader of stdout that leaves early (\`| head\`) ends no work but a text that nobody reads,
   and hides no verdict; where stdout cannot be written (a full disk) the code is 3, if nothing else is wrong.
-- **Ctrl-C**, SIGTERM and SIGHUP (a closed terminal) remove temporary files and end with 130. A second one ends at once.
+- **Ctrl-C**, SIGTERM and SIGHUP (a closed terminal) remove temporary files and end with 130, also while ONNX Runtime
+  computes. A second one ends at once.
+- **A process of its own** runs the models. It is ended where it takes more than \`--memory\` or \`--timeout\`, and where ONNX
+  Runtime crashes on a model the command says so: [memory-exceeded, time-exceeded, runtime-failed](errors.md). It ends with
+  the process that started it.
 
 ## Exit codes
 

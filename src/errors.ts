@@ -47,6 +47,8 @@ export const ERROR_EXIT_CODES = {
   "beyond-positions": 6,
   "runtime-failed": 6,
   "runtime-missing": 6,
+  "memory-exceeded": 6,
+  "time-exceeded": 6,
   aborted: 130,
   // What nobody foresaw
   internal: 1,

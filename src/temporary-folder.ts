@@ -34,7 +34,8 @@ function removeOpen(): void {
   for (const folder of open) rmSync(folder, { recursive: true, force: true });
 }
 
-async function removeLeftovers(): Promise<void> {
+/** Removes the folders of processes that have ended. */
+export async function removeLeftovers(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const pid = NAME.exec(name)?.[1];
     if (pid === undefined || !hasEnded(Number(pid))) continue;

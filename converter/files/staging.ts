@@ -7,6 +7,7 @@ import { lstatSync, readdirSync, realpathSync, renameSync, rmSync, statSync } fr
 import fs from "node:fs/promises";
 import path from "node:path";
 import { hasEnded } from "../../src/ended.ts";
+import { tell } from "../../src/process/child.ts";
 import { removeRecorded } from "./data-files.ts";
 
 /** A place to write in, which exists until `remove` is called. */
@@ -32,6 +33,7 @@ export async function stage(target: string): Promise<Staging> {
   const place = placeOf(target);
   const folder = path.join(path.dirname(place), `${prefixOf(place)}${process.pid}-${randomUUID().slice(0, 8)}`);
   active.add(folder);
+  tell({ target: place });
   try {
     await fs.mkdir(folder);
   } catch (cause) {

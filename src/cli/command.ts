@@ -2,9 +2,11 @@
 import { Command, CommanderError } from "commander";
 import { createColors } from "picocolors";
 import { ERROR_EXIT_CODES, LongConvError } from "../errors.ts";
+import { isSupervised, stopSignal, tell } from "../process/child.ts";
 import { internal } from "../unforeseen.ts";
 import { err, out } from "./streams.ts";
 import { interruptible, openTerminal, resultWritten, type Terminal } from "./terminal.ts";
+import { bytes, number } from "./values.ts";
 import { inWordsOfCommand, pageOf } from "./words.ts";
 
 // picocolors alone would colour a pipe as well where CI is set
@@ -21,7 +23,10 @@ const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] = [
   [3, "files: missing, damaged, not supported, existing, not writable"],
   [4, "the model cannot run token by token"],
   [5, "the converted model does not agree with the original"],
-  [6, "running a model: not converted, wrong input, tokenizer or state, beyond its claim, no ONNX Runtime"],
+  [
+    6,
+    "running a model: not converted, wrong input, tokenizer or state, beyond its claim, no ONNX Runtime, its memory or time is up",
+  ],
   [130, "stopped by Ctrl-C, SIGTERM or SIGHUP"],
 ];
 
@@ -41,6 +46,8 @@ export function newCommand(name: string, summary: string, examples: readonly Exa
   return new Command(name)
     .description(summary)
     .option("--json", "write one JSON document to stdout, and nothing else")
+    .option("--memory <bytes>", "end it where it takes more (4GB; default: half of the machine's)", bytes)
+    .option("--timeout <seconds>", "end it where it takes longer (default: never)", number({ above: 0, most: 2e6 }))
     .addHelpText(
       "after",
       () =>
@@ -50,20 +57,46 @@ export function newCommand(name: string, summary: string, examples: readonly Exa
     );
 }
 
+interface CommonOptions {
+  readonly json?: boolean;
+  readonly memory?: number;
+  readonly timeout?: number;
+}
+
 /** Runs `action` with the terminal; commander's own last argument, the command, is left out. */
 export function withAction<Args extends unknown[]>(
   command: Command,
   action: (terminal: Terminal, ...args: Args) => Promise<void>,
 ): Command {
   return command.action(async (...given: unknown[]) => {
-    const options = given.at(-2) as { json?: boolean };
-    const terminal = openTerminal({ json: options.json === true, signal: interruptible() });
+    const { json = false, memory, timeout } = given.at(-2) as CommonOptions;
+    const limits = { ...(memory && { memory }), ...(timeout && { timeout: 1000 * timeout }) };
+    tell({ limits, files: given.slice(0, -2).map(String) });
+    const signal = isSupervised() ? stopSignal : interruptible();
+    const terminal = telling(openTerminal({ json, signal }));
     try {
       await action(terminal, ...(given.slice(0, -1) as Args));
     } finally {
       terminal.settle();
     }
   });
+}
+
+/** The terminal that also tells the parent what is being done, and that the result was given. */
+function telling(terminal: Terminal): Terminal {
+  let doing: string | undefined;
+  return {
+    ...terminal,
+    progress(step, done, total) {
+      if (step !== doing) tell({ doing: step });
+      doing = step;
+      terminal.progress(step, done, total);
+    },
+    result(value) {
+      if (terminal.json) tell({ answered: true });
+      terminal.result(value);
+    },
+  };
 }
 
 /**

@@ -1,28 +1,39 @@
 #!/usr/bin/env node
-/** The command `longconv-ssm`: its program, where ONNX Runtime is installed, which everything in it needs. */
-import { createRequire } from "node:module";
-import { LongConvError } from "../errors.ts";
-import { reportError, runProgram } from "./command.ts";
-import { flushed } from "./streams.ts";
+/**
+ * The command `longconv-ssm`: starts the process that does the work, and watches it. While ONNX Runtime computes, that one
+ * hears nothing; this one stops it, limits what it takes, and says what happened where it could not.
+ */
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { CHANNELS } from "../process/lifeline.ts";
+import { type Ended, errorOfEnd, isCut, supervise } from "../process/supervise.ts";
+import { err, flushed } from "./streams.ts";
+
+/** How long the work may take to stop by itself, ms: less than anybody waits for. */
+const GRACE_MS = { SIGINT: 500, SIGTERM: 1000, SIGHUP: 1000 } as const;
+const SHOW_CURSOR = "\r\x1b[K\x1b[?25h\x1b[?7h";
 
 const argv = process.argv.slice(2);
-const missing = missingRuntime();
-const code = missing
-  ? reportError(missing, argv.includes("--json"))
-  : await runProgram((await import("./program.ts")).program, argv);
-// Work that Ctrl-C stopped may still hold threads.
-if (code === 130) process.exit(code);
-const unwritten = await flushed();
-const incomplete = unwritten ? reportError(unwritten, false) : 0;
-process.exitCode = code || incomplete;
+const work = fileURLToPath(new URL("./work.js", import.meta.url));
+const child = spawn(process.execPath, [...process.execArgv, work, ...argv], {
+  stdio: ["inherit", "inherit", "inherit", ...CHANNELS],
+});
+const supervised = supervise(child);
+for (const [name, graceMs] of Object.entries(GRACE_MS))
+  process.on(name, () => {
+    err("stopping …\n");
+    supervised.stop(graceMs);
+  });
+const ended = await supervised.ended;
+process.exitCode = isCut(ended) ? await explain(ended) : (ended.code ?? 1);
 
-/** onnxruntime-node is an optional peer: who only serves pages does without its 290 MB. */
-function missingRuntime(): LongConvError | undefined {
-  try {
-    createRequire(import.meta.url).resolve("onnxruntime-node");
-    return undefined;
-  } catch (cause) {
-    const remedy = "npm install --ignore-scripts onnxruntime-node@1.30.0";
-    return new LongConvError("runtime-missing", "onnxruntime-node is not installed", {}, remedy, cause);
-  }
+/** Clears up after a process that was ended, and says why it was. */
+async function explain(ended: Ended): Promise<number> {
+  const { clearLeftovers } = await import("../../converter/files/staging.ts");
+  for (const target of ended.targets) clearLeftovers(target);
+  const { reportError } = await import("./command.ts");
+  if (process.stderr.isTTY) err(SHOW_CURSOR);
+  const code = reportError(errorOfEnd(ended), argv.includes("--json") && !ended.told.answered);
+  await flushed();
+  return code;
 }
