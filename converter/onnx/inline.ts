@@ -4,7 +4,7 @@ import { LongConvError } from "../../src/errors.ts";
 import { type Builder, createBuilder, namesOf } from "./build.ts";
 import { type Model, whereOf } from "./graph.ts";
 import { addLongConv, LONGCONV_DOMAIN, LONGCONV_OP } from "./longconv.ts";
-import { nodeFromProto, standardDomain, subgraphsOf } from "./node.ts";
+import { mapSubgraphs, nodeFromProto, standardDomain } from "./node.ts";
 import { changedBetween } from "./opsets.ts";
 import { topological } from "./order.ts";
 import type { AttributeProto, FunctionProto, GraphProto, NodeProto, StringStringEntryProto } from "./proto.ts";
@@ -77,19 +77,6 @@ function failure(
   { file }: Context,
 ) {
   return new LongConvError(code, reason, whereOf({ file }, nodeFromProto(call, "")));
-}
-
-function mapSubgraphs(proto: NodeProto, change: (graph: GraphProto) => GraphProto): NodeProto {
-  if (!proto.attribute?.some((attribute) => subgraphsOf(attribute).length)) return proto;
-  const attribute = proto.attribute.map((each) =>
-    subgraphsOf(each).length
-      ? withFields(each, {
-          ...(each.g && { g: change(each.g) }),
-          ...(each.graphs?.length && { graphs: each.graphs.map(change) }),
-        })
-      : each,
-  );
-  return withFields(proto, { attribute });
 }
 
 function longConvBody(call: NodeProto, context: Context): NodeProto[] {
