@@ -3,6 +3,7 @@
 import {
   type Claim,
   CONTRACT_VERSION,
+  type LanguageNames,
   type LayerMetadata,
   leastClaim,
   METADATA,
@@ -20,12 +21,12 @@ import { type ChooseOptions, type Chosen, chooseForms } from "./choose.ts";
 import { counterClaim, type Required, refuseShort } from "./claim.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
 import { type Found, findConvolutions, isConvertible, refusalError } from "./find/find.ts";
+import { tokenInput } from "./find/language.ts";
 import { type Form, stateOrder } from "./form.ts";
 import { encodeModel } from "./onnx/encode.ts";
 import type { Model } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
 import { decodeModel, readModel } from "./onnx/read.ts";
-import { DataType } from "./onnx/tensor.ts";
 import { refuseOptions } from "./options.ts";
 import type { Reduction } from "./reduce/reduce.ts";
 import { sha256OfBytes, sha256OfFile } from "./source.ts";
@@ -37,6 +38,10 @@ import { reduceWeights, type WeightCache, type WeightKind } from "./weights/weig
 export interface ConvertOptions extends ChooseOptions {
   /** Time axis of an input by name, where axis 1 of the first input is wrong. */
   readonly timeAxis?: Readonly<Record<string, number>> | undefined;
+  /** Name of a language model's token ids in the result. Default: `input_ids`, which drivers look for. */
+  readonly inputName?: string | undefined;
+  /** Name of a language model's logits in the result. Default: `logits`. */
+  readonly outputName?: string | undefined;
   /** Add the input `attention_mask`. Default: for models of token ids. */
   readonly attentionMask?: boolean | undefined;
   /** Add the input `num_logits_to_keep`. Default: for models of token ids with one output that has a time axis. */
@@ -89,8 +94,10 @@ export interface Conversion {
   readonly step: Model | undefined;
   /** One for every convolution, and one for the counter of a model that meets the absolute position. */
   readonly layers: readonly LayerReport[];
-  /** Inputs and outputs that drivers would take for something else, and their names now. */
+  /** Inputs and outputs that have other names now: a language model's ids and logits, and what drivers would take for something else. */
   readonly renamed: ReadonlyMap<string, string>;
+  /** Names of a language model's ids and logits; undefined for any other model. */
+  readonly language: LanguageNames | undefined;
   /** How far the model is known to be right: the least of its layers' claims. */
   readonly claim: Claim;
   /** Where the model ends: at the end of the shortest table of positions; undefined where it reads any number of them. */
@@ -144,6 +151,8 @@ export async function convertModel(read: Model, given: ConvertOptions = {}, sha2
     const model = inlineFunctions(read);
     const found = await findConvolutions(model, {
       timeAxis: options.timeAxis,
+      inputName: options.inputName,
+      outputName: options.outputName,
       onProgress: (done) => options.onProgress?.({ step: "find", done, total: undefined }),
     });
     refuseUnlessConvertible(found);
@@ -160,6 +169,7 @@ export async function convertModel(read: Model, given: ConvertOptions = {}, sha2
       [METADATA.sourceSha256, sha256 ?? (read.file ? await sha256OfFile(read.file) : sha256OfBytes(encodeModel(read)))],
       [METADATA.layers, JSON.stringify(layers.map(metadataOf))],
       [METADATA.claim, JSON.stringify(claim)],
+      ...(found.language ? [[METADATA.language, `${found.language.ids}\n${found.language.logits}`] as const] : []),
       ...(positions ? [[METADATA.positions, String(positions.positions)] as const] : []),
     ]);
     const converted = shareTied(assemble(found, solved, { ...inputs, path: "both", tables, metadata }));
@@ -179,7 +189,8 @@ export async function convertModel(read: Model, given: ConvertOptions = {}, sha2
     const written = await inFewerBits(found, { model: converted, step }, options.weights);
     const said = { ...check, ...(written.weights && { weights: written.weights }) };
     const finished = withMetadata(written.model, METADATA.check, JSON.stringify(said));
-    return { ...written, model: finished, renamed: found.renamed, layers, claim, positions, check };
+    const { renamed, language } = found;
+    return { ...written, model: finished, renamed, language, layers, claim, positions, check };
   });
 }
 
@@ -228,8 +239,8 @@ async function solve(found: Found, options: ConvertOptions): Promise<Solved[]> {
  * @throws LongConvError usage where the last logits are asked for of an output that has no time axis
  */
 function languageInputs(found: Found, options: ConvertOptions): { attentionMask: boolean; numLogitsToKeep: boolean } {
-  const { inputs, outputs } = found.original.graph;
-  const tokens = inputs.length === 1 && inputs[0]!.type === DataType.INT64 && inputs[0]!.dims?.length === 2;
+  const { outputs } = found.original.graph;
+  const tokens = tokenInput(found.original.graph) !== undefined;
   const cuttable = canKeepLast(found);
   if (options.numLogitsToKeep && !cuttable)
     throw new LongConvError(

@@ -1,5 +1,5 @@
 /** Entry point `longconv-ssm/converter`. */
-export type { Claim, LayerMetadata } from "../src/contract.ts";
+export type { Claim, LanguageNames, LayerMetadata } from "../src/contract.ts";
 export { ERROR_EXIT_CODES, type ErrorCode, LongConvError, type Where } from "../src/errors.ts";
 export type { Reach } from "../src/reach.ts";
 export type { PositionLimit } from "./assemble/limit.ts";

@@ -1,6 +1,6 @@
 /** A language model reads tokens: prompts in slices of bounded length, and single tokens, each row one. */
 
-import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
+import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { named } from "../src/unforeseen.ts";
 import { checkNumbers, notValid } from "./checks.ts";
@@ -125,23 +125,23 @@ export async function readTokens(
   state: State,
   { overwrite, beyond }: RunOptions = {},
 ): Promise<State> {
-  const { idType, hasMask, hasNumLogitsToKeep } = languageOf(model);
+  const { ids: idsName, logits: logitsName, idType, hasMask, hasNumLogitsToKeep } = languageOf(model);
   const dims = [tokens.length, 1];
   const { Tensor } = model.backend;
-  const feeds: Record<string, Tensor> = { [INPUT_IDS]: idTensor(model, idType, Float64Array.from(tokens), dims) };
+  const feeds: Record<string, Tensor> = { [idsName]: idTensor(model, idType, Float64Array.from(tokens), dims) };
   if (hasMask) feeds[ATTENTION_MASK] = new Tensor("int64", new BigInt64Array(tokens.length).fill(1n), dims);
   if (hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new Tensor("int64", ONE, []);
   const logits = overwrite?.logits && logitsTensor(model, overwrite.logits, tokens.length);
-  const wanted = { [LOGITS]: logits ?? null };
+  const wanted = { [logitsName]: logits ?? null };
   const options = { overwrite, beyond, outputs: wanted, advance: 1 };
   const { outputs, state: next } = await step(model, feeds, state, options);
-  return { ...next, logits: await lastLogits(outputs[LOGITS]!) };
+  return { ...next, logits: await lastLogits(outputs[logitsName]!) };
 }
 
 /** Logits of one position as the tensor that the next may be written into; undefined where they have another type or size. */
 function logitsTensor(model: Model, logits: Float32Array, batch: number): Tensor | undefined {
-  const { vocabulary } = languageOf(model);
-  const type = model.outputs.find(({ name }) => name === LOGITS)?.type;
+  const { vocabulary, logits: logitsName } = languageOf(model);
+  const type = model.outputs.find(({ name }) => name === logitsName)?.type;
   if (type !== "float32" || logits.length !== batch * vocabulary) return undefined;
   return new model.backend.Tensor(type, logits, [batch, 1, vocabulary]);
 }
@@ -180,11 +180,11 @@ export function languageOf(model: Model): LanguageModel {
 }
 
 /** Embeddings are looked up by index, and a negative index would count from the end: every id is checked. */
-export function checkIds(ids: Ids, { vocabulary }: LanguageModel, file: string | undefined): void {
+export function checkIds(ids: Ids, { vocabulary, ids: tensor }: LanguageModel, file: string | undefined): void {
   for (const [position, id] of ids.entries()) {
     if (Number.isInteger(id) && id >= 0 && id < vocabulary) continue;
     const reason = `token ${id} at position ${position} is outside the vocabulary (0 to ${vocabulary - 1})`;
-    throw new LongConvError("token-out-of-range", reason, { file, tensor: INPUT_IDS }, "Use the model's tokenizer.");
+    throw new LongConvError("token-out-of-range", reason, { file, tensor }, "Use the model's tokenizer.");
   }
 }
 
@@ -205,7 +205,7 @@ async function readColumns(
   state: State,
   options: RunOptions,
 ): Promise<State> {
-  const { idType, hasMask, hasNumLogitsToKeep } = languageOf(model);
+  const { ids: idsName, logits: logitsName, idType, hasMask, hasNumLogitsToKeep } = languageOf(model);
   const { Tensor } = model.backend;
   const width = to - from;
   const dims = [prompts.length, width];
@@ -220,14 +220,14 @@ async function readColumns(
     }
     return Math.max(0, to - first);
   });
-  const feeds: Record<string, Tensor> = { [INPUT_IDS]: idTensor(model, idType, ids, dims) };
+  const feeds: Record<string, Tensor> = { [idsName]: idTensor(model, idType, ids, dims) };
   if (hasMask) feeds[ATTENTION_MASK] = new Tensor("int64", mask, dims);
   if (hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new Tensor("int64", ONE, []);
   const last = to === length;
   // The logits are fetched after the last slice only; a run must fetch something, and the states are always fetched.
-  const outputs = last ? [LOGITS] : [];
+  const outputs = last ? [logitsName] : [];
   const result = await step(model, feeds, state, { ...options, outputs, advance });
-  return last ? { ...result.state, logits: await lastLogits(result.outputs[LOGITS]!) } : result.state;
+  return last ? { ...result.state, logits: await lastLogits(result.outputs[logitsName]!) } : result.state;
 }
 
 function idTensor(model: Model, type: "int64" | "int32", ids: Float64Array, dims: readonly number[]): Tensor {

@@ -1,6 +1,13 @@
 /** A converted model in a session: its states paired by name, zero states of any batch size, and one pure step. */
 
-import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP, pairStates, SEQUENCE_LENGTH } from "../src/contract.ts";
+import {
+  ATTENTION_MASK,
+  type LanguageNames,
+  languageNames,
+  NUM_LOGITS_TO_KEEP,
+  pairStates,
+  SEQUENCE_LENGTH,
+} from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { type Reach, reachOf } from "../src/reach.ts";
 import { named } from "../src/unforeseen.ts";
@@ -31,7 +38,7 @@ export interface InputSpec extends InferenceSession.TensorValueMetadata {
 }
 
 /** What `step` and `generate` need of a language model; absent for other models. */
-export interface LanguageModel {
+export interface LanguageModel extends LanguageNames {
   readonly idType: "int64" | "int32";
   /** Size of the vocabulary: the last dimension of the logits. */
   readonly vocabulary: number;
@@ -103,15 +110,17 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
       const isState = new Set(all.flatMap((state) => [state.past, state.present]));
       const plain = (metadata: readonly InferenceSession.ValueMetadata[]) =>
         metadata.filter((value) => value.isTensor).filter((value) => !isState.has(value.name));
+      const metadata = await backend.metadata(source);
+      const names = languageNames(session.inputNames, session.outputNames, metadata);
       const model: Model = {
-        ...reachOf(await backend.metadata(source), file),
+        ...reachOf(metadata, file),
         backend,
         session,
         source,
         file,
         states: all.filter(({ size }) => size > 0),
         empties: all.filter(({ size }) => size === 0),
-        inputs: plain(session.inputMetadata).map((input) => withAxes(input, batchNames)),
+        inputs: plain(session.inputMetadata).map((input) => withAxes(input, batchNames, names)),
         outputs: plain(session.outputMetadata),
         batchSize,
         language: undefined,
@@ -123,7 +132,7 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
         close: once(() => session.release()),
       };
       // The one step that may be taken here says nothing of a sequence.
-      const language = await languageModel({ ...model, claim: undefined, positions: undefined });
+      const language = names && (await languageModel({ ...model, claim: undefined, positions: undefined }, names));
       checkTokenizer(options.tokenizer, language, file);
       return { ...model, language };
     } catch (error) {
@@ -171,8 +180,12 @@ function stateSpecs(session: InferenceSession, file: string | undefined) {
 }
 
 /** Token ids are [batch, time] whatever their dimensions are called; other inputs are what the model says they are. */
-function withAxes(input: InferenceSession.TensorValueMetadata, batchNames: ReadonlySet<string>): InputSpec {
-  if (input.name === INPUT_IDS) return { ...input, batchAxis: 0, timeAxis: 1 };
+function withAxes(
+  input: InferenceSession.TensorValueMetadata,
+  batchNames: ReadonlySet<string>,
+  names: LanguageNames | undefined,
+): InputSpec {
+  if (input.name === names?.ids) return { ...input, batchAxis: 0, timeAxis: 1 };
   const axis = (is: (name: string) => boolean) => {
     const at = input.shape.findIndex((dim) => typeof dim === "string" && is(dim));
     return at < 0 ? undefined : at;
@@ -185,16 +198,15 @@ function withAxes(input: InferenceSession.TensorValueMetadata, batchNames: Reado
 }
 
 /** What kind of language model it is. Where the file does not say its vocabulary, one step says it. */
-async function languageModel(model: Model): Promise<LanguageModel | undefined> {
-  const ids = model.inputs.find((input) => input.name === INPUT_IDS);
-  const logits = model.outputs.find((output) => output.name === LOGITS);
+async function languageModel(model: Model, names: LanguageNames): Promise<LanguageModel | undefined> {
+  const ids = model.inputs.find((input) => input.name === names.ids);
+  const logits = model.outputs.find((output) => output.name === names.logits);
   if (!ids || !logits || (ids.type !== "int64" && ids.type !== "int32")) return undefined;
   const has = (name: string) => model.inputs.some((input) => input.name === name);
-  const language = { idType: ids.type, hasMask: has(ATTENTION_MASK), hasNumLogitsToKeep: has(NUM_LOGITS_TO_KEEP) };
+  const inputs = { hasMask: has(ATTENTION_MASK), hasNumLogitsToKeep: has(NUM_LOGITS_TO_KEEP) };
+  const language = { ...names, idType: ids.type, ...inputs };
   const declared = logits.shape.at(-1);
   if (typeof declared === "number") return { ...language, vocabulary: declared };
-  const known = [INPUT_IDS, ATTENTION_MASK, NUM_LOGITS_TO_KEEP];
-  if (model.inputs.some((input) => !known.includes(input.name))) return undefined;
   const state = zeroState(model, model.batchSize ?? 1);
   const dims = [state.batchSize, 1];
   const filled = (type: Tensor.Type, value: bigint | number) => {
@@ -202,11 +214,11 @@ async function languageModel(model: Model): Promise<LanguageModel | undefined> {
     (data as BigInt64Array).fill(value as bigint);
     return new model.backend.Tensor(type, data, dims);
   };
-  const feeds: Record<string, Tensor> = { [INPUT_IDS]: filled(ids.type, ids.type === "int64" ? 0n : 0) };
+  const feeds: Record<string, Tensor> = { [names.ids]: filled(ids.type, ids.type === "int64" ? 0n : 0) };
   if (language.hasMask) feeds[ATTENTION_MASK] = filled("int64", 1n);
   if (language.hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new model.backend.Tensor("int64", [1n], []);
   const { outputs, state: next } = await step(model, feeds, state);
-  const vocabulary = outputs[LOGITS]!.dims.at(-1)!;
+  const vocabulary = outputs[names.logits]!.dims.at(-1)!;
   for (const tensor of Object.values(outputs)) tensor.dispose();
   disposeState(next);
   return { ...language, vocabulary };

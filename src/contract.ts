@@ -35,6 +35,8 @@ export const METADATA = {
   positions: "longconv.positions",
   /** JSON: {@link Claim}, the least of those of the states. */
   claim: "longconv.claim",
+  /** Of a language model: the names of its ids and of its logits, a line each. */
+  language: "longconv.language",
   /** JSON: the comparison made before the model was written. */
   check: "longconv.check",
 } as const;
@@ -124,3 +126,28 @@ export function pairStates(inputNames: readonly string[], outputNames: readonly 
   }
   return pairs;
 }
+
+/** The two tensors of a language model: token ids [batch_size, sequence_length], and logits [batch_size, kept, vocabulary]. */
+export interface LanguageNames {
+  readonly ids: string;
+  readonly logits: string;
+}
+
+/**
+ * The definition of a converted language model, for everything that drives one: its metadata name its ids and logits, or
+ * they are called `input_ids` and `logits`; and no other input is its own.
+ * @returns undefined for any other model
+ */
+export function languageNames(
+  inputNames: readonly string[],
+  outputNames: readonly string[],
+  metadata: ReadonlyMap<string, string>,
+): LanguageNames | undefined {
+  const [ids = INPUT_IDS, logits = LOGITS] = metadata.get(METADATA.language)?.split("\n") ?? [];
+  const own = inputNames.filter((name) => !isDriven(name));
+  return own.length === 1 && own[0] === ids && outputNames.includes(logits) ? { ids, logits } : undefined;
+}
+
+/** Whether drivers of converted models give an input of this name its values: a state, the mask, the number of logits. */
+export const isDriven = (name: string): boolean =>
+  name.startsWith("past_") || name === ATTENTION_MASK || name === NUM_LOGITS_TO_KEEP;

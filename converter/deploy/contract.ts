@@ -11,6 +11,7 @@ import {
 import { LongConvError } from "../../src/errors.ts";
 import { type Reach, reachOf } from "../../src/reach.ts";
 import { PAST_LENGTH, PRESENT_LENGTH } from "../assemble/lengthcache.ts";
+import { convertedLanguage } from "../find/language.ts";
 import type { Model, ValueInfo } from "../onnx/graph.ts";
 import { DataType } from "../onnx/tensor.ts";
 import { aliasingHazard } from "./aliasing.ts";
@@ -172,7 +173,8 @@ function aliasing(model: Model, { past, present }: Pair): Finding[] {
   return hazard ? [broken("aliasing", past.name, hazard)] : [];
 }
 
-function otherInputs({ graph }: Model): Finding[] {
+function otherInputs(model: Model): Finding[] {
+  const { graph } = model;
   const findings: Finding[] = [];
   const expect = (name: string, rank: number, allowed: readonly number[]) => {
     const info = graph.inputs.find((input) => input.name === name);
@@ -181,7 +183,7 @@ function otherInputs({ graph }: Model): Finding[] {
     if (info.dims && info.dims.length !== rank)
       findings.push(broken("inputs", name, `has rank ${info.dims.length}, not ${rank}`));
   };
-  expect(INPUT_IDS, 2, [DataType.INT64, DataType.INT32]);
+  expect(convertedLanguage(model)?.ids ?? INPUT_IDS, 2, [DataType.INT64, DataType.INT32]);
   expect(ATTENTION_MASK, 2, [DataType.INT64]);
   expect(NUM_LOGITS_TO_KEEP, 0, [DataType.INT64]);
   return findings;

@@ -1,8 +1,17 @@
 /** ONNX Runtime GenAI: the names and ranks of states that its `decoder` models have, and genai_config.json. */
-import { ATTENTION_MASK, INPUT_IDS, LOGITS, METADATA, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
+import {
+  ATTENTION_MASK,
+  INPUT_IDS,
+  type LanguageNames,
+  LOGITS,
+  METADATA,
+  NUM_LOGITS_TO_KEEP,
+  pairStates,
+} from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { beyondEnd, endOf, reachOf } from "../../src/reach.ts";
 import { withoutLengthCache } from "../assemble/lengthcache.ts";
+import { convertedLanguage } from "../find/language.ts";
 import { createBuilder, namesOf } from "../onnx/build.ts";
 import type { Model, ValueInfo } from "../onnx/graph.ts";
 import { DataType } from "../onnx/tensor.ts";
@@ -24,7 +33,7 @@ const DUMMY = ["batch_size", 1, 1] as const;
 export function genaiModel(converted: Model): Model {
   const model = withConstantInput(withoutLengthCache(converted), NUM_LOGITS_TO_KEEP, 0);
   const { graph } = model;
-  refuseUnlessLanguage(model);
+  languageOf(model);
   const pairs = statesOf(model);
   const b = createBuilder(model.opsets.get("") ?? 13, namesOf(graph));
   const [inputs, outputs]: ValueInfo[][] = [[], []];
@@ -94,10 +103,11 @@ function largestShape(infos: readonly ValueInfo[]): number[] {
   return shapes[0]!.map((_, k) => Math.max(...shapes.map((dims) => dims[k]!)));
 }
 
-function refuseUnlessLanguage({ graph, file }: Model): void {
-  if (graph.inputs.some(({ name }) => name === INPUT_IDS) && graph.outputs.some(({ name }) => name === LOGITS)) return;
+function languageOf(model: Model): LanguageNames {
+  const names = convertedLanguage(model);
+  if (names) return names;
   const reason = `ONNX Runtime GenAI generates text: it needs the input '${INPUT_IDS}' and the output '${LOGITS}'`;
-  throw new LongConvError("bad-input", reason, { file }, "Use onnxruntime itself for other models.");
+  throw new LongConvError("bad-input", reason, { file: model.file }, "Use onnxruntime itself for other models.");
 }
 
 export interface GenaiConfigOptions {
@@ -120,10 +130,11 @@ export interface GenaiConfigOptions {
 export function genaiConfig(model: Model, options: GenaiConfigOptions): Json {
   const { file = "model.onnx", endTokens } = options;
   const contextLength = contextLengthOf(model, options);
-  const vocabulary = model.graph.outputs.find(({ name }) => name === LOGITS)!.dims?.at(-1);
+  const { ids, logits } = languageOf(model);
+  const vocabulary = model.graph.outputs.find(({ name }) => name === logits)!.dims?.at(-1);
   if (typeof vocabulary !== "number") {
     const reason = "the logits' last dimension must be a number, the size of the vocabulary";
-    throw new LongConvError("bad-input", reason, { file: model.file, tensor: LOGITS });
+    throw new LongConvError("bad-input", reason, { file: model.file, tensor: logits });
   }
   const unknown = endTokens.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabulary);
   if (endTokens.length === 0 || unknown !== undefined) {
@@ -152,13 +163,13 @@ export function genaiConfig(model: Model, options: GenaiConfigOptions): Json {
         hidden_size: Number(layers[0]?.dims?.[2] ?? 1),
         num_hidden_layers: layers.length,
         inputs: {
-          input_ids: INPUT_IDS,
+          input_ids: ids,
           ...(masked ? { attention_mask: ATTENTION_MASK } : {}),
           past_key_names: "past_key_values.%d.key",
           past_value_names: "past_key_values.%d.value",
         },
         outputs: {
-          logits: LOGITS,
+          logits,
           present_key_names: "present.%d.key",
           present_value_names: "present.%d.value",
         },

@@ -1,6 +1,6 @@
 /** Finds every long convolution of a model: follows time, closes the first opening, and follows again. */
 
-import { METADATA, pairStates } from "../../src/contract.ts";
+import { type LanguageNames, METADATA, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { refuseUnbounded } from "../bound/refuse.ts";
 import { indexGraph, type Model, whereOf } from "../onnx/graph.ts";
@@ -18,8 +18,9 @@ import { closeBranches } from "./branches.ts";
 import type { Graphs } from "./graphs.ts";
 import { castsToHalf, decidingHalves } from "./halves.ts";
 import { withFloatShifts } from "./ids.ts";
+import type { GivenNames } from "./language.ts";
 import { lengthError } from "./lengths.ts";
-import { type Renamed, withFreeNames } from "./names.ts";
+import { type Renamed, withKnownNames } from "./names.ts";
 import { closeRegion, type Region } from "./region.ts";
 import { remedyOf } from "./remedies.ts";
 import { runSizes, shapesAt, shapesByRunning } from "./shapes.ts";
@@ -27,10 +28,12 @@ import { tablesOf } from "./tables.ts";
 
 /** What is known of a model once time was followed to its end. */
 export interface Found {
-  /** The model as it is given, but for names that drivers take for something else, and shifted token ids between casts. */
+  /** The model as it is given, but for names that drivers know or take for something else, and shifted token ids between casts. */
   readonly original: Model;
   /** Inputs and outputs that have other names in it than in the export, old -> new. */
   readonly renamed: Renamed;
+  /** Names of its ids and logits, where it is a language model. */
+  readonly language: LanguageNames | undefined;
   /** What was analysed: the model, or its float32 twin where it computes in half precision. */
   readonly graphs: Graphs;
   readonly constants: ReadonlyMap<string, Constant>;
@@ -51,17 +54,17 @@ export interface Proofs {
   readonly tables: ReadonlyMap<string, Proof>;
 }
 
-export interface FindOptions extends InputOptions {
+export interface FindOptions extends InputOptions, GivenNames {
   readonly onProgress?: ((done: number, what: string) => void) | undefined;
 }
 
 /**
  * @param given inlined: no model-local functions left
- * @throws LongConvError already-converted; where the model cannot be run or its inputs have no time axis
+ * @throws LongConvError already-converted; usage for names that a language model cannot have; where the model cannot be run or its inputs have no time axis
  */
 export async function findConvolutions(given: Model, options: FindOptions = {}): Promise<Found> {
   refuseConverted(given);
-  const { model: named, renamed } = withFreeNames(withoutUnused(given));
+  const { model: named, renamed, language } = withKnownNames(withoutUnused(given), options);
   const original = withFloatShifts(named);
   const halves = castsToHalf(original);
   const model = hasHalves(original) ? widened(original, decidingHalves(original, halves.keys())) : original;
@@ -92,7 +95,7 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
         ...[...lengthOutputs(model, graphs.index, time), ...lengthSteps(model, time.facts, constants)],
       ];
       const proofs = proofsOf(typeOf, graphs, time, constants, tables, regions);
-      return { original, renamed, graphs, constants, tables, time, regions, proofs, counter, refusals };
+      return { original, renamed, language, graphs, constants, tables, time, regions, proofs, counter, refusals };
     }
     const rows = await tablesOf(graphs, time, opening.node);
     if (rows.size > 0) {

@@ -1,40 +1,58 @@
-/** Names that drivers of converted models give a meaning: inputs and outputs of the export that have them get others. */
-import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
+/** Names that drivers of converted models give a meaning: ids and logits get them, whatever else has them gets others. */
+import { isDriven, type LanguageNames } from "../../src/contract.ts";
 import { namesOf } from "../onnx/build.ts";
 import type { Model } from "../onnx/graph.ts";
-import { rewire } from "../onnx/node.ts";
+import { renameTensors } from "../onnx/rename.ts";
+import { type GivenNames, namedLanguage } from "./language.ts";
 
-const isTakenInput = (name: string): boolean =>
-  name.startsWith("past_") || name === ATTENTION_MASK || name === NUM_LOGITS_TO_KEEP;
 const isTakenOutput = (name: string): boolean => name.startsWith("present_") || name.startsWith("present.");
 
 /** Old name -> new name. */
 export type Renamed = ReadonlyMap<string, string>;
 
-/** The same model with inputs and outputs that no driver takes for a state, or for an input of its own. */
-export function withFreeNames(model: Model): { readonly model: Model; readonly renamed: Renamed } {
+/** A model with the names that drivers know. */
+export interface Named {
+  readonly model: Model;
+  /** Inputs and outputs that have other names now. */
+  readonly renamed: Renamed;
+  /** The ids and logits of a language model, by their names now. */
+  readonly language: LanguageNames | undefined;
+}
+
+/**
+ * The same model with inputs and outputs that no driver takes for a state, or for an input of its own; ids and logits of
+ * a language model under the names that drivers look for, or those that are given.
+ * @throws LongConvError usage for names of a model that is no language model, or that mean something else
+ */
+export function withKnownNames(model: Model, given: GivenNames = {}): Named {
   const { graph } = model;
+  const language = namedLanguage(model, given);
   const taken = namesOf(graph);
-  const fresh = (name: string, end: string): string => {
-    let candidate = `${end}_${name}`;
+  const fresh = (name: string): string => {
+    let candidate = name;
     while (taken.has(candidate)) candidate = `${candidate}_`;
     taken.add(candidate);
     return candidate;
   };
-  const renamed = new Map([
-    ...graph.inputs.filter(({ name }) => isTakenInput(name)).map(({ name }) => [name, fresh(name, "input")] as const),
+  const wanted = new Map(
+    language
+      ? [[language.from.ids, language.to.ids] as const, [language.from.logits, language.to.logits] as const]
+      : [],
+  );
+  const aside = new Map(
+    [...wanted.values()].flatMap((name) =>
+      taken.has(name) && !wanted.has(name) ? [[name, fresh(`${name}_own`)] as const] : [],
+    ),
+  );
+  const free = new Map([
+    ...graph.inputs.filter(({ name }) => isDriven(name)).map(({ name }) => [name, fresh(`input_${name}`)] as const),
     ...graph.outputs
       .filter(({ name }) => isTakenOutput(name))
-      .map(({ name }) => [name, fresh(name, "output")] as const),
+      .map(({ name }) => [name, fresh(`output_${name}`)] as const),
   ]);
-  if (renamed.size === 0) return { model, renamed };
-  const other = (name: string) => renamed.get(name) ?? name;
-  const named = <T extends { readonly name: string }>(each: T): T => ({ ...each, name: other(each.name) });
-  const nodes = graph.nodes.map((node) =>
-    [...node.inputs, ...node.outputs].some((name) => renamed.has(name))
-      ? rewire(node, { inputs: node.inputs.map(other), outputs: node.outputs.map(other) })
-      : node,
-  );
-  const changed = { ...graph, inputs: graph.inputs.map(named), outputs: graph.outputs.map(named), nodes };
-  return { model: { ...model, graph: changed }, renamed };
+  const names = new Map([...aside, ...free, ...wanted].filter(([from, to]) => from !== to));
+  const own = new Set([...graph.inputs, ...graph.outputs].map(({ name }) => name));
+  const renamed = new Map([...names].filter(([from]) => own.has(from)));
+  const changed = names.size === 0 ? model : { ...model, graph: renameTensors(graph, names) };
+  return { model: changed, renamed, language: language?.to };
 }

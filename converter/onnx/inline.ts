@@ -5,7 +5,7 @@ import { type Builder, createBuilder, namesOf } from "./build.ts";
 import { calledBy, type Functions, keyOf, refuseExpansion } from "./functions.ts";
 import { type Model, whereOf } from "./graph.ts";
 import { addLongConv, LONGCONV_DOMAIN, LONGCONV_OP } from "./longconv.ts";
-import { nodeFromProto, standardDomain, subgraphsOf } from "./node.ts";
+import { mapSubgraphs, nodeFromProto, standardDomain } from "./node.ts";
 import { changedBetween } from "./opsets.ts";
 import { topological } from "./order.ts";
 import type { AttributeProto, FunctionProto, GraphProto, NodeProto, StringStringEntryProto } from "./proto.ts";
@@ -76,19 +76,6 @@ function expand(protos: readonly NodeProto[], context: Context): NodeProto[] {
 
 function failure(code: "unsupported-opset" | "unsupported-layout", reason: string, call: NodeProto, { file }: Context) {
   return new LongConvError(code, reason, whereOf({ file }, nodeFromProto(call, "")));
-}
-
-function mapSubgraphs(proto: NodeProto, change: (graph: GraphProto) => GraphProto): NodeProto {
-  if (!proto.attribute?.some((attribute) => subgraphsOf(attribute).length)) return proto;
-  const attribute = proto.attribute.map((each) =>
-    subgraphsOf(each).length
-      ? withFields(each, {
-          ...(each.g && { g: change(each.g) }),
-          ...(each.graphs?.length && { graphs: each.graphs.map(change) }),
-        })
-      : each,
-  );
-  return withFields(proto, { attribute });
 }
 
 function longConvBody(call: NodeProto, context: Context): NodeProto[] {

@@ -71,6 +71,20 @@ export function subgraphsOf(attribute: AttributeProto): GraphProto[] {
   return [...(attribute.g ? [attribute.g] : []), ...(attribute.graphs ?? [])];
 }
 
+/** The same node with each of its subgraphs changed. */
+export function mapSubgraphs(proto: NodeProto, change: (graph: GraphProto) => GraphProto): NodeProto {
+  if (!proto.attribute?.some((attribute) => subgraphsOf(attribute).length)) return proto;
+  const attribute = proto.attribute.map((each) =>
+    subgraphsOf(each).length
+      ? withFields(each, {
+          ...(each.g && { g: change(each.g) }),
+          ...(each.graphs?.length && { graphs: each.graphs.map(change) }),
+        })
+      : each,
+  );
+  return withFields(proto, { attribute });
+}
+
 /** Names that a subgraph reads from the graphs around it. */
 export function outerReads(graph: GraphProto): Set<string> {
   const reads = new Set<string>();

@@ -1,7 +1,8 @@
 /** The JSON files of the output folder: config.json, generation_config.json, tokenizer_config.json. */
-import { LOGITS, METADATA } from "../../src/contract.ts";
+import { METADATA } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { endOf, reachOf } from "../../src/reach.ts";
+import { convertedLanguage } from "../find/language.ts";
 import type { Model } from "../onnx/graph.ts";
 import type { Beside, Json } from "./beside.ts";
 
@@ -79,7 +80,8 @@ function sectionOf({ metadata }: Model): Json {
 
 /** Size of the vocabulary: the last dimension of the logits. */
 function declaredVocabulary(model: Model): number | undefined {
-  const size = model.graph.outputs.find(({ name }) => name === LOGITS)?.dims?.at(-1);
+  const logits = convertedLanguage(model)?.logits;
+  const size = model.graph.outputs.find(({ name }) => name === logits)?.dims?.at(-1);
   return typeof size === "number" ? size : undefined;
 }
 

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS } from "../../src/contract.ts";
 import { withLengthCache } from "../assemble/lengthcache.ts";
+import { convertedLanguage } from "../find/language.ts";
 import type { Model } from "../onnx/graph.ts";
 import type { Json } from "./beside.ts";
 
@@ -14,10 +15,12 @@ const MODEL_TYPE = "granitemoehybrid";
 
 const NOTE = `model_type '${MODEL_TYPE}' is the family whose cache names transformers.js 4 has for state space models; this is a long-convolution model that longconv-ssm made recurrent, and no Granite model`;
 
-/** Whether a model reads token ids and gives logits, so that text can be generated from it. */
-export const isLanguageModel = ({ graph: { inputs, outputs } }: Model): boolean =>
-  [INPUT_IDS, ATTENTION_MASK].every((name) => inputs.some((input) => input.name === name)) &&
-  outputs.some(({ name }) => name === LOGITS);
+/** Whether transformers.js finds what it looks for: a language model under its names, with a mask. */
+export function hasNamesOfTransformersJs(model: Model): boolean {
+  const language = convertedLanguage(model);
+  const hasMask = model.graph.inputs.some(({ name }) => name === ATTENTION_MASK);
+  return language?.ids === INPUT_IDS && language.logits === LOGITS && hasMask;
+}
 
 /** A model for transformers.js, and what config.json must say of it. */
 export interface DropIn {

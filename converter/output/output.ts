@@ -5,7 +5,7 @@ import type { Model } from "../onnx/graph.ts";
 import { type WriteOptions, writeModel, writeNewModel } from "../onnx/write.ts";
 import type { Beside, Json } from "./beside.ts";
 import { configsOf } from "./configs.ts";
-import { forTransformersJs, isLanguageModel, withFilesBeside } from "./dropin.ts";
+import { forTransformersJs, hasNamesOfTransformersJs, withFilesBeside } from "./dropin.ts";
 import { copiedFile, type FolderFile, textFile, writeFolder } from "./folder.ts";
 import { refuseTarget, type Target } from "./target.ts";
 
@@ -57,7 +57,7 @@ const STEP_FILE = "model_step.onnx";
 
 /** The files of the folder, in the order in which they are written: the large one first, so that a full disk shows early. */
 export function folderFiles(model: Model, beside: Beside, options: OutputOptions = {}): FolderFile[] {
-  const { signal, step, externalData = "auto", transformersJs = isLanguageModel(model) } = options;
+  const { signal, step, externalData = "auto", transformersJs = hasNamesOfTransformersJs(model) } = options;
   const dropIn = transformersJs ? forTransformersJs(model, beside.config) : { model, config: {}, section: {} };
   const configs = configsOf(model, beside, { ...dropIn.config, ...options.config }, dropIn.section);
   const text = (value: Json) => `${JSON.stringify(value, undefined, 2)}\n`;

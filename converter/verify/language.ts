@@ -1,6 +1,7 @@
 /** Runs both language models over windows of ids; no more than one window's logits are in memory at a time. */
-import { ATTENTION_MASK, LOGITS, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
+import { ATTENTION_MASK, isDriven, type LanguageNames, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
+import { convertedLanguage, exportedLanguage, shapedLikeLanguage } from "../find/language.ts";
 import { zeros } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";
 import { openModel, type Runner } from "../onnx/run.ts";
@@ -30,30 +31,21 @@ export interface PieceReader {
   close(): Promise<void>;
 }
 
-/** Whether a graph takes token ids [batch, n] and gives logits [batch, n, vocabulary]. */
-export function isLanguageModel({ graph: { inputs, outputs } }: Model): boolean {
-  const ids = inputs.filter(
-    ({ name }) => !name.startsWith("past_") && name !== ATTENTION_MASK && name !== NUM_LOGITS_TO_KEEP,
-  );
-  const logits = outputs.filter(({ name }) => !name.startsWith("present"));
-  const isIds = (type: number) => type === DataType.INT64 || type === DataType.INT32;
-  return (
-    ids.length === 1 &&
-    isIds(ids[0]!.type) &&
-    ids[0]!.dims?.length === 2 &&
-    logits.length === 1 &&
-    logits[0]!.dims?.length === 3
-  );
+/** Names of the original's ids and logits, where it is a language model, or where the converted model says so. */
+export function languageOf(original: Model, converted: Model): LanguageNames | undefined {
+  return convertedLanguage(converted) ? shapedLikeLanguage(original.graph) : exportedLanguage(original.graph);
 }
 
 /** The exported model. */
-export async function openOriginal(model: Model, threads: number | undefined): Promise<Reader> {
+export async function openOriginal(
+  model: Model,
+  { ids, logits }: LanguageNames,
+  threads: number | undefined,
+): Promise<Reader> {
   const runner = await openModel(model, threads === undefined ? {} : { threads });
-  const [input] = model.graph.inputs;
-  const output = runner.outputs[0]!;
+  const { type } = model.graph.inputs.find(({ name }) => name === ids)!;
   return {
-    read: async (rows) =>
-      logitsOf((await runner.run({ [input!.name]: idsTensor(rows, input!.type) }, [output]))[output]!),
+    read: async (rows) => logitsOf((await runner.run({ [ids]: idsTensor(rows, type) }, [logits]))[logits]!),
     close: () => runner.close(),
   };
 }
@@ -84,11 +76,11 @@ async function* readPieces(
   piece: number,
 ): AsyncGenerator<Logits & { from: number }> {
   const declared = new Map(model.graph.inputs.map((input) => [input.name, input]));
-  const isState = new Set(pairs.map(({ past }) => past));
-  const known = [ATTENTION_MASK, NUM_LOGITS_TO_KEEP];
-  const ids = model.graph.inputs.find(({ name }) => !isState.has(name) && !known.includes(name))!;
-  const logits = model.graph.outputs.find(({ name }) => name === LOGITS) ?? model.graph.outputs[0]!;
-  const wanted = [logits.name, ...pairs.map(({ present }) => present)];
+  const said = convertedLanguage(model);
+  // other converters may say nothing: then it is the only input of its own, and the first output
+  const ids = model.graph.inputs.find(({ name }) => !isDriven(name))!;
+  const logits = said?.logits ?? model.graph.outputs[0]!.name;
+  const wanted = [logits, ...pairs.map(({ present }) => present)];
   const batch = rows.length;
   const length = rows[0]!.length;
   // A symbolic dimension of a state that never holds an element starts at 0.
@@ -118,7 +110,7 @@ async function* readPieces(
       feeds[NUM_LOGITS_TO_KEEP] = makeTensor(DataType.INT64, [], new BigInt64Array(1));
     const results = await runner.run(feeds, wanted);
     states = Object.fromEntries(pairs.map(({ past, present }) => [past, results[present]!]));
-    yield { ...logitsOf(results[logits.name]!), from };
+    yield { ...logitsOf(results[logits]!), from };
   }
 }
 

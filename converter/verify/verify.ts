@@ -9,7 +9,7 @@ import { inlineFunctions } from "../onnx/inline.ts";
 import { readModel } from "../onnx/read.ts";
 import { inputAxes } from "../time/inputs.ts";
 import { checkIds, randomIds } from "./ids.ts";
-import { isLanguageModel, openConverted, openOriginal, type PieceReader, type Reader, type Rows } from "./language.ts";
+import { languageOf, openConverted, openOriginal, type PieceReader, type Reader, type Rows } from "./language.ts";
 import { createScorer, type Score, type Scorer } from "./score.ts";
 import { type SignalRow, verifySignals } from "./signals.ts";
 
@@ -80,17 +80,18 @@ export async function verify(
     const converted = await readModel(convertedFile);
     const { trainingLength, onProgress, seed = 1 } = options;
     const lengths = [...(options.lengths ?? defaultLengths(trainingLength))].sort((a, b) => a - b);
-    if (!isLanguageModel(original)) {
+    const language = languageOf(original, converted);
+    if (!language) {
       const found = await findConvolutions(original);
       const short = lengths.filter((length) => length <= 512);
       const rows = await verifySignals(found, converted, short.length ? short : lengths.slice(0, 1), seed, onProgress);
       return { kind: "signal", data: "random", rows };
     }
-    const reader = await openOriginal(original, options.threads);
+    const reader = await openOriginal(original, language, options.threads);
     try {
       const pieces = await openConverted(converted, options.threads);
       try {
-        const vocabulary = await vocabularyOf(reader, original);
+        const vocabulary = await vocabularyOf(reader, original, language.logits);
         const rows = await verifyLanguage(original, reader, pieces, vocabulary, lengths, options);
         return { kind: "language", data: options.ids ? "given" : "random", vocabulary, rows };
       } finally {
@@ -194,8 +195,8 @@ function addPiece(
 }
 
 /** The last dimension of the logits; one short run where the graph does not say. */
-async function vocabularyOf(reader: Reader, model: Model): Promise<number> {
-  const declared = model.graph.outputs[0]!.dims?.at(-1);
+async function vocabularyOf(reader: Reader, model: Model, logits: string): Promise<number> {
+  const declared = model.graph.outputs.find(({ name }) => name === logits)!.dims?.at(-1);
   if (typeof declared === "number") return declared;
   const { batch = 1, time = SHORTEST } = fixedSizes(inputAxes(model));
   return (await reader.read(Array.from({ length: batch }, () => new Int32Array(time)))).vocabulary;

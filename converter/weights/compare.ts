@@ -7,7 +7,6 @@ import type { Found } from "../find/find.ts";
 import { fixedSizes } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";
 import { openModel } from "../onnx/run.ts";
-import { DataType } from "../onnx/tensor.ts";
 import type { Reduced, WeightKind } from "./weights.ts";
 
 /** The comparison, on random inputs; `verify` compares on a text. */
@@ -56,14 +55,13 @@ export async function compareWeights(
     }
   };
   const [wanted, got] = [await traceOf(model), await traceOf(reduced.model)];
-  const isLanguage = axes.size === 1 && model.graph.inputs[0]?.type === DataType.INT64;
   const report: WeightsReport = {
     kind,
     matrices: reduced.matrices,
     bytes: reduced.bytes,
     positions: sizes.time,
     ...differenceOf(wanted, got),
-    sameArgmax: isLanguage && sizes.batch === 1 ? sameArgmaxOf(wanted, got) : undefined,
+    sameArgmax: found.language && sizes.batch === 1 ? sameArgmaxOf(wanted, got, found.language.logits) : undefined,
   };
   if (report.rms <= SANE_RMS[kind]) return report;
   throw new LongConvError(
@@ -90,8 +88,8 @@ function differenceOf(wanted: Trace, got: Trace): { rms: number; largest: number
   return { rms: Math.sqrt(squares / all), largest: apart / most };
 }
 
-function sameArgmaxOf(wanted: Trace, got: Trace): number {
-  const [name, rows] = [...wanted][0]!;
+function sameArgmaxOf(wanted: Trace, got: Trace, name: string): number {
+  const rows = wanted.get(name)!;
   const others = got.get(name)!;
   const argmax = (row: ArrayLike<number>) => {
     let best = 0;

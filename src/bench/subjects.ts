@@ -1,5 +1,6 @@
 /** What is timed: a converted model, the original that it was made from, and the floor below both. */
 import { type Found, findConvolutions, refusalError } from "../../converter/find/find.ts";
+import { convertedLanguage } from "../../converter/find/language.ts";
 import { floorOf } from "../../converter/floor/floor.ts";
 import type { Model } from "../../converter/onnx/graph.ts";
 import { inlineFunctions } from "../../converter/onnx/inline.ts";
@@ -22,9 +23,12 @@ export async function benchSubjects(
   converted: string,
   timeAxis?: Readonly<Record<string, number>>,
 ): Promise<Subjects> {
-  const found = await findConvolutions(inlineFunctions(await readModel(original)), timeAxis ? { timeAxis } : {});
-  if (found.refusals.length > 0) throw refusalError(found.graphs.model, found.refusals);
+  const exported = inlineFunctions(await readModel(original));
   const model = await readModel(converted);
+  const language = convertedLanguage(model);
+  const named = language && { inputName: language.ids, outputName: language.logits };
+  const found = await findConvolutions(exported, { ...(timeAxis && { timeAxis }), ...named });
+  if (found.refusals.length > 0) throw refusalError(found.graphs.model, found.refusals);
   if (!model.graph.inputs.some(({ name }) => name.startsWith("past_")))
     throw new LongConvError("not-converted", "has no past_* state", { file: converted }, "Give the converted model.");
   return { found, converted: model };

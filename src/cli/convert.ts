@@ -39,6 +39,8 @@ interface Options {
   readonly require?: Required;
   readonly threads?: number;
   readonly timeAxis?: TimeAxes;
+  readonly inputName?: string;
+  readonly outputName?: string;
   readonly attentionMask: boolean;
   readonly numLogitsToKeep: boolean;
   readonly checkTolerance?: number;
@@ -85,6 +87,8 @@ export function convertCommand(): Command {
       claim,
     )
     .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", timeAxis)
+    .option("--input-name <name>", "name of a language model's token ids in the result (default: input_ids)")
+    .option("--output-name <name>", "name of a language model's logits in the result (default: logits)")
     .option("--no-attention-mask", "leave out the input attention_mask")
     .option("--no-num-logits-to-keep", "leave out the input num_logits_to_keep")
     .option(
@@ -138,6 +142,8 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
     trainingLength,
     require: options.require,
     timeAxis: options.timeAxis,
+    inputName: options.inputName,
+    outputName: options.outputName,
     signal: terminal.signal,
     ...(options.attentionMask ? {} : { attentionMask: false }),
     ...(options.numLogitsToKeep ? {} : { numLogitsToKeep: false }),
@@ -164,7 +170,7 @@ const stateBytes = (layers: readonly LayerReport[]): number =>
   layers.reduce((sum, { order, channels }) => sum + 4 * order * channels, 0);
 
 function reportOf(
-  { layers, claim, renamed, check, weights }: Conversion,
+  { layers, claim, renamed, language, check, weights }: Conversion,
   target: Target,
   bytesWritten: number,
   trainingLength: number | undefined,
@@ -185,9 +191,7 @@ function reportOf(
   ]);
   const lines = [
     ...claimLines(claim, layers, trainingLength),
-    ...[...renamed].map(
-      ([from, to]) => `renamed   ${from} → ${to}: drivers of converted models take that name for something else`,
-    ),
+    ...renamedLines(renamed, language),
     "",
     table([heading, ...rows]),
     "",
@@ -198,6 +202,17 @@ function reportOf(
     `written   ${target.path} (${byteSize(bytesWritten)}) in ${seconds.toFixed(1)} s`,
   ];
   return lines.join("\n");
+}
+
+/** What has other names now, and why. */
+function renamedLines(renamed: Conversion["renamed"], language: Conversion["language"]): string[] {
+  return [...renamed].map(([from, to]) => {
+    const isLanguage = to === language?.ids || to === language?.logits;
+    const why = isLanguage
+      ? `the name of a language model's ${to === language.ids ? "token ids" : "logits"}`
+      : "drivers of converted models take that name for something else";
+    return `renamed   ${from} → ${to}: ${why}`;
+  });
 }
 
 function weightsLine({ kind, matrices, bytes: { before, after }, rms, sameArgmax }: WeightsReport): string {
@@ -228,7 +243,7 @@ function helpFor(layers: readonly LayerReport[], positions: number): string[] {
 
 function jsonOf(
   file: string,
-  { layers, claim, renamed, check, weights, positions }: Conversion,
+  { layers, claim, renamed, language, check, weights, positions }: Conversion,
   target: Target,
   trainingLength: number | undefined,
   seconds: number,
@@ -249,6 +264,7 @@ function jsonOf(
     })),
     claim,
     renamed: renamed.size > 0 ? Object.fromEntries(renamed) : undefined,
+    language,
     positions,
     check,
     weights,
