@@ -1,14 +1,18 @@
 /**
  * Token ids that are shifted before they are looked up (features of pairs of tokens), as floats: a state is float32, which
- * holds every id below 2^24 as it is, and a shift is a window whose only tap is 1.
+ * holds every whole number below 2^24 as it is, and a shift is a window whose only tap is 1. Ids that may be larger are
+ * shifted in parts of 22 bits.
  */
-import { createBuilder, namesOf } from "../onnx/build.ts";
-import { type Graph, indexGraph, type Model, type Node } from "../onnx/graph.ts";
-import { rewire } from "../onnx/node.ts";
+import { type Builder, createBuilder, namesOf } from "../onnx/build.ts";
+import { type Graph, type GraphIndex, indexGraph, type Model, type Node } from "../onnx/graph.ts";
 import { DataType, toNumbers } from "../onnx/tensor.ts";
 
-/** float32 holds every whole number up to this: the ids must look up a table of no more rows, or they may be larger. */
+/** float32 holds every whole number up to this: ids that look up a table of no more rows are below it. */
 const MOST_IDS = 2 ** 24;
+
+/** What a part counts to, and how many parts hold any number of a type. */
+const PART = 2 ** 22;
+const PARTS: Readonly<Record<number, number>> = { [DataType.INT32]: 2, [DataType.INT64]: 3 };
 
 /** What moves ids behind a Pad: cast back where it ends. */
 const MOVES = new Set(["Slice", "Identity"]);
@@ -17,54 +21,71 @@ const MOVES = new Set(["Slice", "Identity"]);
 export function withFloatShifts(model: Model): Model {
   const { graph } = model;
   const types = new Map(graph.inputs.map(({ name, type }) => [name, type]));
-  const isInteger = (name: string) => types.get(name) === DataType.INT64 || types.get(name) === DataType.INT32;
-  const pads = graph.nodes.filter((node) => node.op === "Pad" && isInteger(node.inputs[0]!) && padsZeros(graph, node));
+  const parts = (ids: string) => PARTS[types.get(ids) ?? 0];
+  const pads = graph.nodes.filter((node) => node.op === "Pad" && parts(node.inputs[0]!) && padsZeros(graph, node));
   if (pads.length === 0) return model;
-  const { consumers, outputs } = indexGraph(graph);
-  const fits = (ids: string) =>
-    consumers.get(ids)?.some(({ op, inputs: [table, index] }) => {
-      const rows = op === "Gather" && index === ids ? graph.initializers.get(table!)?.dims[0] : undefined;
-      return rows !== undefined && rows <= MOST_IDS;
-    }) === true;
-  if (!pads.every(({ inputs }) => fits(inputs[0]!))) return model;
+  const index = indexGraph(graph);
   const b = createBuilder(model.opsets.get("") ?? 13, namesOf(graph));
-  const renamed = new Map<string, string>();
-  const floats = new Map<Node, string>();
-  const casts: Node[] = [];
+  const moved = new Map<Node, readonly Node[]>();
   for (const pad of pads) {
-    b.from(pad);
+    const chain = chainOf(index, pad);
     const ids = pad.inputs[0]!;
-    floats.set(pad, b.one("Cast", [ids], { to: DataType.FLOAT }, { hint: `${ids}_float` }));
-    let end = pad.outputs[0]!;
-    const moved = [end];
-    for (let [next, ...others] = consumers.get(end) ?? []; next && others.length === 0; ) {
-      if (outputs.has(end) || !MOVES.has(next.op) || next.inputs[0] !== end) break;
-      end = next.outputs[0]!;
-      moved.push(end);
-      [next, ...others] = consumers.get(end) ?? [];
-    }
-    for (const name of moved) renamed.set(name, b.name(`${name}_float`));
     const before = b.nodes.length;
-    b.one("Cast", [b.one("Round", [renamed.get(end)!])], { to: types.get(ids)! }, { outputs: [end] });
-    casts.push(...b.nodes.slice(before));
+    shift(b, ids, chain, types.get(ids)!, looksUp(graph, index, ids) ? 1 : parts(ids)!);
+    for (const node of chain) moved.set(node, []);
+    moved.set(chain.at(-1)!, b.nodes.slice(before));
   }
-  const other = (name: string) => renamed.get(name) ?? name;
-  const nodes = graph.nodes.flatMap((node): Node[] => {
-    const made = node.outputs.map(other);
-    if (made.every((name, i) => name === node.outputs[i])) return [node];
-    const [, sizes, , axes = ""] = node.inputs;
-    const padded = floats.get(node);
-    const inputs = padded ? [padded, sizes!, ...(axes ? ["", axes] : [])] : node.inputs.map(other);
-    const changed = rewire(node, { inputs, outputs: made });
-    return [changed, ...castsOf(casts, made)];
-  });
-  return { ...model, graph: { ...graph, nodes: [...b.nodes.filter((node) => !casts.includes(node)), ...nodes] } };
+  const nodes = graph.nodes.flatMap((node) => moved.get(node) ?? [node]);
+  const initializers = new Map([...graph.initializers, ...b.initializers]);
+  return { ...model, graph: { ...graph, nodes, initializers } };
 }
 
-/** The rounding of one of these tensors and the cast behind it. */
-function castsOf(casts: readonly Node[], tensors: readonly string[]): Node[] {
-  const at = casts.findIndex(({ inputs }) => tensors.includes(inputs[0]!));
-  return at < 0 ? [] : casts.slice(at, at + 2);
+/** A Pad and what alone moves its output, one behind the other. */
+function chainOf({ consumers, outputs }: GraphIndex, pad: Node): Node[] {
+  const chain = [pad];
+  for (;;) {
+    const end = chain.at(-1)!.outputs[0]!;
+    const [next, ...others] = consumers.get(end) ?? [];
+    if (!next || others.length > 0 || outputs.has(end) || !MOVES.has(next.op) || next.inputs[0] !== end) return chain;
+    chain.push(next);
+  }
+}
+
+/** Whether ids look up a table so small that float32 holds them all. */
+const looksUp = ({ initializers }: Graph, { consumers }: GraphIndex, ids: string): boolean =>
+  (consumers.get(ids) ?? []).some(({ op, inputs: [table, at] }) => {
+    const rows = op === "Gather" && at === ids ? initializers.get(table!)?.dims[0] : undefined;
+    return rows !== undefined && rows <= MOST_IDS;
+  });
+
+/** The chain in float32, once for each part of the ids, and what it gives put together again. */
+function shift(b: Builder, ids: string, chain: readonly Node[], type: number, parts: number): void {
+  b.from(chain[0]);
+  const whole = (hint: string, value: number) => b.one("Cast", [b.ints(hint, value)], { to: type });
+  const part = parts > 1 ? whole("part", PART) : "";
+  const pieces: string[] = [];
+  let rest = ids;
+  for (let i = 0; i < parts; i++) {
+    const isLast = i === parts - 1;
+    const low = isLast ? rest : b.one("Mod", [rest, part]);
+    pieces.push(moveFloats(b, b.one("Cast", [low], { to: DataType.FLOAT }, { hint: `${ids}_float` }), chain, type));
+    if (!isLast) rest = b.one("Div", [b.one("Sub", [rest, low]), part]);
+  }
+  const end = chain.at(-1)!.outputs[0]!;
+  const joined = pieces.reduceRight((high, low) => b.one("Add", [b.one("Mul", [high, part]), low]));
+  b.one("Identity", [joined], {}, { outputs: [end] });
+}
+
+/** The chain on floats, and its end as integers. */
+function moveFloats(b: Builder, floats: string, chain: readonly Node[], type: number): string {
+  let end = floats;
+  for (const node of chain) {
+    const [, ...others] = node.inputs;
+    const [sizes, , axes = ""] = others;
+    const inputs = node.op === "Pad" ? [end, sizes!, ...(axes ? ["", axes] : [])] : [end, ...others];
+    [end] = b.copy(node, inputs) as [string];
+  }
+  return b.one("Cast", [b.one("Round", [end])], { to: type });
 }
 
 /** Only zeros can be left out of a state: a sequence begins with them. */
