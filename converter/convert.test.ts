@@ -156,6 +156,26 @@ test("one of two branches looks ahead", async () => {
   await expect(converted(twoBranches(1))).rejects.toMatchObject({ code: "not-linear", where: { operator: "Mul" } });
 });
 
+test("a kernel that begins with 0: one token alone is answered with 0", async () => {
+  const [turns, rates] = [
+    [0.3, 0.5, 0.7, 0.9],
+    [0.9, 0.8, 0.7, 0.6],
+  ];
+  const model = small({
+    build(b) {
+      const at = positions(b);
+      const wave = b.one("Sin", [b.one("Mul", [at, b.floats("turn", [1, CHANNELS], turns)])]);
+      const kernel = b.one("Mul", [wave, b.one("Pow", [b.floats("rate", [1, CHANNELS], rates), at])]);
+      b.one(LONGCONV_OP, ["x", kernel], {}, { domain: LONGCONV_DOMAIN, outputs: ["y"] });
+    },
+  });
+  const session = await openConverted(await converted(model));
+  const { y } = await session.run({ x: float32Tensor([1, 2, CHANNELS], [1, 2, 3, 4, 5, 6, 7, 8]) }, [1, 2]);
+  await session.close();
+  const wanted = [0, 0, 0, 0, ...turns.map((turn, c) => (c + 1) * Math.sin(turn) * rates[c]!)];
+  for (const [i, value] of wanted.entries()) expect(Number(y!.data[i])).toBeCloseTo(value, 5);
+});
+
 test("a Conv with three kernels for each channel", async () => {
   const model = small({
     outputDims: ["b", "n", 3 * CHANNELS],

@@ -74,6 +74,7 @@ export async function checkConverted(found: Found, converted: Model, options: Ch
       { file: found.original.file || undefined },
       "Nothing was written. Look for NaN or infinity in its weights.",
     );
+  const early = largestEarly(wanted);
   const comparisons: Comparison[] = [];
   const compare = async (model: Model, ways: (trial: Trial) => readonly Way[]) => {
     const runner = await openModel(await readable(found.original, model));
@@ -85,7 +86,8 @@ export async function checkConverted(found: Found, converted: Model, options: Ch
           const keep = way === "last position" ? 1 : 0;
           const got = await drive(model, runner, found.graphs, outputAxes, feeds, cuts, sizes.batch, keep);
           const due = keep ? lastOf(wanted[i]!) : wanted[i]!;
-          comparisons.push({ batch: sizes.batch, length: sizes.time, way, ...difference(due, got, options.reach) });
+          const apart = difference(due, got, options.reach, early);
+          comparisons.push({ batch: sizes.batch, length: sizes.time, way, ...apart });
         }
         options.onProgress?.(i + 1, trials.length);
       }
@@ -212,20 +214,42 @@ const traceOf = (outputs: Record<string, Parameters<typeof byPosition>[0]>, axes
 /** The last row of every output. */
 const lastOf = (trace: Trace): Trace => new Map([...trace].map(([name, rows]) => [name, rows.slice(-1)]));
 
+/** Positions over which the scale of an output is taken at least: a kernel that begins with 0 answers one token with 0. */
+const EARLY = 16;
+
+/** The largest finite value of every output at the first positions of all traces. */
+const largestEarly = (traces: readonly Trace[]): ReadonlyMap<string, number> =>
+  new Map(
+    [...traces[0]!.keys()].map((name) => [
+      name,
+      Math.max(...traces.map((t) => largestOf(t.get(name)!.slice(0, EARLY)))),
+    ]),
+  );
+
+function largestOf(rows: readonly Row[]): number {
+  let largest = 0;
+  for (const row of rows)
+    for (const value of row) if (Number.isFinite(value)) largest = Math.max(largest, Math.abs(value));
+  return largest;
+}
+
 /**
  * The largest difference of two traces, absolute and relative to the largest finite value of each output.
  * @param positions how many are compared, from the first
+ * @param scales what the value of an output counts for at least
  */
-export function difference(wanted: Trace, got: Trace, positions = Infinity): { relative: number; absolute: number } {
+export function difference(
+  wanted: Trace,
+  got: Trace,
+  positions = Infinity,
+  scales: ReadonlyMap<string, number> = new Map(),
+): { relative: number; absolute: number } {
   let relative = 0;
   let absolute = 0;
   for (const [name, rows] of wanted) {
-    let largest = 0;
-    let worst = 0;
-    for (const [i, row] of rows.slice(0, positions).entries()) {
-      worst = larger(worst, largestApart(row, got.get(name)?.[i]));
-      for (const value of row) if (Number.isFinite(value)) largest = Math.max(largest, Math.abs(value));
-    }
+    const compared = rows.slice(0, positions);
+    const largest = Math.max(largestOf(compared), scales.get(name) ?? 0);
+    const worst = compared.reduce((most, row, i) => larger(most, largestApart(row, got.get(name)?.[i])), 0);
     absolute = larger(absolute, worst);
     relative = larger(relative, worst === 0 ? 0 : worst / largest);
   }
