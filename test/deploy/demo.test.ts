@@ -213,27 +213,24 @@ describe.skipIf(!python)("Python", () => {
     });
   });
 
-  test.each(["demo", "hyena"])(
-    "ONNX Runtime GenAI: states of unequal shape, as a tolerance leaves them: %s",
-    async (name) => {
-      const source = name === "demo" ? demoModel() : zooModel(name);
-      const [converted, out] = [path.join(root, `${name}-default`), path.join(root, `${name}-genai`)];
-      const { model, layers } = await convert(source.file);
-      expect(new Set(layers.map(({ order }) => order)).size).toBeGreaterThan(1);
-      await writeOutput(model, await lookBeside(source.file), targetOf(converted));
-      // an id that the text does not reach
-      await deploy("genai", converted, "-o", out, "--end-token", "0");
-      expect(checkContract(await readModel(path.join(out, "model.onnx"))).kept).toBe(true);
-      const start = name === "demo" ? prompt : [7, 3, 11];
-      const native = await load(converted);
-      const expected: number[] = [];
-      for await (const { token } of generate(native, { inputIds: start, maxNewTokens: 100, stopTokens: [0] }))
-        expected.push(token);
-      await native.close();
-      const args = [example("genai/generate.py"), out, "100", "--ids", ...start.map(String)];
-      expect(numbers(await run(interpreters.newest!, args))).toEqual(expected);
-    },
-  );
+  test("ONNX Runtime GenAI: states of unequal shape, as a tolerance leaves them", async () => {
+    const source = zooModel("hyena");
+    const [converted, out] = [path.join(root, "hyena-default"), path.join(root, "hyena-genai")];
+    const { model, layers } = await convert(source.file);
+    expect(new Set(layers.map(({ order }) => order)).size).toBeGreaterThan(1);
+    await writeOutput(model, await lookBeside(source.file), targetOf(converted));
+    // an id that the text does not reach
+    await deploy("genai", converted, "-o", out, "--end-token", "0");
+    expect(checkContract(await readModel(path.join(out, "model.onnx"))).kept).toBe(true);
+    const start = [7, 3, 11];
+    const native = await load(converted);
+    const expected: number[] = [];
+    for await (const { token } of generate(native, { inputIds: start, maxNewTokens: 100, stopTokens: [0] }))
+      expected.push(token);
+    await native.close();
+    const args = [example("genai/generate.py"), out, "100", "--ids", ...start.map(String)];
+    expect(numbers(await run(interpreters.newest!, args))).toEqual(expected);
+  });
 
   test("ONNX Runtime GenAI: a model that ends no text is refused, and says what to give", async () => {
     const { model } = await convert(zooModel("hyena").file);

@@ -17,7 +17,7 @@ declare global {
   var running: Promise<{ code: string | undefined; atClick: number; written: number; positions: readonly number[] }>;
 }
 
-const TOKENS = 400;
+const TOKENS = 160;
 
 let folders: ConvertedFolders;
 let site: Site;

@@ -20,7 +20,7 @@ declare global {
 const PROMPT = "In the beginning God created";
 /** On the CPU and on WebAssembly; on SwiftShader a token takes a thousand times what it takes on a GPU. */
 const TOKENS = 256;
-const GPU_TOKENS = Number(process.env.LONGCONV_GPU_TOKENS ?? 16);
+const GPU_TOKENS = Number(process.env.LONGCONV_GPU_TOKENS ?? 6);
 const ZOO = ["tnn-fft-opset18", "s4d", "hyena", "h3", "mixed"] as const;
 
 const CLAIM: Claim = { kind: "seen", positions: 12, rows: 2, because: "a test says so" };
@@ -98,9 +98,15 @@ describe("the demo model's greedy text", () => {
   });
 });
 
-/** Logits of the first row of a test case in the page: after a prompt, then token by token. */
-async function logitsInPage(where: Page, path: string, provider: Web.WebProvider, testCase: TestCase, steps: number) {
-  const length = testCase.input.tensor.dims[1]!;
+/** Logits of the first positions of row 0 of a test case in the page: after a prompt, then token by token. */
+async function logitsInPage(
+  where: Page,
+  path: string,
+  provider: Web.WebProvider,
+  testCase: TestCase,
+  steps: number,
+  length: number,
+) {
   const ids = Array.from(testCase.input.tensor.data as BigInt64Array, Number).slice(0, length);
   return where.evaluate(
     async ([path, provider, ids, steps]) => {
@@ -118,9 +124,9 @@ async function logitsInPage(where: Page, path: string, provider: Web.WebProvider
   );
 }
 
-/** Largest difference from PyTorch at the last positions of row 0. */
-function worstOf(logits: readonly number[][], { output }: TestCase): number {
-  const [, length = 0, vocabulary = 0] = output.tensor.dims;
+/** Largest difference from PyTorch at the last of the first positions of row 0. */
+function worstOf(logits: readonly number[][], { output }: TestCase, length: number): number {
+  const vocabulary = output.tensor.dims[2]!;
   const right = output.tensor.data as Float32Array;
   let worst = 0;
   for (const [step, row] of logits.entries()) {
@@ -134,16 +140,18 @@ function worstOf(logits: readonly number[][], { output }: TestCase): number {
 describe.each(["wasm", "webgpu"] as const)("logits on %s are PyTorch's", (provider) => {
   test("demo, within 1e-3", { timeout: 300_000 }, async () => {
     const testCase = casesOf(demoModel())[0]!;
-    expect(worstOf(await logitsInPage(page, "/models/demo", provider, testCase, 6), testCase)).toBeLessThanOrEqual(
-      1e-3,
-    );
+    const length = 100;
+    const logits = await logitsInPage(page, "/models/demo", provider, testCase, 3, length);
+    expect(worstOf(logits, testCase, length)).toBeLessThanOrEqual(1e-3);
   });
 
   test.each(ZOO)("%s", async (name) => {
     const testCase = casesOf(zooModel(name))[0]!;
     const { output } = testCase;
     const largest = (output.tensor.data as Float32Array).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    const worst = worstOf(await logitsInPage(page, `/zoo/${name}`, provider, testCase, 8), testCase);
+    const length = testCase.input.tensor.dims[1]!;
+    const logits = await logitsInPage(page, `/zoo/${name}`, provider, testCase, 4, length);
+    const worst = worstOf(logits, testCase, length);
     expect(worst).toBeLessThanOrEqual(1e-4 * Math.max(1, largest));
   });
 });
@@ -197,7 +205,7 @@ describe("graph capture", () => {
         };
         const model = await longconv.load("/zoo/s4d", options);
         const own: number[] = [];
-        for await (const { token } of longconv.generate(model, { inputIds: [3, 1, 4], maxNewTokens: 24 }))
+        for await (const { token } of longconv.generate(model, { inputIds: [3, 1, 4], maxNewTokens: 8 }))
           own.push(token);
         tokens[model.backend.name] = own;
         await model.close();
@@ -208,9 +216,9 @@ describe("graph capture", () => {
     const [[name, captured], [plainName, plain]] = Object.entries(made) as [[string, number[]], [string, number[]]];
     expect([name, plainName]).toEqual(["onnxruntime-web (WebGPU, graph capture)", "onnxruntime-web (WebGPU)"]);
     expect(captured).toEqual(plain);
-    expect(captured).toHaveLength(24);
-    // the recording itself, the two tokens of the check, and 23 steps after the prompt
-    expect(lines.filter((line) => /Replay with external storage/.test(line))).toHaveLength(1 + 2 + 23);
+    expect(captured).toHaveLength(8);
+    // the recording itself, the two tokens of the check, and 7 steps after the prompt
+    expect(lines.filter((line) => /Replay with external storage/.test(line))).toHaveLength(1 + 2 + 7);
   });
 
   test("a state stays what it is when it has been stepped from, and goes on through either file", async () => {
@@ -330,9 +338,9 @@ test("GPU buffers do not grow with the steps", { timeout: 300_000 }, async () =>
     const marks: { step: number; count: number; bytes: number }[] = [];
     // Every 64 runs the state goes through the CPU: the marks stand at the same place between.
     let step = 0;
-    for await (const { token } of longconv.generate(model, { inputIds: [1], maxNewTokens: 576, beyond: true })) {
+    for await (const { token } of longconv.generate(model, { inputIds: [1], maxNewTokens: 192, beyond: true })) {
       if (token < 0) break;
-      if (++step % 192 === 0) marks.push({ step, ...gpuBuffers });
+      if (++step % 64 === 0) marks.push({ step, ...gpuBuffers });
     }
     return marks;
   });
