@@ -1,6 +1,5 @@
 /** The numbers among the options, checked before any work is done. */
 import { LongConvError } from "../src/errors.ts";
-import type { ConvertOptions } from "./convert.ts";
 
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 1;
 const isError = (value: number): boolean => value >= 0 && value < Infinity;
@@ -15,12 +14,14 @@ const NUMBERS = {
   threads: COUNT,
   tolerance: ERROR,
   checkTolerance: ERROR,
-} as const satisfies { readonly [Name in keyof ConvertOptions]?: unknown };
+} as const;
+
+type Numbers = { readonly [Name in keyof typeof NUMBERS]?: number | undefined };
 
 /** @throws LongConvError usage, naming the option */
-export function refuseOptions(options: ConvertOptions): void {
+export function refuseOptions(options: Numbers): void {
   for (const [name, [fits, what]] of Object.entries(NUMBERS)) {
-    const value = options[name as keyof typeof NUMBERS];
+    const value = options[name as keyof Numbers];
     if (value === undefined || fits(value)) continue;
     throw new LongConvError("usage", `${name} is ${value}: it must be ${what}`);
   }

@@ -4,14 +4,15 @@ export { ERROR_EXIT_CODES, type ErrorCode, LongConvError, type Where } from "../
 export type { Reach } from "../src/reach.ts";
 export type { Backend, ModelSource } from "./backend.ts";
 export { type Batch, type BatchOptions, createBatch, type GenerateBatchOptions, generateBatch } from "./batch.ts";
+export type { GenerationDefaults } from "./defaults.ts";
 export { type Generation, generate } from "./generate.ts";
-export type { FinishReason, GenerateOptions, GenerationDefaults, Piece, Pieces, StartOptions } from "./options.ts";
+export type { InputSpec, LanguageModel, Model, State, StateSpec } from "./model.ts";
+export type { FinishReason, GenerateOptions, Piece, Pieces, StartOptions } from "./options.ts";
 export type { InferenceSession, Tensor, TensorConstructor } from "./ort.ts";
 export { type Ids, type ReadOptions, read } from "./read.ts";
 export type { MethodOptions } from "./sampling/methods.ts";
 export type { LogitsProcessor, SamplingContext, SamplingOptions } from "./sampling/sampler.ts";
-export type { InputSpec, LanguageModel, Model, StateSpec } from "./session.ts";
-export { concatStates, disposeState, gatherRows, type State, sliceState } from "./state.ts";
+export { concatStates, disposeState, gatherRows, sliceState } from "./state.ts";
 export { fingerprint, stateFromBytes, stateToBytes } from "./state-file.ts";
 export { type StepOptions, step, zeroState } from "./step.ts";
 export { createTokenizer, type TextStream, type Tokenizer, textStream } from "./text.ts";

@@ -3,10 +3,11 @@ import { describe, expect, test } from "vitest";
 import { type TinyOptions, tinyModel, tinyWeights } from "../test/tiny-model.ts";
 import { createBatch, generateBatch } from "./batch.ts";
 import { generate } from "./generate.ts";
+import type { Model } from "./model.ts";
 import { nodeBackend } from "./node-backend.ts";
 import type { GenerateOptions, Piece } from "./options.ts";
 import { read } from "./read.ts";
-import { loadModel, type Model } from "./session.ts";
+import { loadModel } from "./session.ts";
 
 const weights = tinyWeights({ vocabulary: 40 });
 const open = (options: TinyOptions = {}, sliceLength = 512) =>

@@ -6,9 +6,9 @@ import { endRow, isGone, type Row, type Sink } from "./batching/row.ts";
 import { createStepping, type Paused } from "./batching/stepping.ts";
 import { createChannel } from "./channel.ts";
 import { checkCount } from "./checks.ts";
+import type { Model } from "./model.ts";
 import type { GenerateOptions, Piece, Pieces } from "./options.ts";
 import { createSequence } from "./sequence.ts";
-import type { Model } from "./session.ts";
 import { disposeState } from "./state.ts";
 
 export interface BatchOptions {

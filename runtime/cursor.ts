@@ -1,9 +1,9 @@
 /** What a generation has read: its state, what is still to be read, and who holds the state. */
 import { LongConvError } from "../src/errors.ts";
+import type { Model, State } from "./model.ts";
 import type { GenerateOptions } from "./options.ts";
 import { type Ids, read, readTokens, retire } from "./read.ts";
-import type { Model } from "./session.ts";
-import { disposeState, type State, sliceState } from "./state.ts";
+import { disposeState, sliceState } from "./state.ts";
 import { zeroState } from "./step.ts";
 
 export interface Cursor {

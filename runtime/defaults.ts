@@ -1,5 +1,13 @@
 /** What a model's folder says of its generations. */
-import type { GenerationDefaults } from "./options.ts";
+import type { SamplingOptions } from "./sampling/sampler.ts";
+
+/** Settings that generation_config.json can give a default for. */
+export interface GenerationDefaults extends SamplingOptions {
+  /** Tokens to make at most. Default 256. */
+  readonly maxNewTokens?: number;
+  /** Token ids that end the generation. */
+  readonly stopTokens?: readonly number[];
+}
 
 /**
  * The settings of a generation_config.json as transformers writes it, laid over config.json (whose eos_token_id counts

@@ -2,10 +2,11 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { tinyModel, tinyReference, tinyWeights } from "../test/tiny-model.ts";
 import { generate } from "./generate.ts";
+import type { Model } from "./model.ts";
 import { nodeBackend } from "./node-backend.ts";
 import type { GenerateOptions, Piece } from "./options.ts";
 import { read } from "./read.ts";
-import { loadModel, type Model } from "./session.ts";
+import { loadModel } from "./session.ts";
 
 const weights = tinyWeights();
 const open: Model[] = [];

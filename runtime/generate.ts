@@ -1,10 +1,9 @@
 /** Text from one prompt, token by token. */
 import { createCursor } from "./cursor.ts";
+import type { Model, State } from "./model.ts";
 import type { GenerateOptions, Piece, Pieces } from "./options.ts";
 import { throwIfAborted } from "./read.ts";
 import { createSequence } from "./sequence.ts";
-import type { Model } from "./session.ts";
-import type { State } from "./state.ts";
 
 /** A running generation: iterate over it for its pieces. */
 export interface Generation extends Pieces {

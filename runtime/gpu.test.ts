@@ -8,11 +8,12 @@ import { tinyModel, tinyReference, tinyWeights } from "../test/tiny-model.ts";
 import type { Backend } from "./backend.ts";
 import { createBatch, generateBatch } from "./batch.ts";
 import { generate } from "./generate.ts";
+import type { State } from "./model.ts";
 import { nodeBackend } from "./node-backend.ts";
 import type { InferenceSession, Tensor } from "./ort.ts";
 import { read } from "./read.ts";
 import { loadModel } from "./session.ts";
-import { disposeState, type State } from "./state.ts";
+import { disposeState } from "./state.ts";
 import { stateFromBytes, stateToBytes } from "./state-file.ts";
 
 function countingGpu() {

@@ -5,11 +5,12 @@ import { LongConvError } from "../src/errors.ts";
 import { named } from "../src/unforeseen.ts";
 import { checkCount, notValid } from "./checks.ts";
 import { findModel, settingsOf } from "./folder.ts";
+import type { Model } from "./model.ts";
 import { nodeBackend, nodeBindingBackend } from "./node-backend.ts";
 import { folderAt, kindOf } from "./node-folder.ts";
 import { nodeGpuBackend } from "./node-gpu.ts";
 import type { InferenceSession } from "./ort.ts";
-import { loadModel, type Model } from "./session.ts";
+import { loadModel } from "./session.ts";
 import type { Tokenizer } from "./text.ts";
 
 export * from "./api.ts";

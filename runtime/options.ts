@@ -1,6 +1,7 @@
 /** What a caller may say about a generation. */
-import type { SamplingOptions } from "./sampling/sampler.ts";
-import type { State } from "./state.ts";
+
+import type { GenerationDefaults } from "./defaults.ts";
+import type { State } from "./model.ts";
 
 /** Where a generation starts: from a text or ids, after a state, or from a state that knows its next logits. */
 export interface StartOptions {
@@ -12,14 +13,6 @@ export interface StartOptions {
   readonly state?: State;
   /** Add the tokenizer's special tokens to the prompt. Default true, but false after a `state`. */
   readonly addSpecialTokens?: boolean;
-}
-
-/** Settings that generation_config.json can give a default for. */
-export interface GenerationDefaults extends SamplingOptions {
-  /** Tokens to make at most. Default 256. */
-  readonly maxNewTokens?: number;
-  /** Token ids that end the generation. */
-  readonly stopTokens?: readonly number[];
 }
 
 export interface GenerateOptions extends StartOptions, GenerationDefaults {

@@ -5,11 +5,12 @@ import { LongConvError } from "../src/errors.ts";
 import { named } from "../src/unforeseen.ts";
 import { checkNumbers, notValid } from "./checks.ts";
 import { checkReach } from "./limit.ts";
+import type { LanguageModel, Model } from "./model.ts";
+import { refuseOther, type State } from "./model.ts";
 import { dataOf, toFloat32 } from "./numeric.ts";
 import type { Tensor } from "./ort.ts";
-import type { LanguageModel, Model } from "./session.ts";
-import { concatStates, disposeState, type State, sliceState } from "./state.ts";
-import { refuseOther, type StepOptions, step, zeroState } from "./step.ts";
+import { concatStates, disposeState, sliceState } from "./state.ts";
+import { type StepOptions, step, zeroState } from "./step.ts";
 
 /** Token ids of one sequence. */
 export type Ids = readonly number[];

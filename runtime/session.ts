@@ -9,74 +9,17 @@ import {
   SEQUENCE_LENGTH,
 } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
-import { type Reach, reachOf } from "../src/reach.ts";
+import { reachOf } from "../src/reach.ts";
 import { named } from "../src/unforeseen.ts";
 import type { Backend, ModelSource } from "./backend.ts";
 import { checkCount, notValid } from "./checks.ts";
+import type { GenerationDefaults } from "./defaults.ts";
+import type { InputSpec, LanguageModel, Model, StateSpec } from "./model.ts";
 import { zeros } from "./numeric.ts";
-import type { GenerationDefaults } from "./options.ts";
 import type { InferenceSession, Tensor } from "./ort.ts";
 import { disposeState } from "./state.ts";
 import { step, zeroState } from "./step.ts";
 import type { Tokenizer } from "./text.ts";
-
-/** A state tensor of the model. Axis 0 is the batch. */
-export interface StateSpec {
-  readonly past: string;
-  readonly present: string;
-  readonly type: Tensor.Type;
-  /** All dimensions after the batch. */
-  readonly dims: readonly number[];
-  /** Numbers per batch row. */
-  readonly size: number;
-}
-
-/** An input that is not a state, with the axes that the model names as those of its states' batch and of time. */
-export interface InputSpec extends InferenceSession.TensorValueMetadata {
-  readonly batchAxis: number | undefined;
-  readonly timeAxis: number | undefined;
-}
-
-/** What `step` and `generate` need of a language model; absent for other models. */
-export interface LanguageModel extends LanguageNames {
-  readonly idType: "int64" | "int32";
-  /** Size of the vocabulary: the last dimension of the logits. */
-  readonly vocabulary: number;
-  readonly hasMask: boolean;
-  readonly hasNumLogitsToKeep: boolean;
-}
-
-/**
- * A loaded model. It holds no state: states are values passed to {@link step} and returned by it. Its `claim` and its
- * `positions` are those of the file's metadata; undefined where it does not say them, and then nothing is limited.
- */
-export interface Model extends Reach {
-  readonly backend: Backend;
-  readonly session: InferenceSession;
-  readonly source: ModelSource;
-  /** Path or URL, for messages. */
-  readonly file: string | undefined;
-  readonly states: readonly StateSpec[];
-  /** Inputs without elements (a length cache for other drivers): fed empty each time, never carried. */
-  readonly empties: readonly Pick<StateSpec, "past" | "type" | "dims">[];
-  /** Inputs and outputs that are not states. */
-  readonly inputs: readonly InputSpec[];
-  readonly outputs: readonly InferenceSession.TensorValueMetadata[];
-  /** The only batch size that the model takes, where it is fixed. */
-  readonly batchSize: number | undefined;
-  readonly language: LanguageModel | undefined;
-  readonly tokenizer: Tokenizer | undefined;
-  /** From generation_config.json; what a call does not say. */
-  readonly defaults: GenerationDefaults;
-  /** Tokens (of all rows together) that a prompt is read in at a time. */
-  readonly sliceLength: number;
-  /** Runs one after the other where the backend needs it. */
-  readonly run: InferenceSession["run"];
-  /** Says once, with this sentence, that a run goes beyond the claim. */
-  readonly remark: (text: string) => void;
-  /** Frees the session; a second call does nothing. States on the CPU stay readable. */
-  close(): Promise<void>;
-}
 
 export interface LoadModelOptions {
   /** Options of ONNX Runtime's session. */

@@ -5,9 +5,9 @@ import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { tinyModel, tinyWeights } from "../test/tiny-model.ts";
 import { type Generation, generate } from "./generate.ts";
+import type { Model, State } from "./model.ts";
 import { nodeBackend, nodeBindingBackend } from "./node-backend.ts";
-import { loadModel, type Model } from "./session.ts";
-import type { State } from "./state.ts";
+import { loadModel } from "./session.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;

@@ -7,11 +7,10 @@
 import { LOGITS } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { named } from "../src/unforeseen.ts";
+import type { Model, State } from "./model.ts";
+import { refuseOther } from "./model.ts";
 import { allFinite, dataOf, type NumericData, zeros } from "./numeric.ts";
 import type { Tensor } from "./ort.ts";
-import type { Model } from "./session.ts";
-import type { State } from "./state.ts";
-import { refuseOther } from "./step.ts";
 
 const MAGIC = "LCSTATE";
 const VERSION = 2;

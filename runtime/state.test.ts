@@ -2,10 +2,11 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { type TinyOptions, tinyModel, tinyReference, tinyWeights } from "../test/tiny-model.ts";
+import type { Model, State } from "./model.ts";
 import { nodeBackend } from "./node-backend.ts";
 import { read, readTokens } from "./read.ts";
-import { loadModel, type Model } from "./session.ts";
-import { concatStates, gatherRows, type State, sliceState } from "./state.ts";
+import { loadModel } from "./session.ts";
+import { concatStates, gatherRows, sliceState } from "./state.ts";
 import { fingerprint, stateFromBytes, stateToBytes } from "./state-file.ts";
 import { zeroState } from "./step.ts";
 

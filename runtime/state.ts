@@ -1,26 +1,8 @@
 /** The state of a sequence (or of a batch of them) as a value: made by a step, never changed, used as often as wanted. */
 
 import { LongConvError } from "../src/errors.ts";
+import { type Model, refuseOther, type State } from "./model.ts";
 import { copyRow, dataOf, zeros } from "./numeric.ts";
-import type { InferenceSession, Tensor } from "./ort.ts";
-import type { Model } from "./session.ts";
-import { refuseOther } from "./step.ts";
-
-/**
- * What a model knows after what it has read. Forking is using a state twice. Its tensors stay where the session left
- * them (CPU or GPU); those on a GPU live until {@link disposeState}.
- */
-export interface State {
-  /** The session that the tensors belong to. */
-  readonly session: InferenceSession;
-  readonly batchSize: number;
-  /** Positions that each row has read, padding left out. */
-  readonly positions: readonly number[];
-  /** In the order of `model.states`; axis 0 is the batch. */
-  readonly tensors: readonly Tensor[];
-  /** [batch_size × vocabulary]: the logits of the next token, where a prompt or a token was read to the end. */
-  readonly logits?: Float32Array;
-}
 
 /**
  * A new state from rows of others: `gatherRows(model, [{ state: a, row: 1 }, { state: b, row: 0 }])` is row 1 of a above

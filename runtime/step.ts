@@ -3,12 +3,10 @@
 import { SEQUENCE_LENGTH } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { named } from "../src/unforeseen.ts";
-import { notValid } from "./checks.ts";
 import { checkReach } from "./limit.ts";
+import { type Model, refuseOther, type State } from "./model.ts";
 import { zeros } from "./numeric.ts";
 import type { InferenceSession, Tensor } from "./ort.ts";
-import type { Model } from "./session.ts";
-import type { State } from "./state.ts";
 
 /** Of a state: more is a mistake, and would be taken before anything fails. */
 const MOST_ROWS = 2 ** 20;
@@ -156,18 +154,5 @@ function advanceOf(
 }
 
 const isList = (value: object): value is readonly string[] => Array.isArray(value);
-
-/** @throws LongConvError state-mismatch for a state that another model made; bad-input for what is no state */
-export function refuseOther(model: Model, state: State): void {
-  if (typeof state !== "object" || state === null || !Array.isArray(state.tensors))
-    throw notValid("the state", "what read, step or zeroState gave", state);
-  if (state.session === model.session) return;
-  throw new LongConvError(
-    "state-mismatch",
-    "the state belongs to another model",
-    { file: model.file },
-    "Start from the state that this model returned, from zeroState, or from a saved state of this model.",
-  );
-}
 
 const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0]!;

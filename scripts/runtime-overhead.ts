@@ -5,10 +5,10 @@
  */
 
 import { generate } from "../runtime/generate.ts";
+import type { Model } from "../runtime/model.ts";
 import { loadModel, nodeBackend, nodeBindingBackend } from "../runtime/node.ts";
 import { zeros } from "../runtime/numeric.ts";
 import { readTokens } from "../runtime/read.ts";
-import type { Model } from "../runtime/session.ts";
 import { zeroState } from "../runtime/step.ts";
 import { median } from "../src/bench/measure.ts";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";

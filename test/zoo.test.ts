@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
 import type { Model } from "../converter/onnx/graph.ts";
-import { readsOf, subgraphsOf } from "../converter/onnx/node.ts";
+import { readsOf, subgraphsOf } from "../converter/onnx/reads.ts";
 import type { Tensor } from "../converter/onnx/tensor.ts";
 import { widened, withFloatInterface } from "../converter/onnx/widen.ts";
 import { BATCH_SIZE, METADATA, pairStates } from "../src/contract.ts";

@@ -6,40 +6,24 @@ import type { Form } from "../form.ts";
 import { lowerConvolution, stepCondition, tablesFor } from "../lower/lower.ts";
 import { type Builder, createBuilder, irVersionFor, namesOf } from "../onnx/build.ts";
 import type { Initializer, Model, Node } from "../onnx/graph.ts";
-import { readsOf } from "../onnx/node.ts";
 import { topological } from "../onnx/order.ts";
 import { prune } from "../onnx/prune.ts";
+import { readsOf } from "../onnx/reads.ts";
 import { withFields } from "../onnx/schema.ts";
 import { DataType } from "../onnx/tensor.ts";
 import { floatTypeOf } from "../onnx/widen.ts";
 import { cutHead } from "./head.ts";
-import { type Interface, interfaceOf, type State } from "./interface.ts";
+import { type AssembleOptions, type Interface, interfaceOf, type State } from "./interface.ts";
 import { fromCanonical, type SymbolNames, toCanonical } from "./layout.ts";
 import { addCounter, countedNodes } from "./positions.ts";
 import { withSymbolicShape } from "./shapes.ts";
 import { staticSymbols, symbolNames } from "./symbols.ts";
-import type { Tables } from "./tables.ts";
 
 /** A convolution and the form that takes its place. */
 export interface Layer {
   readonly region: Region;
   /** Undefined cuts the convolution out: what enters it is passed on, for the floor of a benchmark. */
   readonly form: Form | undefined;
-}
-
-export interface AssembleOptions {
-  /** Add the input `attention_mask`, so that left-padded batches are exact. */
-  readonly attentionMask: boolean;
-  /** Add the input `num_logits_to_keep`. */
-  readonly numLogitsToKeep: boolean;
-  /**
-   * `step`: one token of one sequence a call, without control flow and with static shapes, so that a GPU can record
-   * its commands once (graph capture).
-   */
-  readonly path: "both" | "step";
-  /** The tables that the model looks up by position. */
-  readonly tables: Tables;
-  readonly metadata: ReadonlyMap<string, string>;
 }
 
 /** The converted model, in memory. */

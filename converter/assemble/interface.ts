@@ -4,8 +4,23 @@ import type { Found } from "../find/find.ts";
 import type { ValueInfo } from "../onnx/graph.ts";
 import { DataType } from "../onnx/tensor.ts";
 import type { Layout } from "../time/fact.ts";
-import type { AssembleOptions } from "./assemble.ts";
 import { withoutSymbols } from "./layout.ts";
+import type { Tables } from "./tables.ts";
+
+export interface AssembleOptions {
+  /** Add the input `attention_mask`, so that left-padded batches are exact. */
+  readonly attentionMask: boolean;
+  /** Add the input `num_logits_to_keep`. */
+  readonly numLogitsToKeep: boolean;
+  /**
+   * `step`: one token of one sequence a call, without control flow and with static shapes, so that a GPU can record
+   * its commands once (graph capture).
+   */
+  readonly path: "both" | "step";
+  /** The tables that the model looks up by position. */
+  readonly tables: Tables;
+  readonly metadata: ReadonlyMap<string, string>;
+}
 
 /** A state as it comes in and goes out. */
 export interface State {

@@ -5,8 +5,8 @@
 import { LongConvError } from "../../src/errors.ts";
 import { initializerBytes, sizeOf } from "../onnx/encode.ts";
 import { type Model, type Node, whereOf } from "../onnx/graph.ts";
-import { subgraphsOf } from "../onnx/node.ts";
 import type { GraphProto } from "../onnx/proto.ts";
+import { subgraphsOf } from "../onnx/reads.ts";
 import { DataType, elementCount, type Tensor } from "../onnx/tensor.ts";
 import { type Known, SHAPE_RULES } from "./shapes.ts";
 import { type Numbers, VALUE_RULES } from "./values.ts";

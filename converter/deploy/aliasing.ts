@@ -4,8 +4,9 @@
  */
 
 import type { Model, Node } from "../onnx/graph.ts";
-import { nodeFromProto, readsOf, subgraphsOf } from "../onnx/node.ts";
+import { nodeFromProto } from "../onnx/node.ts";
 import type { NodeProto } from "../onnx/proto.ts";
+import { readsOf, subgraphsOf } from "../onnx/reads.ts";
 
 /** Outputs of these may be the input's own buffer. */
 const VIEWS = new Set(["Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"]);

@@ -20,7 +20,6 @@ import { valueInfoToProto } from "../onnx/valueinfo.ts";
 import { channelKernels } from "../solve/channels.ts";
 import { exact, powersOf } from "../solve/powers.ts";
 import { type Chunks, cutIntoChunks } from "./chunks.ts";
-import { readingOf } from "./diagonal.ts";
 import { kept } from "./modes.ts";
 import { toeplitzOf } from "./prompt.ts";
 import type { PathTensors } from "./recurrence.ts";
@@ -203,4 +202,18 @@ function toTheEnd(
   const end = b.one("Add", [advanced, adds]);
   const byRow = b.one("Transpose", [end], { perm: [2, 0, 3, 1] });
   b.add("Reshape", [byRow, b.ints("state", [0, 2 * pairs, channels])], undefined, { outputs: [present] });
+}
+
+/** e and e' of every pair and channel, [pairs × channels] each: y = e Re v + e' Im v. */
+export function readingOf({ channels, pairs, residues }: ChannelModal): [Float64Array, Float64Array] {
+  const [e, f] = [new Float64Array(pairs * channels), new Float64Array(pairs * channels)];
+  for (let p = 0; p < pairs; p++) {
+    for (let c = 0; c < channels; c++) {
+      const a = residues[2 * p * channels + c]!;
+      const b = residues[(2 * p + 1) * channels + c]!;
+      e[p * channels + c] = (a - b) / 2;
+      f[p * channels + c] = (a + b) / 2;
+    }
+  }
+  return [e, f];
 }

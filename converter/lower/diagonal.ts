@@ -11,7 +11,7 @@
  */
 import type { ChannelModal } from "../form.ts";
 import type { Builder } from "../onnx/build.ts";
-import { diagonalPrompt } from "./diagonal-prompt.ts";
+import { diagonalPrompt, readingOf } from "./diagonal-prompt.ts";
 import { type PathTensors, type Recurrence, sumRows } from "./recurrence.ts";
 
 /** Tokens in a chunk of the prompt pass; docs/parts/diagonal.md. */
@@ -56,18 +56,4 @@ function diagonalStep(b: Builder, modal: ChannelModal, { x, past, present }: Pat
   const y = sumRows(b, rows, b.one("Mul", [present, plane("residues", e, f)]));
   if (direct.every((value) => value === 0)) return y;
   return b.one("Add", [y, b.one("Mul", [x, b.floats("direct", [channels], direct)])]);
-}
-
-/** e and e' of every pair and channel, [pairs × channels] each: y = e Re v + e' Im v. */
-export function readingOf({ channels, pairs, residues }: ChannelModal): [Float64Array, Float64Array] {
-  const [e, f] = [new Float64Array(pairs * channels), new Float64Array(pairs * channels)];
-  for (let p = 0; p < pairs; p++) {
-    for (let c = 0; c < channels; c++) {
-      const a = residues[2 * p * channels + c]!;
-      const b = residues[(2 * p + 1) * channels + c]!;
-      e[p * channels + c] = (a - b) / 2;
-      f[p * channels + c] = (a + b) / 2;
-    }
-  }
-  return [e, f];
 }

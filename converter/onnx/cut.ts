@@ -1,7 +1,7 @@
 /** Cuts a sub-model out of a model: from given tensors to wanted ones, with nothing that is not needed. */
 import { LongConvError } from "../../src/errors.ts";
 import { type Initializer, indexGraph, type Model, type Node, type ValueInfo } from "./graph.ts";
-import { readsOf } from "./node.ts";
+import { readsOf } from "./reads.ts";
 import { withFields } from "./schema.ts";
 
 /**

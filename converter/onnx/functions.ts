@@ -1,8 +1,9 @@
 /** Model-local functions by what calls them, and how many nodes a model has once all are inlined. */
 import { LongConvError } from "../../src/errors.ts";
 import { whereOf } from "./graph.ts";
-import { nodeFromProto, standardDomain, subgraphsOf } from "./node.ts";
+import { nodeFromProto, standardDomain } from "./node.ts";
 import type { FunctionProto, NodeProto } from "./proto.ts";
+import { subgraphsOf } from "./reads.ts";
 
 /** Exporters' models have some thousand; a function that calls another ten times, and so on, soon has millions. */
 const MOST_NODES = 50_000;

@@ -1,8 +1,8 @@
 /** A graph in memory: nodes in topological order, initializers, and who makes and reads each tensor. */
 
 import type { Where } from "../../src/errors.ts";
-import { readsOf } from "./node.ts";
 import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from "./proto.ts";
+import { readsOf } from "./reads.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** A decoded attribute: number for INT and FLOAT, string for STRING, arrays of these, a tensor, or a subgraph. */

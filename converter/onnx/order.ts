@@ -1,7 +1,7 @@
 /** Checks that a graph hangs together and brings its nodes into topological order. */
 import { LongConvError } from "../../src/errors.ts";
 import { type Node, whereOf } from "./graph.ts";
-import { readsOf } from "./node.ts";
+import { readsOf } from "./reads.ts";
 
 const REMEDY = "Export the model again; the file is damaged or was edited by hand.";
 

@@ -1,6 +1,6 @@
 /** Leaves out nodes that no output needs. */
 import type { Node } from "./graph.ts";
-import { readsOf } from "./node.ts";
+import { readsOf } from "./reads.ts";
 
 export function prune(nodes: readonly Node[], outputs: readonly string[]): Node[] {
   const producer = new Map(nodes.flatMap((node) => node.outputs.filter(Boolean).map((name) => [name, node] as const)));

@@ -2,7 +2,7 @@
 import type { Found } from "../find/find.ts";
 import type { Region } from "../find/region.ts";
 import { type Node, sourceOf } from "../onnx/graph.ts";
-import { readsOf } from "../onnx/node.ts";
+import { readsOf } from "../onnx/reads.ts";
 import type { Refusal } from "../time/follow.ts";
 
 /** What the path needs of what was found. */

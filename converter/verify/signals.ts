@@ -6,7 +6,9 @@ import type { Found } from "../find/find.ts";
 import { fixedSizes } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";
 import { openModel } from "../onnx/run.ts";
-import type { Way } from "./verify.ts";
+
+/** How the converted model reads a window. */
+export type Way = "whole" | "token by token";
 
 /** One comparison of outputs that are no logits. */
 export interface SignalRow {

@@ -11,10 +11,7 @@ import { inputAxes } from "../time/inputs.ts";
 import { checkIds, randomIds } from "./ids.ts";
 import { languageOf, openConverted, openOriginal, type PieceReader, type Reader, type Rows } from "./language.ts";
 import { createScorer, type Score, type Scorer } from "./score.ts";
-import { type SignalRow, verifySignals } from "./signals.ts";
-
-/** How the converted model reads a window. */
-export type Way = "whole" | "token by token";
+import { type SignalRow, verifySignals, type Way } from "./signals.ts";
 
 export interface VerifyOptions {
   /** Token ids to read; default random ones. */

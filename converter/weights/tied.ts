@@ -6,7 +6,7 @@
 import { makeNode, namesOf } from "../onnx/build.ts";
 import { readExternal } from "../onnx/external.ts";
 import type { Initializer, Model, Node } from "../onnx/graph.ts";
-import { readsOf } from "../onnx/node.ts";
+import { readsOf } from "../onnx/reads.ts";
 import { DataType } from "../onnx/tensor.ts";
 
 /** Smaller matrices are left alone. */

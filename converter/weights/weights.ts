@@ -14,7 +14,7 @@ import { type Builder, createBuilder, initializerOf, namesOf } from "../onnx/bui
 import { sizeOf } from "../onnx/encode.ts";
 import type { Initializer, Model, Node } from "../onnx/graph.ts";
 import { float16FromFloat32 } from "../onnx/halves.ts";
-import { readsOf } from "../onnx/node.ts";
+import { readsOf } from "../onnx/reads.ts";
 import { DataType, float32Tensor, makeTensor } from "../onnx/tensor.ts";
 import { type Bits, BLOCK, toBlocks } from "./blocks.ts";
 import { findWeights, type Weight } from "./uses.ts";

@@ -1,7 +1,8 @@
 /** How rows come into a batch: they wait for room, and their prompts are read slice by slice, several rows at once. */
+
+import type { Model, State } from "../model.ts";
 import { readSlices } from "../read.ts";
-import type { Model } from "../session.ts";
-import { disposeState, type State } from "../state.ts";
+import { disposeState } from "../state.ts";
 import { endRow, isGone, type Row } from "./row.ts";
 
 /** Rows that have read what they begin with. */

@@ -3,9 +3,10 @@ import { describe, expect, test } from "vitest";
 import { tinyModel, tinyWeights } from "../../test/tiny-model.ts";
 import { createBatch, generateBatch } from "../batch.ts";
 import { generate } from "../generate.ts";
+import type { Model } from "../model.ts";
 import { nodeBackend } from "../node-backend.ts";
 import type { GenerateOptions, Piece } from "../options.ts";
-import { loadModel, type Model } from "../session.ts";
+import { loadModel } from "../session.ts";
 
 const open = () => loadModel(nodeBackend, tinyModel(tinyWeights({ vocabulary: 40 })));
 

@@ -1,7 +1,8 @@
 /** The rows that run together: each step, every row chooses its token and all read theirs in one run. */
+
+import type { Model, State } from "../model.ts";
 import { languageOf, readTokens, retire } from "../read.ts";
-import type { Model } from "../session.ts";
-import { concatStates, disposeState, type State, sliceState } from "../state.ts";
+import { concatStates, disposeState, sliceState } from "../state.ts";
 import type { Admitted } from "./admission.ts";
 import { endRow, isGone, type Row } from "./row.ts";
 

@@ -61,7 +61,7 @@ const longestRun = (values: readonly number[]): number => {
 };
 
 describe.each(["wasm", "webgpu"] as const)("on %s another task has a turn", (provider) => {
-  const count = provider === "wasm" ? TOKENS : 16;
+  const count = provider === "wasm" ? TOKENS : 6;
 
   test("between any two tokens of a text", async () => {
     const turns = await page.evaluate(
