@@ -1,5 +1,5 @@
 /** The check before anything is written: original against converted, whole, token by token and cut at random places. */
-import { NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
+import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Found } from "../find/find.ts";
 import { precise } from "../find/graphs.ts";
@@ -11,7 +11,7 @@ import { hasHalves, widened, withFloatInterface } from "../onnx/widen.ts";
 import { type Layout, timeAxis } from "../time/fact.ts";
 import { larger, largestApart } from "./apart.ts";
 import { byPosition, drive, outputLayouts, type Row, type Trace } from "./drive.ts";
-import { cutsOf, type Trial, trialsOf, type Way } from "./trials.ts";
+import { cutsOf, PADDING, type Trial, trialsOf, type Way } from "./trials.ts";
 
 /** One comparison. */
 export interface Comparison {
@@ -61,8 +61,9 @@ export const toleranceFor = (stateError: number): number =>
  */
 export async function checkConverted(found: Found, converted: Model, options: CheckOptions): Promise<CheckReport> {
   const outputAxes = outputLayouts(found);
-  const keeps = converted.graph.inputs.some(({ name }) => name === NUM_LOGITS_TO_KEEP);
-  const asked = trialsOf(found, options.reach, outputAxes, keeps);
+  const has = (input: string) => converted.graph.inputs.some(({ name }) => name === input);
+  const takes = { keeps: has(NUM_LOGITS_TO_KEEP), masks: has(ATTENTION_MASK) };
+  const asked = trialsOf(found, options.reach, outputAxes, takes);
   const { wanted: traces, own } = await runOriginal(found, asked, outputAxes);
   // a graph takes some lengths only: not beyond its tables, not below its reach
   const trials = asked.filter((_, i) => traces[i]);
@@ -84,7 +85,8 @@ export async function checkConverted(found: Found, converted: Model, options: Ch
         for (const way of ways(trial)) {
           const cuts = cutsOf(way, sizes.time, i);
           const keep = way === "last position" ? 1 : 0;
-          const got = await drive(model, runner, found.graphs, outputAxes, feeds, cuts, sizes.batch, keep);
+          const padding = way === "padded" ? PADDING : 0;
+          const got = await drive(model, runner, found.graphs, outputAxes, feeds, cuts, sizes.batch, keep, padding);
           const due = keep ? lastOf(wanted[i]!) : wanted[i]!;
           const apart = difference(due, got, options.reach, early);
           comparisons.push({ batch: sizes.batch, length: sizes.time, way, ...apart });

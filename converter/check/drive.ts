@@ -42,6 +42,32 @@ export function slice(tensor: Tensor, axes: Layout, from: number, to: number): T
   );
 }
 
+/** The same with its own first positions before it, `padding` of them, where it has a time axis. */
+function padded(tensor: Tensor, axes: Layout, from: number, to: number, padding: number): Tensor {
+  const cut = slice(tensor, axes, from, to);
+  const axis = timeAxis(axes);
+  if (padding === 0 || axis < 0) return cut;
+  const places = Array.from({ length: padding + to - from }, (_, i) => (i < padding ? i : from + i - padding));
+  const pieces = places.map((at) => slice(tensor, axes, at, at + 1));
+  return stackAlong(pieces, axis);
+}
+
+/** Tensors of one position each, along the time axis. */
+function stackAlong(pieces: readonly Tensor[], axis: number): Tensor {
+  const { type, dims, data } = pieces[0]!;
+  const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const outer = dims.slice(0, axis).reduce((a, b) => a * b, 1);
+  const result = new ((data as Float32Array).constructor as Float32ArrayConstructor)(outer * pieces.length * inner);
+  for (const [i, piece] of pieces.entries())
+    for (let o = 0; o < outer; o++)
+      result.set((piece.data as Float32Array).subarray(o * inner, (o + 1) * inner), (o * pieces.length + i) * inner);
+  return makeTensor(
+    type,
+    dims.map((size, k) => (k === axis ? pieces.length : size)),
+    result,
+  );
+}
+
 /** One row a position, for an output with a time axis; one row for an output without. */
 export function byPosition(tensor: Tensor, axes: Layout): Row[] {
   const axis = timeAxis(axes);
@@ -63,6 +89,7 @@ export function byPosition(tensor: Tensor, axes: Layout): Row[] {
  * Runs a converted model over inputs cut at the given places, states carried from piece to piece.
  * @param cuts ascending ends of the pieces; the last is the length
  * @param keep positions of each piece whose logits are asked for; 0: all
+ * @param padding positions before the first that the mask hides: copies of the first ones, which leave no trace
  */
 export async function drive(
   converted: Model,
@@ -73,6 +100,7 @@ export async function drive(
   cuts: readonly number[],
   batch: number,
   keep = 0,
+  padding = 0,
 ): Promise<Trace> {
   const pairs = pairStates(runner.inputs, runner.outputs);
   const declared = new Map(converted.graph.inputs.map((input) => [input.name, input]));
@@ -86,13 +114,17 @@ export async function drive(
   for (const to of cuts) {
     const piece: Record<string, Tensor> = { ...states };
     for (const [name, tensor] of Object.entries(feeds))
-      piece[name] = slice(tensor, graphs.inputs.layouts.get(name)!, from, to);
-    if (declared.has(ATTENTION_MASK)) piece[ATTENTION_MASK] = int64Tensor([batch, to], new Array(batch * to).fill(1));
+      piece[name] = padded(tensor, graphs.inputs.layouts.get(name)!, from, to, from === 0 ? padding : 0);
+    if (declared.has(ATTENTION_MASK)) {
+      const seen = Array.from({ length: batch * (padding + to) }, (_, i) => (i % (padding + to) < padding ? 0 : 1));
+      piece[ATTENTION_MASK] = int64Tensor([batch, padding + to], seen);
+    }
     if (declared.has(NUM_LOGITS_TO_KEEP))
       piece[NUM_LOGITS_TO_KEEP] = makeTensor(DataType.INT64, [], BigInt64Array.of(BigInt(keep)));
     const outputs = await runner.run(piece);
     for (const [name, axes] of outputAxes) {
-      const rows = byPosition(outputs[name]!, axes);
+      const all = byPosition(outputs[name]!, axes);
+      const rows = from === 0 && timeAxis(axes) >= 0 ? all.slice(padding) : all;
       // an output without a time axis is that of the last position
       const before = trace.get(name);
       if (!before || timeAxis(axes) < 0) trace.set(name, rows);

@@ -9,8 +9,10 @@ import { channelCount, type Layout, type Sizes, timeAxis } from "../time/fact.ts
 import { randomInputs } from "./inputs.ts";
 
 /** How the converted model reads a sequence. */
-export type Way = "whole" | "last position" | "token by token" | "cut at random" | "step file";
+export type Way = "whole" | "last position" | "token by token" | "cut at random" | "padded" | "step file";
 
+/** Positions of padding before a sequence that is read with some. */
+export const PADDING = 3;
 /** Sequences that are compared in every batch. */
 const LENGTHS = [16, 128] as const;
 /** Others, of odd lengths and batches of more rows. */
@@ -41,12 +43,15 @@ export interface Trial {
 const LARGEST_OUTPUT = 2 ** 23;
 const ODD_OUTPUT = 2 ** 21;
 
-export function trialsOf(
-  found: Found,
-  reach: number,
-  outputAxes: ReadonlyMap<string, Layout>,
-  keeps: boolean,
-): Trial[] {
+/** Inputs of the converted model that say which ways there are. */
+export interface Takes {
+  /** `num_logits_to_keep`. */
+  readonly keeps: boolean;
+  /** `attention_mask`. */
+  readonly masks: boolean;
+}
+
+export function trialsOf(found: Found, reach: number, outputAxes: ReadonlyMap<string, Layout>, takes: Takes): Trial[] {
   const layouts = [...outputAxes.values()];
   const channels = layouts.reduce((most, axes) => Math.max(most, channelCount(axes)), 1);
   const outputs = ({ batch, time }: Sizes) => batch * time * channels;
@@ -56,7 +61,7 @@ export function trialsOf(
   });
   const trials = cases.map((sizes, i): Trial => {
     const feeds = randomInputs(found.graphs, found.constants, sizes, 1000 + i);
-    return { sizes, feeds, parts: [feeds], ways: waysOf(sizes, keeps) };
+    return { sizes, feeds, parts: [feeds], ways: waysOf(sizes, takes, i) };
   });
   const { batch } = fixedSizes(found.graphs.inputs);
   if (batch === undefined) return trials;
@@ -105,17 +110,20 @@ function stackInputs(found: Found, a: Record<string, Tensor>, b: Record<string, 
   );
 }
 
-function waysOf({ batch, time }: Sizes, keeps: boolean): Way[] {
+function waysOf({ batch, time }: Sizes, { keeps, masks }: Takes, place: number): Way[] {
   if (LATE.some(({ length }) => length === time)) return ["cut at random"];
   // a single token has no places to cut at
   if (time <= 3) return ["whole", "token by token"];
   if (ODD.some((odd) => odd.time === time)) return ["whole", "cut at random"];
   const whole: Way[] = keeps ? ["whole", "last position"] : ["whole"];
-  return batch === 1 ? [...whole, "token by token", "cut at random"] : [...whole, "cut at random"];
+  const pieces: Way[] = batch === 1 ? ["token by token", "cut at random"] : ["cut at random"];
+  // the shortest of them, of one row and of more
+  return [...whole, ...pieces, ...(masks && place < 2 ? (["padded"] as const) : [])];
 }
 
 export function cutsOf(way: Way, length: number, seed: number): number[] {
   if (way === "whole" || way === "last position") return [length];
+  if (way === "padded") return [Math.ceil(length / 2), length];
   if (way === "token by token" || way === "step file") return Array.from({ length }, (_, i) => i + 1);
   const next = uniform(seed);
   const cuts: number[] = [];
