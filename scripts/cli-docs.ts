@@ -27,6 +27,8 @@ installed. This page is written by \`node dist/scripts/cli-docs.js\` from the co
 - **Output.** Reports go to stdout, errors and remarks to stderr. With \`--json\`, stdout holds one JSON document and
   nothing else; after an error it is \`{"error": {"code", "reason", "file", "node", "operator", "source", "remedy", "page"}}\`, with the
   fields that are known. Numbers that JSON lacks are strings: \`"Infinity"\`, \`"NaN"\`.
+- **Lines** are as long as the terminal is wide, or \`COLUMNS\` says; in a pipe, those of reports have any length, and those of
+  the help 80 columns.
 - **Progress** is shown on a terminal, on stderr, from the first second on; never in a pipe.
 - **Files.** An output appears whole or not at all: it is written in a hidden folder beside its place, whose name ends in
   \`.longconv-PROCESS-…\`, and takes its place by one rename; a folder that replaces another by an exchange of the two (Linux

@@ -8,6 +8,7 @@ import { err, out } from "./streams.ts";
 import { interruptible, openTerminal, resultWritten, type Terminal } from "./terminal.ts";
 import { bytes, number } from "./values.ts";
 import { inWordsOfCommand, pageOf } from "./words.ts";
+import { widthOf, wrapped } from "./wrap.ts";
 
 // picocolors alone would colour a pipe as well where CI is set
 const errorColors = createColors(process.stderr.isTTY === true && !process.env.NO_COLOR);
@@ -106,7 +107,13 @@ function telling(terminal: Terminal): Terminal {
 export async function runProgram(program: Command, argv: readonly string[]): Promise<number> {
   const json = argv.includes("--json");
   for (const command of withSubcommands(program)) {
-    command.exitOverride().configureOutput({ writeOut: out, writeErr: () => undefined });
+    command
+      .exitOverride()
+      .configureOutput({
+        writeOut: (text) => out(wrapped(text, helpWidth())),
+        writeErr: () => undefined,
+        getOutHelpWidth: helpWidth,
+      });
   }
   try {
     await program.parseAsync([...argv], { from: "user" });
@@ -131,11 +138,14 @@ export function reportError(error: LongConvError, json: boolean): number {
   const shown = inWordsOfCommand(error);
   const { code, reason, where, remedy } = shown;
   const page = pageOf(code);
-  err(`${errorColors.red("error:")} ${shown.message}\n  ${page}\n`);
+  err(wrapped(`${errorColors.red("error:")} ${shown.message}\n  ${page}\n`, widthOf(process.stderr)));
   // A verdict that was written is the one document.
   if (json && !resultWritten()) writeJsonError({ code, reason, ...where, remedy, page });
   return ERROR_EXIT_CODES[code];
 }
+
+/** Help is read, by `less` as well, reports also by programs: it is wrapped in a pipe too. */
+const helpWidth = () => Math.min(widthOf(process.stdout), process.stdout.isTTY || process.env.COLUMNS ? Infinity : 80);
 
 /** The command and all below it. */
 const withSubcommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withSubcommands)];

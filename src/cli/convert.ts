@@ -14,7 +14,8 @@ import { WEIGHT_KINDS, type WeightKind } from "../../converter/weights/weights.t
 import { type Claim, describeClaim } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
 import { newCommand, withAction } from "./command.ts";
-import { byteSize, scientific, type Terminal, table } from "./terminal.ts";
+import { table } from "./table.ts";
+import { byteSize, scientific, type Terminal } from "./terminal.ts";
 import {
   bytes,
   checkTimeAxes,

@@ -16,7 +16,8 @@ import type { LayerInput } from "../../converter/picture/table.ts";
 import { describeClaim, leastClaim } from "../contract.ts";
 import { newCommand, withAction } from "./command.ts";
 import { outputFile } from "./output-file.ts";
-import { byteSize, type Terminal, table } from "./terminal.ts";
+import { table } from "./table.ts";
+import { byteSize, type Terminal } from "./terminal.ts";
 import { checkTimeAxes, type TimeAxes, timeAxis } from "./values.ts";
 
 interface Options {

@@ -1,6 +1,6 @@
-/** Progress bars on a terminal only, tables, sizes, and the numbers of JSON. */
+/** Progress bars on a terminal only, sizes, and the numbers of JSON. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { byteSize, openTerminal, table } from "./terminal.ts";
+import { byteSize, openTerminal } from "./terminal.ts";
 
 describe("the terminal", () => {
   const written = { stdout: "", stderr: "" };
@@ -48,15 +48,6 @@ describe("the terminal", () => {
     expect(text).toBe("a table");
     expect(JSON.parse(document.join("\n"))).toEqual({ largest: "NaN", tail: "Infinity", values: [1, 2] });
   });
-});
-
-test("tables align text on the left and numbers on the right", () => {
-  const rows = [
-    ["node", "error", "why"],
-    ["a", "1.2e-5", "as asked"],
-    ["long name", "0", ""],
-  ];
-  expect(table(rows).split("\n").slice(1)).toEqual(["a          1.2e-5  as asked", "long name       0"]);
 });
 
 test("sizes", () => {

@@ -1,11 +1,8 @@
 /** What a command writes to: text or JSON on stdout, notes and progress on stderr; and how it is stopped. */
 import { SingleBar } from "cli-progress";
-import { createColors } from "picocolors";
 import { LongConvError } from "../errors.ts";
 import { err, out } from "./streams.ts";
-
-// picocolors alone would colour a pipe as well where CI is set
-const colors = createColors(process.stdout.isTTY === true && !process.env.NO_COLOR);
+import { widthOf, wrapped } from "./wrap.ts";
 
 /** Passed to every command. */
 export interface Terminal {
@@ -13,7 +10,7 @@ export interface Terminal {
   readonly json: boolean;
   /** Aborted by the first Ctrl-C, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
-  /** Text for people, on stdout; nothing with --json. */
+  /** Text for people, on stdout, broken where lines do not fit; nothing with --json. */
   print(text: string): void;
   /**
    * A piece of such text, as it is.
@@ -50,7 +47,7 @@ export function openTerminal({ json, signal }: { json: boolean; signal: AbortSig
     signal,
     print(text) {
       settle();
-      if (!json) out(`${text}\n`);
+      if (!json) out(`${wrapped(text, widthOf(process.stdout))}\n`);
     },
     stream: (piece) => json || out(piece),
     result(value) {
@@ -60,7 +57,7 @@ export function openTerminal({ json, signal }: { json: boolean; signal: AbortSig
     },
     note(text) {
       settle();
-      err(`${text}\n`);
+      err(`${wrapped(text, widthOf(process.stderr))}\n`);
     },
     progress(step, done, total) {
       signal.throwIfAborted();
@@ -116,24 +113,6 @@ export function interruptible(): AbortSignal {
   };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, stop);
   return controller.signal;
-}
-
-/** Rows as aligned columns; the first row is the heading. Columns of numbers are aligned on the right. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const columns = rows[0]?.length ?? 0;
-  const cells = (k: number) => rows.map((row) => row[k] ?? "");
-  const widths = Array.from({ length: columns }, (_, k) => Math.max(...cells(k).map((cell) => cell.length)));
-  const isNumeric = (k: number) =>
-    cells(k)
-      .slice(1)
-      .every((cell) => /^[-+−]?[\d.,]+(e[-+]?\d+)?( ?[%×a-zA-Z/]+)?$|^$|^–$/.test(cell));
-  const right = Array.from({ length: columns }, (_, k) => isNumeric(k));
-  return rows
-    .map((row, r) => {
-      const line = row.map((cell, k) => (right[k] ? cell.padStart(widths[k]!) : cell.padEnd(widths[k]!))).join("  ");
-      return r === 0 ? colors.bold(line.trimEnd()) : line.trimEnd();
-    })
-    .join("\n");
 }
 
 /** "1.2e-5"; "0" for nothing. */
