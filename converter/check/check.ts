@@ -63,6 +63,7 @@ export async function checkConverted(found: Found, converted: Model, options: Ch
   const outputAxes = outputLayouts(found);
   const keeps = converted.graph.inputs.some(({ name }) => name === NUM_LOGITS_TO_KEEP);
   const asked = trialsOf(found, options.reach, outputAxes, keeps);
+  options.onProgress?.(0, asked.length);
   const { wanted: traces, own } = await runOriginal(found, asked, outputAxes);
   // a graph takes some lengths only: not beyond its tables, not below its reach
   const trials = asked.filter((_, i) => traces[i]);

@@ -48,6 +48,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   const file = modelFileOf(given);
   const { html, force } = options;
   const page = html === undefined ? undefined : await outputFile(html, { models: [file], force });
+  terminal.progress("reading the model", 0, undefined);
   if (options.timeAxis) checkTimeAxes(options.timeAxis, await readModel(file));
   const inspected = await inspectFile(file, {
     timeAxis: options.timeAxis,

@@ -1,4 +1,4 @@
-/** Progress bars on a terminal only, sizes, and the numbers of JSON. */
+/** Text or JSON, sizes, and the numbers of JSON. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { byteSize, openTerminal } from "./terminal.ts";
 
@@ -19,19 +19,6 @@ describe("the terminal", () => {
     vi.restoreAllMocks();
     process.stderr.isTTY = wasTty;
   });
-
-  const progressAfter = (ms: number, isTTY: boolean) => {
-    process.stderr.isTTY = isTTY;
-    const terminal = openTerminal({ json: false, signal: new AbortController().signal });
-    vi.advanceTimersByTime(ms);
-    terminal.progress("checking", 1, 4);
-    terminal.settle();
-    return written.stderr;
-  };
-
-  test("shows a bar after a second", () => expect(progressAfter(1500, true)).toContain("checking"));
-  test("shows none before", () => expect(progressAfter(500, true)).toBe(""));
-  test("shows none in a pipe", () => expect(progressAfter(60_000, false)).toBe(""));
 
   test("stops the work once Ctrl-C was pressed", () => {
     const terminal = openTerminal({ json: false, signal: AbortSignal.abort(new Error("stopped")) });

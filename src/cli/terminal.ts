@@ -1,6 +1,6 @@
 /** What a command writes to: text or JSON on stdout, notes and progress on stderr; and how it is stopped. */
-import { SingleBar } from "cli-progress";
 import { LongConvError } from "../errors.ts";
+import { openProgress, type ProgressKind } from "./progress.ts";
 import { err, out } from "./streams.ts";
 import { widthOf, wrapped } from "./wrap.ts";
 
@@ -21,27 +21,20 @@ export interface Terminal {
   result(value: unknown): void;
   /** A remark, on stderr. */
   note(text: string): void;
-  /** Shows a bar on a terminal after a second, nothing in a pipe; throws once Ctrl-C was pressed. */
+  /** Says how far a step is, as `--progress` wants it; throws once Ctrl-C was pressed. */
   progress(step: string, done: number, total: number | undefined): void;
-  /** Takes the bar away. */
+  /** Takes the moving line away. */
   settle(): void;
 }
-
-/** No bar for what takes less. */
-const PATIENCE_MS = 1000;
 
 let written = false;
 /** Whether the one JSON document is on stdout already. */
 export const resultWritten = (): boolean => written;
 
 /** The terminal of this process. */
-export function openTerminal({ json, signal }: { json: boolean; signal: AbortSignal }): Terminal {
-  const started = performance.now();
-  let bar: SingleBar | undefined;
-  const settle = () => {
-    bar?.stop();
-    bar = undefined;
-  };
+export function openTerminal(options: { json: boolean; signal: AbortSignal; progress?: ProgressKind }): Terminal {
+  const { json, signal } = options;
+  const { show, settle } = openProgress(options.progress ?? "auto");
   return {
     json,
     signal,
@@ -49,7 +42,10 @@ export function openTerminal({ json, signal }: { json: boolean; signal: AbortSig
       settle();
       if (!json) out(`${wrapped(text, widthOf(process.stdout))}\n`);
     },
-    stream: (piece) => json || out(piece),
+    stream(piece) {
+      settle();
+      return json || out(piece);
+    },
     result(value) {
       settle();
       written ||= json;
@@ -61,30 +57,11 @@ export function openTerminal({ json, signal }: { json: boolean; signal: AbortSig
     },
     progress(step, done, total) {
       signal.throwIfAborted();
-      if (!process.stderr.isTTY || performance.now() - started < PATIENCE_MS) return;
-      const label = total === undefined ? `${step} ${done}` : step;
-      if (!bar) {
-        bar = newBar();
-        bar.start(total ?? 0, done, { label });
-      }
-      bar.setTotal(total ?? 0);
-      bar.update(done, { label });
+      show({ step, done, total });
     },
     settle,
   };
 }
-
-const newBar = () =>
-  new SingleBar({
-    stream: process.stderr,
-    format: "{label} {bar} {percentage}% {eta_formatted}",
-    barsize: 30,
-    barCompleteChar: "█",
-    barIncompleteChar: "░",
-    clearOnComplete: true,
-    hideCursor: true,
-    linewrap: false,
-  });
 
 /** JSON has no infinity; typed arrays are lists. */
 function plainNumbers(_key: string, value: unknown): unknown {
