@@ -64,7 +64,7 @@ export interface ConvertOptions extends ChooseOptions {
 
 /** What is being done, for a progress bar. */
 export interface Progress {
-  readonly step: "find" | "solve" | "check";
+  readonly step: "find" | "plan" | "solve" | "assemble" | "check" | "weights";
   readonly done: number;
   /** Undefined where it is not known yet. */
   readonly total: number | undefined;
@@ -148,21 +148,25 @@ export async function convertModel(read: Model, given: ConvertOptions = {}, sha2
         given.onProgress?.(progress);
       },
     };
+    const say = (step: Progress["step"], done = 0, total?: number) => options.onProgress({ step, done, total });
+    say("find");
     const model = inlineFunctions(read);
     const found = await findConvolutions(model, {
       timeAxis: options.timeAxis,
       inputName: options.inputName,
       outputName: options.outputName,
-      onProgress: (done) => options.onProgress?.({ step: "find", done, total: undefined }),
+      onProgress: (done) => say("find", done),
     });
     refuseUnlessConvertible(found);
     const inputs = languageInputs(found, options);
+    say("plan");
     const tables = await evaluateTables(found);
     const positions = positionLimit(found, tables);
     const solved = await solve(found, options);
     const layers = [...solved.map(reportOf), ...counterReport(found, solved.length, positions, tables)];
     const claim = leastClaim(layers.map((layer) => layer.claim));
     refuseShort(claim, options.require, read.file);
+    say("assemble");
     const metadata = new Map([
       [METADATA.version, CONTRACT_VERSION],
       [METADATA.converter, CONVERTER_VERSION],
@@ -183,9 +187,10 @@ export async function convertModel(read: Model, given: ConvertOptions = {}, sha2
       reach: Math.min(...solved.map(({ claim }) => claim.positions ?? Infinity)),
       stateError,
       step,
-      onProgress: (done, total) => options.onProgress?.({ step: "check", done, total }),
+      onProgress: (done, total) => say("check", done, total),
     });
     options.signal?.throwIfAborted();
+    if (options.weights) say("weights");
     const written = await inFewerBits(found, { model: converted, step }, options.weights);
     const said = { ...check, ...(written.weights && { weights: written.weights }) };
     const finished = withMetadata(written.model, METADATA.check, JSON.stringify(said));
@@ -223,7 +228,9 @@ function refuseUnlessConvertible(found: Found): void {
 
 /** Kernel and form of every convolution, in the order of the graph. */
 async function solve(found: Found, options: ConvertOptions): Promise<Solved[]> {
-  const { candidates, refusals } = await candidatesOf(found, options.horizon);
+  const { candidates, refusals } = await candidatesOf(found, options.horizon, (done, total) =>
+    options.onProgress?.({ step: "plan", done, total }),
+  );
   if (refusals.length > 0) throw refusalError(found.graphs.model, refusals);
   const forms = await chooseForms(candidates, options, (done, total) =>
     options.onProgress?.({ step: "solve", done, total }),

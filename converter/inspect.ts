@@ -130,6 +130,7 @@ async function inspectModel(
   trainingLength: number | undefined,
   { timeAxis, onProgress }: InspectOptions,
 ): Promise<Inspected> {
+  onProgress?.("finding convolutions", 0, undefined);
   const model = inlineFunctions(read);
   const found = await findConvolutions(model, {
     timeAxis,

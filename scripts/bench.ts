@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { thisMachine } from "../src/bench/measure.ts";
-import { table } from "../src/cli/terminal.ts";
+import { table } from "../src/cli/table.ts";
 import { readArguments, wholeNumber } from "./arguments.ts";
 import { convertAlone, converted, paperModel } from "./bench/models.ts";
 import { benchmarksPage, cellsOf, type Results } from "./bench/report.ts";

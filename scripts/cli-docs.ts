@@ -27,7 +27,12 @@ installed. This page is written by \`node dist/scripts/cli-docs.js\` from the co
 - **Output.** Reports go to stdout, errors and remarks to stderr. With \`--json\`, stdout holds one JSON document and
   nothing else; after an error it is \`{"error": {"code", "reason", "file", "node", "operator", "source", "remedy", "page"}}\`, with the
   fields that are known. Numbers that JSON lacks are strings: \`"Infinity"\`, \`"NaN"\`.
-- **Progress** is shown on a terminal, on stderr, from the first second on; never in a pipe.
+- **Lines** are as long as the terminal is wide, or \`COLUMNS\` says; in a pipe, those of reports have any length, and those of
+  the help 80 columns.
+- **Progress** is shown on stderr: on a terminal from the first second on, as a line with the time since the command began;
+  in a pipe only where \`--progress plain\` or \`--progress json\` asks for lines, one where a step begins and ends and
+  one each second between. A JSON line is \`{"progress": {"step", "done", "total", "seconds"}}\`, without \`total\` where it is not
+  known.
 - **Files.** An output appears whole or not at all: it is written in a hidden folder beside its place, whose name ends in
   \`.longconv-PROCESS-…\`, and takes its place by one rename; a folder that replaces another by an exchange of the two (Linux
   and macOS; elsewhere, and on file systems that know no exchange, by two renames, and where a process is killed between

@@ -11,7 +11,8 @@ import { targetOf } from "../converter/output/target.ts";
 import { readIds } from "../converter/verify/ids.ts";
 import { verify } from "../converter/verify/verify.ts";
 import { generate, load, type Model } from "../runtime/node.ts";
-import { byteSize, scientific, table } from "../src/cli/terminal.ts";
+import { table } from "../src/cli/table.ts";
+import { byteSize, scientific } from "../src/cli/terminal.ts";
 import { readArguments, wholeNumber } from "./arguments.ts";
 import { convertedMs, type Exported, exportedMs, greedyAgain, openExported, stateBytes } from "./compare.ts";
 

@@ -23,8 +23,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Limit of the size of a file that the process may write, blocks of 512 bytes: a full disk. */
   readonly fileBlocks?: number;
-  /** Sends Ctrl-C once this is true of what was written so far, or of the time in ms. */
-  readonly interruptWhen?: (stdout: string, ms: number) => boolean;
+  /** Sends Ctrl-C once this is true of what was written so far. */
+  readonly interruptWhen?: (stdout: string, stderr: string) => boolean;
 }
 
 /** Runs the command with these arguments. */
@@ -38,24 +38,19 @@ export function longconv(args: readonly string[], options: RunOptions = {}): Pro
       ? spawn(process.execPath, argv, { cwd, env })
       : spawn("sh", ["-c", `ulimit -f ${fileBlocks}; exec "$0" "$@"`, process.execPath, ...argv], { cwd, env });
   const output = { stdout: "", stderr: "" };
-  const started = performance.now();
   let interrupted = false;
   const interrupt = () => {
-    if (interrupted || !interruptWhen?.(output.stdout, performance.now() - started)) return;
+    if (interrupted || !interruptWhen?.(output.stdout, output.stderr)) return;
     interrupted = true;
     child.kill("SIGINT");
   };
-  const clock = setInterval(interrupt, 50);
   for (const name of ["stdout", "stderr"] as const)
     child[name].setEncoding("utf8").on("data", (chunk: string) => {
       output[name] += chunk;
       interrupt();
     });
   return new Promise((resolve, reject) => {
-    child.on("error", reject).on("close", (code) => {
-      clearInterval(clock);
-      resolve({ code, ...output });
-    });
+    child.on("error", reject).on("close", (code) => resolve({ code, ...output }));
   });
 }
 

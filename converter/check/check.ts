@@ -64,6 +64,7 @@ export async function checkConverted(found: Found, converted: Model, options: Ch
   const has = (input: string) => converted.graph.inputs.some(({ name }) => name === input);
   const takes = { keeps: has(NUM_LOGITS_TO_KEEP), masks: has(ATTENTION_MASK) };
   const asked = trialsOf(found, options.reach, outputAxes, takes);
+  options.onProgress?.(0, asked.length);
   const { wanted: traces, own } = await runOriginal(found, asked, outputAxes);
   // a graph takes some lengths only: not beyond its tables, not below its reach
   const trials = asked.filter((_, i) => traces[i]);

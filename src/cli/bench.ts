@@ -7,7 +7,8 @@ import type { Ratio, Timing } from "../bench/measure.ts";
 import { benchPicture } from "../bench/picture.ts";
 import { newCommand, withAction } from "./command.ts";
 import { outputFile } from "./output-file.ts";
-import { type Terminal, table } from "./terminal.ts";
+import { table } from "./table.ts";
+import type { Terminal } from "./terminal.ts";
 import {
   checkTimeAxes,
   integer,

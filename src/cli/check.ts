@@ -6,7 +6,8 @@ import { modelFileOf } from "../../converter/output/beside.ts";
 import { describeClaim } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
 import { newCommand, withAction } from "./command.ts";
-import { type Terminal, table } from "./terminal.ts";
+import { table } from "./table.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** The command's arguments and examples. */
 export function checkCommand(): Command {

@@ -4,10 +4,12 @@ import { createColors } from "picocolors";
 import { ERROR_EXIT_CODES, LongConvError } from "../errors.ts";
 import { isSupervised, stopSignal, tell } from "../process/child.ts";
 import { internal } from "../unforeseen.ts";
+import { PROGRESS_KINDS, type ProgressKind } from "./progress.ts";
 import { err, out } from "./streams.ts";
 import { interruptible, openTerminal, resultWritten, type Terminal } from "./terminal.ts";
-import { bytes, number } from "./values.ts";
+import { bytes, number, oneOf } from "./values.ts";
 import { inWordsOfCommand, pageOf } from "./words.ts";
+import { widthOf, wrapped } from "./wrap.ts";
 
 // picocolors alone would colour a pipe as well where CI is set
 const errorColors = createColors(process.stderr.isTTY === true && !process.env.NO_COLOR);
@@ -46,6 +48,7 @@ export function newCommand(name: string, summary: string, examples: readonly Exa
   return new Command(name)
     .description(summary)
     .option("--json", "write one JSON document to stdout, and nothing else")
+    .option("--progress <how>", `progress on stderr: ${HOW_PROGRESS}`, oneOf(PROGRESS_KINDS))
     .option("--memory <bytes>", "end it where it takes more (4GB; default: half of the machine's)", bytes)
     .option("--timeout <seconds>", "end it where it takes longer (default: never)", number({ above: 0, most: 2e6 }))
     .addHelpText(
@@ -57,8 +60,11 @@ export function newCommand(name: string, summary: string, examples: readonly Exa
     );
 }
 
+const HOW_PROGRESS = "auto (a moving line on a terminal, else nothing), plain (lines), json (JSON lines), none";
+
 interface CommonOptions {
   readonly json?: boolean;
+  readonly progress?: ProgressKind;
   readonly memory?: number;
   readonly timeout?: number;
 }
@@ -69,11 +75,11 @@ export function withAction<Args extends unknown[]>(
   action: (terminal: Terminal, ...args: Args) => Promise<void>,
 ): Command {
   return command.action(async (...given: unknown[]) => {
-    const { json = false, memory, timeout } = given.at(-2) as CommonOptions;
+    const { json = false, progress, memory, timeout } = given.at(-2) as CommonOptions;
     const limits = { ...(memory && { memory }), ...(timeout && { timeout: 1000 * timeout }) };
     tell({ limits, files: given.slice(0, -2).map(String) });
     const signal = isSupervised() ? stopSignal : interruptible();
-    const terminal = telling(openTerminal({ json, signal }));
+    const terminal = telling(openTerminal({ json, signal, progress }));
     try {
       await action(terminal, ...(given.slice(0, -1) as Args));
     } finally {
@@ -106,7 +112,11 @@ function telling(terminal: Terminal): Terminal {
 export async function runProgram(program: Command, argv: readonly string[]): Promise<number> {
   const json = argv.includes("--json");
   for (const command of withSubcommands(program)) {
-    command.exitOverride().configureOutput({ writeOut: out, writeErr: () => undefined });
+    command.exitOverride().configureOutput({
+      writeOut: (text) => out(wrapped(text, helpWidth())),
+      writeErr: () => undefined,
+      getOutHelpWidth: helpWidth,
+    });
   }
   try {
     await program.parseAsync([...argv], { from: "user" });
@@ -131,11 +141,14 @@ export function reportError(error: LongConvError, json: boolean): number {
   const shown = inWordsOfCommand(error);
   const { code, reason, where, remedy } = shown;
   const page = pageOf(code);
-  err(`${errorColors.red("error:")} ${shown.message}\n  ${page}\n`);
+  err(wrapped(`${errorColors.red("error:")} ${shown.message}\n  ${page}\n`, widthOf(process.stderr)));
   // A verdict that was written is the one document.
   if (json && !resultWritten()) writeJsonError({ code, reason, ...where, remedy, page });
   return ERROR_EXIT_CODES[code];
 }
+
+/** Help is read, by `less` as well, reports also by programs: it is wrapped in a pipe too. */
+const helpWidth = () => Math.min(widthOf(process.stdout), process.stdout.isTTY || process.env.COLUMNS ? Infinity : 80);
 
 /** The command and all below it. */
 const withSubcommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withSubcommands)];

@@ -14,7 +14,8 @@ import { WEIGHT_KINDS, type WeightKind } from "../../converter/weights/weights.t
 import { type Claim, describeClaim } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
 import { newCommand, withAction } from "./command.ts";
-import { byteSize, scientific, type Terminal, table } from "./terminal.ts";
+import { table } from "./table.ts";
+import { byteSize, scientific, type Terminal } from "./terminal.ts";
 import {
   bytes,
   checkTimeAxes,
@@ -120,6 +121,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   const file = modelFileOf(given);
   const target = targetOf(options.out);
   const force = options.force === true;
+  terminal.progress("reading the model", 0, undefined);
   const model = await readModel(file);
   checkTimeAxes(options.timeAxis, model);
   const inputs = filesOf(model);
@@ -151,6 +153,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   });
   terminal.signal.throwIfAborted();
   const read = [...inputs, ...beside.copied.values()];
+  terminal.progress("writing", 0, undefined);
   const written = await writeOutput(conversion.model, beside, target, {
     inputs: read,
     step: conversion.step,
@@ -163,7 +166,14 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   terminal.result(jsonOf(file, conversion, target, trainingLength, seconds));
 }
 
-const STEPS = { find: "finding convolutions", solve: "solving layers", check: "checking" } as const;
+const STEPS = {
+  find: "finding convolutions",
+  plan: "reading kernels",
+  solve: "solving layers",
+  assemble: "assembling the model",
+  check: "checking",
+  weights: "storing weights in fewer bits",
+} as const;
 
 /** Bytes of float32 state of one sequence. */
 const stateBytes = (layers: readonly LayerReport[]): number =>

@@ -16,7 +16,8 @@ import type { LayerInput } from "../../converter/picture/table.ts";
 import { describeClaim, leastClaim } from "../contract.ts";
 import { newCommand, withAction } from "./command.ts";
 import { outputFile } from "./output-file.ts";
-import { byteSize, type Terminal, table } from "./terminal.ts";
+import { table } from "./table.ts";
+import { byteSize, type Terminal } from "./terminal.ts";
 import { checkTimeAxes, type TimeAxes, timeAxis } from "./values.ts";
 
 interface Options {
@@ -47,6 +48,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   const file = modelFileOf(given);
   const { html, force } = options;
   const page = html === undefined ? undefined : await outputFile(html, { models: [file], force });
+  terminal.progress("reading the model", 0, undefined);
   if (options.timeAxis) checkTimeAxes(options.timeAxis, await readModel(file));
   const inspected = await inspectFile(file, {
     timeAxis: options.timeAxis,

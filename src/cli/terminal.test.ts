@@ -1,6 +1,6 @@
-/** Progress bars on a terminal only, tables, sizes, and the numbers of JSON. */
+/** Text or JSON, sizes, and the numbers of JSON. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { byteSize, openTerminal, table } from "./terminal.ts";
+import { byteSize, openTerminal } from "./terminal.ts";
 
 describe("the terminal", () => {
   const written = { stdout: "", stderr: "" };
@@ -20,19 +20,6 @@ describe("the terminal", () => {
     process.stderr.isTTY = wasTty;
   });
 
-  const progressAfter = (ms: number, isTTY: boolean) => {
-    process.stderr.isTTY = isTTY;
-    const terminal = openTerminal({ json: false, signal: new AbortController().signal });
-    vi.advanceTimersByTime(ms);
-    terminal.progress("checking", 1, 4);
-    terminal.settle();
-    return written.stderr;
-  };
-
-  test("shows a bar after a second", () => expect(progressAfter(1500, true)).toContain("checking"));
-  test("shows none before", () => expect(progressAfter(500, true)).toBe(""));
-  test("shows none in a pipe", () => expect(progressAfter(60_000, false)).toBe(""));
-
   test("stops the work once Ctrl-C was pressed", () => {
     const terminal = openTerminal({ json: false, signal: AbortSignal.abort(new Error("stopped")) });
     expect(() => terminal.progress("checking", 1, 4)).toThrow("stopped");
@@ -48,15 +35,6 @@ describe("the terminal", () => {
     expect(text).toBe("a table");
     expect(JSON.parse(document.join("\n"))).toEqual({ largest: "NaN", tail: "Infinity", values: [1, 2] });
   });
-});
-
-test("tables align text on the left and numbers on the right", () => {
-  const rows = [
-    ["node", "error", "why"],
-    ["a", "1.2e-5", "as asked"],
-    ["long name", "0", ""],
-  ];
-  expect(table(rows).split("\n").slice(1)).toEqual(["a          1.2e-5  as asked", "long name       0"]);
 });
 
 test("sizes", () => {

@@ -1,11 +1,8 @@
 /** What a command writes to: text or JSON on stdout, notes and progress on stderr; and how it is stopped. */
-import { SingleBar } from "cli-progress";
-import { createColors } from "picocolors";
 import { LongConvError } from "../errors.ts";
+import { openProgress, type ProgressKind } from "./progress.ts";
 import { err, out } from "./streams.ts";
-
-// picocolors alone would colour a pipe as well where CI is set
-const colors = createColors(process.stdout.isTTY === true && !process.env.NO_COLOR);
+import { widthOf, wrapped } from "./wrap.ts";
 
 /** Passed to every command. */
 export interface Terminal {
@@ -13,7 +10,7 @@ export interface Terminal {
   readonly json: boolean;
   /** Aborted by the first Ctrl-C, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
-  /** Text for people, on stdout; nothing with --json. */
+  /** Text for people, on stdout, broken where lines do not fit; nothing with --json. */
   print(text: string): void;
   /**
    * A piece of such text, as it is.
@@ -24,35 +21,31 @@ export interface Terminal {
   result(value: unknown): void;
   /** A remark, on stderr. */
   note(text: string): void;
-  /** Shows a bar on a terminal after a second, nothing in a pipe; throws once Ctrl-C was pressed. */
+  /** Says how far a step is, as `--progress` wants it; throws once Ctrl-C was pressed. */
   progress(step: string, done: number, total: number | undefined): void;
-  /** Takes the bar away. */
+  /** Takes the moving line away. */
   settle(): void;
 }
-
-/** No bar for what takes less. */
-const PATIENCE_MS = 1000;
 
 let written = false;
 /** Whether the one JSON document is on stdout already. */
 export const resultWritten = (): boolean => written;
 
 /** The terminal of this process. */
-export function openTerminal({ json, signal }: { json: boolean; signal: AbortSignal }): Terminal {
-  const started = performance.now();
-  let bar: SingleBar | undefined;
-  const settle = () => {
-    bar?.stop();
-    bar = undefined;
-  };
+export function openTerminal(options: { json: boolean; signal: AbortSignal; progress?: ProgressKind }): Terminal {
+  const { json, signal } = options;
+  const { show, settle } = openProgress(options.progress ?? "auto");
   return {
     json,
     signal,
     print(text) {
       settle();
-      if (!json) out(`${text}\n`);
+      if (!json) out(`${wrapped(text, widthOf(process.stdout))}\n`);
     },
-    stream: (piece) => json || out(piece),
+    stream(piece) {
+      settle();
+      return json || out(piece);
+    },
     result(value) {
       settle();
       written ||= json;
@@ -60,34 +53,15 @@ export function openTerminal({ json, signal }: { json: boolean; signal: AbortSig
     },
     note(text) {
       settle();
-      err(`${text}\n`);
+      err(`${wrapped(text, widthOf(process.stderr))}\n`);
     },
     progress(step, done, total) {
       signal.throwIfAborted();
-      if (!process.stderr.isTTY || performance.now() - started < PATIENCE_MS) return;
-      const label = total === undefined ? `${step} ${done}` : step;
-      if (!bar) {
-        bar = newBar();
-        bar.start(total ?? 0, done, { label });
-      }
-      bar.setTotal(total ?? 0);
-      bar.update(done, { label });
+      show({ step, done, total });
     },
     settle,
   };
 }
-
-const newBar = () =>
-  new SingleBar({
-    stream: process.stderr,
-    format: "{label} {bar} {percentage}% {eta_formatted}",
-    barsize: 30,
-    barCompleteChar: "█",
-    barIncompleteChar: "░",
-    clearOnComplete: true,
-    hideCursor: true,
-    linewrap: false,
-  });
 
 /** JSON has no infinity; typed arrays are lists. */
 function plainNumbers(_key: string, value: unknown): unknown {
@@ -116,24 +90,6 @@ export function interruptible(): AbortSignal {
   };
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, stop);
   return controller.signal;
-}
-
-/** Rows as aligned columns; the first row is the heading. Columns of numbers are aligned on the right. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const columns = rows[0]?.length ?? 0;
-  const cells = (k: number) => rows.map((row) => row[k] ?? "");
-  const widths = Array.from({ length: columns }, (_, k) => Math.max(...cells(k).map((cell) => cell.length)));
-  const isNumeric = (k: number) =>
-    cells(k)
-      .slice(1)
-      .every((cell) => /^[-+−]?[\d.,]+(e[-+]?\d+)?( ?[%×a-zA-Z/]+)?$|^$|^–$/.test(cell));
-  const right = Array.from({ length: columns }, (_, k) => isNumeric(k));
-  return rows
-    .map((row, r) => {
-      const line = row.map((cell, k) => (right[k] ? cell.padStart(widths[k]!) : cell.padEnd(widths[k]!))).join("  ");
-      return r === 0 ? colors.bold(line.trimEnd()) : line.trimEnd();
-    })
-    .join("\n");
 }
 
 /** "1.2e-5"; "0" for nothing. */

@@ -12,7 +12,8 @@ import { LongConvError } from "../errors.ts";
 import { beyondEnd, beyondRemark, endOf, reachOf } from "../reach.ts";
 import { newCommand, withAction } from "./command.ts";
 import { foldersOf } from "./model-files.ts";
-import { scientific, type Terminal, table } from "./terminal.ts";
+import { table } from "./table.ts";
+import { scientific, type Terminal } from "./terminal.ts";
 import { integer, lengths, number, positions, threads } from "./values.ts";
 
 interface Options {

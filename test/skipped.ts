@@ -1,0 +1,57 @@
+/** Reporter: the last lines of a run say what was skipped, why, and what would run it. */
+import path from "node:path";
+import type { Reporter, TestCase, TestModule } from "vitest/node";
+
+const PYTHON = ["there is no Python 3.11 with venv and pip", "install one"] as const;
+
+/** Why tests of these files are skipped, and what would run them. */
+export const REASONS: readonly (readonly [file: string, reason: string, remedy: string])[] = [
+  ["runtime/node-direct/session.test.ts", "ONNX Runtime is called directly on Linux only", "run the tests on Linux"],
+  ["src/cli/ending.test.ts", "what a process takes is read from /proc", "run the tests on Linux"],
+  ["test/deploy/", ...PYTHON],
+  [
+    "test/export/export.test.ts",
+    "Python has no torch, onnx and onnxscript",
+    "pip install torch onnx onnxscript, or LONGCONV_PYTHON=path/to/python",
+  ],
+  ["test/package.test.ts", ...PYTHON],
+  ["test/zoo.test.ts", "outputs of these models have no time axis", "nothing: it does not apply to them"],
+];
+
+/**
+ * What was skipped, a line for each reason.
+ * @param skipped files relative to the project, with the number of tests that they skipped and the notes of `skip(note)`
+ */
+export function skippedLines(
+  skipped: ReadonlyMap<string, { readonly tests: number; readonly notes: readonly string[] }>,
+): string[] {
+  return [...skipped].map(([file, { tests, notes }]) => {
+    const [, reason, remedy] = REASONS.find(([place]) => file.startsWith(place)) ?? [];
+    const why = [...new Set(notes), ...(reason ? [`${reason}. To run: ${remedy}`] : [])].join("; ");
+    return `  ${file}: ${tests} ${tests === 1 ? "test" : "tests"}: ${why || "no reason is given"}`;
+  });
+}
+
+export default class SkippedReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[]): void {
+    const skipped = new Map<string, { tests: number; notes: string[] }>();
+    for (const module of modules) {
+      const tests = [...module.children.allTests("skipped")].filter(isMeantToRun);
+      if (tests.length === 0) continue;
+      const notes = tests.flatMap((test) => noteOf(test) ?? []);
+      skipped.set(path.relative("", module.moduleId), { tests: tests.length, notes });
+    }
+    if (skipped.size > 0) console.log(["Skipped:", ...skippedLines(skipped), ""].join("\n"));
+  }
+}
+
+/** Not what `-t` left out. */
+const isMeantToRun = (test: TestCase): boolean => {
+  const pattern = test.project.globalConfig.testNamePattern;
+  return pattern === undefined || pattern.test(test.fullName.replaceAll(" > ", " "));
+};
+
+function noteOf(test: TestCase): string | undefined {
+  const result = test.result();
+  return result.state === "skipped" ? result.note : undefined;
+}
