@@ -168,6 +168,29 @@ describe("proven", () => {
   });
 });
 
+describe("the rows that a triangular matrix picks are the kernel", () => {
+  const held = async (place: (b: Builder, d: string) => string) => {
+    let rows = "";
+    const [proof] = await proofsOf((b) => {
+      rows = whole(b);
+      return byMatrix(b, rows, (i, j) => place(b, b.one("Sub", [i, j])));
+    });
+    expect(proof).toMatchObject({ proven: true });
+    return proof!.proven && proof!.kernel.tensors.has(rows);
+  };
+
+  test.each<[string, (b: Builder, d: string) => string]>([
+    ["clipped at 0", (b, d) => b.one("Clip", [d, b.ints("least", 0)])],
+    ["no less than 0", (b, d) => b.one("Max", [d, b.ints("least", 0)])],
+    ["without its sign", (b, d) => b.one("Abs", [d])],
+  ])("by the difference %s", async (_, place) => expect(await held(place)).toBe(true));
+
+  test.each<[string, (b: Builder, d: string) => string]>([
+    ["clipped at 1", (b, d) => b.one("Clip", [d, b.ints("least", 1)])],
+    ["or 3, whichever is more", (b, d) => b.one("Max", [d, b.ints("least", 3)])],
+  ])("not by the difference %s", async (_, place) => expect(await held(place)).toBe(false));
+});
+
 /** The number 1 at lengths up to 5000, else 2, as a constant that is the same in every case but for how long it is. */
 function stretched(b: Builder): string {
   const ones = b.one("ConstantOfShape", [listed(b, late(b, 10, 20))], { value: { tensor: float32Tensor([1], [0.1]) } });

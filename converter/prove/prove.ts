@@ -4,6 +4,7 @@
  */
 import { LongConvError } from "../../src/errors.ts";
 import type { Node } from "../onnx/graph.ts";
+import { toNumbers } from "../onnx/tensor.ts";
 import { dim, TIME } from "../time/dim.ts";
 import { axisOf as axisWith, type Layout, timeAxis } from "../time/fact.ts";
 import {
@@ -21,7 +22,7 @@ import {
   Unproven,
 } from "./cases.ts";
 import { delayed, keyUpTo } from "./sequence.ts";
-import { lineAt, type Sequence, streamOf, tensor, type Value } from "./value.ts";
+import { keyOfName, lineAt, type Sequence, streamOf, tensor, type Value } from "./value.ts";
 import { at, axesOf, type Known, nodesTo, Stopped, walk } from "./walk.ts";
 
 export type { Known } from "./walk.ts";
@@ -145,12 +146,33 @@ function prove(
       return { proven: false, node: blamed, because: `it is another one from length ${which.from} to ${which.to}` };
   }
   const { key, reach, kernels } = longest.sequence;
-  return { proven: true, reach, ends, kernel: { key, tensors: holding(kernels, longest.values) } };
+  const isZero = (name: string) => {
+    const constant = [...known.constants].find(([each]) => keyOfName(each) === name)?.[1];
+    return constant?.dims.every((size) => size === 1) === true && toNumbers(constant.tensor())[0] === 0;
+  };
+  return { proven: true, reach, ends, kernel: { key, tensors: holding(kernels, longest.values, isZero) } };
+}
+
+/** A place that is the difference itself where that is not negative: d, |d|, or d held at a bound. */
+const DIFFERENCE = String.raw`(?:1d\+0|(?:Abs|Relu)\{\}\(1d\+0\)|(?:Clip|Max)\{\}\(1d\+0,("(?:[^"\\]|\\.)*")\))`;
+const PLACE = new RegExp(String.raw`\((?:d\+0|${DIFFERENCE}|Cast[67]\(${DIFFERENCE}\))\)$`);
+
+/** The function whose rows a lower triangular Toeplitz matrix picks by the difference; else what the kernel is called. */
+function rowsPicked(kernel: string, isZero: (name: string) => boolean): string {
+  const [, entry] = /^\((.*)\{d≥0\}\)$/.exec(kernel) ?? [];
+  const place = entry && PLACE.exec(entry);
+  const bound = place?.[1] ?? place?.[2];
+  return place && (bound === undefined || isZero(bound)) ? entry.slice(0, place.index) : kernel;
 }
 
 /** The tensors whose rows are the one function of the position that a stream is convolved with. */
-function holding(kernels: ReadonlySet<string>, values: ReadonlyMap<string, Value>): ReadonlySet<string> {
-  const [kernel, ...others] = kernels;
+function holding(
+  kernels: ReadonlySet<string>,
+  values: ReadonlyMap<string, Value>,
+  isZero: (key: string) => boolean,
+): ReadonlySet<string> {
+  const [first, ...others] = kernels;
+  const kernel = first && rowsPicked(first, isZero);
   const plain = (key: string) => keyUpTo(key, 0);
   const found = [...values].filter(([, value]) => {
     if (others.length > 0 || kernel === undefined || value.kind !== "tensor" || value.parts.length !== 1) return false;
