@@ -13,7 +13,14 @@ test("longconv-ssm/converter", async () => {
 });
 
 test("longconv-ssm/bench", async () => {
-  expect(Object.keys(await import("../src/bench/index.ts")).sort()).toEqual([...ERRORS, "bench", "benchPicture"]);
+  expect(Object.keys(await import("../src/bench/index.ts")).sort()).toEqual([
+    ...ERRORS,
+    "bench",
+    "benchCsv",
+    "benchMarkdown",
+    "benchPicture",
+    "benchRows",
+  ]);
 });
 
 test("longconv-ssm: the contract and the errors", async () => {

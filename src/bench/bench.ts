@@ -1,8 +1,9 @@
 /** A converted model against its original, run again for every token, and against its floor. */
 import { fixedSizes } from "../../converter/find/shapes.ts";
+import { initializerBytes } from "../../converter/onnx/encode.ts";
 import { beyondClaim, beyondEnd, beyondRemark, type End, endOf, type Reach, reachOf } from "../reach.ts";
 import { type Cases, casesOf } from "./cases.ts";
-import { type Opened, withOpen } from "./drive.ts";
+import { type Opened, start, withOpen } from "./drive.ts";
 import {
   interleave,
   type Machine,
@@ -45,11 +46,22 @@ export interface Comparison {
   readonly overFloor: Ratio;
 }
 
+/** What the models take, bytes. */
+export interface BenchMemory {
+  /** Weights of the converted model. */
+  readonly weightBytes: number;
+  /** Weights of the original. */
+  readonly exportedWeightBytes: number;
+  /** States of one sequence. */
+  readonly stateBytes: number;
+}
+
 export interface BenchReport {
   readonly machine: Machine;
   readonly threads: number | undefined;
   readonly original: string;
   readonly converted: string;
+  readonly memory: BenchMemory;
   /** One token, the state carried. */
   readonly decode: Comparison & { readonly tokensPerSecond: number };
   /** A prompt in one pass, logits of the last position. */
@@ -81,7 +93,7 @@ export async function bench(original: string, converted: string, options: BenchO
     async (own, floor, exported) => {
       const three = { own, floor, exported, cases: casesOf(found, least, end.positions) };
       const token = await timeToken(three, contexts, options);
-      return { token, prompt: await timePrompt(three, tokens, time, options) };
+      return { token, prompt: await timePrompt(three, tokens, time, options), stateBytes: stateBytesOf(own, least) };
     },
     threads,
   );
@@ -91,6 +103,11 @@ export async function bench(original: string, converted: string, options: BenchO
     threads,
     original,
     converted,
+    memory: {
+      weightBytes: initializerBytes(subjects.converted),
+      exportedWeightBytes: initializerBytes(found.original),
+      stateBytes: timed.stateBytes,
+    },
     decode: { ...decode, tokensPerSecond: tokensPerSecond(decode.converted, least) },
     prompt: { ...timed.prompt, tokens, tokensPerSecond: tokensPerSecond(timed.prompt.converted, least * tokens) },
     batch:
@@ -103,6 +120,12 @@ export async function bench(original: string, converted: string, options: BenchO
           }
         : undefined,
   };
+}
+
+/** Bytes of the states of one sequence. */
+function stateBytesOf(opened: Opened, batch: number): number {
+  const states = Object.values(start(opened, batch).states);
+  return states.reduce((sum, { data }) => sum + (data as Float32Array).byteLength, 0) / batch;
 }
 
 /**

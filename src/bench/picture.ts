@@ -18,7 +18,9 @@ export function benchPicture({ decode, prompt, batch }: BenchReport): string {
   ];
   const text = (ms: number) => `${ms.toPrecision(3)} ms`;
   return standalone({
-    height: 70 + 30 * rows.length,
+    height: 85 + 30 * rows.length,
+    // room for the title below the labels
+    marginBottom: 45,
     marginLeft: 250,
     marginRight: 80,
     x: {

@@ -1,5 +1,5 @@
 /** bench on small models: what is timed is what it says, and the numbers are numbers. No time is asserted. */
-import { existsSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { randomInputs } from "../../converter/check/inputs.ts";
 import { convert } from "../../converter/convert.ts";
@@ -14,6 +14,7 @@ import { longconv, scratch } from "../../test/command.ts";
 import { demoModel, zooModel } from "../../test/testdata.ts";
 import { openForBench, reader, start, stepper } from "../bench/drive.ts";
 import { interleave, quantile, ratioOf } from "../bench/measure.ts";
+import { METADATA } from "../contract.ts";
 import { ERROR_EXIT_CODES, type ErrorCode } from "../errors.ts";
 
 const dir = scratch();
@@ -162,6 +163,30 @@ describe("the command", () => {
     expect(svg).toMatch(/^<svg[\s>]/);
     expect(svg).toContain("exported, context 64");
     expect(existsSync(picture)).toBe(true);
+  });
+
+  test.each(["--csv", "--md", "--json"])("%s of two models, with what they take", async (how) => {
+    const small = dir.at("small.onnx");
+    copyFileSync(converted, small);
+    const args = ["--contexts", "16", "--prompt", "8", "--rounds", "2", how];
+    const run = await longconv(["bench", zooModel(NAME).file, converted, small, ...args]);
+    expect(run.code, run.stderr).toBe(0);
+    const layers = JSON.parse((await readModel(converted)).metadata.get(METADATA.layers)!);
+    const state = layers.reduce((sum: number, { order, channels }: never) => sum + 4 * order * channels, 0);
+    if (how === "--json") {
+      const { reports } = JSON.parse(run.stdout);
+      for (const { memory } of reports) expect(memory.stateBytes).toBe(state);
+      expect(reports.map((report: { converted: string }) => report.converted)).toEqual([converted, small]);
+      return;
+    }
+    const cells = (line: string) =>
+      how === "--csv" ? line.split(",") : line.split(" | ").map((x) => x.replace(/^\| | \|$/g, ""));
+    const [heading, ...lines] = run.stdout.trimEnd().split("\n").map(cells);
+    expect(heading).toEqual(expect.arrayContaining(["model", "median_ms", "weight_bytes", "state_bytes"]));
+    const rows = lines.filter(([first]) => first !== "---");
+    expect(rows.map(([model]) => model)).toEqual([...Array(6).fill(converted), ...Array(6).fill(small)]);
+    for (const row of rows) expect(row).toHaveLength(heading!.length);
+    expect(rows[0]!.at(-1)).toBe(String(state));
   });
 
   test("a folder, whose length cache has no elements", async () => {

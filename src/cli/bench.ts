@@ -5,10 +5,12 @@ import { modelFileOf } from "../../converter/output/beside.ts";
 import { type BenchReport, bench } from "../bench/bench.ts";
 import type { Ratio, Timing } from "../bench/measure.ts";
 import { benchPicture } from "../bench/picture.ts";
+import { benchCsv, benchMarkdown } from "../bench/rows.ts";
+import { LongConvError } from "../errors.ts";
 import { newCommand, withAction } from "./command.ts";
 import { outputFile } from "./output-file.ts";
 import { table } from "./table.ts";
-import type { Terminal } from "./terminal.ts";
+import { byteSize, type Terminal } from "./terminal.ts";
 import {
   checkTimeAxes,
   integer,
@@ -27,6 +29,8 @@ interface Options {
   readonly rounds?: number;
   readonly threads?: number;
   readonly timeAxis?: TimeAxes;
+  readonly csv?: boolean;
+  readonly md?: boolean;
   readonly picture?: string;
   readonly force?: boolean;
   readonly beyond?: boolean;
@@ -34,16 +38,17 @@ interface Options {
 
 /** The command's options and examples. */
 export function benchCommand(): Command {
-  const command = newCommand("bench", "Time a converted model against its original and its floor.", [
+  const command = newCommand("bench", "Time converted models against their original and their floor.", [
     ["longconv-ssm bench model.onnx recurrent.onnx", "one token and a prompt of 512, interleaved runs"],
     [
       "longconv-ssm bench model.onnx model/ --contexts 512,2048 --batch 32",
       "longer contexts, and 32 sequences at once",
     ],
     ["longconv-ssm bench model.onnx model/ --picture bench.svg --json", "a picture, and every sample for a program"],
+    ["longconv-ssm bench model.onnx small.onnx exact.onnx --md", "two converted models, as a Markdown table"],
   ])
     .argument("<original>", "exported model: a .onnx file or a folder")
-    .argument("<converted>", "what convert made of it: a .onnx file or a folder")
+    .argument("<converted...>", "what convert made of it: .onnx files or folders")
     .option(
       "--contexts <list>",
       "lengths at which the original is run again (default: 128,512, or as far as it goes)",
@@ -54,7 +59,9 @@ export function benchCommand(): Command {
     .option("--rounds <n>", "rounds of interleaved runs (default: 15)", integer(2))
     .option("--threads <n>", "threads of one operator", threads)
     .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", timeAxis)
-    .option("--picture <file>", "draw medians and quartiles to this SVG file")
+    .option("--csv", "print comma-separated values")
+    .option("--md", "print a Markdown table")
+    .option("--picture <file>", "of one converted model, draw medians and quartiles to this SVG file")
     .option("--force", "replace an existing picture")
     .option("--beyond", "also time what is beyond what is claimed of the converted model")
     .addHelpText("after", `\n${FLOOR}`);
@@ -63,29 +70,41 @@ export function benchCommand(): Command {
 
 const FLOOR = "The floor is the same network with its convolutions cut out: no converted model can be faster.";
 
-async function run(terminal: Terminal, original: string, converted: string, options: Options): Promise<void> {
-  const { contexts, prompt, batch, rounds, threads, force } = options;
-  const [from, to] = [modelFileOf(original), modelFileOf(converted)];
+async function run(terminal: Terminal, original: string, converted: string[], options: Options): Promise<void> {
+  const { contexts, prompt, batch, rounds, threads, force, csv, md } = options;
+  if ([csv, md, terminal.json].filter(Boolean).length > 1)
+    throw new LongConvError("usage", "give only one of --csv, --md and --json");
+  if (options.picture !== undefined && converted.length > 1)
+    throw new LongConvError("usage", "--picture shows one converted model", {}, "Run it for each of them.");
+  const [from, models] = [modelFileOf(original), converted.map(modelFileOf)];
   if (options.timeAxis) checkTimeAxes(options.timeAxis, await readModel(from));
-  const picture =
-    options.picture === undefined ? undefined : await outputFile(options.picture, { models: [from, to], force });
-  const report = await bench(from, to, {
-    contexts,
-    prompt,
-    batch,
-    rounds,
-    threads,
-    timeAxis: options.timeAxis,
-    beyond: options.beyond,
-    onRemark: (text) => terminal.note(`remark: ${text}`),
-    onProgress: (step, done, total) => terminal.progress(step, done, total),
-  });
-  await picture?.write(benchPicture(report));
-  terminal.print(reportOf(report));
-  terminal.result(report);
+  const inputs = { models: [from, ...models], force };
+  const picture = options.picture === undefined ? undefined : await outputFile(options.picture, inputs);
+  const reports: BenchReport[] = [];
+  for (const to of models)
+    reports.push(
+      await bench(from, to, {
+        contexts,
+        prompt,
+        batch,
+        rounds,
+        threads,
+        timeAxis: options.timeAxis,
+        beyond: options.beyond,
+        onRemark: (text) => terminal.note(`remark: ${text}`),
+        onProgress: (step, done, total) => terminal.progress(step, done, total),
+      }),
+    );
+  await picture?.write(benchPicture(reports[0]!));
+  if (csv || md) terminal.stream(csv ? benchCsv(reports) : benchMarkdown(reports));
+  else terminal.print(reports.map((report) => titled(report, reports.length > 1)).join("\n\n"));
+  terminal.result(reports.length === 1 ? reports[0] : { reports });
 }
 
-function reportOf({ machine, decode, prompt, batch }: BenchReport): string {
+const titled = (report: BenchReport, several: boolean): string =>
+  `${several ? `${report.converted}\n` : ""}${reportOf(report)}`;
+
+function reportOf({ machine, memory, decode, prompt, batch }: BenchReport): string {
   const row = (what: string, { ms, low, high }: Timing, ratio?: Ratio, of = "") => [
     what,
     milliseconds(ms),
@@ -114,7 +133,9 @@ function reportOf({ machine, decode, prompt, batch }: BenchReport): string {
     `${Math.round(prompt.tokensPerSecond)} of a prompt`,
   ];
   const { cpu, cores, node } = machine;
-  return [table(rows), "", speeds.join(", "), `${cpu}, ${cores} cores, Node ${node}`].join("\n");
+  const { weightBytes, exportedWeightBytes, stateBytes } = memory;
+  const sizes = `weights ${byteSize(weightBytes)} (exported: ${byteSize(exportedWeightBytes)}), state of one sequence ${byteSize(stateBytes)}`;
+  return [table(rows), "", speeds.join(", "), sizes, `${cpu}, ${cores} cores, Node ${node}`].join("\n");
 }
 
 const milliseconds = (ms: number): string => (ms >= 100 ? ms.toFixed(0) : ms.toPrecision(3));

@@ -77,7 +77,7 @@ export function withAction<Args extends unknown[]>(
   return command.action(async (...given: unknown[]) => {
     const { json = false, progress, memory, timeout } = given.at(-2) as CommonOptions;
     const limits = { ...(memory && { memory }), ...(timeout && { timeout: 1000 * timeout }) };
-    tell({ limits, files: given.slice(0, -2).map(String) });
+    tell({ limits, files: given.slice(0, -2).flat().map(String) });
     const signal = isSupervised() ? stopSignal : interruptible();
     const terminal = telling(openTerminal({ json, signal, progress }));
     try {
