@@ -1,32 +1,20 @@
 /** The work of a command can be ended, and a crash of ONNX Runtime has a name. */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { COMMAND, errorOf, longconv, scratch } from "../../test/command.ts";
-import { zooModel } from "../../test/testdata.ts";
+import { demoModel, zooModel } from "../../test/testdata.ts";
+import { ERROR_EXIT_CODES } from "../errors.ts";
 
-const hostile = (name: string) => fileURLToPath(new URL(`../../test/models/hostile/${name}`, import.meta.url));
 const dir = scratch();
 afterAll(() => dir.remove());
 
-describe("a model that ends its process", () => {
-  const file = hostile("assert-in-runtime.onnx");
-  test.each([
-    ["inspect", file],
-    ["convert", file, "-o", dir.at("out.onnx")],
-  ])("%s", async (...args) => {
-    const error = errorOf(await longconv([...args, "--json"]));
-    expect(error).toMatchObject({ code: "runtime-failed", file });
-    expect(readdirSync(dir.folder)).toEqual([]);
-  });
-});
+/** It is solved for longer than any of this takes, in more memory. */
+const file = demoModel().file;
 
 describe("limits", () => {
-  // takes minutes and gigabytes
-  const file = hostile("one-constant.onnx");
   test.each([
-    ["--timeout", "2", "time-exceeded"],
+    ["--timeout", "1", "time-exceeded"],
     ["--memory", "100MB", "memory-exceeded"],
   ])("%s %s", async (option, value, code) => {
     const error = errorOf(await longconv(["convert", file, "-o", dir.at("out.onnx"), option, value, "--json"]));
@@ -35,37 +23,59 @@ describe("limits", () => {
   });
 });
 
-/** Bytes of a process's child, 0 where it has none yet. */
-function residentOf(parent: number): number {
-  try {
-    const [child] = readFileSync(`/proc/${parent}/task/${parent}/children`, "utf8").split(" ");
-    return 1024 * Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child}/status`, "utf8"))?.[1] ?? 0);
-  } catch {
-    return 0;
+/** The process's child, once it takes so many bytes: in the midst of the work. */
+async function childWithin(parent: ChildProcess, bytes: number): Promise<number> {
+  for (;;) {
+    if (parent.exitCode !== null) throw new Error(`it ended by itself: ${parent.exitCode}`);
+    const [child, resident] = childOf(parent.pid!);
+    if (resident >= bytes) return child;
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
+/** A process's child and its bytes, 0 where it has none yet. */
+function childOf(parent: number): [number, number] {
+  try {
+    const [child] = readFileSync(`/proc/${parent}/task/${parent}/children`, "utf8").split(" ");
+    const status = readFileSync(`/proc/${child}/status`, "utf8");
+    return [Number(child), 1024 * Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0)];
+  } catch {
+    return [0, 0];
+  }
+}
+
+/** `convert` in the midst of its work, and what comes of it after this. */
+async function converting(then: (parent: ChildProcess, child: number) => void) {
+  const parent = spawn(process.execPath, [COMMAND, "convert", file, "-o", dir.at("out.onnx"), "--json"], {
+    env: { ...process.env, TMPDIR: dir.folder },
+  });
+  let [stdout, stderr] = ["", ""];
+  parent.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  parent.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const ended = new Promise<number | null>((resolve) => parent.on("close", resolve));
+  then(parent, await childWithin(parent, 120e6));
+  const code = await ended;
+  expect(readdirSync(dir.folder)).toEqual([]);
+  return { code, stderr, error: JSON.parse(stdout).error };
+}
+
 describe.runIf(process.platform === "linux")("signals", () => {
-  test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("%s while ONNX Runtime computes", async (signal) => {
-    const out = dir.at("out.onnx");
-    const child = spawn(process.execPath, [COMMAND, "convert", hostile("one-constant.onnx"), "-o", out, "--json"], {
-      env: { ...process.env, TMPDIR: dir.folder },
-    });
-    let [stdout, stderr] = ["", ""];
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      stderr += text;
-    });
-    // so much it takes in the midst of the work only
-    while (residentOf(child.pid!) < 200e6) await new Promise((resolve) => setTimeout(resolve, 20));
-    child.kill(signal);
-    const code = await new Promise((resolve) => child.on("close", resolve));
+  test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("%s in the midst of the work", async (signal) => {
+    const { code, stderr, error } = await converting((parent) => parent.kill(signal));
     expect(code, stderr).toBe(130);
     expect(stderr).toContain("stopping …");
-    expect(JSON.parse(stdout).error.code).toBe("aborted");
-    expect(readdirSync(dir.folder)).toEqual([]);
+    expect(error.code).toBe("aborted");
+  });
+
+  test("an abort of the process that works, as by an assertion of ONNX Runtime, has a name", async () => {
+    const { code, error } = await converting((_, child) => process.kill(child, "SIGABRT"));
+    expect(error).toMatchObject({ code: "runtime-failed", file });
+    expect(error.reason).toContain("SIGABRT");
+    expect(code).toBe(ERROR_EXIT_CODES["runtime-failed"]);
   });
 });
 
