@@ -117,6 +117,6 @@ test("random kernels", async () => {
       }
       await converted.close();
     }),
-    { numRuns: 30 },
+    { numRuns: 20 },
   );
 });
