@@ -1,5 +1,5 @@
 /** The work of a command can be ended, and a crash of ONNX Runtime has a name. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { COMMAND, errorOf, longconv, scratch } from "../../test/command.ts";
@@ -77,6 +77,15 @@ describe.runIf(process.platform === "linux")("signals", () => {
     expect(error.reason).toContain("SIGABRT");
     expect(code).toBe(ERROR_EXIT_CODES["runtime-failed"]);
   });
+});
+
+test("where no process can be started, it says so", async () => {
+  const elsewhere = 'data:text/javascript,process.execPath="/nowhere/node"';
+  const { status, stdout } = spawnSync(process.execPath, ["--import", elsewhere, COMMAND, "inspect", file, "--json"], {
+    encoding: "utf8",
+  });
+  expect(JSON.parse(stdout).error).toMatchObject({ code: "runtime-failed", reason: expect.stringContaining("ENOENT") });
+  expect(status).toBe(ERROR_EXIT_CODES["runtime-failed"]);
 });
 
 test("an honest model's result and exit code are as they were", async () => {

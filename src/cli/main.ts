@@ -5,12 +5,13 @@
  */
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { LongConvError } from "../errors.ts";
 import { CHANNELS } from "../process/lifeline.ts";
 import { type Ended, errorOfEnd, isCut, supervise } from "../process/supervise.ts";
 import { err, flushed } from "./streams.ts";
 
 /** How long the work may take to stop by itself, ms: less than anybody waits for. */
-const GRACE_MS = { SIGINT: 500, SIGTERM: 1000, SIGHUP: 1000 } as const;
+const GRACE_MS = { SIGINT: 300, SIGTERM: 1000, SIGHUP: 1000 } as const;
 const SHOW_CURSOR = "\r\x1b[K\x1b[?25h\x1b[?7h";
 
 const argv = process.argv.slice(2);
@@ -24,8 +25,16 @@ for (const [name, graceMs] of Object.entries(GRACE_MS))
     err("stopping …\n");
     supervised.stop(graceMs);
   });
-const ended = await supervised.ended;
-process.exitCode = isCut(ended) ? await explain(ended) : (ended.code ?? 1);
+const ended = await supervised.ended.catch(notStarted);
+process.exitCode = typeof ended === "number" ? ended : isCut(ended) ? await explain(ended) : (ended.code ?? 1);
+
+/** Where the system starts no more processes. */
+async function notStarted(cause: Error): Promise<number> {
+  const { reportError } = await import("./command.ts");
+  const reason = `the process that does the work cannot be started: ${cause.message}`;
+  const remedy = "Free processes or memory, and try again.";
+  return reportError(new LongConvError("runtime-failed", reason, {}, remedy, cause), argv.includes("--json"));
+}
 
 /** Clears up after a process that was ended, and says why it was. */
 async function explain(ended: Ended): Promise<number> {

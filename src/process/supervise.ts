@@ -122,8 +122,9 @@ export function errorOfEnd({ code, signal, because, told, limits }: Ended): Long
     return new LongConvError("runtime-failed", reason, where, "Give it more memory, or limit it with `memory`.");
   }
   const how = signal ?? `exit code 0x${code!.toString(16)}`;
-  const reason = `ONNX Runtime crashed on the model (${how})${during}; its process has ended`;
-  const remedy = "The file is damaged, or meets a fault of ONNX Runtime: export it again, or open an issue with it.";
+  const reason = `the process that ran the model crashed (${how})${during}: an assertion of ONNX Runtime, or Node's heap ran out, which it then says`;
+  const remedy =
+    "The file is damaged, or meets a fault of ONNX Runtime: export it again, or open an issue with it. For a larger heap set NODE_OPTIONS=--max-old-space-size=8192.";
   return new LongConvError("runtime-failed", reason, where, remedy);
 }
 
