@@ -15,6 +15,7 @@ import { foldersOf } from "./model-files.ts";
 import { table } from "./table.ts";
 import { scientific, type Terminal } from "./terminal.ts";
 import { integer, lengths, number, positions, threads } from "./values.ts";
+import { verdictOf } from "./verdict.ts";
 
 interface Options {
   readonly text?: string;
@@ -91,6 +92,7 @@ async function run(terminal: Terminal, original: string, converted: string, opti
   terminal.print(
     verification.kind === "language" ? languageReport(verification.rows) : signalReport(verification.rows),
   );
+  terminal.print(verdictOf(verification));
   terminal.result({ original: from, converted: to, trainingLength, ...verification });
   refuseDifference(verification, options.maxDifference, to);
 }
