@@ -1,8 +1,9 @@
 /** The commands from end to end: what they print, --json, --help, usage errors, and pipes without progress bars. */
+import { spawnSync } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { longconv, scratch } from "../../test/command.ts";
+import { COMMAND, longconv, scratch } from "../../test/command.ts";
 import { demoModel, readTensorProto, zooModel } from "../../test/testdata.ts";
 import { ERROR_EXIT_CODES } from "../errors.ts";
 
@@ -134,6 +135,10 @@ describe("the demo model", () => {
     expect(streamed.stdout).toBe(`${whole.text}\n`);
     expect(whole.tokens).toHaveLength(20);
     expect(streamed.stderr).toMatch(/20 tokens, \d+ tokens\/s; ended by length/);
+
+    const args = [COMMAND, "generate", dir.at("demo"), "--prompt", "-", "--echo", "-n", "20"];
+    const piped = spawnSync(process.execPath, args, { input: "In the beginning", encoding: "utf8" });
+    expect(piped.stdout).toBe(`In the beginning${whole.text}\n`);
   });
 
   test("a .onnx file in a folder generates as the folder does: its settings and its tokenizer", async () => {

@@ -2,6 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
+import { text as textOf } from "node:stream/consumers";
 import type { Command } from "commander";
 import { modelFileOf } from "../../converter/output/beside.ts";
 import {
@@ -26,6 +27,7 @@ interface Options {
   readonly prompt?: string;
   readonly promptFile?: string;
   readonly ids?: readonly number[];
+  readonly echo?: boolean;
   readonly maxNewTokens?: number;
   readonly temperature?: number;
   readonly topK?: number;
@@ -54,11 +56,16 @@ export function generateCommand(): Command {
     ["longconv-ssm generate model/ --prompt-file book.txt -n 0 --save-state book.state", "read a long prompt once"],
     ["longconv-ssm generate model/ --state book.state --json", "continue from it"],
     ["longconv-ssm generate recurrent.onnx --ids 17,4,211", "a model without a tokenizer: ids in, ids out"],
+    [
+      "echo -n 'Moses' | longconv-ssm generate model/ --prompt - --echo",
+      "from a pipe, with the prompt before the text",
+    ],
   ])
     .argument("<model>", "converted model: the folder or the .onnx file that convert wrote")
-    .option("-p, --prompt <text>", "text to continue")
-    .option("--prompt-file <file>", "text to continue, from a file")
+    .option("-p, --prompt <text>", "text to continue; -: what comes through stdin")
+    .option("--prompt-file <file>", "text to continue, from a file; -: from stdin")
     .option("--ids <list>", "token ids to continue, separated by commas", tokenIds)
+    .option("--echo", "write what is continued before the text")
     .option(
       "-n, --max-new-tokens <n>",
       "tokens to make at most (default: generation_config.json's, else 256)",
@@ -119,7 +126,7 @@ async function stream(
   options: Options,
   save: OutputFile | undefined,
 ): Promise<void> {
-  const prompt = options.promptFile === undefined ? options.prompt : await readText(options.promptFile);
+  const prompt = await promptOf(options);
   const state = options.state === undefined ? undefined : await readState(model, options.state);
   const { signal } = terminal;
   const started = performance.now();
@@ -140,6 +147,7 @@ async function stream(
   let finish: FinishReason | undefined;
   let first = 0;
   const textless = !model.tokenizer;
+  if (options.echo) terminal.stream(prompt ?? options.ids?.map((id) => `${id},`).join("") ?? "");
   let after = save && options.maxNewTokens === 0 ? await generation.snapshot() : undefined;
   for await (const piece of generation) {
     if (tokens.length === 0) {
@@ -210,6 +218,12 @@ const chosen = ({ maxNewTokens, temperature, topK, topP, minP, repetitionPenalty
       beyond: rest.beyond,
     }).filter(([, value]) => value !== undefined),
   );
+
+/** The text to continue: as given, from a file, or from stdin. */
+async function promptOf({ prompt, promptFile }: Options): Promise<string | undefined> {
+  if (prompt === "-" || promptFile === "-") return textOf(process.stdin);
+  return promptFile === undefined ? prompt : readText(promptFile);
+}
 
 const readText = async (file: string): Promise<string> => (await readInput(file)).toString("utf8");
 
