@@ -163,7 +163,7 @@ async function stream(
     if (!heard && !save) break;
   }
   const decodeMs = performance.now() - first;
-  if (tokens.length > 0) terminal.stream("\n");
+  if (tokens.length > 0 || options.echo) terminal.stream("\n");
   if (save && after) await save.write(await stateToBytes(model, after));
   // The first token comes from the prompt's logits; only those after it cost a step.
   const steps = Math.max(0, tokens.length - 1);
