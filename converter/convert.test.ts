@@ -7,6 +7,7 @@ import {
   conv,
   converted,
   KERNEL,
+  ofIds,
   positions,
   sameAsOriginal,
   signal,
@@ -190,31 +191,24 @@ test("a Conv with three kernels for each channel", async () => {
 });
 
 /** Ids looked up with those two positions back; with `rows`, on their own as well, in a table of so many rows. */
-function hashedPairs(rows?: number): Model {
-  const b = createBuilder(18, ["ids", "y"]);
-  const before = b.one("Pad", ["ids", b.ints("pads", [0, 2, 0, 0])]);
-  const shifted = b.one("Slice", [before, b.ints("from", [0]), b.ints("to", [-2]), b.ints("axis", [1])]);
-  const pair = b.one("Mod", [b.one("Add", ["ids", b.one("Mul", [shifted, b.ints("by", 7)])]), b.ints("rows", 16)]);
-  const pairs = b.one("Gather", [b.floats("table", [16, CHANNELS], KERNEL.subarray(0, 16 * CHANNELS)), pair]);
-  const words =
-    rows &&
-    b.one("Gather", [
-      b.floats(
-        "words",
-        [rows, 1],
-        Float64Array.from({ length: rows }, (_, i) => Math.sin(i)),
-      ),
-      "ids",
-    ]);
-  b.add(words ? "Add" : "Identity", words ? [pairs, words] : [pairs], undefined, { outputs: ["y"] });
-  return makeModel({
-    inputs: [{ name: "ids", type: DataType.INT64, dims: ["b", "n"] }],
-    outputs: [{ name: "y", type: DataType.FLOAT, dims: ["b", "n", CHANNELS] }],
-    nodes: b.nodes,
-    initializers: b.initializers,
-    opsets: 18,
+const hashedPairs = (rows?: number): Model =>
+  ofIds(DataType.INT64, CHANNELS, (b) => {
+    const before = b.one("Pad", ["ids", b.ints("pads", [0, 2, 0, 0])]);
+    const shifted = b.one("Slice", [before, b.ints("from", [0]), b.ints("to", [-2]), b.ints("axis", [1])]);
+    const pair = b.one("Mod", [b.one("Add", ["ids", b.one("Mul", [shifted, b.ints("by", 7)])]), b.ints("rows", 16)]);
+    const pairs = b.one("Gather", [b.floats("table", [16, CHANNELS], KERNEL.subarray(0, 16 * CHANNELS)), pair]);
+    const words =
+      rows &&
+      b.one("Gather", [
+        b.floats(
+          "words",
+          [rows, 1],
+          Float64Array.from({ length: rows }, (_, i) => Math.sin(i)),
+        ),
+        "ids",
+      ]);
+    b.add(words ? "Add" : "Identity", words ? [pairs, words] : [pairs], undefined, { outputs: ["y"] });
   });
-}
 
 test("token ids shifted and combined before they are looked up", async () => {
   const model = hashedPairs(100_003);

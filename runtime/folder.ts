@@ -1,7 +1,6 @@
 /** A model's folder, as model hubs lay it out: where the model is, and what stands beside it. */
 import { LongConvError } from "../src/errors.ts";
-import type { GenerationDefaults } from "./defaults.ts";
-import { generationDefaults } from "./defaults.ts";
+import { type GenerationDefaults, generationDefaults } from "./defaults.ts";
 import { createTokenizer, type Tokenizer } from "./text.ts";
 
 export interface Folder {

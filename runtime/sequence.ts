@@ -2,8 +2,7 @@
 import { LongConvError } from "../src/errors.ts";
 import { checkCount, checkNumbers, notValid } from "./checks.ts";
 import { roomAfter } from "./limit.ts";
-import type { Model } from "./model.ts";
-import { refuseOther } from "./model.ts";
+import { type Model, refuseOther } from "./model.ts";
 import type { FinishReason, GenerateOptions, Piece, StartOptions } from "./options.ts";
 import { checkIds, encodePrompt, type Ids, languageOf, NO_TOKENIZER } from "./read.ts";
 import { createSampler } from "./sampling/sampler.ts";

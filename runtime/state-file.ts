@@ -7,8 +7,7 @@
 import { LOGITS } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { named } from "../src/unforeseen.ts";
-import type { Model, State } from "./model.ts";
-import { refuseOther } from "./model.ts";
+import { type Model, refuseOther, type State } from "./model.ts";
 import { allFinite, dataOf, type NumericData, zeros } from "./numeric.ts";
 import type { Tensor } from "./ort.ts";
 

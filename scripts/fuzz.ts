@@ -7,6 +7,7 @@
 
 import { Command, InvalidArgumentError } from "commander";
 import { writeModel } from "../converter/onnx/write.ts";
+import { integer } from "../src/cli/values.ts";
 import { graphOf, judged, summary, type Verdict } from "../test/fuzz/campaign.ts";
 import { OVERCLAIM_KINDS, OVERCLAIMS } from "../test/fuzz/overclaims/index.ts";
 import { inWorkers } from "../test/fuzz/workers.ts";
@@ -21,12 +22,7 @@ interface Options {
   readonly json?: true;
 }
 
-function count(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw new InvalidArgumentError("It must be a whole number of at least 1.");
-  return value;
-}
+const count = integer(1);
 
 function overclaim(text: string): string {
   if (OVERCLAIMS[text]) return text;

@@ -8,9 +8,10 @@ import { type ChildProcess, fork } from "node:child_process";
 import { copyFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { convert } from "../converter/convert.ts";
 import { writeModel } from "../converter/onnx/write.ts";
+import { integer } from "../src/cli/values.ts";
 import { temporaryFolder } from "../src/temporary-folder.ts";
 import type { MutationOutcome, MutationTask, Work } from "../test/fuzz/mutation-worker.ts";
 import { ROOT } from "./root.ts";
@@ -20,11 +21,7 @@ const MOST_MS = 20_000;
 const MOST_BYTES = 2e9;
 const WORKER = fileURLToPath(new URL("../test/fuzz/mutation-worker.js", import.meta.url));
 
-function count(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new InvalidArgumentError("It must be a whole number of at least 1.");
-}
+const count = integer(1);
 
 const command = new Command("mutate")
   .description("Damaged model files: each must be fine or refused by name, within 20 s and 2 GB, and end no process.")

@@ -151,3 +151,6 @@ export function languageNames(
 /** Whether drivers of converted models give an input of this name its values: a state, the mask, the number of logits. */
 export const isDriven = (name: string): boolean =>
   name.startsWith("past_") || name === ATTENTION_MASK || name === NUM_LOGITS_TO_KEEP;
+
+/** Whether drivers take an output of this name for a state. */
+export const isPresent = (name: string): boolean => name.startsWith("present_") || name.startsWith("present.");

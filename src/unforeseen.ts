@@ -4,20 +4,11 @@ import { LongConvError } from "./errors.ts";
 const REPORT = "This is an error of longconv-ssm itself: please report it, with the model if you may.";
 
 /** Errors of the language, which no code throws on purpose; what a caller's own function or signal throws is none of them. */
-const isUnforeseen = (error: unknown): error is Error =>
+const isUnforeseen = (error: unknown): boolean =>
   error instanceof TypeError ||
   error instanceof RangeError ||
   error instanceof ReferenceError ||
   error instanceof SyntaxError;
-
-/**
- * @param file the model, for the message
- * @returns the error itself, or `internal` in its place
- */
-export function foreseen(error: unknown, file?: string): unknown {
-  if (!isUnforeseen(error)) return error;
-  return internal(error, file);
-}
 
 /** Any error as `internal`, with the request to report it. */
 export const internal = (error: unknown, file?: string): LongConvError => {
@@ -34,6 +25,6 @@ export async function named<T>(file: string | undefined, work: () => Promise<T>)
   try {
     return await work();
   } catch (error) {
-    throw foreseen(error, file);
+    throw isUnforeseen(error) ? internal(error, file) : error;
   }
 }

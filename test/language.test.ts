@@ -4,7 +4,6 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { convert, convertModel } from "../converter/convert.ts";
 import { checkContract } from "../converter/deploy/contract.ts";
 import { genaiConfig, genaiModel } from "../converter/deploy/genai.ts";
-import { createBuilder, makeModel } from "../converter/onnx/build.ts";
 import type { Model } from "../converter/onnx/graph.ts";
 import { readModel } from "../converter/onnx/read.ts";
 import { renameTensors } from "../converter/onnx/rename.ts";
@@ -14,7 +13,7 @@ import { writeModel } from "../converter/onnx/write.ts";
 import { generate, load } from "../runtime/node.ts";
 import { METADATA } from "../src/contract.ts";
 import { longconv, scratch } from "./command.ts";
-import { CHANNELS, conv, KERNEL, small } from "./small.ts";
+import { CHANNELS, conv, KERNEL, ofIds, small } from "./small.ts";
 import { zooModel } from "./testdata.ts";
 
 const dir = scratch();
@@ -101,24 +100,13 @@ test("a tensor inside that has the name is put aside", async () => {
 });
 
 /** ids → [batch, n, width], features of an encoder where the table has many more rows. */
-function looksUp(width: number, rows: number): Model {
-  const b = createBuilder(18, ["ids", "y"]);
-  const table = Float32Array.from({ length: rows * CHANNELS }, (_, i) => Math.sin(i));
-  const y = conv(b, b.one("Gather", [b.floats("table", [rows, CHANNELS], table), "ids"]));
-  b.one(
-    "MatMul",
-    [y, b.floats("head", [CHANNELS, width], KERNEL.subarray(0, CHANNELS * width))],
-    {},
-    { outputs: ["y"] },
-  );
-  return makeModel({
-    inputs: [{ name: "ids", type: DataType.INT32, dims: ["b", "n"] }],
-    outputs: [{ name: "y", type: DataType.FLOAT, dims: ["b", "n", width] }],
-    nodes: b.nodes,
-    initializers: b.initializers,
-    opsets: 18,
+const looksUp = (width: number, rows: number): Model =>
+  ofIds(DataType.INT32, width, (b) => {
+    const table = Float32Array.from({ length: rows * CHANNELS }, (_, i) => Math.sin(i));
+    const y = conv(b, b.one("Gather", [b.floats("table", [rows, CHANNELS], table), "ids"]));
+    const head = b.floats("head", [CHANNELS, width], KERNEL.subarray(0, CHANNELS * width));
+    b.one("MatMul", [y, head], {}, { outputs: ["y"] });
   });
-}
 
 test("int32 ids are ids; an encoder's features are no logits, unless somebody says so", async () => {
   const model = await convertModel(looksUp(16, 16));

@@ -48,6 +48,19 @@ export function small({ time = "n", inputs = [], outputDims, outputs = [], build
   });
 }
 
+/** A model of ids [batch, time] → y [batch, time, width], from the nodes that `build` adds. */
+export function ofIds(type: number, width: number, build: (b: Builder) => void): Model {
+  const b = createBuilder(18, ["ids", "y"]);
+  build(b);
+  return makeModel({
+    inputs: [{ name: "ids", type, dims: ["b", "n"] }],
+    outputs: [{ name: "y", type: DataType.FLOAT, dims: ["b", "n", width] }],
+    nodes: b.nodes,
+    initializers: b.initializers,
+    opsets: 18,
+  });
+}
+
 /** A depthwise Conv with 16 taps and left padding: [batch, time, channels] → the same. */
 export function conv(b: Builder, x: string): string {
   const weight = b.floats("weight", [CHANNELS, 1, 16], KERNEL.subarray(0, 16 * CHANNELS));

@@ -5,7 +5,8 @@ import type { Found } from "../find/find.ts";
 import { LIFE_LAGS } from "../find/life.ts";
 import { firstApart, largestOf, openPosition, type PositionReader, rowsOf } from "../find/tables.ts";
 import { type Node, whereOf } from "../onnx/graph.ts";
-import { makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
+import { joinRows } from "../onnx/join.ts";
+import { type Tensor, toNumbers } from "../onnx/tensor.ts";
 import { timeAxis } from "../time/fact.ts";
 
 /** The first run; powers of two, where ORT's DFT is precise. */
@@ -189,29 +190,4 @@ function settled(tensor: Tensor, axis: number): boolean {
       if (!(change <= SETTLED * largest)) return false;
     }
   return true;
-}
-
-/** Rows of a table from `from` on, before `to`. */
-interface Part {
-  readonly tensor: Tensor;
-  readonly from: number;
-  readonly to: number;
-}
-
-/** Rows of several tables, one after the other. */
-function joinRows(parts: readonly Part[], axis: number): Tensor {
-  const { type, dims, data } = parts[0]!.tensor;
-  const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
-  const outer = dims.slice(0, axis).reduce((a, b) => a * b, 1);
-  const rows = parts.reduce((sum, { from, to }) => sum + to - from, 0);
-  const joined = new ((data as Float32Array).constructor as Float32ArrayConstructor)(outer * rows * inner);
-  let at = 0;
-  for (let o = 0; o < outer; o++)
-    for (const { tensor, from, to } of parts) {
-      const start = o * tensor.dims[axis]!;
-      const part = (tensor.data as Float32Array).subarray((start + from) * inner, (start + to) * inner);
-      joined.set(part, at);
-      at += part.length;
-    }
-  return makeTensor(type, dims.with(axis, rows), joined);
 }

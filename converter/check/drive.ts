@@ -3,6 +3,7 @@ import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contra
 import type { Found } from "../find/find.ts";
 import type { Graphs } from "../find/graphs.ts";
 import type { Model } from "../onnx/graph.ts";
+import { joinRows } from "../onnx/join.ts";
 import type { Runner } from "../onnx/run.ts";
 import { DataType, float32Tensor, int64Tensor, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
 import { type Layout, timeAxis } from "../time/fact.ts";
@@ -23,48 +24,16 @@ export function outputLayouts({ graphs, time }: Pick<Found, "graphs" | "time">):
   );
 }
 
-/** Cuts a tensor along its time axis. */
-export function slice(tensor: Tensor, axes: Layout, from: number, to: number): Tensor {
+/** Positions of a tensor from `from` on, before `to`, and its own first `padding` before them; all of one without time. */
+function cut(tensor: Tensor, axes: Layout, from: number, to: number, padding: number): Tensor {
   const axis = timeAxis(axes);
   if (axis < 0) return tensor;
-  const { dims, data } = tensor;
-  const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
-  const outer = dims.slice(0, axis).reduce((a, b) => a * b, 1);
-  const length = dims[axis]!;
-  const source = data as Float32Array;
-  const result = new (source.constructor as Float32ArrayConstructor)(outer * (to - from) * inner);
-  for (let o = 0; o < outer; o++)
-    result.set(source.subarray((o * length + from) * inner, (o * length + to) * inner), o * (to - from) * inner);
-  return makeTensor(
-    tensor.type,
-    dims.map((size, k) => (k === axis ? to - from : size)),
-    result,
-  );
-}
-
-/** The same with its own first positions before it, `padding` of them, where it has a time axis. */
-function padded(tensor: Tensor, axes: Layout, from: number, to: number, padding: number): Tensor {
-  const cut = slice(tensor, axes, from, to);
-  const axis = timeAxis(axes);
-  if (padding === 0 || axis < 0) return cut;
-  const places = Array.from({ length: padding + to - from }, (_, i) => (i < padding ? i : from + i - padding));
-  const pieces = places.map((at) => slice(tensor, axes, at, at + 1));
-  return stackAlong(pieces, axis);
-}
-
-/** Tensors of one position each, along the time axis. */
-function stackAlong(pieces: readonly Tensor[], axis: number): Tensor {
-  const { type, dims, data } = pieces[0]!;
-  const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
-  const outer = dims.slice(0, axis).reduce((a, b) => a * b, 1);
-  const result = new ((data as Float32Array).constructor as Float32ArrayConstructor)(outer * pieces.length * inner);
-  for (const [i, piece] of pieces.entries())
-    for (let o = 0; o < outer; o++)
-      result.set((piece.data as Float32Array).subarray(o * inner, (o + 1) * inner), (o * pieces.length + i) * inner);
-  return makeTensor(
-    type,
-    dims.map((size, k) => (k === axis ? pieces.length : size)),
-    result,
+  return joinRows(
+    [
+      { tensor, from: 0, to: padding },
+      { tensor, from, to },
+    ],
+    axis,
   );
 }
 
@@ -114,7 +83,7 @@ export async function drive(
   for (const to of cuts) {
     const piece: Record<string, Tensor> = { ...states };
     for (const [name, tensor] of Object.entries(feeds))
-      piece[name] = padded(tensor, graphs.inputs.layouts.get(name)!, from, to, from === 0 ? padding : 0);
+      piece[name] = cut(tensor, graphs.inputs.layouts.get(name)!, from, to, from === 0 ? padding : 0);
     if (declared.has(ATTENTION_MASK)) {
       const seen = Array.from({ length: batch * (padding + to) }, (_, i) => (i % (padding + to) < padding ? 0 : 1));
       piece[ATTENTION_MASK] = int64Tensor([batch, padding + to], seen);

@@ -4,7 +4,8 @@ import { uniform } from "../../src/random.ts";
 import type { Found } from "../find/find.ts";
 import { bytesAt } from "../find/memory.ts";
 import { fixedSizes } from "../find/shapes.ts";
-import { makeTensor, type Tensor } from "../onnx/tensor.ts";
+import { joinRows } from "../onnx/join.ts";
+import type { Tensor } from "../onnx/tensor.ts";
 import { channelCount, type Layout, type Sizes, timeAxis } from "../time/fact.ts";
 import { randomInputs } from "./inputs.ts";
 
@@ -101,11 +102,8 @@ function stackInputs(found: Found, a: Record<string, Tensor>, b: Record<string, 
   return Object.fromEntries(
     Object.entries(a).map(([name, tensor]) => {
       if (found.graphs.inputs.layouts.get(name)![0]?.[0] !== "batch") return [name, tensor];
-      const [first, second] = [tensor.data as Float32Array, b[name]!.data as Float32Array];
-      const data = new (first.constructor as Float32ArrayConstructor)(first.length + second.length);
-      data.set(first);
-      data.set(second, first.length);
-      return [name, makeTensor(tensor.type, [2 * tensor.dims[0]!, ...tensor.dims.slice(1)], data)];
+      const rows = [tensor, b[name]!].map((each) => ({ tensor: each, from: 0, to: each.dims[0]! }));
+      return [name, joinRows(rows, 0)];
     }),
   );
 }

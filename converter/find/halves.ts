@@ -1,6 +1,6 @@
 /** Where a model in half precision decides by a rounded number: there its float32 twin must round as well. */
 import { type GraphIndex, indexGraph, type Model, type Node } from "../onnx/graph.ts";
-import { DataType } from "../onnx/tensor.ts";
+import { isFloat } from "../onnx/tensor.ts";
 import { isHalf } from "../onnx/widen.ts";
 import { ELEMENTWISE } from "../time/rules/elementwise.ts";
 import { MOVEMENT } from "../time/rules/movement.ts";
@@ -18,7 +18,6 @@ const STEPS = new Set([
   "Round",
   "Sign",
 ]);
-const FLOATS = new Set<number>([DataType.FLOAT, DataType.DOUBLE, DataType.FLOAT16, DataType.BFLOAT16]);
 
 /** What is cast to half precision, by its type. */
 export const castsToHalf = ({ graph }: Model): ReadonlyMap<string, number> =>
@@ -44,5 +43,4 @@ function decides({ consumers }: GraphIndex, half: string): boolean {
   return false;
 }
 
-const isStep = ({ op, attributes: { to } }: Node): boolean =>
-  STEPS.has(op) || (op === "Cast" && !FLOATS.has(Number(to)));
+const isStep = ({ op, attributes: { to } }: Node): boolean => STEPS.has(op) || (op === "Cast" && !isFloat(Number(to)));

@@ -1,11 +1,10 @@
 /** Which exports are language models: token ids in, and for each position one number for every token that may come next. */
-import { INPUT_IDS, isDriven, type LanguageNames, LOGITS, languageNames } from "../../src/contract.ts";
+import { INPUT_IDS, isDriven, isPresent, type LanguageNames, LOGITS, languageNames } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Graph, Model, ValueInfo } from "../onnx/graph.ts";
-import { DataType } from "../onnx/tensor.ts";
+import { DataType, isFloat } from "../onnx/tensor.ts";
 
 const isInteger = (type: number): boolean => type === DataType.INT64 || type === DataType.INT32;
-const FLOATS: readonly number[] = [DataType.FLOAT, DataType.FLOAT16, DataType.BFLOAT16, DataType.DOUBLE];
 
 /** Names that are asked for, instead of `input_ids` and `logits`. */
 export interface GivenNames {
@@ -39,7 +38,7 @@ export function exportedLanguage(graph: Graph): LanguageNames | undefined {
 export function shapedLikeLanguage(graph: Graph): LanguageNames | undefined {
   const ids = tokenInput(graph);
   const output = graph.outputs.find(({ name }) => name === LOGITS) ?? graph.outputs[0];
-  const isLogits = output && FLOATS.includes(output.type) && output.dims?.length === 3;
+  const isLogits = output && isFloat(output.type) && output.dims?.length === 3;
   if (!ids || !isLogits || (graph.outputs.length > 1 && output.name !== LOGITS)) return undefined;
   return { ids: ids.name, logits: output.name };
 }
@@ -80,11 +79,9 @@ export function namedLanguage({ graph, file }: Model, given: GivenNames): Langua
   }
   if (!from || (given.timeAxis?.[from.ids] ?? 1) !== 1) return undefined;
   const to = { ids: inputName ?? INPUT_IDS, logits: outputName ?? LOGITS };
-  const bad = [to.ids, to.logits].find((name) => name === "" || /\s/.test(name) || isDriven(name) || isState(name));
+  const bad = [to.ids, to.logits].find((name) => name === "" || /\s/.test(name) || isDriven(name) || isPresent(name));
   if (bad !== undefined)
     throw refuse(`'${bad}' is no name for ids or logits`, "It means something else, or has spaces.");
   if (to.ids === to.logits) throw refuse(`'${to.ids}' cannot be the name of both`, "Give two names.");
   return { from, to };
 }
-
-const isState = (name: string): boolean => name.startsWith("present_") || name.startsWith("present.");

@@ -2,7 +2,9 @@
  * Which operators are linear (or affine) in the stream that a region mixes. Probes are evidence, rules are proof: every
  * node on the stream's own path through a region needs a row here.
  */
+
 import type { Attributes } from "../onnx/graph.ts";
+import { isFloat } from "../onnx/tensor.ts";
 
 /** What is known of an input of a node inside a region. */
 export type Role = "mixed" | "other";
@@ -24,11 +26,8 @@ const product: LinearRule = (roles) =>
 
 const quotient: LinearRule = (roles) => (roles[1] === "mixed" ? "divides by a function of the stream" : undefined);
 
-/** onnx.TensorProto.DataType of float, float16, double and bfloat16: a cast to anything else rounds. */
-const FLOATS = new Set([1, 10, 11, 16]);
-
 const cast: LinearRule = (_roles, { to }) =>
-  FLOATS.has(Number(to)) ? undefined : "rounds the stream to a type that is not a float";
+  isFloat(Number(to)) ? undefined : "rounds the stream to a type that is not a float";
 
 /** Writes values in the place of others or adds them; products and extremes of both are not linear. */
 const scatter: LinearRule = (roles, attributes) => {

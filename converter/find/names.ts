@@ -1,11 +1,9 @@
 /** Names that drivers of converted models give a meaning: ids and logits get them, whatever else has them gets others. */
-import { isDriven, type LanguageNames } from "../../src/contract.ts";
+import { isDriven, isPresent, type LanguageNames } from "../../src/contract.ts";
 import { namesOf } from "../onnx/build.ts";
 import type { Model } from "../onnx/graph.ts";
 import { renameTensors } from "../onnx/rename.ts";
 import { type GivenNames, namedLanguage } from "./language.ts";
-
-const isTakenOutput = (name: string): boolean => name.startsWith("present_") || name.startsWith("present.");
 
 /** Old name -> new name. */
 export type Renamed = ReadonlyMap<string, string>;
@@ -46,9 +44,7 @@ export function withKnownNames(model: Model, given: GivenNames = {}): Named {
   );
   const free = new Map([
     ...graph.inputs.filter(({ name }) => isDriven(name)).map(({ name }) => [name, fresh(`input_${name}`)] as const),
-    ...graph.outputs
-      .filter(({ name }) => isTakenOutput(name))
-      .map(({ name }) => [name, fresh(`output_${name}`)] as const),
+    ...graph.outputs.filter(({ name }) => isPresent(name)).map(({ name }) => [name, fresh(`output_${name}`)] as const),
   ]);
   const names = new Map([...aside, ...free, ...wanted].filter(([from, to]) => from !== to));
   const own = new Set([...graph.inputs, ...graph.outputs].map(({ name }) => name));

@@ -88,6 +88,11 @@ const STORAGE: Readonly<Record<number, Storage>> = {
   26: { array: Uint8Array, bits: 2 },
 };
 
+const FLOATS: ReadonlySet<number> = new Set([DataType.FLOAT, DataType.DOUBLE, DataType.FLOAT16, DataType.BFLOAT16]);
+
+/** Whether a type is float32, float64, float16 or bfloat16. */
+export const isFloat = (type: number): boolean => FLOATS.has(type);
+
 /** "float32" and so on, for messages. */
 export function typeName(type: number): string {
   const name = Object.entries(DataType).find((entry) => entry[1] === type)?.[0];

@@ -15,7 +15,7 @@ import { foldersOf } from "./model-files.ts";
 import { table } from "./table.ts";
 import { scientific, type Terminal } from "./terminal.ts";
 import { integer, lengths, number, positions, threads } from "./values.ts";
-import { verdictOf } from "./verdict.ts";
+import { verdictOf, worstRow } from "./verdict.ts";
 
 interface Options {
   readonly text?: string;
@@ -119,9 +119,9 @@ async function lengthsWithin(
   return within.length > 0 ? within : [end.positions];
 }
 
-function refuseDifference({ rows }: Verification, allowed: number | undefined, file: string): void {
+function refuseDifference(verification: Verification, allowed: number | undefined, file: string): void {
   if (allowed === undefined) return;
-  const worst = [...rows].sort((a, b) => (b.largest > a.largest || Number.isNaN(b.largest) ? 1 : -1))[0]!;
+  const worst = worstRow(verification);
   if (worst.largest <= allowed) return;
   const reason = `differs from the original by ${scientific(worst.largest)} at length ${worst.length} (${worst.way}); ${allowed} is allowed`;
   throw new LongConvError("check-failed", reason, { file });

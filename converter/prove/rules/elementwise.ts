@@ -1,5 +1,5 @@
 /** The table of operators on the entries at the same place. https://onnx.ai/onnx/operators/ */
-import { DataType } from "../../onnx/tensor.ts";
+import { DataType, isFloat } from "../../onnx/tensor.ts";
 import { isHalf } from "../../onnx/widen.ts";
 import { scale } from "../../time/dim.ts";
 import { numberOf, Unproven } from "../cases.ts";
@@ -46,8 +46,6 @@ const Neg: Rule = ([data]) => {
   };
 };
 
-/** Types that hold the positions and values of others, but for rounding that hides in float32. */
-const FLOATS = new Set<number>([DataType.FLOAT, DataType.DOUBLE, DataType.FLOAT16, DataType.BFLOAT16]);
 /** Types that hold every position. */
 const WIDE = new Set<number>([
   DataType.FLOAT,
@@ -71,13 +69,13 @@ function castTo(site: Site, value: Lines, to: number): Lines {
     parts: value.parts.map((part): Body => {
       if (part.kind === "fixed" && part.zero) return part;
       const isStream = part.kind === "spectrum" || (part.kind === "sequence" && part.stream);
-      if (isStream && !FLOATS.has(to)) throw new Unproven("rounds what it mixes to another type");
+      if (isStream && !isFloat(to)) throw new Unproven("rounds what it mixes to another type");
       if (isStream) return part;
       // conditions are 0 and 1 in every type
       if (part.kind === "pairs" && part.holdsFrom !== undefined) return part;
       const index = indexOf(part);
       if (index && keepsPlaces(index, to)) return part;
-      if (part.kind !== "index" && FLOATS.has(to)) return part;
+      if (part.kind !== "index" && isFloat(to)) return part;
       const rounded = ofPosition(site, `Cast${to}`, [asSequence(part, value.axes)], value.axes);
       const isPlace = part.kind === "pairs" && part.isPlace && WIDE.has(to);
       return rounded.kind === "pairs" ? { ...rounded, isPlace } : rounded;
