@@ -1,10 +1,11 @@
 /** The analysis of real models: what it finds, where it refuses, and that its facts are what ONNX Runtime shows. */
+
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type Found, findConvolutions } from "../converter/find/find.ts";
+import { analyse } from "../converter/analyse.ts";
+import type { Found } from "../converter/find/find.ts";
 import { cut } from "../converter/onnx/cut.ts";
-import { inlineFunctions } from "../converter/onnx/inline.ts";
 import { readModel } from "../converter/onnx/read.ts";
 import { openModel } from "../converter/onnx/run.ts";
 import { DataType, type Tensor, toNumbers } from "../converter/onnx/tensor.ts";
@@ -65,7 +66,7 @@ const optimizedFolder = path.join(path.dirname(zooModel("s4d").folder), "..", "o
 const optimized = JSON.parse(readFileSync(path.join(optimizedFolder, "optimized.json"), "utf8")) as Optimized[];
 const fileOf = ({ name }: Optimized) => path.join(optimizedFolder, `${name}.onnx`);
 
-const analyse = async (file: string): Promise<Found> => findConvolutions(inlineFunctions(await readModel(file)));
+const analysed = async (file: string): Promise<Found> => analyse(await readModel(file));
 
 test("every model of the zoo is counted, every trap has its place", () => {
   expect(Object.keys(CONVOLUTIONS).sort()).toEqual(
@@ -91,7 +92,7 @@ test("every model of the zoo is counted, every trap has its place", () => {
 describe.each([...zooModels(), demoModel()])("$name", ({ name, file }) => {
   let found: Found;
   beforeAll(async () => {
-    found = await analyse(file);
+    found = await analysed(file);
   });
 
   test("its convolutions, and nothing in the way", () => {
@@ -108,7 +109,7 @@ describe.each([...zooModels(), demoModel()])("$name", ({ name, file }) => {
 describe.each(optimized)("$name, as an offline optimizer leaves it", (model) => {
   let found: Found;
   beforeAll(async () => {
-    found = await analyse(fileOf(model));
+    found = await analysed(fileOf(model));
   });
 
   test("the same convolutions", () => {
@@ -139,7 +140,7 @@ describe.each(optimized)("$name, as an offline optimizer leaves it", (model) => 
 describe.each(trapModels())("$name", ({ name, expected, file }: TestModel & { expected: string }) => {
   let found: Found;
   beforeAll(async () => {
-    found = await analyse(file);
+    found = await analysed(file);
   });
 
   test(expected === "refuse" ? "is refused at the right node" : "its convolutions and its uses of the position", () => {

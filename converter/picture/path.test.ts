@@ -1,13 +1,14 @@
 /** The condensed path of real models, refused ones among them. */
+
 import { expect, test } from "vitest";
 import { trapModels, zooModel } from "../../test/testdata.ts";
-import { type Found, findConvolutions } from "../find/find.ts";
-import { inlineFunctions } from "../onnx/inline.ts";
+import { analyse } from "../analyse.ts";
+import type { Found } from "../find/find.ts";
 import { readModel } from "../onnx/read.ts";
 import { arrange } from "./arrange.ts";
 import { type TimePath, timePath } from "./path.ts";
 
-const follow = async (file: string): Promise<Found> => findConvolutions(inlineFunctions(await readModel(file)));
+const follow = async (file: string): Promise<Found> => analyse(await readModel(file));
 
 /** Blocks that can be reached from a block. */
 function reachable({ edges }: TimePath, from: number): Set<number> {

@@ -1,17 +1,18 @@
 /** The page: complete, well-formed, true to its inputs, and safe whatever the names in a model are. */
+
 import { parseHTML } from "linkedom";
 import { expect, test } from "vitest";
 import { demoModel, trapModels, zooModel } from "../../test/testdata.ts";
+import { analyse } from "../analyse.ts";
 import { certify } from "../certify/certify.ts";
-import { type Found, findConvolutions } from "../find/find.ts";
+import type { Found } from "../find/find.ts";
 import { kernelSource } from "../find/kernel.ts";
 import type { Kernels, Modal } from "../form.ts";
-import { inlineFunctions } from "../onnx/inline.ts";
 import { readModel } from "../onnx/read.ts";
 import { reduceKernels } from "../reduce/reduce.ts";
 import { htmlReport, type LayerInput } from "./report.ts";
 
-const follow = async (file: string): Promise<Found> => findConvolutions(inlineFunctions(await readModel(file)));
+const follow = async (file: string): Promise<Found> => analyse(await readModel(file));
 
 const kernelsOf = (found: Found, lags: number): Promise<Kernels[]> =>
   Promise.all(

@@ -10,6 +10,12 @@ export type Axis = readonly Factor[];
 /** The axes of a tensor, outermost first. */
 export type Layout = readonly Axis[];
 
+/** Positions that a tensor has before the first of the sequence, and behind its last; negative: that it lacks. */
+export interface Offset {
+  readonly left: number;
+  readonly right: number;
+}
+
 export type Fact =
   /** The same for every input, batch size and length. */
   | { readonly kind: "constant"; readonly axes: Layout }
@@ -22,8 +28,11 @@ export type Fact =
   | { readonly kind: "position"; readonly axes: Layout | undefined }
   /** Data without a time axis: conditioning. */
   | { readonly kind: "still"; readonly axes: Layout }
-  /** Data with time on exactly one axis: what is at position i comes from position i of other streams only. */
-  | { readonly kind: "stream"; readonly axes: Layout }
+  /**
+   * Data with time on exactly one axis: what is at position i comes from position i of other streams only. With an `offset`
+   * it has other positions than the sequence: padding in front, say.
+   */
+  | { readonly kind: "stream"; readonly axes: Layout; readonly offset?: Offset }
   /** Data of the last position, its time axis gone: what a step gives is that of its own last token. */
   | { readonly kind: "last"; readonly axes: Layout }
   /** Behind an operator that mixes time and whose region is not closed yet. */

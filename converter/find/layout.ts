@@ -1,6 +1,7 @@
 /** Nodes between a stream in its own layout and [batch, time, channels]. */
 import type { Builder } from "../onnx/build.ts";
 import { channelCount, type Factor, isChannelAxis, type Layout } from "../time/fact.ts";
+import type { SymbolNames } from "./carried.ts";
 
 /** Permutation that brings the layout's factors into the order batch, time, channels. */
 function canonicalOrder(factors: readonly Factor[]): number[] {
@@ -13,16 +14,6 @@ const isIdentity = (order: readonly number[]): boolean => order.every((k, i) => 
 /** Layouts that need no node: [batch, time, channels] as it is. */
 const isCanonical = (axes: Layout): boolean =>
   axes.length === 3 && axes[0]!.join() === "batch" && axes[1]!.join() === "time" && isChannelAxis(axes[2]!);
-
-/** Where the nodes of a graph find the batch size and the sequence length. */
-export interface SymbolNames {
-  /** int64 [1]: the batch size. */
-  readonly batch: () => string;
-  /** int64 [1]: the sequence length. */
-  readonly time: () => string;
-  /** Both are known to be 1: every shape is a constant. */
-  readonly areOne?: boolean | undefined;
-}
 
 /** The layout of one token of one sequence: batch and time are axes of length 1. */
 export const withoutSymbols = (axes: Layout): Layout =>

@@ -1,0 +1,7 @@
+/** The kinds of state beside long convolutions: one row a kind, in the order in which they are asked. */
+import type { Kind } from "../find/carried.ts";
+import type { Unclosed } from "../find/region.ts";
+import { MEETING } from "./meeting/meeting.ts";
+import { ROWS } from "./rows/rows.ts";
+
+export const KINDS: readonly Kind<Unclosed>[] = [MEETING, ROWS];
