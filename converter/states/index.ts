@@ -2,6 +2,8 @@
 import type { Kind } from "../find/carried.ts";
 import type { Unclosed } from "../find/region.ts";
 import { MEETING } from "./meeting/meeting.ts";
+import { RECURRENT } from "./recurrent/recurrent.ts";
 import { ROWS } from "./rows/rows.ts";
+import { SUM } from "./sum/sum.ts";
 
-export const KINDS: readonly Kind<Unclosed>[] = [MEETING, ROWS];
+export const KINDS: readonly Kind<Unclosed>[] = [RECURRENT, SUM, MEETING, ROWS];

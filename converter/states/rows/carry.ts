@@ -24,8 +24,16 @@ interface Typed extends Carry {
 const END = 2 ** 53 - 1;
 const HALVES = new Set<number>([DataType.FLOAT16, DataType.BFLOAT16]);
 
+/** The mask with axes of size 1 where the layout has channels. */
+export function maskFor(b: Builder, layout: Layout, symbols: SymbolNames, mask: string): string {
+  if (layout.length === 3 && timeAxis(layout) === 1) return mask;
+  const apart: Layout = layout.map((axis) => (axis.some((f) => typeof f !== "number") ? axis : []));
+  const from: Layout = [["batch"], ["time"], []];
+  return b.one("Reshape", [mask, shapeOperand(b, apart, symbols, from)], {}, { hint: "mask" });
+}
+
 /** States have the batch in front; other layouts are carried as [batch, rows, channels]. */
-const stateLayout = (axes: Layout): Layout =>
+export const stateLayout = (axes: Layout): Layout =>
   axes[0]!.join() === "batch" && axes.every((axis) => axis.length < 2 || axis.every((f) => typeof f === "number"))
     ? axes
     : [["batch"], ["time"], [channelCount(axes)]];
@@ -130,12 +138,7 @@ function hidden(
       {},
       "Convert without attention_mask.",
     );
-  const apart: Layout = layout.map((axis) => (axis.some((f) => typeof f !== "number") ? axis : []));
-  const from: Layout = [["batch"], ["time"], []];
-  const shaped =
-    layout.length === 3 && timeAxis(layout) === 1
-      ? mask
-      : b.one("Reshape", [mask, shapeOperand(b, apart, symbols, from)], {}, { hint: "mask" });
+  const shaped = maskFor(b, layout, symbols, mask);
   const shown = b.one("Cast", [shaped], { to: DataType.BOOL }, { hint: "shown" });
   const row = history.kind === "rows" ? rowsTensor(b, layout, 1, history.rows.slice(0, 1)) : b.floats("zero", [1], [0]);
   return b.one("Where", [shown, x, typed(b, row, type)], {}, { hint: "masked" });

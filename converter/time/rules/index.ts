@@ -10,6 +10,7 @@ import { NORMALIZATION } from "./normalization.ts";
 import { POOLING } from "./pooling.ts";
 import { POSITION } from "./position.ts";
 import { QUANTIZATION } from "./quantization.ts";
+import { RECURRENT } from "./recurrent.ts";
 import { REDUCTION } from "./reduction.ts";
 import { REFUSED, REFUSED_FUSED, refusedFamily } from "./refused.ts";
 import { SELECTION } from "./selection.ts";
@@ -22,6 +23,7 @@ export const FAMILIES: readonly Family[] = [
   INDEXING,
   CONTRACTION,
   REDUCTION,
+  RECURRENT,
   NORMALIZATION,
   CONVOLUTION,
   POOLING,

@@ -27,11 +27,6 @@ export const REFUSED: readonly Refused[] = [
     reason: "attends to all positions before it, which takes a cache that grows with the sequence",
   },
   {
-    operators: ["RNN", "LSTM", "GRU"],
-    code: "mixes-time",
-    reason: "is recurrent along its first axis with nonlinear steps, so it is no convolution",
-  },
-  {
     operators: ["DynamicQuantizeLinear"],
     code: "mixes-time",
     reason: "takes one scale from the smallest and largest value of the whole sequence",
