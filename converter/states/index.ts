@@ -4,6 +4,7 @@ import type { Unclosed } from "../find/region.ts";
 import { MEETING } from "./meeting/meeting.ts";
 import { RECURRENT } from "./recurrent/recurrent.ts";
 import { ROWS } from "./rows/rows.ts";
+import { SCAN } from "./scan/scan.ts";
 import { SUM } from "./sum/sum.ts";
 
-export const KINDS: readonly Kind<Unclosed>[] = [RECURRENT, SUM, MEETING, ROWS];
+export const KINDS: readonly Kind<Unclosed>[] = [RECURRENT, SCAN, SUM, MEETING, ROWS];

@@ -8,6 +8,7 @@ import type { InputAxes } from "./inputs.ts";
 import { judgedOffset } from "./offset.ts";
 import { rowsDiffer, runningSum } from "./rows.ts";
 import type { Context, Operand, Verdict } from "./rule.ts";
+import { TRACE } from "./rules/control.ts";
 import { CONTROL_FLOW, RANDOM, RULES } from "./rules/index.ts";
 import { shapeRules } from "./rules/shape.ts";
 
@@ -164,12 +165,8 @@ export function judge(
     return { outputs: [shapeRules[node.op]!(operands, node.attributes) ?? { kind: "position", axes: undefined }] };
   if (facts.some((fact) => fact.kind === "open")) return { open: new Set(opened) };
   const data = facts.some(isData);
-  if (CONTROL_FLOW.has(node.op) && node.domain === "")
-    return {
-      refuses: "control-flow",
-      reason: "is control flow, which is not followed",
-      remedy: "Export the model without it (trace instead of script).",
-    };
+  if (CONTROL_FLOW.has(node.op) && node.domain === "" && !(node.op === "Scan" && data))
+    return { refuses: "control-flow", reason: "is control flow, which is not followed", remedy: TRACE };
   if (!data && node.domain === "") {
     const followed = shapeRules[node.op]?.(operands, node.attributes) ?? runningSum(node, operands, varies);
     // a length that its type does not hold begins anew, or is rounded

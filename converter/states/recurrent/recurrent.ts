@@ -4,15 +4,15 @@
  */
 import { BATCH_SIZE, pastSsm, presentSsm } from "../../../src/contract.ts";
 import { LongConvError } from "../../../src/errors.ts";
-import type { Carried, Kind, Known, Place, Realisation, StateReport } from "../../find/carried.ts";
+import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
 import type { Unclosed } from "../../find/region.ts";
-import { openPosition } from "../../find/tables.ts";
 import type { Builder } from "../../onnx/build.ts";
 import type { Node } from "../../onnx/graph.ts";
-import { DataType, type Tensor, toNumbers } from "../../onnx/tensor.ts";
+import { DataType } from "../../onnx/tensor.ts";
 import { type Axis, channelsIn, type Fact, type Layout, timeAxis } from "../../time/fact.ts";
 import { isOffset } from "../../time/offset.ts";
 import { recurrentLayouts } from "../../time/rules/recurrent.ts";
+import { type Start, startOf } from "../start.ts";
 
 /** States that each operator carries: the hidden one, and the cell. */
 const STATES: Readonly<Record<string, number>> = { RNN: 1, GRU: 1, LSTM: 2 };
@@ -59,24 +59,6 @@ export const RECURRENT: Kind<Unclosed> = {
 
 const isRecurrent = ({ op, domain }: Node): boolean => domain === "" && Object.hasOwn(STATES, op);
 
-/** Zeros, or the name of a tensor that does not depend on the sequence. */
-type Start = { readonly tensor: string } | "zeros";
-
-async function startOf({ graphs, time, constants }: Known, name: string): Promise<Start | undefined> {
-  if (!name) return "zeros";
-  const fact = time.facts.get(name);
-  const isZero = (tensor: Tensor) => toNumbers(tensor).every((value) => value === 0);
-  if (fact?.kind === "constant") return isZero(constants.get(name)!.tensor()) ? "zeros" : { tensor: name };
-  if (fact?.kind === "still") return { tensor: name };
-  if (fact?.kind !== "position" || fact.axes?.flat().includes("time")) return undefined;
-  const reader = await openPosition(graphs, name);
-  const values = await reader.at(SHORT).finally(() => reader.close());
-  return isZero(values) ? "zeros" : { tensor: name };
-}
-
-/** A length at which a start is evaluated that has no time axis. */
-const SHORT = 4;
-
 interface Layer {
   readonly starts: readonly Start[];
   readonly hidden: number;
@@ -122,7 +104,12 @@ function addLayer(
     const start = starts[i]!;
     if (start === "zeros") return shaped;
     const begins = b.one("Equal", [read(), b.floats("zero", [1], [0])], {}, { hint: "begins" });
-    const condition = b.one("Reshape", [begins, b.ints("each", layout ? [-1, 1, 1] : [1, -1, 1])], {}, { hint: "begins" });
+    const condition = b.one(
+      "Reshape",
+      [begins, b.ints("each", layout ? [-1, 1, 1] : [1, -1, 1])],
+      {},
+      { hint: "begins" },
+    );
     return b.one("Where", [condition, start.tensor, shaped], {}, { hint: "state" });
   });
   const shown = shownOf(b, node, layer, place);

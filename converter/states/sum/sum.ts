@@ -67,7 +67,9 @@ function addSum(b: Builder, node: Node, axes: Layout, place: Place, past: string
   const at = (tensor: string, from: number, to: number, hint: string) =>
     b.one("Slice", [tensor, b.ints("from", [from]), b.ints("to", [to]), b.ints("axis", [axis])], {}, { hint });
   const float = type === DataType.FLOAT ? node.inputs[0]! : b.one("Cast", [node.inputs[0]!], { to: DataType.FLOAT });
-  const x = place.mask ? b.one("Mul", [float, maskFor(b, axes, place.symbols, place.mask)], {}, { hint: "masked" }) : float;
+  const x = place.mask
+    ? b.one("Mul", [float, maskFor(b, axes, place.symbols, place.mask)], {}, { hint: "masked" })
+    : float;
   const [within] = b.copy(node, [x, b.ints("time_axis", axis)]);
   const [sum, rest] = [at(past, 0, 1, "sum"), at(past, 1, END, "rest")];
   const add = (p: string, q: string, hint = "sum") => b.one("Add", [p, q], {}, { hint });
@@ -83,4 +85,3 @@ function addSum(b: Builder, node: Node, axes: Layout, place: Place, past: string
   const lost = add(subtract(sum, subtract(total, back)), subtract(added, back));
   b.one("Concat", [total, lost], { axis }, { outputs: [present] });
 }
-

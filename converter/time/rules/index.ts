@@ -1,6 +1,7 @@
 /** The table of rules: one row an operator. An operator without a row is refused, never assumed to be pointwise. */
 import type { Family, Rule } from "../rule.ts";
 import { CONTRACTION } from "./contraction.ts";
+import { CONTROL } from "./control.ts";
 import { CONVOLUTION } from "./convolution.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import { FUSED } from "./fused.ts";
@@ -24,6 +25,7 @@ export const FAMILIES: readonly Family[] = [
   CONTRACTION,
   REDUCTION,
   RECURRENT,
+  CONTROL,
   NORMALIZATION,
   CONVOLUTION,
   POOLING,

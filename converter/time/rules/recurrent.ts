@@ -27,7 +27,8 @@ const recurrent: Rule = ([x, w, r, b, lengths, ...initial], attributes, _context
   if (lengths && lengths.fact.kind !== "constant")
     return refuses("unsupported-layout", "reads as many positions as its sequence_lens say, which are not constant");
   if (along.includes("time")) {
-    if (direction !== "forward") return refuses("not-causal", `runs ${WAYS[String(direction)] ?? "backwards"} along time`);
+    if (direction !== "forward")
+      return refuses("not-causal", `runs ${WAYS[String(direction)] ?? "backwards"} along time`);
     return lengths
       ? refuses("unsupported-layout", "reads a constant number of positions: sequence_lens")
       : mixes("is recurrent along the time axis");
