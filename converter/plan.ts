@@ -80,7 +80,7 @@ function solved({ region, source }: Candidate, chosen: Chosen): Planned {
 async function kept(carried: Carried): Promise<Planned> {
   const realisation = await carried.plan();
   const { opening } = realisation;
-  const claim: Claim = { kind: "proven" };
+  const claim: Claim = realisation.claim ?? { kind: "proven" };
   const rest = {
     ...{
       node: opening.name,

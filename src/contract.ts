@@ -88,11 +88,11 @@ export function leastClaim(claims: readonly Claim[]): Claim {
 export interface LayerMetadata {
   /** Index in past_ssm.{i} or past_conv.{i}. */
   readonly index: number;
-  readonly state: "ssm" | "conv";
+  readonly state: "ssm" | "conv" | "cache";
   /** Name of the node at which the convolution began in the source graph; of a counter, the first that meets positions. */
   readonly node: string;
   /** How it is carried: the forms of a convolution, or what an operator that is kept as it is reads beside its new inputs. */
-  readonly form: "exact" | "compact" | "diagonal" | "window" | "counter" | "rows" | "recurrent" | "sum";
+  readonly form: "exact" | "compact" | "diagonal" | "window" | "counter" | "rows" | "recurrent" | "sum" | "cache";
   readonly channels: number;
   /** Lags of the kernel that the form reproduces; 0 for what has none. */
   readonly lags: number;

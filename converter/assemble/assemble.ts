@@ -69,6 +69,7 @@ function addStates(
     b.from(realisation.opening);
     const ports = realisation.add(b, {
       ...{ index, symbols, mask, path, isStep, tables: tables[i] },
+      model: found.original,
       read: () => counter,
       original: ({ name }) => originals.get(name)!,
       typeOf: (tensor) => {

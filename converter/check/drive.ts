@@ -79,7 +79,7 @@ export async function drive(
     const { type, dims } = declared.get(past)!;
     states[past] = zeros(
       type,
-      dims!.map((size, k) => (k === 0 ? batch : Number(size))),
+      dims!.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0)),
     );
   }
   const trace = new Map<string, Row[]>();

@@ -1,8 +1,8 @@
 /** An operator that carries a state: what every kind of it offers. A new kind is a folder of `states/` and a row of its table. */
-import type { LayerMetadata } from "../../src/contract.ts";
+import type { Claim, LayerMetadata } from "../../src/contract.ts";
 import type { PromptTables, TablesFor } from "../lower/tables.ts";
 import type { Builder } from "../onnx/build.ts";
-import type { Node, ValueInfo } from "../onnx/graph.ts";
+import type { Model, Node, ValueInfo } from "../onnx/graph.ts";
 import type { Constant } from "../time/fold.ts";
 import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
 import type { Graphs } from "./graphs.ts";
@@ -13,6 +13,8 @@ export interface SymbolNames {
   readonly batch: () => string;
   /** int64 [1]: the sequence length. */
   readonly time: () => string;
+  /** int64 [1]: the positions that are attended to; inside an attention. */
+  readonly keys?: (() => string) | undefined;
   /** Both are known to be 1: every shape is a constant. */
   readonly areOne?: boolean | undefined;
 }
@@ -30,6 +32,8 @@ export interface Place {
   readonly isStep: string | undefined;
   /** What the realisation has asked for with its `tables`. */
   readonly tables: PromptTables | undefined;
+  /** The exported graph. */
+  readonly model: Model;
   /** The node of the exported graph, of whose float32 twin it was found. */
   readonly original: (node: Node) => Node;
   /** onnx.TensorProto.DataType of a tensor of the exported graph. */
@@ -58,6 +62,8 @@ export interface Realisation {
   readonly needsStart: boolean;
   /** What it shares with others on the prompt path. */
   readonly tables?: TablesFor | undefined;
+  /** How far it is known to be right; default: at any length, by its definition. */
+  readonly claim?: Claim | undefined;
   /** One for each of its states. */
   readonly reports: readonly StateReport[];
   /** Adds its nodes, for any number of positions, and gives its states. */

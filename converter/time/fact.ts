@@ -1,8 +1,8 @@
 /** What time is to a tensor: the one type on which the analysis hangs. */
 import type { Dim } from "./dim.ts";
 
-/** Part of an axis: the batch, the time, or a number of channels (> 1). */
-export type Factor = "batch" | "time" | number;
+/** Part of an axis: the batch, the time, the positions that are attended to (a time of its own), or a number of channels (> 1). */
+export type Factor = "batch" | "time" | "keys" | number;
 
 /** An axis is a product of factors, outermost first: [] has size 1, ["batch", "time"] is a flattened batch of sequences. */
 export type Axis = readonly Factor[];
@@ -69,10 +69,15 @@ export const channelCount = (axes: Layout): number => axes.reduce((product, axis
 export interface Sizes {
   readonly batch: number;
   readonly time: number;
+  /** Positions that are attended to; default: as many as there are. */
+  readonly keys?: number;
 }
 
+const sizeOf = (factor: Factor, sizes: Sizes): number =>
+  typeof factor === "number" ? factor : factor === "keys" ? (sizes.keys ?? sizes.time) : sizes[factor];
+
 export const axisSize = (axis: Axis, sizes: Sizes): number =>
-  axis.reduce<number>((product, factor) => product * (typeof factor === "number" ? factor : sizes[factor]), 1);
+  axis.reduce<number>((product, factor) => product * sizeOf(factor, sizes), 1);
 
 export const dimsOf = (axes: Layout, sizes: Sizes): number[] => axes.map((axis) => axisSize(axis, sizes));
 
