@@ -90,6 +90,7 @@ async function lookAt(
   const rounds = fixed.batch === undefined ? [places] : places.map((place) => [place]);
   const plain = await outputs(bench, batch, time, () => time);
   if (!plain) return undefined;
+  const largest = plain.map((rows) => largestOf(rows.flat()));
   for (const round of rounds) {
     const changed = (await outputs(
       bench,
@@ -98,11 +99,10 @@ async function lookAt(
       (row) => (round[row] ?? (fixed.batch === undefined ? time : round[0]!)) + 1,
     ))!;
     for (const [k, rows] of plain.entries()) {
-      const largest = largestOf(rows.flat());
       for (let b = 0; b < batch; b++) {
         const upTo = Math.min(time - 1, round[b] ?? (fixed.batch === undefined ? time - 1 : round[0]!));
         for (let i = 0; i <= upTo; i++) {
-          if (isSame(rows[b]![i]!, changed[k]![b]![i]!, largest)) continue;
+          if (isSame(rows[b]![i]!, changed[k]![b]![i]!, largest[k]!)) continue;
           if (b === batch - 1 && fixed.batch === undefined)
             return { code: "mixes-batch", reason: "reads other sequences of the batch" };
           return { code: "not-causal", reason: `lets position ${i} see position ${upTo + 1} or later ones` };
@@ -117,7 +117,7 @@ async function lookAt(
     for (const [k, rows] of plain.entries())
       for (let b = 0; b < batch; b++)
         for (let i = 0; i < length; i++)
-          if (!isSame(rows[b]![i]!, shorter[k]![b]![i]!, largestOf(rows.flat())))
+          if (!isSame(rows[b]![i]!, shorter[k]![b]![i]!, largest[k]!))
             return {
               code: "depends-on-length",
               reason: `gives position ${i} another value in a sequence of ${length} than of ${time}`,
