@@ -4,9 +4,9 @@ import { describeLimit, type PositionLimit } from "./assemble/limit.ts";
 import type { Tables } from "./assemble/tables.ts";
 import type { Certificate } from "./certify/certify.ts";
 import { counterClaim } from "./claim.ts";
+import type { Realisation } from "./find/carried.ts";
 import type { Found } from "./find/find.ts";
 import type { Node } from "./onnx/graph.ts";
-import type { Planned } from "./plan.ts";
 import type { Reduction } from "./reduce/reduce.ts";
 
 /** A state of a converted model, for reports: a convolution, an operator that is kept, or the counter of positions. */
@@ -26,10 +26,16 @@ export interface LayerReport extends LayerMetadata {
   readonly reduction: Reduction | undefined;
 }
 
+/** A realisation with what is said of its states. */
+interface Reported {
+  readonly realisation: Pick<Realisation, "needsStart" | "opening">;
+  readonly reports: readonly Omit<LayerReport, "index">[];
+}
+
 /** One for every state, in the order of their indices. */
 export function layerReports(
   found: Found,
-  planned: readonly Planned[],
+  planned: readonly Reported[],
   positions: PositionLimit | undefined,
   tables: Tables,
 ): LayerReport[] {

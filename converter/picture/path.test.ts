@@ -70,7 +70,7 @@ test("convolutions in a row are in the order of the data", async () => {
 });
 
 test("what is behind a refusal is not followed", async () => {
-  const trap = trapModels().find(({ name }) => name === "attention")!;
+  const trap = trapModels().find(({ name }) => name === "saturating")!;
   const found = await follow(trap.file);
   const path = timePath(found);
   const refused = path.blocks.findIndex(({ kind }) => kind === "refused");

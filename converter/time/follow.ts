@@ -165,7 +165,7 @@ export function judge(
     return { outputs: [shapeRules[node.op]!(operands, node.attributes) ?? { kind: "position", axes: undefined }] };
   if (facts.some((fact) => fact.kind === "open")) return { open: new Set(opened) };
   const data = facts.some(isData);
-  if (CONTROL_FLOW.has(node.op) && node.domain === "" && !(node.op === "Scan" && data))
+  if (CONTROL_FLOW.has(node.op) && node.domain === "")
     return { refuses: "control-flow", reason: "is control flow, which is not followed", remedy: TRACE };
   if (!data && node.domain === "") {
     const followed = shapeRules[node.op]?.(operands, node.attributes) ?? runningSum(node, operands, varies);

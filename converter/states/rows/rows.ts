@@ -9,7 +9,7 @@ import type { Builder } from "../../onnx/build.ts";
 import type { GraphIndex, Node } from "../../onnx/graph.ts";
 import { type Offset, timeAxis } from "../../time/fact.ts";
 import { operandOf } from "../../time/follow.ts";
-import { excess, NO_OFFSET, offsetOf, withOffset } from "../../time/offset.ts";
+import { excess, isOffset, NO_OFFSET, offsetOf, withOffset } from "../../time/offset.ts";
 import { type Carry, carried, stateDims } from "./carry.ts";
 import { historyOf } from "./history.ts";
 import type { Move, Mover } from "./move.ts";
@@ -54,7 +54,7 @@ export const ROWS: Kind<Unclosed> = {
     if ("code" in move) return refuse(move.code, move.reason, move.remedy);
     const moved = { left: offset.left + move.front - move.reach, right: offset.right + move.back };
     const problem = misplaced(offset, move, moved);
-    if (problem) return refuse(problem.code, problem.reason);
+    if (problem) return { ...refuse(problem.code, problem.reason), at: firstMoved(known, node, stream) };
     // a stream of the sequence's own length is brought to its own positions
     const delay = excess(moved) === 0 ? moved.left : 0;
     const after = excess(moved) === 0 ? NO_OFFSET : moved;
@@ -68,6 +68,16 @@ export const ROWS: Kind<Unclosed> = {
     } satisfies Carried;
   },
 };
+
+/** The first of the nodes that have moved positions on the way to a stream. */
+function firstMoved({ graphs, time }: Known, node: Node, stream: string): Node {
+  let [first, name] = [node, stream];
+  for (let fact = time.facts.get(name); fact && isOffset(fact); fact = time.facts.get(name)) {
+    first = graphs.index.producer.get(name)!;
+    name = first.inputs.find((input) => time.facts.get(input)?.kind === "stream") ?? "";
+  }
+  return first;
+}
 
 /** Pooling, and convolutions that mix channels: no long convolution begins there. */
 const isWindow = ({ op, domain, inputs }: Node, constants: Known["constants"]): boolean =>

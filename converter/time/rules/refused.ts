@@ -8,7 +8,7 @@ export const RANDOM: ReadonlySet<string> = new Set([
 ]);
 
 /** Operators with subgraphs. */
-export const CONTROL_FLOW: ReadonlySet<string> = new Set(["If", "Loop", "Scan", "SequenceMap"]);
+export const CONTROL_FLOW: ReadonlySet<string> = new Set(["If", "Loop", "SequenceMap"]);
 
 /** Operators that are refused for one reason. */
 interface Refused {
