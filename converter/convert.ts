@@ -4,31 +4,29 @@ import {
   type Claim,
   CONTRACT_VERSION,
   type LanguageNames,
-  type LayerMetadata,
   leastClaim,
   METADATA,
   NUM_LOGITS_TO_KEEP,
 } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { named } from "../src/unforeseen.ts";
-import { assemble, type Layer } from "./assemble/assemble.ts";
+import { analyse } from "./analyse.ts";
+import { assemble } from "./assemble/assemble.ts";
 import { canKeepLast } from "./assemble/head.ts";
-import { describeLimit, type PositionLimit, positionLimit } from "./assemble/limit.ts";
-import { evaluateTables, type Tables } from "./assemble/tables.ts";
-import type { Certificate } from "./certify/certify.ts";
+import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
+import { evaluateTables } from "./assemble/tables.ts";
 import { type CheckReport, checkConverted, toleranceFor } from "./check/check.ts";
-import { type ChooseOptions, type Chosen, chooseForms } from "./choose.ts";
-import { counterClaim, type Required, refuseShort } from "./claim.ts";
-import { type Candidate, candidatesOf } from "./find/candidates.ts";
-import { type Found, findConvolutions, isConvertible, refusalError } from "./find/find.ts";
+import type { ChooseOptions } from "./choose.ts";
+import { type Required, refuseShort } from "./claim.ts";
+import { type Found, isConvertible, refusalError } from "./find/find.ts";
 import { tokenInput } from "./find/language.ts";
-import { type Form, stateOrder } from "./form.ts";
 import { encodeModel } from "./onnx/encode.ts";
 import type { Model } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
 import { decodeModel, readModel } from "./onnx/read.ts";
 import { refuseOptions } from "./options.ts";
-import type { Reduction } from "./reduce/reduce.ts";
+import { plan } from "./plan.ts";
+import { type LayerReport, layerReports, metadataOf } from "./report.ts";
 import { sha256OfBytes, sha256OfFile } from "./source.ts";
 import { CONVERTER_VERSION } from "./version.ts";
 import { compareWeights, type WeightsReport } from "./weights/compare.ts";
@@ -70,23 +68,6 @@ export interface Progress {
   readonly total: number | undefined;
 }
 
-/** A converted convolution, or the counter of positions, for reports. */
-export interface LayerReport extends LayerMetadata {
-  readonly operator: string;
-  /** Where the kernel was read: a tensor of the graph, or the response to an impulse. */
-  readonly kernelFrom: string;
-  /** Positions over which the graph was compared with the convolution; undefined for a counter. */
-  readonly verified: number | undefined;
-  /** Positions up to which the form is meant to be right; undefined: any number. */
-  readonly reach: number | undefined;
-  /** Whether its kernel can be read at more lags, so that a longer horizon reaches further. */
-  readonly extendable: boolean;
-  readonly because: string;
-  readonly wrapAround: number;
-  readonly certificate: Certificate | undefined;
-  readonly reduction: Reduction | undefined;
-}
-
 export interface Conversion {
   /** The converted model, in memory. */
   readonly model: Model;
@@ -106,13 +87,6 @@ export interface Conversion {
   readonly check: CheckReport;
   /** What fewer bits changed, where `weights` asks for them. */
   readonly weights: WeightsReport | undefined;
-}
-
-/** A convolution with its kernel and the form chosen for it. */
-interface Solved extends Layer, Candidate {
-  readonly chosen: Chosen;
-  /** How far the region is this convolution, and its form this kernel. */
-  readonly claim: Claim;
 }
 
 /**
@@ -151,7 +125,7 @@ export async function convertModel(read: Model, given: ConvertOptions = {}, sha2
     const say = (step: Progress["step"], done = 0, total?: number) => options.onProgress({ step, done, total });
     say("find");
     const model = inlineFunctions(read);
-    const found = await findConvolutions(model, {
+    const found = await analyse(model, {
       timeAxis: options.timeAxis,
       inputName: options.inputName,
       outputName: options.outputName,
@@ -162,8 +136,9 @@ export async function convertModel(read: Model, given: ConvertOptions = {}, sha2
     say("plan");
     const tables = await evaluateTables(found);
     const positions = positionLimit(found, tables);
-    const solved = await solve(found, options);
-    const layers = [...solved.map(reportOf), ...counterReport(found, solved.length, positions, tables)];
+    const planned = await plan(found, options);
+    const layers = layerReports(found, planned, positions, tables);
+    const realisations = planned.map(({ realisation }) => realisation);
     const claim = leastClaim(layers.map((layer) => layer.claim));
     refuseShort(claim, options.require, read.file);
     say("assemble");
@@ -176,15 +151,15 @@ export async function convertModel(read: Model, given: ConvertOptions = {}, sha2
       ...(found.language ? [[METADATA.language, `${found.language.ids}\n${found.language.logits}`] as const] : []),
       ...(positions ? [[METADATA.positions, String(positions.positions)] as const] : []),
     ]);
-    const converted = shareTied(assemble(found, solved, { ...inputs, path: "both", tables, metadata }));
+    const converted = shareTied(assemble(found, realisations, { ...inputs, path: "both", tables, metadata }));
     const single = { attentionMask: false, numLogitsToKeep: false };
     const step = options.stepFile
-      ? shareTied(assemble(found, solved, { ...single, path: "step", tables, metadata }))
+      ? shareTied(assemble(found, realisations, { ...single, path: "step", tables, metadata }))
       : undefined;
-    const stateError = solved.reduce((sum, { chosen }) => sum + (isApproximate(chosen.form) ? chosen.error : 0), 0);
+    const stateError = planned.reduce((sum, { looseness }) => sum + looseness, 0);
     const check = await checkConverted(found, converted, {
       tolerance: options.checkTolerance ?? toleranceFor(stateError),
-      reach: Math.min(...solved.map(({ claim }) => claim.positions ?? Infinity)),
+      reach: Math.min(...planned.map(({ claim }) => claim.positions ?? Infinity)),
       stateError,
       step,
       onProgress: (done, total) => say("check", done, total),
@@ -220,25 +195,10 @@ function refuseUnlessConvertible(found: Found): void {
   if (!isConvertible(found))
     throw new LongConvError(
       "no-long-convolution",
-      "no long convolution was found: every operator works position by position",
+      "nothing that carries a state was found: every operator works position by position",
       { file: model.file || undefined },
       "Such a model needs no state; run it as it is.",
     );
-}
-
-/** Kernel and form of every convolution, in the order of the graph. */
-async function solve(found: Found, options: ConvertOptions): Promise<Solved[]> {
-  const { candidates, refusals } = await candidatesOf(found, options.horizon, (done, total) =>
-    options.onProgress?.({ step: "plan", done, total }),
-  );
-  if (refusals.length > 0) throw refusalError(found.graphs.model, refusals);
-  const forms = await chooseForms(candidates, options, (done, total) =>
-    options.onProgress?.({ step: "solve", done, total }),
-  );
-  return candidates.map((candidate, i) => {
-    const chosen = forms[i]!;
-    return { ...candidate, chosen, form: chosen.form, claim: leastClaim([candidate.source.claim, chosen.claim]) };
-  });
 }
 
 /**
@@ -260,68 +220,6 @@ function languageInputs(found: Found, options: ConvertOptions): { attentionMask:
     numLogitsToKeep: options.numLogitsToKeep ?? (tokens && outputs.length === 1 && cuttable),
   };
 }
-
-/** Whether a form follows its kernel within a tolerance only. */
-const isApproximate = ({ kind }: Form): boolean => kind === "compact" || kind === "diagonal";
-
-function reportOf({ region, source, chosen, claim }: Solved, index: number): LayerReport {
-  const { form } = chosen;
-  return {
-    index,
-    state: form.kind === "window" ? "conv" : "ssm",
-    node: region.opening.name,
-    operator: region.opening.op,
-    form: form.kind,
-    channels: region.channels,
-    lags: chosen.lags,
-    order: stateOrder(form),
-    error: chosen.error,
-    kernelFrom: source.tensor ?? "impulse response",
-    verified: source.verified,
-    reach: claim.positions,
-    extendable: chosen.extendable,
-    because: chosen.because,
-    wrapAround: chosen.wrapAround,
-    certificate: chosen.certificate,
-    reduction: chosen.reduction,
-    claim,
-  };
-}
-
-/** What is carried for functions of the absolute position. */
-function counterReport(found: Found, index: number, limit: PositionLimit | undefined, tables: Tables): LayerReport[] {
-  const { uses } = found.counter;
-  if (uses.length === 0) return [];
-  const { node } = uses[0]!;
-  const many = uses.length > 1 ? ` and ${uses.length - 1} more` : "";
-  const end = limit ? `; the model reads ${describeLimit(limit)}` : "";
-  return [
-    {
-      ...{ index, state: "ssm", node: node.name, operator: node.op, form: "counter" },
-      ...{ channels: 1, lags: 0, order: 1, error: 0, wrapAround: 0 },
-      kernelFrom: "none",
-      verified: undefined,
-      reach: limit?.positions,
-      extendable: false,
-      because: `the position is counted for '${node.name}'${many}${end}`,
-      certificate: undefined,
-      reduction: undefined,
-      claim: counterClaim(found, tables, limit),
-    },
-  ];
-}
-
-const metadataOf = ({ index, state, node, form, channels, lags, order, error, claim }: LayerReport): LayerMetadata => ({
-  index,
-  state,
-  node,
-  form,
-  channels,
-  lags,
-  order,
-  error,
-  claim,
-});
 
 const withMetadata = (model: Model, key: string, value: string): Model => ({
   ...model,

@@ -9,7 +9,7 @@ export type { CheckReport, Comparison } from "./check/check.ts";
 export type { Way as CheckWay } from "./check/trials.ts";
 export type { ChooseOptions } from "./choose.ts";
 export type { Required as RequiredClaim } from "./claim.ts";
-export { type Conversion, type ConvertOptions, convert, type LayerReport, type Progress } from "./convert.ts";
+export { type Conversion, type ConvertOptions, convert, type Progress } from "./convert.ts";
 export {
   type ContractReport,
   checkContract,
@@ -57,6 +57,7 @@ export { type Beside, type Json, lookBeside, modelFileOf } from "./output/beside
 export { type OutputOptions, writeOutput } from "./output/output.ts";
 export { type Target, targetOf } from "./output/target.ts";
 export type { Reduction } from "./reduce/reduce.ts";
+export type { LayerReport } from "./report.ts";
 export { readIds } from "./verify/ids.ts";
 export type { Score } from "./verify/score.ts";
 export type { SignalRow, Way } from "./verify/signals.ts";

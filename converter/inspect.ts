@@ -2,11 +2,12 @@
 
 import { type Claim, leastClaim } from "../src/contract.ts";
 import { named } from "../src/unforeseen.ts";
+import { analyse } from "./analyse.ts";
 import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
 import { evaluateTables } from "./assemble/tables.ts";
 import { extentOf } from "./extent.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
-import { type Found, findConvolutions, isConvertible } from "./find/find.ts";
+import { type Found, isConvertible } from "./find/find.ts";
 import type { KernelEnd, KernelSource } from "./find/kernel.ts";
 import type { Region } from "./find/region.ts";
 import { remedyOf } from "./find/remedies.ts";
@@ -132,7 +133,7 @@ async function inspectModel(
 ): Promise<Inspected> {
   onProgress?.("finding convolutions", 0, undefined);
   const model = inlineFunctions(read);
-  const found = await findConvolutions(model, {
+  const found = await analyse(model, {
     timeAxis,
     onProgress: (done) => onProgress?.("finding convolutions", done, undefined),
   });

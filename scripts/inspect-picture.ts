@@ -2,12 +2,11 @@
  * The picture report of a model, reduced and certified: `npm run build && node dist/scripts/inspect-picture.js
  * [MODEL.onnx [OUT.html [ORDER]]]`; by default the demo model to out/inspect.html, order by the converter's tolerance.
  */
+import { analyse } from "../converter/analyse.ts";
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { contestLayers } from "../converter/certify/layers.ts";
-import { findConvolutions } from "../converter/find/find.ts";
 import { kernelSource } from "../converter/find/kernel.ts";
-import { inlineFunctions } from "../converter/onnx/inline.ts";
 import { readModel } from "../converter/onnx/read.ts";
 import { htmlReport } from "../converter/picture/report.ts";
 import { readArguments, wholeNumber } from "./arguments.ts";
@@ -18,7 +17,7 @@ const LAGS = 2048;
 const { positionals } = readArguments("inspect-picture [MODEL.onnx [OUT.html [ORDER]]]", {}, { most: 3 });
 const [file = "test/models/demo/model.onnx", output = "out/inspect.html", order] = positionals;
 
-const found = await findConvolutions(inlineFunctions(await readModel(file)));
+const found = await analyse(await readModel(file));
 const kernels = await Promise.all(
   found.regions.map(async (region) => {
     const source = await kernelSource(found, region);

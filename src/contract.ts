@@ -84,19 +84,22 @@ export function leastClaim(claims: readonly Claim[]): Claim {
   return { ...shortest, ...(rows < Infinity && { rows }) };
 }
 
-/** What the metadata says of one converted convolution, or of the counter of positions. */
+/** What the metadata says of one state: of a converted convolution, of an operator that is kept, of the counter of positions. */
 export interface LayerMetadata {
   /** Index in past_ssm.{i} or past_conv.{i}. */
   readonly index: number;
-  readonly state: "ssm" | "conv";
+  readonly state: "ssm" | "conv" | "cache";
   /** Name of the node at which the convolution began in the source graph; of a counter, the first that meets positions. */
   readonly node: string;
-  readonly form: "exact" | "compact" | "diagonal" | "window" | "counter";
+  /** How it is carried: the forms of a convolution, or what an operator that is kept as it is reads beside its new inputs. */
+  readonly form: "exact" | "compact" | "diagonal" | "window" | "counter" | "rows" | "recurrent" | "sum" | "cache";
   readonly channels: number;
-  /** Lags of the kernel that the form reproduces; 0 for a counter, which has none. */
+  /** Lags of the kernel that the form reproduces; 0 for what has none. */
   readonly lags: number;
   /** Real numbers of state per channel. */
   readonly order: number;
+  /** Dimensions of the state behind the batch; without them, [order, channels]. */
+  readonly dims?: readonly number[] | undefined;
   /** Relative error over those lags: norm of the difference over norm of the kernel. */
   readonly error: number;
   /** How far this state is known to be right. */

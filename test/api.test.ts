@@ -54,7 +54,7 @@ describe("inspect", () => {
 
   test.each([
     ["circular", "not-causal", /to 2n/],
-    ["attention", "mixes-time", /whole sequence/],
+    ["saturating", "not-linear", /before or behind/],
     ["length-dependent", "depends-on-length", /position alone/],
   ])("%s: what is in the way, and what helps", async (name, code, remedy) => {
     const { convertible, obstacles } = await inspect(trapModels().find((trap) => trap.name === name)!.file);

@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { analyse } from "../converter/analyse.ts";
 import { difference } from "../converter/check/check.ts";
 import { drive } from "../converter/check/drive.ts";
 import { type Conversion, type ConvertOptions, convertModel } from "../converter/convert.ts";
-import { findConvolutions } from "../converter/find/find.ts";
 import { type Builder, createBuilder, makeModel } from "../converter/onnx/build.ts";
 import type { Model } from "../converter/onnx/graph.ts";
 import { readModel } from "../converter/onnx/read.ts";
@@ -73,7 +73,7 @@ const named = (b: Builder, y: string) => void b.one("Identity", [y], {}, { outpu
 
 /** The largest difference, relative, of original and converted model over a length in pieces. */
 async function apart(model: Model, { model: converted }: Conversion, time: number): Promise<number> {
-  const { graphs } = await findConvolutions(model);
+  const { graphs } = await analyse(model);
   const next = normal(7);
   const feeds = { x: float32Tensor([1, time, CHANNELS], Float32Array.from({ length: time * CHANNELS }, next)) };
   const [whole, pieces] = [await openModel(model), await openModel(converted)];

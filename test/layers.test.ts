@@ -7,15 +7,16 @@ import { expect, test } from "vitest";
 /** By folder, the folders that it may import: data flows one way through them. `converter` itself is the walk, and its values. */
 const MAY_IMPORT: Readonly<Record<string, string>> = {
   converter:
-    "converter/assemble converter/certify converter/check converter/deploy converter/find converter/onnx converter/output converter/reduce converter/solve converter/time converter/verify converter/weights src",
+    "converter/assemble converter/certify converter/check converter/deploy converter/find converter/onnx converter/output converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/verify converter/weights src",
   "converter/assemble": "converter converter/find converter/lower converter/onnx converter/time src",
   "converter/bound": "converter/onnx src",
   "converter/certify": "converter converter/reduce converter/solve src",
   "converter/check": "converter/find converter/onnx converter/time src",
   "converter/deploy": "converter/assemble converter/find converter/onnx converter/output src",
   "converter/files": "src src/process",
-  "converter/find": "converter converter/bound converter/onnx converter/prove converter/time converter/time/rules src",
-  "converter/floor": "converter/assemble converter/find converter/onnx converter/weights",
+  "converter/find":
+    "converter converter/bound converter/lower converter/onnx converter/prove converter/time converter/time/rules src",
+  "converter/floor": "converter/assemble converter/find converter/onnx converter/states/convolution converter/weights",
   "converter/lower": "converter converter/onnx converter/solve src",
   "converter/onnx": "converter/files src",
   "converter/output": "converter/assemble converter/files converter/find converter/onnx src",
@@ -26,17 +27,27 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/solve": "converter src",
   "converter/time": "converter/onnx converter/time/rules src",
   "converter/time/rules": "converter/onnx converter/time src",
-  "converter/verify": "converter/check converter/find converter/onnx converter/time src",
+  "converter/verify": "converter converter/check converter/find converter/onnx converter/time src",
   "converter/weights": "converter/check converter/find converter/onnx src",
   runtime: "runtime/batching runtime/capture runtime/node-direct runtime/sampling src",
   "runtime/batching": "runtime",
   "runtime/capture": "runtime src",
   "runtime/node-direct": "runtime src",
   "runtime/sampling": "runtime src",
-  "src/bench": "converter/check converter/find converter/floor converter/onnx runtime src",
+  "src/bench": "converter converter/check converter/find converter/floor converter/onnx runtime src",
   "src/cli":
     "converter converter/assemble converter/deploy converter/files converter/find converter/onnx converter/output converter/picture converter/verify converter/weights runtime src src/bench src/process",
   "src/process": "src",
+  "converter/states":
+    "converter/find converter/onnx converter/states/attention converter/states/meeting converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum",
+  "converter/states/attention": "converter/find converter/onnx converter/time converter/time/rules src",
+  "converter/states/convolution": "converter converter/find converter/lower converter/onnx",
+  "converter/states/meeting": "converter/find converter/onnx converter/states/rows converter/time",
+  "converter/states/recurrent":
+    "converter/find converter/onnx converter/states converter/time converter/time/rules src",
+  "converter/states/rows": "converter/find converter/onnx converter/time converter/time/rules src",
+  "converter/states/scan": "converter/find converter/onnx converter/states converter/time converter/time/rules src",
+  "converter/states/sum": "converter/find converter/onnx converter/states/rows converter/time src",
 };
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));

@@ -1,5 +1,5 @@
 /** Regions for the proof's tests: small graphs that mix time, what is proven of them, and what they are in ONNX Runtime. */
-import { findConvolutions } from "../converter/find/find.ts";
+import { analyse } from "../converter/analyse.ts";
 import type { Builder } from "../converter/onnx/build.ts";
 import type { Model } from "../converter/onnx/graph.ts";
 import { openModel } from "../converter/onnx/run.ts";
@@ -17,7 +17,7 @@ export const region = (build: (b: Builder) => string): Model =>
 
 /** The proofs of a model's regions, in their order. */
 export async function proofsOf(build: (b: Builder) => string): Promise<Proof[]> {
-  const { proofs, regions, refusals } = await findConvolutions(region(build));
+  const { proofs, regions, refusals } = await analyse(region(build));
   if (regions.length === 0) throw new Error(`no region: ${refusals.map(({ reason }) => reason).join("; ")}`);
   return [...proofs.regions.values()];
 }

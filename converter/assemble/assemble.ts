@@ -1,9 +1,9 @@
-/** Puts the converted graph together: every region gives way to its recurrence, with its state as input and output. */
-import { ATTENTION_MASK } from "../../src/contract.ts";
+/** Puts the converted graph together: everything that carries a state gives way to its realisation, with the state as input and output. */
+import { ATTENTION_MASK, pastSsm } from "../../src/contract.ts";
+import type { Realisation, StatePorts, SymbolNames } from "../find/carried.ts";
 import type { Found } from "../find/find.ts";
-import type { Region } from "../find/region.ts";
-import type { Form } from "../form.ts";
-import { lowerConvolution, stepCondition, tablesFor } from "../lower/lower.ts";
+import { stepCondition } from "../lower/lower.ts";
+import { promptTables } from "../lower/tables.ts";
 import { type Builder, createBuilder, irVersionFor, namesOf } from "../onnx/build.ts";
 import type { Initializer, Model, Node } from "../onnx/graph.ts";
 import { topological } from "../onnx/order.ts";
@@ -13,32 +13,29 @@ import { withFields } from "../onnx/schema.ts";
 import { DataType } from "../onnx/tensor.ts";
 import { floatTypeOf } from "../onnx/widen.ts";
 import { cutHead } from "./head.ts";
-import { type AssembleOptions, type Interface, interfaceOf, type State } from "./interface.ts";
-import { fromCanonical, type SymbolNames, toCanonical } from "./layout.ts";
+import { type AssembleOptions, type Interface, interfaceOf } from "./interface.ts";
 import { addCounter, countedNodes } from "./positions.ts";
 import { withSymbolicShape } from "./shapes.ts";
 import { staticSymbols, symbolNames } from "./symbols.ts";
 
-/** A convolution and the form that takes its place. */
-export interface Layer {
-  readonly region: Region;
-  /** Undefined cuts the convolution out: what enters it is passed on, for the floor of a benchmark. */
-  readonly form: Form | undefined;
-}
-
-/** The converted model, in memory. */
-export function assemble(found: Found, layers: readonly Layer[], options: AssembleOptions): Model {
+/**
+ * The converted model, in memory.
+ * @param realisations of everything that carries a state, in the order of the graph
+ */
+export function assemble(found: Found, realisations: readonly Realisation[], options: AssembleOptions): Model {
   // names are the same in the model and in the twin that was analysed; nodes are not
   const model = found.original;
   const b = createBuilder(model.opsets.get("") ?? 13, namesOf(model.graph));
   const isStatic = options.path === "step";
   const symbols = isStatic ? staticSymbols(b) : symbolNames(b, found.graphs.inputs);
   const mask = options.attentionMask ? maskColumns(b, symbols) : undefined;
-  const states = lowerLayers(b, found, layers, { symbols, mask, path: options.path });
-  const counter = found.counter.uses.length ? addCounter(b, layers.length, symbols, mask) : undefined;
+  const count = realisations.reduce((sum, { reports }) => sum + reports.length, 0);
+  const states = addStates(b, found, realisations, { symbols, mask, path: options.path, counter: pastSsm(count) });
+  const counts = found.counter.uses.length > 0 || realisations.some(({ needsStart }) => needsStart);
+  const counter = counts ? addCounter(b, count, symbols, mask) : undefined;
   if (counter) states.push(counter);
   const counted = counter && countedNodes(b, found, options.tables, counter, symbols);
-  const inside = new Set(layers.flatMap(({ region }) => [...region.nodes].map(({ name }) => name)));
+  const inside = new Set(realisations.flatMap(({ nodes }) => [...nodes].map(({ name }) => name)));
   const rest = model.graph.nodes
     .filter((node) => !inside.has(node.name))
     .map((node) => withSymbolicShape(b, counted?.get(node.name) ?? node, found, symbols));
@@ -51,46 +48,40 @@ interface Surroundings {
   readonly symbols: SymbolNames;
   readonly mask: string | undefined;
   readonly path: AssembleOptions["path"];
+  /** The state that counts positions. */
+  readonly counter: string;
 }
 
-/** Adds the recurrences in the places of their regions; gives their states. */
-function lowerLayers(
+/** Adds the realisations in the places of their nodes; gives their states. */
+function addStates(
   b: Builder,
   found: Found,
-  layers: readonly Layer[],
-  { symbols, mask, path }: Surroundings,
-): State[] {
+  realisations: readonly Realisation[],
+  { symbols, mask, path, counter }: Surroundings,
+): StatePorts[] {
   const isStep = path === "step" ? undefined : stepCondition(b, symbols.time());
-  const forms = layers.map(({ form }) => form);
-  const tables = path === "step" ? [] : tablesFor(b, forms, symbols.time(), isStep);
-  const states: State[] = [];
-  for (const [i, { region, form }] of layers.entries()) {
-    b.from(region.opening);
-    const input = repeated(b, toCanonical(b, region.entry.tensor, region.entry.axes, symbols), region);
-    const elementType = floatTypeOf(found.original, region.entry.tensor);
-    const site = { index: i, input, elementType, mask, isStep, tables: tables[i] };
-    const lowered = form
-      ? lowerConvolution(b, form, site, { path })
-      : { output: passOn(b, input, region), state: undefined };
-    if (lowered.state) states.push(lowered.state);
-    const y = region.bias ? withBias(b, lowered.output, region.bias, elementType) : lowered.output;
-    fromCanonical(b, y, region.exit.axes, symbols, region.exit.tensor);
+  const wanted = realisations.map(({ tables }) => tables);
+  const tables = path === "step" ? [] : promptTables(b, wanted, symbols.time(), isStep);
+  const originals = new Map(found.original.graph.nodes.map((node) => [node.name, node]));
+  const states: StatePorts[] = [];
+  let index = 0;
+  for (const [i, realisation] of realisations.entries()) {
+    b.from(realisation.opening);
+    const ports = realisation.add(b, {
+      ...{ index, symbols, mask, path, isStep, tables: tables[i] },
+      model: found.original,
+      read: () => counter,
+      original: ({ name }) => originals.get(name)!,
+      typeOf: (tensor) => {
+        const seen = found.graphs.shapes.seen.get(tensor)?.type ?? DataType.FLOAT;
+        return seen === DataType.FLOAT ? floatTypeOf(found.original, tensor) : seen;
+      },
+    });
+    states.push(...ports);
+    index += realisation.reports.length;
     b.from(undefined);
   }
   return states;
-}
-
-/** Each channel as often as it is answered by a kernel; a stream of one channel is left to the recurrence to broadcast. */
-function repeated(b: Builder, input: string, { entryChannels, channels }: Region): string {
-  if (entryChannels === channels || entryChannels === 1) return input;
-  const sources = Array.from({ length: channels }, (_, c) => Math.floor((c * entryChannels) / channels));
-  return b.one("Gather", [input, b.ints("channels", sources)], { axis: 2 }, { hint: "repeated" });
-}
-
-/** What enters the convolution, in as many channels as leave it. */
-function passOn(b: Builder, input: string, { entryChannels, channels }: Region): string {
-  if (entryChannels !== 1 || channels === 1) return input;
-  return b.one("Tile", [input, b.ints("repeats", [1, 1, channels / entryChannels])], {}, { hint: "passed_on" });
 }
 
 /** The mask's last sequence_length columns as float32 [batch, time, 1]. */
@@ -104,13 +95,6 @@ function maskColumns(b: Builder, symbols: SymbolNames): string {
   );
   const floats = b.one("Cast", [columns], { to: DataType.FLOAT }, { hint: "mask" });
   return b.one("Unsqueeze", [floats, b.ints("axis", [2])], {}, { hint: "mask" });
-}
-
-/** Adds a number to each channel; the addend is cast to the stream's type where that is not float32. */
-function withBias(b: Builder, stream: string, bias: Float64Array, type: number): string {
-  const addend = b.floats("bias", [bias.length], bias);
-  const typed = type === DataType.FLOAT ? addend : b.one("Cast", [addend], { to: type }, { hint: "bias" });
-  return b.one("Add", [stream, typed], {}, { hint: "biased" });
 }
 
 function finish(

@@ -1,10 +1,11 @@
 /** The inputs and outputs that the converted model declares. */
 import { ATTENTION_MASK, BATCH_SIZE, NUM_LOGITS_TO_KEEP, SEQUENCE_LENGTH, TOTAL_LENGTH } from "../../src/contract.ts";
+import type { StatePorts } from "../find/carried.ts";
 import type { Found } from "../find/find.ts";
+import { withoutSymbols } from "../find/layout.ts";
 import type { ValueInfo } from "../onnx/graph.ts";
 import { DataType } from "../onnx/tensor.ts";
 import type { Layout } from "../time/fact.ts";
-import { withoutSymbols } from "./layout.ts";
 import type { Tables } from "./tables.ts";
 
 export interface AssembleOptions {
@@ -22,12 +23,6 @@ export interface AssembleOptions {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
-/** A state as it comes in and goes out. */
-export interface State {
-  readonly past: ValueInfo;
-  readonly present: ValueInfo;
-}
-
 export interface Interface {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
@@ -36,7 +31,7 @@ export interface Interface {
 /** The model's own, what drivers of language models add, and the states. */
 export function interfaceOf(
   found: Found,
-  states: readonly State[],
+  states: readonly StatePorts[],
   { attentionMask, numLogitsToKeep, path }: Pick<AssembleOptions, "attentionMask" | "numLogitsToKeep" | "path">,
 ): Interface {
   const { graph } = found.original;

@@ -1,12 +1,14 @@
 /** Shapes that a fixed export wrote into constants, and shapes that a dynamic one computes, made short and symbolic. */
+
+import type { SymbolNames } from "../find/carried.ts";
 import type { Found } from "../find/find.ts";
+import { dynamicShape, shapeOperand } from "../find/layout.ts";
 import { type Builder, rewire } from "../onnx/build.ts";
 import type { Node } from "../onnx/graph.ts";
 import { toNumbers } from "../onnx/tensor.ts";
 import { isChannelAxis, type Layout, timeCount } from "../time/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { fromFront } from "../time/rule.ts";
-import { dynamicShape, type SymbolNames, shapeOperand } from "./layout.ts";
 
 const hasSymbols = (axes: Layout): boolean => axes.flat().some((factor) => typeof factor !== "number");
 

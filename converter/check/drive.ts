@@ -2,10 +2,11 @@
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
 import type { Found } from "../find/find.ts";
 import type { Graphs } from "../find/graphs.ts";
+import { zeros } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";
 import { joinRows } from "../onnx/join.ts";
 import type { Runner } from "../onnx/run.ts";
-import { DataType, float32Tensor, int64Tensor, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
+import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
 import { type Layout, timeAxis } from "../time/fact.ts";
 
 /** One position of an output. */
@@ -75,8 +76,11 @@ export async function drive(
   const declared = new Map(converted.graph.inputs.map((input) => [input.name, input]));
   let states: Record<string, Tensor> = {};
   for (const { past } of pairs) {
-    const dims = declared.get(past)!.dims!.map((size, k) => (k === 0 ? batch : Number(size)));
-    states[past] = float32Tensor(dims, new Float32Array(dims.reduce((a, b) => a * b, 1)));
+    const { type, dims } = declared.get(past)!;
+    states[past] = zeros(
+      type,
+      dims!.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0)),
+    );
   }
   const trace = new Map<string, Row[]>();
   let from = 0;

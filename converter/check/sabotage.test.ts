@@ -1,9 +1,11 @@
 /** Rightly converted models, each broken in one place: the check refuses every one. */
+
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ATTENTION_MASK } from "../../src/contract.ts";
+import { analyse } from "../analyse.ts";
 import { type Conversion, convert } from "../convert.ts";
-import { type Found, findConvolutions } from "../find/find.ts";
+import type { Found } from "../find/find.ts";
 import { createBuilder, namesOf } from "../onnx/build.ts";
 import type { Initializer, Model, Node } from "../onnx/graph.ts";
 import { initializerOf } from "../onnx/initializer.ts";
@@ -127,7 +129,7 @@ describe.each([
   let conversion: Conversion;
   beforeAll(async () => {
     conversion = await convert(zoo(name), options);
-    found = await findConvolutions(await readModel(zoo(name)));
+    found = await analyse(await readModel(zoo(name)));
   });
 
   test("as it is, nothing is wrong", async () => {
@@ -143,7 +145,7 @@ describe.each([
 
 test("the states of two layers, exchanged", async () => {
   const conversion = await convert(zoo("s4d"));
-  const found = await findConvolutions(await readModel(zoo("s4d")));
+  const found = await analyse(await readModel(zoo("s4d")));
   const model = crossed(conversion.model, "ssm.0", "ssm.1");
   await expect(check(found, conversion, model)).rejects.toMatchObject({ code: "check-failed" });
 });

@@ -1,13 +1,13 @@
 /** What the check runs: inputs at the sizes at which both models can be run, and the ways in which the converted one reads them. */
 import { LongConvError } from "../../src/errors.ts";
 import { uniform } from "../../src/random.ts";
+import { randomInputs } from "../find/feeds.ts";
 import type { Found } from "../find/find.ts";
 import { bytesAt } from "../find/memory.ts";
 import { fixedSizes } from "../find/shapes.ts";
 import { joinRows } from "../onnx/join.ts";
 import type { Tensor } from "../onnx/tensor.ts";
 import { channelCount, type Layout, type Sizes, timeAxis } from "../time/fact.ts";
-import { randomInputs } from "./inputs.ts";
 
 /** How the converted model reads a sequence. */
 export type Way = "whole" | "last position" | "token by token" | "cut at random" | "padded" | "step file";

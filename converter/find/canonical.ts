@@ -1,5 +1,5 @@
 /** Between a tensor in any layout and [batch, time, channels]. */
-import type { Factor, Layout, Sizes } from "../time/fact.ts";
+import { axisSize, type Factor, type Layout, type Sizes } from "../time/fact.ts";
 
 interface Order {
   /** Size of each factor, in the layout's order. */
@@ -10,16 +10,15 @@ interface Order {
 
 function orderOf(axes: Layout, sizes: Sizes): Order {
   const factors: readonly Factor[] = axes.flat();
-  const sizeOf = (factor: Factor) => (typeof factor === "number" ? factor : sizes[factor]);
   const channels = factors.reduce<number>((product, f) => (typeof f === "number" ? product * f : product), 1);
   let within = channels;
   const strides = factors.map((factor) => {
     if (factor === "time") return channels;
     if (factor === "batch") return channels * sizes.time;
-    within /= factor;
+    within /= Number(factor);
     return within;
   });
-  return { sizes: factors.map(sizeOf), strides };
+  return { sizes: factors.map((factor) => axisSize([factor], sizes)), strides };
 }
 
 /** Visits the layout's elements in order with their place in [batch, time, channels]. */

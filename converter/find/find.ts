@@ -1,4 +1,4 @@
-/** Finds every long convolution of a model: follows time, closes the first opening, and follows again. */
+/** Finds everything that carries a state in a model: follows time, closes the first opening, and follows again. */
 
 import { type LanguageNames, METADATA, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
@@ -10,18 +10,19 @@ import { type Proof, provePosition, proveRegion } from "../prove/prove.ts";
 import { type CounterPlan, planCounter } from "../time/counter.ts";
 import type { Layout } from "../time/fact.ts";
 import { type Constant, foldConstants } from "../time/fold.ts";
-import { type Closed, followTime, type Refusal, type TimeFacts } from "../time/follow.ts";
+import { type Closed, followTime, type Opening, type Refusal, type TimeFacts } from "../time/follow.ts";
 import { type InputAxes, type InputOptions, inputAxes } from "../time/inputs.ts";
 import { lengthOutputs } from "../time/outputs.ts";
 import { lengthSteps } from "../time/steps.ts";
 import { closeBranches } from "./branches.ts";
+import type { Carried, Kind, Known } from "./carried.ts";
 import type { Graphs } from "./graphs.ts";
 import { castsToHalf, decidingHalves } from "./halves.ts";
 import { withFloatShifts } from "./ids.ts";
 import type { GivenNames } from "./language.ts";
 import { lengthError } from "./lengths.ts";
 import { type Renamed, withKnownNames } from "./names.ts";
-import { closeRegion, type Region } from "./region.ts";
+import { closeRegion, type Region, type Unclosed } from "./region.ts";
 import { remedyOf } from "./remedies.ts";
 import { runSizes, shapesAt, shapesByRunning } from "./shapes.ts";
 import { tablesOf } from "./tables.ts";
@@ -40,7 +41,10 @@ export interface Found {
   /** Functions of the position that are looked up rather than computed, with their layout. */
   readonly tables: ReadonlyMap<string, Layout>;
   readonly time: TimeFacts;
+  /** Its long convolutions. */
   readonly regions: readonly Region[];
+  /** Operators that carry a state of another kind. */
+  readonly kept: readonly Carried[];
   /** Of each region, and of each table: what rules say of it at every length, or why they say nothing. */
   readonly proofs: Proofs;
   /** What is computed from a carried counter, where streams meet the absolute position. */
@@ -55,6 +59,8 @@ export interface Proofs {
 }
 
 export interface FindOptions extends InputOptions, GivenNames {
+  /** Kinds of state beside convolutions, in the order in which they are asked. */
+  readonly kinds: readonly Kind<Unclosed>[];
   readonly onProgress?: ((done: number, what: string) => void) | undefined;
 }
 
@@ -62,7 +68,7 @@ export interface FindOptions extends InputOptions, GivenNames {
  * @param given inlined: no model-local functions left
  * @throws LongConvError already-converted; usage for names that a language model cannot have; where the model cannot be run or its inputs have no time axis
  */
-export async function findConvolutions(given: Model, options: FindOptions = {}): Promise<Found> {
+export async function findCarried(given: Model, options: FindOptions): Promise<Found> {
   refuseConverted(given);
   const { model: named, renamed, language } = withKnownNames(withoutUnused(given), options);
   const original = withFloatShifts(named);
@@ -84,6 +90,7 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
   const closed: Closed[] = [];
   const tables = new Map<string, Layout>();
   const regions: Region[] = [];
+  const kept: Carried[] = [];
   const refused: Refusal[] = [];
   for (;;) {
     const time = followTime(model, inputs, constants, closed, tables, typeOf);
@@ -95,25 +102,60 @@ export async function findConvolutions(given: Model, options: FindOptions = {}):
         ...[...lengthOutputs(model, graphs.index, time), ...lengthSteps(model, time.facts, constants)],
       ];
       const proofs = proofsOf(typeOf, graphs, time, constants, tables, regions);
-      return { original, renamed, language, graphs, constants, tables, time, regions, proofs, counter, refusals };
+      return { original, renamed, language, graphs, constants, tables, time, regions, kept, proofs, counter, refusals };
     }
     const rows = await tablesOf(graphs, time, opening.node);
     if (rows.size > 0) {
       for (const [name, axes] of rows) tables.set(name, axes);
       continue;
     }
-    const result = await closeRegion(graphs, time, closed, opening);
-    const branches = "code" in result ? await closeBranches(graphs, time, closed, opening) : undefined;
-    const results = branches ?? [result];
+    const results = await close({ graphs, time, constants }, closed, opening, options.kinds);
     closed.push(...results);
     for (const each of results) {
-      if ("code" in each) refused.push({ node: each.at, code: each.code, reason: each.reason });
+      if ("code" in each) refused.push({ node: each.at, code: each.code, reason: each.reason, remedy: each.remedy });
       else {
-        regions.push(each);
-        options.onProgress?.(regions.length, opening.node.name);
+        if ("plan" in each) kept.push(each);
+        else regions.push(each);
+        options.onProgress?.(regions.length + kept.length, opening.node.name);
       }
     }
   }
+}
+
+/** What closes an opening: a state of some kind, a convolution, several that branch, or the reason why nothing does. */
+async function close(
+  known: Known,
+  closed: readonly Closed[],
+  opening: Opening,
+  kinds: readonly Kind<Unclosed>[],
+): Promise<readonly (Region | Carried | Unclosed)[]> {
+  const { graphs, time } = known;
+  const first = kinds.filter((kind) => kind.isFirst(known, opening));
+  const early = await firstClosing(first, known, opening);
+  if (early) return [early];
+  const region = await closeRegion(graphs, time, closed, opening);
+  if (!("code" in region)) return [region];
+  const branches = await closeBranches(graphs, time, closed, opening);
+  if (branches) return branches;
+  const late = await firstClosing(
+    kinds.filter((kind) => !first.includes(kind)),
+    known,
+    opening,
+  );
+  return [late ?? region];
+}
+
+/** The answer of the first kind that has one. */
+async function firstClosing(
+  kinds: readonly Kind<Unclosed>[],
+  known: Known,
+  opening: Opening,
+): Promise<Carried | Unclosed | undefined> {
+  for (const kind of kinds) {
+    const found = await kind.find(known, opening);
+    if (found) return found;
+  }
+  return undefined;
 }
 
 /** What no output needs is neither run nor in the way. */
@@ -156,10 +198,11 @@ function proofsOf(
 /** Whether a model gains from a state and nothing stands in the way of it. */
 export const isConvertible = ({
   regions,
+  kept,
   counter,
   refusals,
-}: Pick<Found, "regions" | "counter" | "refusals">): boolean =>
-  refusals.length === 0 && (regions.length > 0 || counter.uses.length > 0);
+}: Pick<Found, "regions" | "kept" | "counter" | "refusals">): boolean =>
+  refusals.length === 0 && (regions.length > 0 || kept.length > 0 || counter.uses.length > 0);
 
 /**
  * A converted model would be refused for its states' layout, which says nothing to whoever took it for the export.

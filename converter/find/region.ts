@@ -5,6 +5,7 @@ import type { Node } from "../onnx/graph.ts";
 import { DataType, typeName } from "../onnx/tensor.ts";
 import { channelCount, type Layout } from "../time/fact.ts";
 import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
+import { isOffset } from "../time/offset.ts";
 import { coneOf, type Exit } from "./cone.ts";
 import type { Graphs } from "./graphs.ts";
 import { grow } from "./grow.ts";
@@ -30,10 +31,10 @@ export interface Region extends Closed {
 
 /** An opening that no region closes. */
 export interface Unclosed extends Closed {
-  readonly exit: undefined;
   readonly at: Node;
   readonly code: ErrorCode;
   readonly reason: string;
+  readonly remedy?: string | undefined;
 }
 
 /** What a state of float32 carries as it is computed; half precision is analysed in float32. */
@@ -55,12 +56,12 @@ export async function closeRegion(
   const refuse = (at: Node, code: ErrorCode, reason: string): Unclosed => ({
     opening: opening.node,
     nodes: new Set([opening.node]),
-    exit: undefined,
+    exits: [],
     at,
     code,
     reason,
   });
-  if (fact?.kind !== "stream") return refuse(opening.node, "mixes-time", opening.reason);
+  if (fact?.kind !== "stream" || isOffset(fact)) return refuse(opening.node, "mixes-time", opening.reason);
   const entry: End = { tensor: cone.entry, axes: fact.axes, type: typeOf(graphs, cone.entry) };
 
   if (!FLOATS.has(entry.type))
@@ -107,7 +108,7 @@ export async function probedAt(
   const fact = time.facts.get(tensor);
   const seen = graphs.shapes.seen.get(exit.tensor);
   let failure: ProbeFailure = { code: "mixes-time", reason: opening.reason, stage: 0 };
-  if (fact?.kind !== "stream" || !seen || !FLOATS.has(typeOf(graphs, tensor))) return failure;
+  if (fact?.kind !== "stream" || isOffset(fact) || !seen || !FLOATS.has(typeOf(graphs, tensor))) return failure;
   const entry: End = { tensor, axes: fact.axes, type: typeOf(graphs, tensor) };
   for (const axes of orderedLayouts(possibleLayouts(seen, graphs.shapes.runs), entry.axes)) {
     const end: End = { tensor: exit.tensor, axes, type: seen.type };
@@ -168,6 +169,7 @@ async function probeRegion(
       opening: opening.node,
       reason: opening.reason,
       nodes: new Set(nodes),
+      exits: [{ tensor: exit.tensor, fact: { kind: "stream", axes: exit.axes } }],
       entry,
       exit,
       entryChannels,

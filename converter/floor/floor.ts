@@ -6,6 +6,7 @@ import { assemble } from "../assemble/assemble.ts";
 import { evaluateTables } from "../assemble/tables.ts";
 import type { Found } from "../find/find.ts";
 import type { Model } from "../onnx/graph.ts";
+import { bypass } from "../states/convolution/convolution.ts";
 import { shareTied } from "../weights/tied.ts";
 
 export interface FloorOptions {
@@ -20,7 +21,8 @@ export interface FloorOptions {
  * network expects. No states, but for the counter of a model with absolute positions.
  */
 export async function floorOf(found: Found, options: FloorOptions): Promise<Model> {
-  const layers = found.regions.map((region) => ({ region, form: undefined }));
+  const kept = await Promise.all(found.kept.map((each) => each.plan()));
+  const realisations = [...found.regions.map(bypass), ...kept];
   const tables = await evaluateTables(found);
-  return shareTied(assemble(found, layers, { ...options, path: "both", tables, metadata: new Map() }));
+  return shareTied(assemble(found, realisations, { ...options, path: "both", tables, metadata: new Map() }));
 }

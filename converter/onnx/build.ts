@@ -10,7 +10,7 @@ import { float32Tensor, int64Tensor, type Tensor, tensorBytes } from "./tensor.t
 import { valueInfoToProto } from "./valueinfo.ts";
 
 export { initializerOf } from "./initializer.ts";
-export { makeNode, rewire } from "./node.ts";
+export { makeNode, rewire, withAttributes } from "./node.ts";
 
 type AttributeInputs = Readonly<Record<string, AttributeInput | undefined>>;
 
@@ -42,8 +42,8 @@ export interface Builder {
   add(op: string, inputs: readonly string[], attributes?: AttributeInputs, options?: AddOptions): string[];
   /** Adds a node with one output and returns its name. */
   one(op: string, inputs: readonly string[], attributes?: AttributeInputs, options?: AddOptions): string;
-  /** Adds a copy of a node that reads other tensors; its outputs get names of their own. */
-  copy(node: Node, inputs: readonly string[]): string[];
+  /** Adds a copy of a node that reads other tensors; its outputs get names of their own, where none are given. */
+  copy(node: Node, inputs: readonly string[], outputs?: readonly string[]): string[];
   /** Copies the metadata of this node (module path, source line) to the nodes that follow; undefined stops it. */
   from(origin: Node | undefined): void;
   /** A builder for a branch of If: it may read every outer name; its constants go to the outer graph. */
@@ -125,10 +125,10 @@ function builderIn(scope: Scope): Builder {
       return made;
     },
     one: (op, inputs, attributes, options) => builder.add(op, inputs, attributes, options)[0]!,
-    copy(node, inputs) {
-      const outputs = node.outputs.map((name) => (name ? freshName(scope, name) : ""));
+    copy(node, inputs, given) {
+      const outputs = given ?? node.outputs.map((name) => (name ? freshName(scope, name) : ""));
       nodes.push(rewire(node, { inputs, outputs, name: freshName(scope, node.name) }));
-      return outputs;
+      return [...outputs];
     },
     from(origin) {
       scope.origin = origin;

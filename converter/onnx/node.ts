@@ -57,6 +57,12 @@ export function rewire(
   return { ...node, name, inputs, outputs, proto };
 }
 
+/** The same node with these attributes set; the others stay as the file has them. */
+export function withAttributes(node: Node, attributes: Readonly<Record<string, AttributeInput>>): Node {
+  const kept = (node.proto.attribute ?? []).filter(({ name }) => !Object.hasOwn(attributes, name ?? ""));
+  return nodeFromProto(withFields(node.proto, { attribute: [...kept, ...encodeAttributes(attributes)] }), node.name);
+}
+
 /** The same node with each of its subgraphs changed. */
 export function mapSubgraphs(proto: NodeProto, change: (graph: GraphProto) => GraphProto): NodeProto {
   if (!proto.attribute?.some((attribute) => subgraphsOf(attribute).length)) return proto;

@@ -1,13 +1,14 @@
 /** The condensed path of real models, refused ones among them. */
+
 import { expect, test } from "vitest";
 import { trapModels, zooModel } from "../../test/testdata.ts";
-import { type Found, findConvolutions } from "../find/find.ts";
-import { inlineFunctions } from "../onnx/inline.ts";
+import { analyse } from "../analyse.ts";
+import type { Found } from "../find/find.ts";
 import { readModel } from "../onnx/read.ts";
 import { arrange } from "./arrange.ts";
 import { type TimePath, timePath } from "./path.ts";
 
-const follow = async (file: string): Promise<Found> => findConvolutions(inlineFunctions(await readModel(file)));
+const follow = async (file: string): Promise<Found> => analyse(await readModel(file));
 
 /** Blocks that can be reached from a block. */
 function reachable({ edges }: TimePath, from: number): Set<number> {
@@ -69,7 +70,7 @@ test("convolutions in a row are in the order of the data", async () => {
 });
 
 test("what is behind a refusal is not followed", async () => {
-  const trap = trapModels().find(({ name }) => name === "attention")!;
+  const trap = trapModels().find(({ name }) => name === "saturating")!;
   const found = await follow(trap.file);
   const path = timePath(found);
   const refused = path.blocks.findIndex(({ kind }) => kind === "refused");

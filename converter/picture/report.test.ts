@@ -1,17 +1,18 @@
 /** The page: complete, well-formed, true to its inputs, and safe whatever the names in a model are. */
+
 import { parseHTML } from "linkedom";
 import { expect, test } from "vitest";
 import { demoModel, trapModels, zooModel } from "../../test/testdata.ts";
+import { analyse } from "../analyse.ts";
 import { certify } from "../certify/certify.ts";
-import { type Found, findConvolutions } from "../find/find.ts";
+import type { Found } from "../find/find.ts";
 import { kernelSource } from "../find/kernel.ts";
 import type { Kernels, Modal } from "../form.ts";
-import { inlineFunctions } from "../onnx/inline.ts";
 import { readModel } from "../onnx/read.ts";
 import { reduceKernels } from "../reduce/reduce.ts";
 import { htmlReport, type LayerInput } from "./report.ts";
 
-const follow = async (file: string): Promise<Found> => findConvolutions(inlineFunctions(await readModel(file)));
+const follow = async (file: string): Promise<Found> => analyse(await readModel(file));
 
 const kernelsOf = (found: Found, lags: number): Promise<Kernels[]> =>
   Promise.all(
@@ -165,9 +166,9 @@ test("kernels of zeros, of one lag, of huge and of tiny values, and ones that ar
 });
 
 test("a refused model says where time stops and why, in the picture and in words", async () => {
-  const trap = trapModels().find(({ name }) => name === "attention")!;
+  const trap = trapModels().find(({ name }) => name === "saturating")!;
   const found = await follow(trap.file);
-  const document = parsed(htmlReport({ title: "attention", found, layers: [] }));
+  const document = parsed(htmlReport({ title: "saturating", found, layers: [] }));
   expect(document.querySelector(".lead")!.textContent).toContain("Cannot run token by token");
   const [refusal] = found.refusals;
   const picture = document.querySelector("svg.path .refused")!.textContent!;
@@ -176,13 +177,13 @@ test("a refused model says where time stops and why, in the picture and in words
   const words = document.querySelector(".refusals")!.textContent!;
   expect(words).toContain(refusal!.node.name);
   expect(words).toContain(refusal!.reason.slice(1));
-  expect(words).toContain("traps.py line 85");
+  expect(words).toContain("tnn.py line 56");
   expect(words).toContain(refusal!.code);
 });
 
 test("names that are markup stay text", async () => {
   const hostile = `</title></style></svg><script>alert("1")</script><img src=x onerror='alert(2)'>&amp;\u0000`;
-  const found = await follow(trapModels().find(({ name }) => name === "attention")!.file);
+  const found = await follow(trapModels().find(({ name }) => name === "norm-over-time")!.file);
   for (const node of found.graphs.model.graph.nodes) (node as { name: string }).name = `${hostile}${node.name}`;
   const refusals = found.refusals.map((refusal) => ({ ...refusal, reason: hostile, remedy: hostile }));
   const kernels = await kernelsOf(found, 32);

@@ -220,7 +220,9 @@ function fractionOf({ modulus, residue }: Case, { constant, time }: Sizes["value
 
 /** Axes of a layout, with lines of the length in the place of time. */
 export const axesOf = (layout: Layout): Axes =>
-  layout.map((axis) => axis.map((factor): Factor => (factor === "time" ? { line: TIME } : factor)));
+  layout.map((axis) =>
+    axis.map((factor): Factor => (factor === "time" || factor === "keys" ? { line: TIME } : factor)),
+  );
 
 /** What the rules of time know of a tensor that is no stream. */
 function fromFact({ index, time, constants, seen }: Known, name: string): Value | undefined {

@@ -1,14 +1,20 @@
 /** What time is to a tensor: the one type on which the analysis hangs. */
 import type { Dim } from "./dim.ts";
 
-/** Part of an axis: the batch, the time, or a number of channels (> 1). */
-export type Factor = "batch" | "time" | number;
+/** Part of an axis: the batch, the time, the positions that are attended to (a time of its own), or a number of channels (> 1). */
+export type Factor = "batch" | "time" | "keys" | number;
 
 /** An axis is a product of factors, outermost first: [] has size 1, ["batch", "time"] is a flattened batch of sequences. */
 export type Axis = readonly Factor[];
 
 /** The axes of a tensor, outermost first. */
 export type Layout = readonly Axis[];
+
+/** Positions that a tensor has before the first of the sequence, and behind its last; negative: that it lacks. */
+export interface Offset {
+  readonly left: number;
+  readonly right: number;
+}
 
 export type Fact =
   /** The same for every input, batch size and length. */
@@ -22,8 +28,11 @@ export type Fact =
   | { readonly kind: "position"; readonly axes: Layout | undefined }
   /** Data without a time axis: conditioning. */
   | { readonly kind: "still"; readonly axes: Layout }
-  /** Data with time on exactly one axis: what is at position i comes from position i of other streams only. */
-  | { readonly kind: "stream"; readonly axes: Layout }
+  /**
+   * Data with time on exactly one axis: what is at position i comes from position i of other streams only. With an `offset`
+   * it has other positions than the sequence: padding in front, say.
+   */
+  | { readonly kind: "stream"; readonly axes: Layout; readonly offset?: Offset }
   /** Data of the last position, its time axis gone: what a step gives is that of its own last token. */
   | { readonly kind: "last"; readonly axes: Layout }
   /** Behind an operator that mixes time and whose region is not closed yet. */
@@ -60,10 +69,15 @@ export const channelCount = (axes: Layout): number => axes.reduce((product, axis
 export interface Sizes {
   readonly batch: number;
   readonly time: number;
+  /** Positions that are attended to; default: as many as there are. */
+  readonly keys?: number;
 }
 
+const sizeOf = (factor: Factor, sizes: Sizes): number =>
+  typeof factor === "number" ? factor : factor === "keys" ? (sizes.keys ?? sizes.time) : sizes[factor];
+
 export const axisSize = (axis: Axis, sizes: Sizes): number =>
-  axis.reduce<number>((product, factor) => product * (typeof factor === "number" ? factor : sizes[factor]), 1);
+  axis.reduce<number>((product, factor) => product * sizeOf(factor, sizes), 1);
 
 export const dimsOf = (axes: Layout, sizes: Sizes): number[] => axes.map((axis) => axisSize(axis, sizes));
 

@@ -5,8 +5,10 @@ import { constantLayout, type Fact, type Layout } from "./fact.ts";
 import type { Constant } from "./fold.ts";
 import { isHeld } from "./held.ts";
 import type { InputAxes } from "./inputs.ts";
+import { judgedOffset } from "./offset.ts";
 import { rowsDiffer, runningSum } from "./rows.ts";
 import type { Context, Operand, Verdict } from "./rule.ts";
+import { TRACE } from "./rules/control.ts";
 import { CONTROL_FLOW, RANDOM, RULES } from "./rules/index.ts";
 import { shapeRules } from "./rules/shape.ts";
 
@@ -32,12 +34,18 @@ export interface PositionUse {
   readonly tensor: string;
 }
 
-/** A region that was found to be a convolution (or to be refused): its nodes are not followed. */
+/** What was found to carry a state (or to be refused): its nodes are not followed. */
 export interface Closed {
   readonly opening: Node;
   readonly nodes: ReadonlySet<Node>;
-  /** What leaves the region; undefined where it was refused. */
-  readonly exit: { readonly tensor: string; readonly axes: Layout } | undefined;
+  /** What leaves it, with what time is to that; nothing where it was refused. */
+  readonly exits: readonly Exit[];
+}
+
+/** A tensor that leaves what was closed. */
+export interface Exit {
+  readonly tensor: string;
+  readonly fact: Fact;
 }
 
 export interface TimeFacts {
@@ -91,13 +99,12 @@ export function followTime(
     const region = closedOf.get(node);
     if (region) {
       open(node, new Set([region.opening.name]));
-      const exit = region.exit;
-      if (exit && node.outputs.includes(exit.tensor)) facts.set(exit.tensor, { kind: "stream", axes: exit.axes });
+      for (const { tensor, fact } of region.exits) if (node.outputs.includes(tensor)) facts.set(tensor, fact);
       continue;
     }
     if (node.outputs.every((output) => !output || constants.has(output))) continue;
     const operands = node.inputs.map((name) => (name ? operandOf(name, facts, constants) : undefined));
-    const verdict = judge(node, operands, context, varies);
+    const verdict = judgedOffset(operands, context, (given, within) => judge(node, given, within, varies));
     if ("open" in verdict) open(node, verdict.open);
     else if ("refuses" in verdict)
       refuse(node, { code: verdict.refuses, reason: verdict.reason, remedy: verdict.remedy });
@@ -125,7 +132,12 @@ export function followTime(
   return { facts, openings, refusals, positions, varies, context };
 }
 
-function operandOf(name: string, facts: ReadonlyMap<string, Fact>, constants: ReadonlyMap<string, Constant>): Operand {
+/** What a node reads under a name. */
+export function operandOf(
+  name: string,
+  facts: ReadonlyMap<string, Fact>,
+  constants: ReadonlyMap<string, Constant>,
+): Operand {
   // a name without a fact is an output that a refused or closed node leaves out of sight
   const fact = facts.get(name) ?? { kind: "open" as const, openings: new Set<string>() };
   return { name, fact, constant: () => constants.get(name)?.tensor() };
@@ -139,8 +151,8 @@ const firstStream = (node: Node, operands: readonly (Operand | undefined)[]): st
     )
   ]!;
 
-/** The verdict on one node, from the facts of its inputs. */
-function judge(
+/** The verdict on one node, from the facts of its inputs; none of its streams has an offset. */
+export function judge(
   node: Node,
   operands: readonly (Operand | undefined)[],
   context: Context,
@@ -154,11 +166,7 @@ function judge(
   if (facts.some((fact) => fact.kind === "open")) return { open: new Set(opened) };
   const data = facts.some(isData);
   if (CONTROL_FLOW.has(node.op) && node.domain === "")
-    return {
-      refuses: "control-flow",
-      reason: "is control flow, which is not followed",
-      remedy: "Export the model without it (trace instead of script).",
-    };
+    return { refuses: "control-flow", reason: "is control flow, which is not followed", remedy: TRACE };
   if (!data && node.domain === "") {
     const followed = shapeRules[node.op]?.(operands, node.attributes) ?? runningSum(node, operands, varies);
     // a length that its type does not hold begins anew, or is rounded

@@ -1,8 +1,7 @@
 /** Which factor goes where when a tensor is reshaped: row-major order keeps the order of the factors. */
-import type { Factor, Layout, Sizes } from "./fact.ts";
+import { axisSize, type Factor, type Layout, type Sizes } from "./fact.ts";
 
-const sizeOf = (factor: Factor, symbols: Sizes): bigint =>
-  BigInt(typeof factor === "number" ? factor : symbols[factor]);
+const sizeOf = (factor: Factor, symbols: Sizes): bigint => BigInt(axisSize([factor], symbols));
 
 /** Sizes of the axes, exact also where the symbols stand for large primes. */
 export const sizesOf = (axes: Layout, symbols: Sizes): bigint[] =>

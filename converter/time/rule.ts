@@ -120,10 +120,7 @@ export function allOutputs(operands: readonly (Operand | undefined)[], layouts: 
 function verdict(fact: Fact | undefined, axes: Layout): Verdict {
   if (fact) return { outputs: [fact] };
   if (timeCount(axes) < 2) return refuses("mixes-batch", "combines every sequence of the batch with every other one");
-  return refuses(
-    "mixes-time",
-    "combines every position with every other one, which takes the whole sequence at each step",
-  );
+  return mixes("combines every position with every other one, which takes the whole sequence at each step");
 }
 
 /** A constant of more values is no shape, axis or place, but a table: it is not read. */

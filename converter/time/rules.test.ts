@@ -75,11 +75,19 @@ describe("the table is complete", () => {
   });
 
   test("every rule has a row here, and every pointwise one was run or says why not", () => {
-    const tested = new Set(CASES.map(({ op }) => op));
+    // a loop has a body, which no row here has: states/scan is its test
+    const tested = new Set([...CASES.map(({ op }) => op), "Scan"]);
     const ran = new Set(pointwise.map(({ each }) => each.op));
     const rules = FAMILIES.flatMap((family) => Object.keys(family.rules));
     expect(rules.filter((op) => !tested.has(op))).toEqual([]);
-    const never = ["ConvTranspose", "STFT", "CausalConvWithState", "com.microsoft::CausalConvWithState", "EyeLike"];
+    const never = [
+      "ConvTranspose",
+      "STFT",
+      "CausalConvWithState",
+      "com.microsoft::CausalConvWithState",
+      "EyeLike",
+      "Scan",
+    ];
     expect(rules.filter((op) => !ran.has(op))).toEqual(expect.arrayContaining([]));
     expect(new Set(rules.filter((op) => !ran.has(op)))).toEqual(new Set(never));
   });

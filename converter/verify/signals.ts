@@ -1,7 +1,7 @@
 /** Models that are not language models: random inputs, and the largest difference of their outputs. */
 import { difference } from "../check/check.ts";
 import { byPosition, drive, outputLayouts } from "../check/drive.ts";
-import { randomInputs } from "../check/inputs.ts";
+import { randomInputs } from "../find/feeds.ts";
 import type { Found } from "../find/find.ts";
 import { fixedSizes } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";

@@ -2,7 +2,8 @@
 
 import { LongConvError } from "../../src/errors.ts";
 import { named } from "../../src/unforeseen.ts";
-import { findConvolutions, refuseConverted } from "../find/find.ts";
+import { analyse } from "../analyse.ts";
+import { refuseConverted } from "../find/find.ts";
 import { fixedSizes } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";
 import { inlineFunctions } from "../onnx/inline.ts";
@@ -79,7 +80,7 @@ export async function verify(
     const lengths = [...(options.lengths ?? defaultLengths(trainingLength))].sort((a, b) => a - b);
     const language = languageOf(original, converted);
     if (!language) {
-      const found = await findConvolutions(original);
+      const found = await analyse(original);
       const short = lengths.filter((length) => length <= 512);
       const rows = await verifySignals(found, converted, short.length ? short : lengths.slice(0, 1), seed, onProgress);
       return { kind: "signal", data: "random", rows };

@@ -2,7 +2,7 @@
 import { LongConvError } from "../../src/errors.ts";
 import { larger } from "../check/apart.ts";
 import { drive, outputLayouts, type Trace } from "../check/drive.ts";
-import { randomInputs } from "../check/inputs.ts";
+import { randomInputs } from "../find/feeds.ts";
 import type { Found } from "../find/find.ts";
 import { fixedSizes } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";

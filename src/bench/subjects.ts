@@ -1,5 +1,6 @@
 /** What is timed: a converted model, the original that it was made from, and the floor below both. */
-import { type Found, findConvolutions, refusalError } from "../../converter/find/find.ts";
+import { analyse } from "../../converter/analyse.ts";
+import { type Found, refusalError } from "../../converter/find/find.ts";
 import { convertedLanguage } from "../../converter/find/language.ts";
 import { floorOf } from "../../converter/floor/floor.ts";
 import type { Model } from "../../converter/onnx/graph.ts";
@@ -27,7 +28,7 @@ export async function benchSubjects(
   const model = await readModel(converted);
   const language = convertedLanguage(model);
   const named = language && { inputName: language.ids, outputName: language.logits };
-  const found = await findConvolutions(exported, { ...(timeAxis && { timeAxis }), ...named });
+  const found = await analyse(exported, { ...(timeAxis && { timeAxis }), ...named });
   if (found.refusals.length > 0) throw refusalError(found.graphs.model, found.refusals);
   if (!model.graph.inputs.some(({ name }) => name.startsWith("past_")))
     throw new LongConvError("not-converted", "has no past_* state", { file: converted }, "Give the converted model.");

@@ -1,11 +1,11 @@
 /** bench on small models: what is timed is what it says, and the numbers are numbers. No time is asserted. */
+
 import { copyFileSync, existsSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { randomInputs } from "../../converter/check/inputs.ts";
+import { analyse } from "../../converter/analyse.ts";
 import { convert } from "../../converter/convert.ts";
-import { findConvolutions } from "../../converter/find/find.ts";
+import { randomInputs } from "../../converter/find/feeds.ts";
 import { floorOf } from "../../converter/floor/floor.ts";
-import { inlineFunctions } from "../../converter/onnx/inline.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { openModel } from "../../converter/onnx/run.ts";
 import { int64Tensor } from "../../converter/onnx/tensor.ts";
@@ -30,7 +30,7 @@ describe("the floor", () => {
     "%s: no states, the original's shapes",
     async (name) => {
       const original = await readModel(zooModel(name).file);
-      const found = await findConvolutions(inlineFunctions(original));
+      const found = await analyse(original);
       const floor = await floorOf(found, { attentionMask: false, numLogitsToKeep: false });
       expect(floor.graph.inputs.map((input) => input.name)).toEqual(original.graph.inputs.map((input) => input.name));
       expect(floor.graph.outputs.map((output) => output.name)).toEqual(original.graph.outputs.map((each) => each.name));
@@ -47,7 +47,7 @@ describe("the floor", () => {
   );
 
   test("it is pointwise along time: a token's logits depend on no other token", async () => {
-    const found = await findConvolutions(inlineFunctions(await readModel(zooModel(NAME).file)));
+    const found = await analyse(await readModel(zooModel(NAME).file));
     const floor = await openModel(await floorOf(found, { attentionMask: false, numLogitsToKeep: false }));
     const logits = async (ids: number[]) =>
       (await floor.run({ input_ids: int64Tensor([1, ids.length], ids) })).logits!.data as Float32Array;

@@ -14,6 +14,7 @@ import {
 import {
   type Axis,
   axisOf,
+  axisSize,
   describeLayout,
   type Fact,
   type Factor,
@@ -169,7 +170,7 @@ export function modelOf({ op, inputs, attributes, opset = 18, outputs = 1, fixed
   const dimsOf = (axes: Layout) =>
     axes.map((axis) => {
       const symbols = axis.filter((factor) => typeof factor !== "number");
-      if (fixed) return axis.reduce<number>((n, f) => n * (typeof f === "number" ? f : fixed[f]), 1);
+      if (fixed) return axis.reduce<number>((n, f) => n * axisSize([f], fixed), 1);
       return symbols.length ? axis.join("_") : axis.reduce<number>((n, f) => n * Number(f), 1);
     });
   const model = makeModel({

@@ -13,7 +13,7 @@ export const CONTRACTION_CASES: readonly OperatorCase[] = [
   row("MatMul", ["b 3 t 4", floats(3, 4, 5)], "b 3 t 5"),
   row("MatMul", ["b t 3 4", "b t 4 5"], "b t 3 5"),
   row("MatMul", [X, "b 4 5"], "b t 5"),
-  row("MatMul", [X, "b 4 t"], { refuses: "mixes-time" }),
+  row("MatMul", [X, "b 4 t"], { mixes: /every position with every other/ }),
   row("MatMul", ["b 4 t", X], { mixes: /sums over the time/ }),
   row("MatMul", ["4 b", "b t"], { refuses: "mixes-batch" }),
   row("MatMul", [X, "shape"], { refuses: "depends-on-length" }, { notRun: "types" }),
@@ -33,9 +33,30 @@ export const CONTRACTION_CASES: readonly OperatorCase[] = [
   row("Einsum", ["b t 4 4"], "b t", einsum("...ii")),
   row("Einsum", [X, floats(4)], "t b", einsum("zyx,x")),
   row("Einsum", [X, X], { mixes: /sums over the time/ }, einsum("btd,btd->bd")),
-  row("Einsum", [X, X], { refuses: "mixes-time" }, einsum("bid,bjd->bij")),
+  row("Einsum", [X, X], { mixes: /every position with every other/ }, einsum("bid,bjd->bij")),
   row("Einsum", [X], { refuses: "mixes-batch" }, einsum("btd->td")),
   row("Einsum", ["t 6"], { refuses: "absolute-position" }, { ...einsum("ii->i"), ...FIXED }),
+];
+
+/** Weights of a layer of 3 hidden units that reads 4. */
+const layer = (gates: number) => [floats(1, 3 * gates, 4), floats(1, 3 * gates, 3)] as const;
+const hidden = { attributes: { hidden_size: 3 } };
+
+export const RECURRENT_CASES: readonly OperatorCase[] = [
+  row("GRU", ["5 bt 4", ...layer(3)], "5 1 bt 3", hidden),
+  row("LSTM", ["5 bt 4", ...layer(4)], ["5 1 bt 3", "1 bt 3", "1 bt 3"], { ...hidden, outputs: 3 }),
+  row("RNN", ["5 bt 4", ...layer(1)], ["5 1 bt 3", "1 bt 3"], {
+    attributes: { hidden_size: 3, direction: "reverse" },
+    outputs: 2,
+  }),
+  row("GRU", ["t b 4", ...layer(3)], { mixes: /recurrent along the time/ }, hidden),
+  row(
+    "GRU",
+    ["t b 4", ...layer(3)],
+    { refuses: "not-causal" },
+    { attributes: { hidden_size: 3, direction: "reverse" } },
+  ),
+  row("GRU", ["b t 4", ...layer(3)], { refuses: "mixes-batch" }, hidden),
 ];
 
 const over = (...axes: number[]) => ({ attributes: { axes } });

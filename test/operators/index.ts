@@ -6,6 +6,7 @@ import {
   POOLING_CASES,
   POSITION_CASES,
   QUANTIZATION_CASES,
+  RECURRENT_CASES,
   REDUCTION_CASES,
 } from "./computing.ts";
 import { ELEMENTWISE_CASES } from "./elementwise.ts";
@@ -16,6 +17,7 @@ export const CASES = [
   ...ELEMENTWISE_CASES,
   ...LAYOUT_CASES,
   ...SELECTION_CASES,
+  ...RECURRENT_CASES,
   ...CONTRACTION_CASES,
   ...REDUCTION_CASES,
   ...NORMALIZATION_CASES,

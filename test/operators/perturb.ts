@@ -1,7 +1,7 @@
 /** Runs a row in ONNX Runtime, changes its inputs at one position, and tells at which places the outputs change. */
 import { openModel, type Runner } from "../../converter/onnx/run.ts";
 import { DataType, makeTensor, type Tensor, toNumbers } from "../../converter/onnx/tensor.ts";
-import { axisOf, dimsOf, type Layout, type Sizes } from "../../converter/time/fact.ts";
+import { axisOf, axisSize, dimsOf, type Layout, type Sizes } from "../../converter/time/fact.ts";
 import { uniform } from "../../src/random.ts";
 import type { CaseModel, OperatorCase, ParsedInput } from "./case.ts";
 
@@ -35,7 +35,7 @@ export function randomInput(
 export function placesOf(axes: Layout, factor: "batch" | "time", sizes: Sizes): Int32Array | undefined {
   if (axisOf(axes, factor) < 0) return undefined;
   const factors = axes.flat();
-  const counts = factors.map((each) => (typeof each === "number" ? each : sizes[each]));
+  const counts = factors.map((each) => axisSize([each], sizes));
   const at = factors.indexOf(factor);
   const inner = counts.slice(at + 1).reduce((a, b) => a * b, 1);
   const total = counts.reduce((a, b) => a * b, 1);

@@ -1,8 +1,8 @@
 /** The page of `inspect --html` in a real browser: it fits, and a reason is read as a sentence. */
+
 import { expect, test } from "vitest";
-import { findConvolutions } from "../../converter/find/find.ts";
+import { analyse } from "../../converter/analyse.ts";
 import { kernelSource } from "../../converter/find/kernel.ts";
-import { inlineFunctions } from "../../converter/onnx/inline.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { htmlReport } from "../../converter/picture/report.ts";
 import { zooModel } from "../testdata.ts";
@@ -11,7 +11,7 @@ import { launchChromium } from "./chromium.ts";
 const WIDTHS = [1400, 1200, 1080, 800, 400, 320];
 
 test("no page scrolls sideways, and a reason has the table's width", async () => {
-  const found = await findConvolutions(inlineFunctions(await readModel(zooModel("mixed").file)));
+  const found = await analyse(await readModel(zooModel("mixed").file));
   const layers = await Promise.all(
     found.regions.map(async (region) => {
       const kernels = await (await kernelSource(found, region)).at(64);

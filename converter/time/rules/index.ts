@@ -1,6 +1,7 @@
 /** The table of rules: one row an operator. An operator without a row is refused, never assumed to be pointwise. */
 import type { Family, Rule } from "../rule.ts";
 import { CONTRACTION } from "./contraction.ts";
+import { CONTROL } from "./control.ts";
 import { CONVOLUTION } from "./convolution.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import { FUSED } from "./fused.ts";
@@ -10,6 +11,7 @@ import { NORMALIZATION } from "./normalization.ts";
 import { POOLING } from "./pooling.ts";
 import { POSITION } from "./position.ts";
 import { QUANTIZATION } from "./quantization.ts";
+import { RECURRENT } from "./recurrent.ts";
 import { REDUCTION } from "./reduction.ts";
 import { REFUSED, REFUSED_FUSED, refusedFamily } from "./refused.ts";
 import { SELECTION } from "./selection.ts";
@@ -22,6 +24,8 @@ export const FAMILIES: readonly Family[] = [
   INDEXING,
   CONTRACTION,
   REDUCTION,
+  RECURRENT,
+  CONTROL,
   NORMALIZATION,
   CONVOLUTION,
   POOLING,

@@ -8,7 +8,7 @@ export const RANDOM: ReadonlySet<string> = new Set([
 ]);
 
 /** Operators with subgraphs. */
-export const CONTROL_FLOW: ReadonlySet<string> = new Set(["If", "Loop", "Scan", "SequenceMap"]);
+export const CONTROL_FLOW: ReadonlySet<string> = new Set(["If", "Loop", "SequenceMap"]);
 
 /** Operators that are refused for one reason. */
 interface Refused {
@@ -25,11 +25,6 @@ export const REFUSED: readonly Refused[] = [
     operators: ["Attention", "LinearAttention", "TensorScatter"],
     code: "mixes-time",
     reason: "attends to all positions before it, which takes a cache that grows with the sequence",
-  },
-  {
-    operators: ["RNN", "LSTM", "GRU"],
-    code: "mixes-time",
-    reason: "is recurrent along its first axis with nonlinear steps, so it is no convolution",
   },
   {
     operators: ["DynamicQuantizeLinear"],

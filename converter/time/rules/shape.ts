@@ -20,7 +20,9 @@ const rankOf = (operand: Operand): 0 | 1 | undefined => {
 export function dimOfAxis(axis: Axis): Dim | undefined {
   let product: Dim | undefined = dim(1);
   for (const factor of axis)
-    product = product && multiply(product, factor === "batch" ? BATCH : factor === "time" ? TIME : dim(factor));
+    product =
+      product &&
+      multiply(product, factor === "batch" ? BATCH : factor === "time" || factor === "keys" ? TIME : dim(factor));
   return product;
 }
 

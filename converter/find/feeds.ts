@@ -1,12 +1,12 @@
 /** Random inputs for a model: token ids inside its vocabulary, normal signals. Repeatable. */
 import { LongConvError } from "../../src/errors.ts";
 import { uniform } from "../../src/random.ts";
-import type { Graphs } from "../find/graphs.ts";
 import type { ValueInfo } from "../onnx/graph.ts";
 import { bfloat16FromFloat32, float16FromFloat32 } from "../onnx/halves.ts";
 import { DataType, makeTensor, type Tensor } from "../onnx/tensor.ts";
 import { dimsOf, type Sizes } from "../time/fact.ts";
 import type { Constant } from "../time/fold.ts";
+import type { Graphs } from "./graphs.ts";
 
 /** Ids are drawn below the size of the table that they look up. */
 const DEFAULT_IDS = 2;

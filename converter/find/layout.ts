@@ -1,6 +1,7 @@
 /** Nodes between a stream in its own layout and [batch, time, channels]. */
 import type { Builder } from "../onnx/build.ts";
 import { channelCount, type Factor, isChannelAxis, type Layout } from "../time/fact.ts";
+import type { SymbolNames } from "./carried.ts";
 
 /** Permutation that brings the layout's factors into the order batch, time, channels. */
 function canonicalOrder(factors: readonly Factor[]): number[] {
@@ -13,16 +14,6 @@ const isIdentity = (order: readonly number[]): boolean => order.every((k, i) => 
 /** Layouts that need no node: [batch, time, channels] as it is. */
 const isCanonical = (axes: Layout): boolean =>
   axes.length === 3 && axes[0]!.join() === "batch" && axes[1]!.join() === "time" && isChannelAxis(axes[2]!);
-
-/** Where the nodes of a graph find the batch size and the sequence length. */
-export interface SymbolNames {
-  /** int64 [1]: the batch size. */
-  readonly batch: () => string;
-  /** int64 [1]: the sequence length. */
-  readonly time: () => string;
-  /** Both are known to be 1: every shape is a constant. */
-  readonly areOne?: boolean | undefined;
-}
 
 /** The layout of one token of one sequence: batch and time are axes of length 1. */
 export const withoutSymbols = (axes: Layout): Layout =>
@@ -46,21 +37,23 @@ export function shapeOperand(b: Builder, layout: Layout, symbols: SymbolNames, f
     );
   const parts = sizes.map((size) => {
     if (typeof size === "number") return b.ints("size", [size]);
-    const factors = size.map((factor) =>
-      factor === "batch" ? symbols.batch() : factor === "time" ? symbols.time() : b.ints("size", [factor]),
-    );
+    const factors = size.map((factor) => sizeOf(b, factor, symbols));
     return factors.reduce((a, c) => b.one("Mul", [a, c], {}, { hint: "size" }));
   });
   return b.one("Concat", parts, { axis: 0 }, { hint: "shape" });
+}
+
+/** int64 [1]: the size of a factor. */
+function sizeOf(b: Builder, factor: Factor, symbols: SymbolNames): string {
+  if (typeof factor === "number") return b.ints("size", [factor]);
+  return factor === "keys" ? symbols.keys!() : symbols[factor]();
 }
 
 /** A shape operand of Expand, which knows neither 0 nor -1. */
 export function dynamicShape(b: Builder, target: Layout, symbols: SymbolNames): string {
   if (symbols.areOne) return shapeOperand(b, target, symbols);
   const parts = target.map((axis) => {
-    const sizes = axis.map((factor) =>
-      factor === "batch" ? symbols.batch() : factor === "time" ? symbols.time() : b.ints("size", [factor]),
-    );
+    const sizes = axis.map((factor) => sizeOf(b, factor, symbols));
     return sizes.length ? sizes.reduce((a, c) => b.one("Mul", [a, c], {}, { hint: "size" })) : b.ints("size", [1]);
   });
   return b.one("Concat", parts, { axis: 0 }, { hint: "shape" });
@@ -107,4 +100,27 @@ export function fromCanonical(b: Builder, tensor: string, axes: Layout, symbols:
     const apart: Layout = factors.map((factor) => [factor]);
     b.one("Reshape", [current, shapeOperand(b, axes, symbols, apart)], {}, { outputs: [output] });
   }
+}
+
+/** Adds the nodes that bring `tensor` from one layout to another of the same factors. */
+export function arranged(b: Builder, tensor: string, from: Layout, to: Layout, symbols: SymbolNames): string {
+  const factors = from.flat();
+  const wanted = to.flat();
+  const taken = new Set<number>();
+  const order = wanted.map((factor) => {
+    const k = factors.findIndex((each, i) => each === factor && !taken.has(i));
+    taken.add(k);
+    return k;
+  });
+  const same = from.length === to.length && from.every((axis, k) => axis.join() === to[k]!.join());
+  if (same && isIdentity(order)) return tensor;
+  const apart: Layout = factors.map((factor) => [factor]);
+  const flat = from.length === factors.length && from.every((axis) => axis.length === 1);
+  let current = tensor;
+  if (isIdentity(order)) return b.one("Reshape", [current, shapeOperand(b, to, symbols)], {}, { hint: "arranged" });
+  if (!flat) current = b.one("Reshape", [current, shapeOperand(b, apart, symbols)], {}, { hint: "factors" });
+  current = b.one("Transpose", [current], { perm: order }, { hint: "arranged" });
+  const sorted: Layout = wanted.map((factor) => [factor]);
+  const done = to.length === sorted.length && to.every((axis, k) => axis.join() === sorted[k]!.join());
+  return done ? current : b.one("Reshape", [current, shapeOperand(b, to, symbols)], {}, { hint: "arranged" });
 }

@@ -1,0 +1,94 @@
+/** An operator that carries a state: what every kind of it offers. A new kind is a folder of `states/` and a row of its table. */
+import type { Claim, LayerMetadata } from "../../src/contract.ts";
+import type { PromptTables, TablesFor } from "../lower/tables.ts";
+import type { Builder } from "../onnx/build.ts";
+import type { Model, Node, ValueInfo } from "../onnx/graph.ts";
+import type { Constant } from "../time/fold.ts";
+import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
+import type { Graphs } from "./graphs.ts";
+
+/** Where the nodes of a graph find the batch size and the sequence length. */
+export interface SymbolNames {
+  /** int64 [1]: the batch size. */
+  readonly batch: () => string;
+  /** int64 [1]: the sequence length. */
+  readonly time: () => string;
+  /** int64 [1]: the positions that are attended to; inside an attention. */
+  readonly keys?: (() => string) | undefined;
+  /** Both are known to be 1: every shape is a constant. */
+  readonly areOne?: boolean | undefined;
+}
+
+/** Where a realisation goes. */
+export interface Place {
+  /** Index of its first state in past_ssm.{i} or past_conv.{i}. */
+  readonly index: number;
+  readonly symbols: SymbolNames;
+  /** [batch, T, 1] float32: 0 where a position is padding; undefined where the model takes no mask. */
+  readonly mask: string | undefined;
+  /** `step`: T = 1 only; `both`: T = 1 and any other, chosen by an If on `isStep`. */
+  readonly path: "both" | "step";
+  /** Boolean [1]: whether T is 1; undefined on the path `step`. */
+  readonly isStep: string | undefined;
+  /** What the realisation has asked for with its `tables`. */
+  readonly tables: PromptTables | undefined;
+  /** The exported graph. */
+  readonly model: Model;
+  /** The node of the exported graph, of whose float32 twin it was found. */
+  readonly original: (node: Node) => Node;
+  /** onnx.TensorProto.DataType of a tensor of the exported graph. */
+  readonly typeOf: (tensor: string) => number;
+  /** Name of a tensor [batch, 1, 1] float32 that is 0 where nothing was read before this call; of realisations that need it. */
+  readonly read: () => string;
+}
+
+/** A state as it comes in and goes out. */
+export interface StatePorts {
+  readonly past: ValueInfo;
+  readonly present: ValueInfo;
+}
+
+/** What reports and metadata say of a state beside its place. */
+export interface StateReport extends Pick<LayerMetadata, "state" | "form" | "channels" | "lags" | "order" | "dims"> {
+  readonly because: string;
+}
+
+/** A stateful operator as it goes into the converted graph: it reads its inputs by their names and makes its exits by theirs. */
+export interface Realisation {
+  readonly opening: Node;
+  /** Nodes that give way to it. */
+  readonly nodes: ReadonlySet<Node>;
+  /** Whether it must know where a sequence begins. */
+  readonly needsStart: boolean;
+  /** What it shares with others on the prompt path. */
+  readonly tables?: TablesFor | undefined;
+  /** How far it is known to be right; default: at any length, by its definition. */
+  readonly claim?: Claim | undefined;
+  /** One for each of its states. */
+  readonly reports: readonly StateReport[];
+  /** Adds its nodes, for any number of positions, and gives its states. */
+  add(b: Builder, place: Place): readonly StatePorts[];
+}
+
+/** What is known of the graph when an opening is closed. */
+export interface Known {
+  readonly graphs: Graphs;
+  readonly time: TimeFacts;
+  readonly constants: ReadonlyMap<string, Constant>;
+}
+
+/** An operator whose outputs at new positions follow from its inputs there and a state of fixed form. */
+export interface Carried extends Closed {
+  /** Why time is mixed there. */
+  readonly reason: string;
+  plan(): Promise<Realisation>;
+}
+
+/** A kind of state. */
+export interface Kind<Refused> {
+  readonly name: string;
+  /** Whether it is asked before the opening is probed for a convolution. */
+  isFirst(known: Known, opening: Opening): boolean;
+  /** Closes an opening; undefined where the opening is none of this kind. */
+  find(known: Known, opening: Opening): Promise<Carried | Refused | undefined>;
+}

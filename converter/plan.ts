@@ -1,0 +1,96 @@
+/** What takes the place of everything that carries a state: a form for each convolution, the realisation of all others. */
+import { type Claim, leastClaim } from "../src/contract.ts";
+import { type ChooseOptions, type Chosen, chooseForms } from "./choose.ts";
+import { type Candidate, candidatesOf } from "./find/candidates.ts";
+import type { Carried, Realisation } from "./find/carried.ts";
+import { type Found, refusalError } from "./find/find.ts";
+import { type Form, stateOrder } from "./form.ts";
+import type { LayerReport } from "./report.ts";
+import { convolution } from "./states/convolution/convolution.ts";
+
+/** A realisation, and what is known of it. */
+export interface Planned {
+  readonly realisation: Realisation;
+  /** One for each of its states; their indices come from their order. */
+  readonly reports: readonly Omit<LayerReport, "index">[];
+  /** How far it is known to be right. */
+  readonly claim: Claim;
+  /** Certified relative error of an approximate form; 0 of what is exact. */
+  readonly looseness: number;
+}
+
+export interface PlanOptions extends ChooseOptions {
+  readonly onProgress?: ((progress: { step: "plan" | "solve"; done: number; total: number }) => void) | undefined;
+}
+
+/**
+ * A realisation for everything that carries a state, in the order of the graph.
+ * @throws LongConvError where a convolution turns out to be none at greater lengths; what choosing a form throws
+ */
+export async function plan(found: Found, options: PlanOptions): Promise<Planned[]> {
+  const { candidates, refusals } = await candidatesOf(found, options.horizon, (done, total) =>
+    options.onProgress?.({ step: "plan", done, total }),
+  );
+  if (refusals.length > 0) throw refusalError(found.graphs.model, refusals);
+  const forms = await chooseForms(candidates, options, (done, total) =>
+    options.onProgress?.({ step: "solve", done, total }),
+  );
+  const planned = [
+    ...candidates.map((each, i) => solved(each, forms[i]!)),
+    ...(await Promise.all(found.kept.map(kept))),
+  ];
+  const place = new Map(found.graphs.model.graph.nodes.map((node, i) => [node.name, i]));
+  const at = ({ realisation }: Planned) => place.get(realisation.opening.name)!;
+  return planned.toSorted((a, b) => at(a) - at(b));
+}
+
+/** Whether a form follows its kernel within a tolerance only. */
+const isApproximate = ({ kind }: Form): boolean => kind === "compact" || kind === "diagonal";
+
+function solved({ region, source }: Candidate, chosen: Chosen): Planned {
+  const { form } = chosen;
+  const claim = leastClaim([source.claim, chosen.claim]);
+  const state = {
+    state: form.kind === "window" ? ("conv" as const) : ("ssm" as const),
+    form: form.kind,
+    channels: region.channels,
+    lags: chosen.lags,
+    order: stateOrder(form),
+    because: chosen.because,
+  };
+  const report = {
+    ...state,
+    node: region.opening.name,
+    operator: region.opening.op,
+    error: chosen.error,
+    kernelFrom: source.tensor ?? "impulse response",
+    verified: source.verified,
+    reach: claim.positions,
+    extendable: chosen.extendable,
+    wrapAround: chosen.wrapAround,
+    certificate: chosen.certificate,
+    reduction: chosen.reduction,
+    claim,
+  };
+  const looseness = isApproximate(form) ? chosen.error : 0;
+  return { realisation: convolution(region, form, state), reports: [report], claim, looseness };
+}
+
+/** An operator that is kept is right at any length, by its definition. */
+async function kept(carried: Carried): Promise<Planned> {
+  const realisation = await carried.plan();
+  const { opening } = realisation;
+  const claim: Claim = realisation.claim ?? { kind: "proven" };
+  const rest = {
+    ...{
+      node: opening.name,
+      operator: opening.op,
+      error: 0,
+      kernelFrom: "none",
+      verified: undefined,
+      reach: undefined,
+    },
+    ...{ extendable: false, wrapAround: 0, certificate: undefined, reduction: undefined, claim },
+  };
+  return { realisation, reports: realisation.reports.map((report) => ({ ...report, ...rest })), claim, looseness: 0 };
+}

@@ -1,0 +1,182 @@
+/**
+ * Attention, with or without a softmax: kept, with rows of keys and values carried. What is read by its positions as keys gets the
+ * past in front; functions of two positions are computed for all keys and the new queries.
+ */
+import { BATCH_SIZE } from "../../../src/contract.ts";
+import type { Carried, Kind, Known, Place, Realisation, StatePorts, StateReport } from "../../find/carried.ts";
+import { arranged, dynamicShape, shapeOperand } from "../../find/layout.ts";
+import type { Unclosed } from "../../find/region.ts";
+import type { Builder } from "../../onnx/build.ts";
+import type { Node } from "../../onnx/graph.ts";
+import { DataType } from "../../onnx/tensor.ts";
+import { type Axis, channelsIn, type Layout } from "../../time/fact.ts";
+import { type Hiding, hidesPadding } from "./hiding.ts";
+import { type Pairs, pairsFrom } from "./pairs.ts";
+import { positionsIn } from "./positions.ts";
+import { type Port, sightOf } from "./sight.ts";
+
+export const ATTENTION: Kind<Unclosed> = {
+  name: "attention",
+  isFirst: (_known, { node, reason }) => node.op === "MatMul" && reason.startsWith("combines every position"),
+  async find(known, opening) {
+    const { node, reason } = opening;
+    const refuse = (at: Node, code: Unclosed["code"], why: string): Unclosed => ({
+      ...{ opening: node, nodes: new Set([node]), exits: [], at, code, reason: why },
+    });
+    const pairs = pairsFrom(known, node);
+    if (!pairs) return ATTENTION.isFirst(known, opening) ? refuse(node, "mixes-time", reason) : undefined;
+    if ("reason" in pairs) return refuse(pairs.node, "mixes-time", `${reason}: '${pairs.node.name}' ${pairs.reason}`);
+    if (pairs.keyed.size === 0 || pairs.exits.length === 0) return undefined;
+    const entries = entriesOf(known, pairs);
+    const exits = pairs.exits.map((tensor): Port => ({ tensor, axes: pairs.layouts.get(tensor)! }));
+    const width = Math.max(...[...pairs.layouts.values()].map(numbersIn));
+    const sight = await sightOf(known, entries, exits, width);
+    if ("code" in sight) return refuse(node, sight.code, sight.reason);
+    const caches = [...pairs.keyed].map(([tensor, axes]) => cacheOf(known, tensor, axes));
+    if (caches.some((cache) => cache === undefined))
+      return refuse(node, "unsupported-layout", "reads keys that are no floats with a row for each sequence");
+    return {
+      ...{ opening: node, nodes: new Set(pairs.nodes), reason },
+      exits: exits.map(({ tensor, axes }) => ({ tensor, fact: { kind: "stream" as const, axes } })),
+      plan: async () => realised(known, node, pairs, caches as Cache[], sight.seen),
+    } satisfies Carried;
+  },
+};
+
+const numbersIn = (axes: Layout): number => axes.reduce((product, axis) => product * channelsIn(axis), 1);
+
+/** The streams that enter, as they are in the graph. */
+function entriesOf({ time }: Known, { keyed, queried }: Pairs): Port[] {
+  const names = new Set([...keyed.keys(), ...queried]);
+  return [...names].map((tensor) => {
+    const fact = time.facts.get(tensor)!;
+    return { tensor, axes: "axes" in fact && fact.axes ? fact.axes : [] };
+  });
+}
+
+/** Rows that are carried of a stream. */
+interface Cache {
+  readonly tensor: string;
+  /** In the graph, with `keys` in the place of time. */
+  readonly axes: Layout;
+  /** [batch, heads, keys, width] */
+  readonly stored: Layout;
+  readonly heads: number;
+  readonly width: number;
+}
+
+function cacheOf({ graphs }: Known, tensor: string, axes: Layout): Cache | undefined {
+  const type = graphs.shapes.seen.get(tensor)?.type;
+  const factors = axes.flat();
+  if (type !== DataType.FLOAT || !factors.includes("batch") || factors.filter((f) => f === "keys").length !== 1)
+    return undefined;
+  const channels = factors.filter((factor): factor is number => typeof factor === "number");
+  // a head is what comes before the last channels
+  const width = channels.at(-1) ?? 1;
+  const heads = channels.slice(0, -1);
+  const axis = (sizes: readonly number[]): Axis => sizes.filter((size) => size !== 1);
+  return {
+    ...{ tensor, axes, width, heads: heads.reduce((a, c) => a * c, 1) },
+    stored: [["batch"], axis(heads), ["keys"], axis([width])],
+  };
+}
+
+/** Names that transformers.js and GenAI know. */
+const NAMES = ["key", "value", "more"];
+
+function realised(known: Known, node: Node, pairs: Pairs, caches: readonly Cache[], seen: number): Realisation {
+  const report = ({ heads, width }: Cache): StateReport => ({
+    ...{ state: "cache", form: "cache", channels: heads * width, lags: 0, order: 0 },
+    because: "rows of keys and values are carried, one for each position",
+  });
+  return {
+    ...{ opening: node, nodes: new Set(pairs.nodes), reports: caches.map(report), needsStart: false },
+    claim: {
+      kind: "seen",
+      positions: seen,
+      node: node.name,
+      because: "later positions were changed and left out up to there",
+    },
+    add: (b, place) => addAttention(b, known, pairs, caches, place),
+  };
+}
+
+const nameOf = (i: number): string => NAMES[i] ?? `${NAMES.at(-1)}_${i}`;
+
+function addAttention(b: Builder, known: Known, pairs: Pairs, caches: readonly Cache[], place: Place): StatePorts[] {
+  const ports = caches.map(({ heads, width }, i): StatePorts => {
+    const info = (name: string, length: string) => ({
+      name,
+      type: DataType.FLOAT,
+      dims: [BATCH_SIZE, heads, length, width],
+    });
+    return {
+      past: info(`past_key_values.${place.index}.${nameOf(i)}`, "past_sequence_length"),
+      present: info(`present.${place.index}.${nameOf(i)}`, "total_sequence_length"),
+    };
+  });
+  const size = (tensor: string) =>
+    b.one("Gather", [b.one("Shape", [tensor], {}, { hint: "shape" }), b.ints("axis", [2])], {}, { hint: "length" });
+  const past = size(ports[0]!.past.name);
+  const keys = b.one("Add", [past, place.symbols.time()], {}, { hint: "keys" });
+  const symbols = { batch: place.symbols.batch, time: place.symbols.time, keys: () => keys };
+  const tensors = new Map<string, string>();
+  for (const [i, cache] of caches.entries()) {
+    const type = place.typeOf(cache.tensor);
+    const own = type === DataType.FLOAT ? cache.tensor : b.one("Cast", [cache.tensor], { to: DataType.FLOAT });
+    const asTime = (axes: Layout): Layout => axes.map((axis) => axis.map((f) => (f === "keys" ? "time" : f)));
+    const fresh = arranged(b, own, asTime(cache.axes), asTime(cache.stored), symbols);
+    const { past, present } = ports[i]!;
+    b.one("Concat", [past.name, fresh], { axis: 2 }, { outputs: [present.name] });
+    const whole = arranged(b, present.name, cache.stored, cache.axes, symbols);
+    tensors.set(cache.tensor, type === DataType.FLOAT ? whole : b.one("Cast", [whole], { to: type }, { hint: "rows" }));
+  }
+  const compute = positionsIn(b, known, place.model, { symbols, keys, past });
+  const hiding = place.mask === undefined ? undefined : hidesPadding(b, pairs, symbols);
+  addNodes(b, pairs, place, { tensors, compute, symbols, hiding });
+  return ports;
+}
+
+interface Inside {
+  readonly tensors: Map<string, string>;
+  readonly compute: ReturnType<typeof positionsIn>;
+  readonly symbols: Parameters<typeof shapeOperand>[2];
+  readonly hiding: Hiding | undefined;
+}
+
+/** The nodes between queries and keys, on all keys and the new queries. */
+function addNodes(b: Builder, pairs: Pairs, place: Place, { tensors, compute, symbols, hiding }: Inside): void {
+  const exits = new Set(pairs.exits);
+  const keyedIn = (node: Node, name: string) =>
+    pairs.keyed.has(name) && !(pairs.queried.has(name) && readsAsQuery(pairs, node, name));
+  for (const each of pairs.nodes) {
+    const node = place.original(each);
+    const inputs = node.inputs.map((name) => {
+      const layout = pairs.positions.get(name);
+      if (layout) return compute(name, rowsAxis(layout));
+      if (keyedIn(each, name)) return tensors.get(name)!;
+      return pairs.layouts.has(name) ? tensors.get(name)! : name;
+    });
+    const target = pairs.layouts.get(node.outputs[0]!)!;
+    if (node.op === "Reshape") inputs[1] = shapeOperand(b, target, symbols);
+    if (node.op === "Expand") inputs[1] = dynamicShape(b, target, symbols);
+    const before = hiding?.before(each, inputs) ?? inputs;
+    const named = node.outputs.map((name) => (exits.has(name) ? name : ""));
+    const outputs = b.copy(
+      node,
+      before,
+      node.outputs.map((name, i) => (name ? named[i] || b.name(name) : "")),
+    );
+    for (const [i, name] of node.outputs.entries())
+      if (name) tensors.set(name, hiding?.after(each, outputs[i]!) ?? outputs[i]!);
+  }
+}
+
+/** A stream that is read both ways meets the pairs at its own positions in a product only as the first operand. */
+const readsAsQuery = (_pairs: Pairs, node: Node, name: string): boolean =>
+  node.op === "MatMul" && node.inputs[0] === name;
+
+const rowsAxis = (layout: Layout): number | undefined => {
+  const axis = layout.findIndex((own) => own.includes("time"));
+  return axis < 0 ? undefined : axis;
+};

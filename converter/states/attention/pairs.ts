@@ -1,0 +1,260 @@
+/**
+ * Facts with two times: what lies between queries and keys, followed from where they meet to where the keys are summed over.
+ * Every rule of time holds there as well; a stream that is read by its positions as keys has `keys` in the place of time.
+ */
+import type { Known } from "../../find/carried.ts";
+import type { Node } from "../../onnx/graph.ts";
+import { type Axis, type Fact, type Layout, timeAxis } from "../../time/fact.ts";
+import { judge, operandOf } from "../../time/follow.ts";
+import { isOffset } from "../../time/offset.ts";
+import { fromFront, numbers, type Operand } from "../../time/rule.ts";
+
+/** What was followed. */
+export interface Pairs {
+  /** In the order of the graph. */
+  readonly nodes: readonly Node[];
+  /** Of all tensors that the nodes make. */
+  readonly layouts: ReadonlyMap<string, Layout>;
+  /** Streams that are read by their positions as keys, with `keys` in the place of time. */
+  readonly keyed: ReadonlyMap<string, Layout>;
+  /** Streams that are read at the position that asks. */
+  readonly queried: ReadonlySet<string>;
+  /** Functions of the position, with the layout in which they meet the pairs. */
+  readonly positions: ReadonlyMap<string, Layout>;
+  /** Tensors in which the keys are summed over, and that are read outside. */
+  readonly exits: readonly string[];
+}
+
+/** Why the walk ended. */
+export interface Stuck {
+  readonly node: Node;
+  readonly reason: string;
+}
+
+const hasKeys = (axes: Layout): boolean => axes.flat().includes("keys");
+
+const asKeys = (axes: Layout): Layout =>
+  axes.map((axis): Axis => axis.map((factor) => (factor === "time" ? "keys" : factor)));
+
+/** One node, read: the layouts of its outputs, and how its inputs are read. */
+interface Read {
+  readonly layouts: readonly Layout[];
+  readonly keyed: readonly (readonly [string, Layout])[];
+  readonly positions: readonly (readonly [string, Layout])[];
+}
+
+/** Follows the pairs from an opening. */
+export function pairsFrom(known: Known, opening: Node): Pairs | Stuck | undefined {
+  const { graphs, time } = known;
+  const inside = new Map<string, Layout>();
+  const read = new Map<Node, Read>();
+  const { nodes } = graphs.model.graph;
+  let stuck: Stuck | undefined;
+  for (const node of nodes.slice(nodes.indexOf(opening))) {
+    if (node.outputs.every((name) => !name || (time.facts.get(name)?.kind ?? "open") !== "open")) continue;
+    const touches = node.inputs.some((name) => hasKeys(inside.get(name) ?? []));
+    const made = readNode(known, node, inside);
+    if (typeof made === "string") {
+      if (touches && !stuck) stuck = { node, reason: made };
+      continue;
+    }
+    if (!touches && !made.layouts.some(hasKeys)) continue;
+    read.set(node, made);
+    for (const [i, name] of node.outputs.entries()) if (name) inside.set(name, made.layouts[i]!);
+  }
+  if (!read.has(opening)) return undefined;
+  const component = connected(known, read, inside, opening);
+  const ended = [...component].some((node) => node.outputs.some((name) => name && !hasKeys(inside.get(name)!)));
+  const leaks = [...component].some((node) =>
+    node.outputs.some((name) => {
+      const readers = graphs.index.consumers.get(name) ?? [];
+      return (
+        hasKeys(inside.get(name) ?? []) && (graphs.index.outputs.has(name) || readers.some((r) => !component.has(r)))
+      );
+    }),
+  );
+  if (!ended || leaks) return stuck;
+  return summary(known, component, read, inside);
+}
+
+/** The nodes that hang together through tensors of pairs. */
+function connected(
+  { graphs: { index } }: Known,
+  read: ReadonlyMap<Node, Read>,
+  inside: ReadonlyMap<string, Layout>,
+  opening: Node,
+): Set<Node> {
+  const component = new Set<Node>();
+  const queue = [opening];
+  for (let node = queue.pop(); node; node = queue.pop()) {
+    if (component.has(node) || !read.has(node)) continue;
+    component.add(node);
+    for (const name of node.outputs)
+      if (hasKeys(inside.get(name) ?? [])) queue.push(...(index.consumers.get(name) ?? []));
+    for (const name of node.inputs) {
+      const producer = index.producer.get(name);
+      // what was summed over the keys belongs to the pairs that read it
+      if (producer && inside.has(name)) queue.push(producer);
+    }
+  }
+  return component;
+}
+
+function summary(
+  { graphs: { index, model }, time }: Known,
+  component: ReadonlySet<Node>,
+  read: ReadonlyMap<Node, Read>,
+  inside: ReadonlyMap<string, Layout>,
+): Pairs {
+  const nodes = model.graph.nodes.filter((node) => component.has(node));
+  const made = new Set(nodes.flatMap(({ outputs }) => outputs));
+  const keyed = new Map(nodes.flatMap((node) => read.get(node)!.keyed));
+  const inputs = new Set(nodes.flatMap((node) => node.inputs).filter((name) => name && !made.has(name)));
+  const isStream = (name: string) => time.facts.get(name)?.kind === "stream";
+  return {
+    nodes,
+    layouts: new Map([...made].filter(Boolean).map((name) => [name, inside.get(name)!])),
+    keyed,
+    queried: new Set(
+      [...inputs].filter((name) => isStream(name) && nodes.some((node) => readsPlain(read.get(node)!, node, name))),
+    ),
+    positions: new Map(nodes.flatMap((node) => read.get(node)!.positions)),
+    exits: [...made].filter(
+      (name) =>
+        name &&
+        !hasKeys(inside.get(name)!) &&
+        (index.outputs.has(name) || (index.consumers.get(name) ?? []).some((reader) => !component.has(reader))),
+    ),
+  };
+}
+
+const readsPlain = ({ keyed }: Read, node: Node, name: string): boolean =>
+  node.inputs.includes(name) && !keyed.some(([each]) => each === name);
+
+/** The operand with another layout: a stream, for the rules. */
+const shown = (operand: Operand, axes: Layout): Operand => ({ ...operand, fact: { kind: "stream", axes } });
+
+/** How a node reads its inputs where one of them, or what it makes, has keys; a sentence where it is not understood. */
+function readNode(known: Known, node: Node, inside: ReadonlyMap<string, Layout>): Read | string {
+  const { time, constants } = known;
+  if (node.domain !== "") return "is an operator that is not followed between queries and keys";
+  const plain = node.inputs.map((name) => (name ? operandOf(name, time.facts, constants) : undefined));
+  const pairs = plain.map((operand) => operand && inside.get(operand.name));
+  if (plain.some((operand, i) => operand?.fact.kind === "open" && !pairs[i])) return "reads what is not followed";
+  if (plain.some((operand) => operand && isOffset(operand.fact))) return "reads the padding before the first position";
+  const variants = keyings(known, node, plain, pairs);
+  let why = "is not followed between queries and keys";
+  for (const { operands, keyed, positions } of variants) {
+    const outputs = outputsOf(known, node, operands);
+    if (typeof outputs === "string") why = outputs;
+    else return { layouts: outputs, keyed, positions };
+  }
+  return why;
+}
+
+interface Keying {
+  readonly operands: readonly (Operand | undefined)[];
+  readonly keyed: readonly (readonly [string, Layout])[];
+  readonly positions: readonly (readonly [string, Layout])[];
+}
+
+/** The ways in which streams may be read: as they are, or by their positions as keys. */
+function keyings(
+  known: Known,
+  node: Node,
+  plain: readonly (Operand | undefined)[],
+  pairs: readonly (Layout | undefined)[],
+): Keying[] {
+  const streams = plain.flatMap((operand, i) => (operand?.fact.kind === "stream" && !pairs[i] ? [i] : []));
+  const isProduct = node.op === "MatMul";
+  const before = pairs.some((axes) => axes && hasKeys(axes));
+  // queries come first in a product; where pairs are read already, a stream may be read either way
+  const choices: number[][] = before ? [streams, []] : isProduct && streams.length === 2 ? [[1]] : [streams, []];
+  return choices.map((chosen) => {
+    const keyed: [string, Layout][] = [];
+    const positions: [string, Layout][] = [];
+    const operands = plain.map((operand, i) => {
+      if (!operand) return undefined;
+      const pair = pairs[i];
+      if (pair) return shown(operand, pair);
+      if (operand.fact.kind === "stream" && chosen.includes(i)) {
+        const axes = asKeys(operand.fact.axes);
+        keyed.push([operand.name, axes]);
+        return shown(operand, axes);
+      }
+      if (operand.fact.kind === "position") {
+        const axes = positionLayout(known, operand.name);
+        if (axes) {
+          positions.push([operand.name, axes]);
+          return shown(operand, axes);
+        }
+      }
+      return operand;
+    });
+    return { operands, keyed, positions };
+  });
+}
+
+/** The layout of a function of the position: of two axes that grow, the first is that of the queries; one alone is the last's. */
+function positionLayout({ graphs: { shapes } }: Known, name: string): Layout | undefined {
+  const seen = shapes.seen.get(name);
+  if (!seen) return undefined;
+  const first = seen.dims[0]!;
+  const grows = first.map((_, k) => shapes.runs.every(({ time }, run) => seen.dims[run]![k] === time));
+  const still = first.map((size, k) => seen.dims.every((dims) => dims[k] === size));
+  if (first.some((_, k) => !grows[k] && !still[k])) return undefined;
+  const growing = grows.flatMap((each, k) => (each ? [k] : []));
+  const rank = first.length;
+  return first.map((size, k): Axis => {
+    if (!grows[k]) return size === 1 ? [] : [size];
+    if (growing.length > 1) return k === growing[0] ? ["time"] : ["keys"];
+    return k === rank - 1 ? ["keys"] : ["time"];
+  });
+}
+
+const OVER_KEYS = new Set(["Softmax", "LogSoftmax"]);
+
+/** Layouts of a node's outputs. */
+function outputsOf(known: Known, node: Node, operands: readonly (Operand | undefined)[]): readonly Layout[] | string {
+  const [data] = operands;
+  const axes = data && "axes" in data.fact ? data.fact.axes : undefined;
+  if (axes && hasKeys(axes)) {
+    if (OVER_KEYS.has(node.op)) {
+      const over = axes[fromFront(Number(node.attributes.axis ?? -1), axes.length)]!;
+      if (over.join() === "keys") return [axes];
+      return over.includes("time")
+        ? "normalises over the positions that ask, later ones among them"
+        : "normalises over something else than the keys";
+    }
+    if (/^Reduce(Sum|Max|Mean|LogSumExp)$/.test(node.op)) return reduced(node, operands, axes);
+  }
+  const verdict = judge(node, operands, known.time.context, known.time.varies);
+  if ("open" in verdict) return "reads what is not followed";
+  if ("refuses" in verdict) return verdict.reason;
+  if ("mixes" in verdict) return verdict.mixes;
+  const layouts = verdict.outputs.map(layoutIn);
+  return layouts.every((layout) => layout !== undefined)
+    ? (layouts as Layout[])
+    : "gives something that is no tensor of pairs";
+}
+
+const layoutIn = (fact: Fact): Layout | undefined =>
+  (fact.kind === "stream" || fact.kind === "still") && fact.axes ? fact.axes : undefined;
+
+/** A sum over the keys. */
+function reduced(
+  node: Node,
+  [, axesInput]: readonly (Operand | undefined)[],
+  axes: Layout,
+): readonly Layout[] | string {
+  const given = axesInput ? numbers(axesInput) : (node.attributes.axes as readonly number[] | undefined);
+  if (!given) return "reduces axes that are not known";
+  const over = given.map((axis) => fromFront(axis, axes.length));
+  if (over.some((k) => axes[k]!.some((factor) => factor === "time" || factor === "batch")))
+    return "reduces over the positions that ask";
+  const kept = Number(node.attributes.keepdims ?? 1);
+  return [axes.flatMap((axis, k): Layout => (!over.includes(k) ? [axis] : kept ? [[]] : []))];
+}
+
+/** Whether a layout has queries. */
+export const hasQueries = (axes: Layout): boolean => timeAxis(axes) >= 0;

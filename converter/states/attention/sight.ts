@@ -1,0 +1,220 @@
+/** What positions see: an attention is run alone, with later positions changed and left out, and other sequences changed. */
+import { uniform } from "../../../src/random.ts";
+import type { Known } from "../../find/carried.ts";
+import { precise } from "../../find/graphs.ts";
+import { isFailedRun } from "../../find/respond.ts";
+import { fixedSizes, zeroInputs } from "../../find/shapes.ts";
+import { rowsOf } from "../../find/tables.ts";
+import { cut } from "../../onnx/cut.ts";
+import { openModel, type Runner } from "../../onnx/run.ts";
+import { DataType, makeTensor, type Tensor } from "../../onnx/tensor.ts";
+import { dimsOf, type Layout, timeAxis } from "../../time/fact.ts";
+
+/** A stream that enters, or an exit. */
+export interface Port {
+  readonly tensor: string;
+  readonly axes: Layout;
+}
+
+/** Lengths at which later positions are changed, with the positions up to which nothing may change; undefined: every one. */
+const LENGTHS: readonly (readonly [number, readonly number[] | undefined])[] = [
+  [48, undefined],
+  [513, [0, 1, 31, 255, 256, 511]],
+  [2048, [1023, 2046]],
+];
+/** Of the largest tensor of pairs. */
+const MOST_BYTES = 2 ** 29;
+/** Parts of the largest value by which outputs may differ. */
+const SAME = 1e-4;
+
+export type Sight =
+  | { readonly seen: number }
+  | { readonly code: "not-causal" | "depends-on-length" | "mixes-batch"; readonly reason: string };
+
+/** Up to which length the exits at each position depend on no later one, on no other sequence, and not on the length. */
+export async function sightOf(
+  known: Known,
+  entries: readonly Port[],
+  exits: readonly Port[],
+  width: number,
+): Promise<Sight> {
+  const { graphs } = known;
+  const names = new Set(entries.map(({ tensor }) => tensor));
+  const others = graphs.model.graph.inputs.filter(({ name }) => !names.has(name));
+  const typeOf = (tensor: string) =>
+    graphs.shapes.seen.get(tensor)?.type ?? graphs.model.graph.inputs.find(({ name }) => name === tensor)!.type;
+  const given = entries.map(({ tensor }) => ({ name: tensor, type: typeOf(tensor), dims: undefined }));
+  const part = cut(
+    graphs.model,
+    [...others, ...given],
+    exits.map(({ tensor }) => tensor),
+  );
+  const runner = await openModel(precise(graphs, part));
+  try {
+    const fixed = fixedSizes(graphs.inputs);
+    let seen = 0;
+    for (const [length, places] of LENGTHS) {
+      const bytes = 4 * width * length ** 2 * ((places ?? everyOf(length)).length + 1);
+      if (seen > 0 && (fixed.time !== undefined || bytes > MOST_BYTES)) break;
+      const time = fixed.time ?? length;
+      const found = await lookAt({ known, runner, entries, exits, typeOf }, time, places ?? everyOf(time), fixed);
+      if (found === undefined) break;
+      if ("code" in found) return found;
+      seen = time;
+    }
+    return { seen };
+  } finally {
+    await runner.close();
+  }
+}
+
+const everyOf = (length: number): readonly number[] => Array.from({ length: length - 1 }, (_, i) => i);
+
+interface Bench {
+  readonly known: Known;
+  readonly runner: Runner;
+  readonly entries: readonly Port[];
+  readonly exits: readonly Port[];
+  readonly typeOf: (tensor: string) => number;
+}
+
+/** Undefined where the graph cannot be run at the length. */
+async function lookAt(
+  bench: Bench,
+  time: number,
+  places: readonly number[],
+  fixed: { readonly batch: number | undefined; readonly time: number | undefined },
+): Promise<Sight | undefined> {
+  // each row of a batch has another part of the sequence changed; the last has none
+  const batch = fixed.batch ?? places.length + 1;
+  const rounds = fixed.batch === undefined ? [places] : places.map((place) => [place]);
+  const plain = await outputs(bench, batch, time, () => time);
+  if (!plain) return undefined;
+  const largest = plain.map((rows) => largestOf(rows.flat()));
+  for (const round of rounds) {
+    const changed = (await outputs(
+      bench,
+      batch,
+      time,
+      (row) => (round[row] ?? (fixed.batch === undefined ? time : round[0]!)) + 1,
+    ))!;
+    for (const [k, rows] of plain.entries()) {
+      for (let b = 0; b < batch; b++) {
+        const upTo = Math.min(time - 1, round[b] ?? (fixed.batch === undefined ? time - 1 : round[0]!));
+        for (let i = 0; i <= upTo; i++) {
+          if (isSame(rows[b]![i]!, changed[k]![b]![i]!, largest[k]!)) continue;
+          if (b === batch - 1 && fixed.batch === undefined)
+            return { code: "mixes-batch", reason: "reads other sequences of the batch" };
+          return { code: "not-causal", reason: `lets position ${i} see position ${upTo + 1} or later ones` };
+        }
+      }
+    }
+  }
+  if (fixed.time !== undefined) return { seen: time };
+  for (const length of [time - 1, Math.ceil(time / 2), 1]) {
+    const shorter = await outputs(bench, batch, length, () => time, time);
+    if (!shorter) continue;
+    for (const [k, rows] of plain.entries())
+      for (let b = 0; b < batch; b++)
+        for (let i = 0; i < length; i++)
+          if (!isSame(rows[b]![i]!, shorter[k]![b]![i]!, largest[k]!))
+            return {
+              code: "depends-on-length",
+              reason: `gives position ${i} another value in a sequence of ${length} than of ${time}`,
+            };
+  }
+  return { seen: time };
+}
+
+const largestOf = (rows: readonly Float64Array[]): number =>
+  rows.reduce(
+    (most, row) => row.reduce((each, value) => (Number.isFinite(value) ? Math.max(each, Math.abs(value)) : each), most),
+    0,
+  );
+
+const isSame = (a: Float64Array, b: Float64Array, largest: number): boolean =>
+  a.every((value, i) => Object.is(value, b[i]) || Math.abs(value - b[i]!) <= SAME * largest);
+
+/**
+ * The exits for random entries, [exit][sequence][position]; undefined where ONNX Runtime cannot run it.
+ * @param changedFrom of each sequence, the position from which on it is another one
+ * @param drawn the length for which entries are drawn, of which the first positions are taken
+ */
+async function outputs(
+  { known: { graphs }, runner, entries, exits, typeOf }: Bench,
+  batch: number,
+  time: number,
+  changedFrom: (row: number) => number,
+  drawn = time,
+): Promise<Float64Array[][][] | undefined> {
+  const sizes = { batch, time };
+  const feeds: Record<string, Tensor> = { ...zeroInputs(graphs.model, graphs.inputs, sizes) };
+  for (const [k, { tensor, axes }] of entries.entries())
+    feeds[tensor] = randomEntry(typeOf(tensor), axes, sizes, changedFrom, k, drawn);
+  const wanted = new Set(runner.inputs);
+  try {
+    const made = await runner.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => wanted.has(name))));
+    return exits.map(({ tensor, axes }) => bySequence(made[tensor]!, axes, batch));
+  } catch (error) {
+    if (!isFailedRun(error)) throw error;
+    return undefined;
+  }
+}
+
+/** Values that depend on the entry, the position and the place within it; from some position on, others. */
+function randomEntry(
+  type: number,
+  axes: Layout,
+  sizes: { readonly batch: number; readonly time: number },
+  changedFrom: (row: number) => number,
+  seed: number,
+  drawn: number,
+): Tensor {
+  const dims = dimsOf(axes, sizes);
+  const size = dims.reduce((a, c) => a * c, 1);
+  if (type === DataType.INT64) return makeTensor(type, dims, new BigInt64Array(size).fill(1n));
+  if (type === DataType.INT32) return makeTensor(type, dims, new Int32Array(size).fill(1));
+  if (type === DataType.BOOL) return makeTensor(type, dims, new Uint8Array(size).fill(1));
+  const channels = size / (sizes.batch * sizes.time);
+  const draw = (which: number) => {
+    const next = uniform(7919 * seed + which);
+    return Float64Array.from({ length: drawn * channels }, () => 2 * next() - 1);
+  };
+  const [own, other] = [draw(1), draw(2)];
+  const values = new Float64Array(size);
+  const factors = axes.flat();
+  const extents = factors.map((factor) =>
+    typeof factor === "number" ? factor : factor === "batch" ? sizes.batch : sizes.time,
+  );
+  const index = new Array<number>(factors.length).fill(0);
+  for (let at = 0; at < size; at++) {
+    let [row, position, channel] = [0, 0, 0];
+    for (const [k, factor] of factors.entries()) {
+      if (factor === "batch") row = index[k]!;
+      else if (typeof factor === "number") channel = channel * factor + index[k]!;
+      else position = index[k]!;
+    }
+    values[at] = (position >= changedFrom(row) ? other : own)[position * channels + channel]!;
+    for (let k = factors.length - 1; k >= 0 && ++index[k]! === extents[k]!; k--) index[k] = 0;
+  }
+  return type === DataType.DOUBLE
+    ? makeTensor(type, dims, values)
+    : makeTensor(DataType.FLOAT, dims, Float32Array.from(values));
+}
+
+/** [sequence][position] */
+function bySequence(tensor: Tensor, axes: Layout, batch: number): Float64Array[][] {
+  const rows = rowsOf(tensor, timeAxis(axes));
+  const rest = axes.filter((_, k) => k !== timeAxis(axes));
+  const sizes = rest.flat().map((factor) => (factor === "batch" ? batch : Number(factor)));
+  const at = rest.flat().indexOf("batch");
+  const inner = sizes.slice(at + 1).reduce((a, c) => a * c, 1);
+  return Array.from({ length: batch }, (_, b) =>
+    rows.map((row) =>
+      Float64Array.from(
+        { length: row.length / batch },
+        (_, i) => row[(Math.floor(i / inner) * batch + b) * inner + (i % inner)]!,
+      ),
+    ),
+  );
+}

@@ -1,0 +1,61 @@
+/** A long convolution: its nodes give way to the recurrence of a form. */
+import type { Place, Realisation, StatePorts, StateReport } from "../../find/carried.ts";
+import { fromCanonical, toCanonical } from "../../find/layout.ts";
+import type { Region } from "../../find/region.ts";
+import type { Form } from "../../form.ts";
+import { lowerConvolution, recurrenceOf } from "../../lower/lower.ts";
+import type { Builder } from "../../onnx/build.ts";
+import { DataType } from "../../onnx/tensor.ts";
+
+/** The recurrence in the place of the convolution. */
+export function convolution(region: Region, form: Form, report: StateReport): Realisation {
+  return {
+    ...{ opening: region.opening, nodes: region.nodes, needsStart: false, reports: [report] },
+    tables: recurrenceOf(form).tables,
+    add: (b, place) => {
+      const { index, mask, isStep, tables, path } = place;
+      const input = repeated(b, toCanonical(b, region.entry.tensor, region.entry.axes, place.symbols), region);
+      const elementType = place.typeOf(region.entry.tensor);
+      const lowered = lowerConvolution(b, form, { index, input, elementType, mask, isStep, tables }, { path });
+      leave(b, region, lowered.output, place);
+      return lowered.state ? [lowered.state] : [];
+    },
+  };
+}
+
+/** What enters the convolution is passed on, for the floor of a benchmark. */
+export function bypass(region: Region): Realisation {
+  return {
+    ...{ opening: region.opening, nodes: region.nodes, needsStart: false, reports: [] },
+    add: (b, place): StatePorts[] => {
+      const input = repeated(b, toCanonical(b, region.entry.tensor, region.entry.axes, place.symbols), region);
+      leave(b, region, passOn(b, input, region), place);
+      return [];
+    },
+  };
+}
+
+function leave(b: Builder, { bias, entry, exit }: Region, output: string, { symbols, typeOf }: Place): void {
+  const y = bias ? withBias(b, output, bias, typeOf(entry.tensor)) : output;
+  fromCanonical(b, y, exit.axes, symbols, exit.tensor);
+}
+
+/** Each channel as often as it is answered by a kernel; a stream of one channel is left to the recurrence to broadcast. */
+function repeated(b: Builder, input: string, { entryChannels, channels }: Region): string {
+  if (entryChannels === channels || entryChannels === 1) return input;
+  const sources = Array.from({ length: channels }, (_, c) => Math.floor((c * entryChannels) / channels));
+  return b.one("Gather", [input, b.ints("channels", sources)], { axis: 2 }, { hint: "repeated" });
+}
+
+/** What enters the convolution, in as many channels as leave it. */
+function passOn(b: Builder, input: string, { entryChannels, channels }: Region): string {
+  if (entryChannels !== 1 || channels === 1) return input;
+  return b.one("Tile", [input, b.ints("repeats", [1, 1, channels / entryChannels])], {}, { hint: "passed_on" });
+}
+
+/** Adds a number to each channel; the addend is cast to the stream's type where that is not float32. */
+function withBias(b: Builder, stream: string, bias: Float64Array, type: number): string {
+  const addend = b.floats("bias", [bias.length], bias);
+  const typed = type === DataType.FLOAT ? addend : b.one("Cast", [addend], { to: type }, { hint: "bias" });
+  return b.one("Add", [stream, typed], {}, { hint: "biased" });
+}

@@ -1,0 +1,11 @@
+/** The kinds of state beside long convolutions: one row a kind, in the order in which they are asked. */
+import type { Kind } from "../find/carried.ts";
+import type { Unclosed } from "../find/region.ts";
+import { ATTENTION } from "./attention/attention.ts";
+import { MEETING } from "./meeting/meeting.ts";
+import { RECURRENT } from "./recurrent/recurrent.ts";
+import { ROWS } from "./rows/rows.ts";
+import { SCAN } from "./scan/scan.ts";
+import { SUM } from "./sum/sum.ts";
+
+export const KINDS: readonly Kind<Unclosed>[] = [RECURRENT, SCAN, SUM, ATTENTION, MEETING, ROWS];

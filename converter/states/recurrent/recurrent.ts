@@ -1,0 +1,180 @@
+/**
+ * Recurrent layers along time: RNN, GRU and LSTM are kept, and begin with the hidden state that the call before has left.
+ * https://onnx.ai/onnx/operators/onnx__LSTM.html
+ */
+import { BATCH_SIZE, pastSsm, presentSsm } from "../../../src/contract.ts";
+import { LongConvError } from "../../../src/errors.ts";
+import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
+import type { Unclosed } from "../../find/region.ts";
+import type { Builder } from "../../onnx/build.ts";
+import type { Node } from "../../onnx/graph.ts";
+import { DataType } from "../../onnx/tensor.ts";
+import { type Axis, channelsIn, type Fact, type Layout, timeAxis } from "../../time/fact.ts";
+import { isOffset } from "../../time/offset.ts";
+import { recurrentLayouts } from "../../time/rules/recurrent.ts";
+import { type Start, startOf } from "../start.ts";
+
+/** States that each operator carries: the hidden one, and the cell. */
+const STATES: Readonly<Record<string, number>> = { RNN: 1, GRU: 1, LSTM: 2 };
+/** Inputs 5 and 6: initial_h and initial_c. */
+const INITIAL = 5;
+const LENGTHS = 4;
+
+export const RECURRENT: Kind<Unclosed> = {
+  name: "recurrent",
+  isFirst: (_known, { node }) => isRecurrent(node),
+  async find(known, opening) {
+    const { node, reason } = opening;
+    if (!isRecurrent(node)) return undefined;
+    const refuse = (code: Unclosed["code"], why: string): Unclosed => ({
+      ...{ opening: node, nodes: new Set([node]), exits: [], at: node, code, reason: why },
+    });
+    const fact = known.time.facts.get(node.inputs[0]!);
+    if (fact?.kind !== "stream" || fact.axes.length !== 3) return refuse("mixes-time", reason);
+    if (isOffset(fact)) return refuse("mixes-time", "is recurrent over the padding before the first position");
+    const { layout = 0, hidden_size } = node.attributes;
+    const batch = fact.axes[layout ? 0 : 1]!;
+    if (batch[0] !== "batch" || timeAxis(fact.axes) !== (layout ? 1 : 0) || batch.includes("time"))
+      return refuse("unsupported-layout", "is recurrent over a batch that is laid out in another order");
+    const starts: Start[] = [];
+    for (let i = 0; i < STATES[node.op]!; i++) {
+      const start = await startOf(known, node.inputs[INITIAL + i] ?? "");
+      if (start === undefined) return refuse("depends-on-data", "begins with a state that is made of the sequence");
+      starts.push(start);
+    }
+    const hidden = Number(hidden_size);
+    const { all, last } = recurrentLayouts(fact.axes, { layout: Number(layout), directions: 1, hidden });
+    const facts: Fact[] = [
+      { kind: "stream", axes: all },
+      { kind: "last", axes: last },
+      { kind: "last", axes: last },
+    ];
+    return {
+      ...{ opening: node, nodes: new Set([node]), reason },
+      exits: node.outputs.flatMap((tensor, i) => (tensor ? [{ tensor, fact: facts[i]! }] : [])),
+      plan: async () => realised(node, { starts, hidden, batch, axes: fact.axes, layout: Number(layout) }),
+    } satisfies Carried;
+  },
+};
+
+const isRecurrent = ({ op, domain }: Node): boolean => domain === "" && Object.hasOwn(STATES, op);
+
+interface Layer {
+  readonly starts: readonly Start[];
+  readonly hidden: number;
+  readonly batch: Axis;
+  readonly axes: Layout;
+  readonly layout: number;
+}
+
+function realised(node: Node, layer: Layer): Realisation {
+  const { starts, hidden, batch } = layer;
+  const channels = channelsIn(batch) * hidden;
+  const report: StateReport = {
+    ...{ state: "ssm", form: "recurrent", channels, lags: 0, order: starts.length },
+    because: starts.length === 2 ? "its hidden state and its cell are carried" : "its hidden state is carried",
+  };
+  return {
+    ...{ opening: node, nodes: new Set([node]), reports: [report] },
+    needsStart: starts.some((start) => start !== "zeros"),
+    add: (b, place) => {
+      const { index, original } = place;
+      const info = (name: string) => ({ name, type: DataType.FLOAT, dims: [BATCH_SIZE, starts.length, channels] });
+      const ports = { past: info(pastSsm(index)), present: info(presentSsm(index)) };
+      addLayer(b, original(node), layer, place, { past: ports.past.name, present: ports.present.name, channels });
+      return [ports];
+    },
+  };
+}
+
+/** The layer with its state as input and output. */
+function addLayer(
+  b: Builder,
+  node: Node,
+  layer: Layer,
+  place: Place,
+  { past, present, channels }: { readonly past: string; readonly present: string; readonly channels: number },
+): void {
+  const { starts, hidden, layout } = layer;
+  const { read } = place;
+  const one = layout ? [0, 1, hidden] : [1, -1, hidden];
+  const rows = starts.map((_, i) => (starts.length === 1 ? past : row(b, past, i)));
+  const states = rows.map((own, i) => {
+    const shaped = b.one("Reshape", [own, b.ints("state", one)], {}, { hint: "state" });
+    const start = starts[i]!;
+    if (start === "zeros") return shaped;
+    const begins = b.one("Equal", [read(), b.floats("zero", [1], [0])], {}, { hint: "begins" });
+    const condition = b.one(
+      "Reshape",
+      [begins, b.ints("each", layout ? [-1, 1, 1] : [1, -1, 1])],
+      {},
+      { hint: "begins" },
+    );
+    return b.one("Where", [condition, start.tensor, shaped], {}, { hint: "state" });
+  });
+  const shown = shownOf(b, node, layer, place);
+  const inputs = [...node.inputs];
+  while (inputs.length < INITIAL + states.length) inputs.push("");
+  for (const [i, state] of states.entries()) inputs[INITIAL + i] = state;
+  if (shown) {
+    inputs[0] = shown.toFront(inputs[0]!);
+    inputs[LENGTHS] = shown.lengths;
+  }
+  const made = [...node.outputs, ...Array.from({ length: 3 }, () => "")].slice(0, 1 + states.length);
+  const outputs = made.map((name, i) => (name && !(shown && i === 0) ? name : b.name(`${node.name}_${i}`)));
+  b.copy(node, inputs, outputs);
+  if (shown && node.outputs[0]) shown.toBack(outputs[0]!, node.outputs[0]);
+  const size = b.ints("row", [-1, 1, channels]);
+  const last = outputs.slice(1).map((name, i) => {
+    const kept = shown ? shown.orBefore(name, states[i]!) : name;
+    return [kept, size] as const;
+  });
+  if (last.length === 1) b.one("Reshape", [...last[0]!], {}, { outputs: [present] });
+  else {
+    const shaped = last.map((each) => b.one("Reshape", [...each], {}, { hint: "state" }));
+    b.one("Concat", shaped, { axis: 1 }, { outputs: [present] });
+  }
+}
+
+const row = (b: Builder, past: string, i: number): string =>
+  b.one("Slice", [past, b.ints("from", [i]), b.ints("to", [i + 1]), b.ints("axis", [1])], {}, { hint: "state" });
+
+/** What hides padding from a layer: sequences are moved to the front, and read as far as they go. */
+interface Shown {
+  /** int32 [batch]: positions that are none of padding, 1 at least. */
+  readonly lengths: string;
+  readonly toFront: (stream: string) => string;
+  readonly toBack: (stream: string, output: string) => void;
+  readonly orBefore: (state: string, before: string) => string;
+}
+
+function shownOf(b: Builder, node: Node, { batch, layout }: Layer, { mask, symbols }: Place): Shown | undefined {
+  if (mask === undefined) return undefined;
+  if (batch.length > 1 || layout)
+    throw new LongConvError(
+      "unsupported-layout",
+      "is recurrent for each row of another axis, so padding of a batch cannot be hidden by attention_mask",
+      { node: node.name },
+      "Convert without attention_mask.",
+    );
+  const counted = b.one("ReduceSum", [mask, b.ints("axes", [1, 2])], { keepdims: 0 }, { hint: "shown" });
+  const valid = b.one("Max", [counted, b.floats("one", [1], [1])], {}, { hint: "shown" });
+  const lengths = b.one("Cast", [valid], { to: DataType.INT64 }, { hint: "lengths" });
+  const whole = b.one("Expand", [symbols.time(), symbols.batch()], {}, { hint: "lengths" });
+  const reverse = (stream: string, by: string, outputs?: readonly string[]) =>
+    b.one("ReverseSequence", [stream, by], { time_axis: 0, batch_axis: 1 }, outputs ? { outputs } : { hint: "moved" });
+  const none = b.one("Reshape", [
+    b.one("Equal", [counted, b.floats("zero", [1], [0])], {}, { hint: "padding" }),
+    b.ints("each", [1, -1, 1]),
+  ]);
+  return {
+    lengths: b.one("Cast", [lengths], { to: DataType.INT32 }, { hint: "lengths" }),
+    toFront: (stream) => reverse(reverse(stream, whole), lengths),
+    toBack: (stream, output) => {
+      const squeezed = b.one("Squeeze", [stream, b.ints("ways", [1])], {}, { hint: "moved" });
+      const back = reverse(reverse(squeezed, lengths), whole);
+      b.one("Unsqueeze", [back, b.ints("ways", [1])], {}, { outputs: [output] });
+    },
+    orBefore: (state, before) => b.one("Where", [none, before, state], {}, { hint: "state" }),
+  };
+}

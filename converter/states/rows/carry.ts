@@ -1,0 +1,145 @@
+/** The last rows of a stream, carried: the stream with its past in front, and the state that goes on. */
+import { BATCH_SIZE, pastConv, presentConv } from "../../../src/contract.ts";
+import { LongConvError } from "../../../src/errors.ts";
+import type { Place, StatePorts, SymbolNames } from "../../find/carried.ts";
+import { fromCanonical, shapeOperand, toCanonical } from "../../find/layout.ts";
+import type { Builder } from "../../onnx/build.ts";
+import { DataType, float32Tensor } from "../../onnx/tensor.ts";
+import { axisSize, channelCount, type Layout, timeAxis } from "../../time/fact.ts";
+import type { History } from "./history.ts";
+
+/** A stream whose last rows are carried. */
+export interface Carry {
+  readonly tensor: string;
+  readonly axes: Layout;
+  readonly rows: number;
+  readonly history: History;
+}
+
+/** With its onnx.TensorProto.DataType in the exported graph. */
+interface Typed extends Carry {
+  readonly type: number;
+}
+
+const END = 2 ** 53 - 1;
+const HALVES = new Set<number>([DataType.FLOAT16, DataType.BFLOAT16]);
+
+/** The mask with axes of size 1 where the layout has channels. */
+export function maskFor(b: Builder, layout: Layout, symbols: SymbolNames, mask: string): string {
+  if (layout.length === 3 && timeAxis(layout) === 1) return mask;
+  const apart: Layout = layout.map((axis) => (axis.some((f) => typeof f !== "number") ? axis : []));
+  const from: Layout = [["batch"], ["time"], []];
+  return b.one("Reshape", [mask, shapeOperand(b, apart, symbols, from)], {}, { hint: "mask" });
+}
+
+/** States have the batch in front; other layouts are carried as [batch, rows, channels]. */
+export const stateLayout = (axes: Layout): Layout =>
+  axes[0]!.join() === "batch" && axes.every((axis) => axis.length < 2 || axis.every((f) => typeof f === "number"))
+    ? axes
+    : [["batch"], ["time"], [channelCount(axes)]];
+
+/** Dimensions of the state behind the batch. */
+export const stateDims = ({ axes, rows }: Carry): number[] =>
+  stateLayout(axes)
+    .slice(1)
+    .map((axis) => axisSize(axis, { batch: 1, time: rows }));
+
+/** Adds the stream with its past in front: T + rows positions in the stream's layout; `present` is what goes on. */
+export function carried(b: Builder, carry: Carry, place: Place): { stream: string; ports: StatePorts } {
+  const { index, symbols, mask, read, typeOf } = place;
+  const { axes, rows } = carry;
+  const type = typeOf(carry.tensor);
+  const layout = stateLayout(axes);
+  const native = layout === axes;
+  const axis = timeAxis(layout);
+  const stateType = HALVES.has(type) ? DataType.FLOAT : type;
+  const info = (name: string) => ({ name, type: stateType, dims: [BATCH_SIZE, ...stateDims(carry)] });
+  const ports = { past: info(pastConv(index)), present: info(presentConv(index)) };
+  const own = native ? carry.tensor : toCanonical(b, carry.tensor, axes, symbols);
+  const x = mask === undefined ? own : hidden(b, { ...carry, type }, own, layout, { symbols, mask });
+  const cast = (tensor: string, to: number) =>
+    stateType === type ? tensor : b.one("Cast", [tensor], { to }, { hint: "rows" });
+  const past = begun(b, { ...carry, type }, cast(ports.past.name, type), x, layout, read);
+  const window = b.one("Concat", [past, x], { axis }, { hint: "window" });
+  const last = [b.ints("from", [-rows]), b.ints("to", [END]), b.ints("axis", [axis])];
+  if (stateType === type) b.one("Slice", [window, ...last], {}, { outputs: [ports.present.name] });
+  else b.one("Cast", [b.one("Slice", [window, ...last])], { to: stateType }, { outputs: [ports.present.name] });
+  if (native) return { stream: window, ports };
+  const stream = b.name("window");
+  fromCanonical(b, window, axes, longer(b, symbols, rows), stream);
+  return { stream, ports };
+}
+
+/** The symbols of a sequence of so many positions more. */
+const longer = (b: Builder, symbols: SymbolNames, rows: number): SymbolNames => ({
+  batch: symbols.batch,
+  time: () => b.one("Add", [symbols.time(), b.ints("rows", [rows])], {}, { hint: "length" }),
+});
+
+/** The state; where nothing was read before, what the graph has before the first position. */
+function begun(b: Builder, carry: Typed, past: string, x: string, layout: Layout, read: Place["read"]): string {
+  const { history, rows } = carry;
+  if (history.kind === "zeros") return past;
+  const shape = b.ints(
+    "shape",
+    layout.map((_, k) => (k === 0 ? -1 : 1)),
+  );
+  const begins = b.one("Equal", [read(), b.floats("zero", [1], [0])], {}, { hint: "begins" });
+  const condition = b.one("Reshape", [begins, shape], {}, { hint: "begins" });
+  const axis = timeAxis(layout);
+  if (history.kind === "first") {
+    const first = b.one(
+      "Slice",
+      [x, b.ints("from", [0]), b.ints("to", [1]), b.ints("axis", [axis])],
+      {},
+      { hint: "first" },
+    );
+    return b.one("Where", [condition, first, past], {}, { hint: "past" });
+  }
+  return b.one(
+    "Where",
+    [condition, typed(b, rowsTensor(b, layout, rows, history.rows), carry.type), past],
+    {},
+    { hint: "past" },
+  );
+}
+
+/** [1, …rows at the time axis…] float32. */
+function rowsTensor(b: Builder, layout: Layout, rows: number, values: readonly Float64Array[]): string {
+  const axis = timeAxis(layout);
+  const dims = layout.map((own, k) => (k === 0 ? 1 : axisSize(own, { batch: 1, time: rows })));
+  const inner = dims.slice(axis + 1).reduce((a, c) => a * c, 1);
+  const outer = dims.slice(0, axis).reduce((a, c) => a * c, 1);
+  const data = new Float32Array(outer * rows * inner);
+  for (let o = 0; o < outer; o++)
+    for (let r = 0; r < rows; r++)
+      for (let i = 0; i < inner; i++) data[(o * rows + r) * inner + i] = values[r]![o * inner + i]!;
+  return b.constant("history", float32Tensor(dims, data));
+}
+
+const typed = (b: Builder, tensor: string, type: number): string =>
+  type === DataType.FLOAT ? tensor : b.one("Cast", [tensor], { to: type }, { hint: "history" });
+
+/** Positions of padding become what stands before the first. */
+function hidden(
+  b: Builder,
+  { type, history }: Typed,
+  x: string,
+  layout: Layout,
+  { symbols, mask }: { readonly symbols: SymbolNames; readonly mask: string },
+): string {
+  if (
+    history.kind === "first" ||
+    (history.kind === "rows" && history.rows.some((row) => row.some((v, i) => v !== history.rows[0]![i])))
+  )
+    throw new LongConvError(
+      "unsupported-layout",
+      "what stands before the first position differs from position to position, so padding of a batch cannot be hidden by attention_mask",
+      {},
+      "Convert without attention_mask.",
+    );
+  const shaped = maskFor(b, layout, symbols, mask);
+  const shown = b.one("Cast", [shaped], { to: DataType.BOOL }, { hint: "shown" });
+  const row = history.kind === "rows" ? rowsTensor(b, layout, 1, history.rows.slice(0, 1)) : b.floats("zero", [1], [0]);
+  return b.one("Where", [shown, x, typed(b, row, type)], {}, { hint: "masked" });
+}

@@ -1,0 +1,140 @@
+/**
+ * Finite reach: operators that put positions in front of a sequence, take some away, or read a window of them. They are kept as
+ * they are, on their input with its last rows in front; padding gives way to those.
+ */
+import type { Carried, Kind, Known, Realisation, StateReport } from "../../find/carried.ts";
+import type { Unclosed } from "../../find/region.ts";
+import { fixedSizes } from "../../find/shapes.ts";
+import type { Builder } from "../../onnx/build.ts";
+import type { GraphIndex, Node } from "../../onnx/graph.ts";
+import { type Offset, timeAxis } from "../../time/fact.ts";
+import { operandOf } from "../../time/follow.ts";
+import { excess, isOffset, NO_OFFSET, offsetOf, withOffset } from "../../time/offset.ts";
+import { type Carry, carried, stateDims } from "./carry.ts";
+import { historyOf } from "./history.ts";
+import type { Move, Mover } from "./move.ts";
+import { Concat, Pad, Slice } from "./padding.ts";
+import { Conv, pool } from "./windows.ts";
+
+/** By operator of the standard domain. */
+const MOVERS: Readonly<Record<string, Mover>> = {
+  Pad,
+  Slice,
+  Concat,
+  Conv,
+  MaxPool: pool(Number.NEGATIVE_INFINITY),
+  AveragePool: pool(0),
+  LpPool: pool(0),
+};
+
+export const ROWS: Kind<Unclosed> = {
+  name: "rows",
+  isFirst: ({ graphs: { index }, constants }, { node }) =>
+    readersOf(index, node).every((reader) => isWindow(reader, constants)),
+  async find(known, opening) {
+    const { graphs, time, constants } = known;
+    const { node, stream } = opening;
+    const mover = node.domain === "" ? MOVERS[node.op] : undefined;
+    const fact = time.facts.get(stream);
+    if (!mover || fact?.kind !== "stream") return undefined;
+    const axis = timeAxis(fact.axes);
+    if (fact.axes[axis]!.join() !== "time") return undefined;
+    const offset = offsetOf(fact);
+    const more = excess(offset);
+    const fixed = fixedSizes(graphs.inputs).time;
+    const operands = node.inputs.map((name) => (name ? operandOf(name, time.facts, constants) : undefined));
+    const move = mover({
+      ...{ node, operands, more, axis, axes: fact.axes, input: node.inputs.indexOf(stream), context: time.context },
+      length: fixed === undefined ? undefined : fixed + more,
+    });
+    if (!move) return undefined;
+    const refuse = (code: Unclosed["code"], reason: string, remedy?: string): Unclosed => ({
+      ...{ opening: node, nodes: new Set([node]), exits: [], at: node, code, reason, remedy },
+    });
+    if ("code" in move) return refuse(move.code, move.reason, move.remedy);
+    const moved = { left: offset.left + move.front - move.reach, right: offset.right + move.back };
+    const problem = misplaced(offset, move, moved);
+    if (problem) return { ...refuse(problem.code, problem.reason), at: firstMoved(known, node, stream) };
+    // a stream of the sequence's own length is brought to its own positions
+    const delay = excess(moved) === 0 ? moved.left : 0;
+    const after = excess(moved) === 0 ? NO_OFFSET : moved;
+    const rows = move.reach + delay;
+    const history = await historyOf(known, { tensor: stream, axes: fact.axes, offset }, rows, move.fill);
+    if (typeof history === "string") return refuse("mixes-time", history);
+    const exit = { tensor: node.outputs[0]!, fact: withOffset({ kind: "stream", axes: move.axes }, after) };
+    return {
+      ...{ opening: node, nodes: new Set([node]), exits: [exit], reason: opening.reason },
+      plan: async () => realised(node, { tensor: stream, axes: fact.axes, rows, history }, move, delay),
+    } satisfies Carried;
+  },
+};
+
+/** The first of the nodes that have moved positions on the way to a stream. */
+function firstMoved({ graphs, time }: Known, node: Node, stream: string): Node {
+  let [first, name] = [node, stream];
+  for (let fact = time.facts.get(name); fact && isOffset(fact); fact = time.facts.get(name)) {
+    first = graphs.index.producer.get(name)!;
+    name = first.inputs.find((input) => time.facts.get(input)?.kind === "stream") ?? "";
+  }
+  return first;
+}
+
+/** Pooling, and convolutions that mix channels: no long convolution begins there. */
+const isWindow = ({ op, domain, inputs }: Node, constants: Known["constants"]): boolean =>
+  domain === "" && ((op === "Conv" && (constants.get(inputs[1]!)?.dims[1] ?? 1) > 1) || op.endsWith("Pool"));
+
+const readersOf = ({ consumers }: GraphIndex, node: Node): readonly Node[] => {
+  const readers = node.outputs.flatMap((name) => consumers.get(name) ?? []);
+  return readers.length > 0 && PADDING.has(node.op) ? readers : [node];
+};
+
+const PADDING = new Set(["Pad", "Concat"]);
+
+/** Why the positions cannot be where they are. */
+function misplaced(before: Offset, move: Move, after: Offset): Pick<Unclosed, "code" | "reason"> | undefined {
+  if (move.front > 0 && before.left < 0)
+    return { code: "mixes-time", reason: "puts padding where earlier positions were left out" };
+  if (excess(after) === 0 && after.left < 0)
+    return { code: "not-causal", reason: `looks ${-after.left} positions ahead` };
+  return undefined;
+}
+
+function realised(node: Node, carry: Carry, move: Move, delay: number): Realisation {
+  const { rows, history, tensor, axes } = carry;
+  const nodes = new Set([node]);
+  const output = node.outputs[0]!;
+  if (rows === 0)
+    return {
+      ...{ opening: node, nodes, needsStart: false, reports: [] },
+      add: (b, { original }) => {
+        move.apply(b, original(node), tensor, output);
+        return [];
+      },
+    };
+  return {
+    ...{ opening: node, nodes, needsStart: history.kind !== "zeros", reports: [reportOf(carry)] },
+    add: (b, place) => {
+      const { stream: window, ports } = carried(b, carry, place);
+      move.apply(b, place.original(node), delay > 0 ? withoutLast(b, window, delay, timeAxis(axes)) : window, output);
+      return [ports];
+    },
+  };
+}
+
+/** All but the newest positions. */
+const withoutLast = (b: Builder, window: string, delay: number, axis: number): string =>
+  b.one(
+    "Slice",
+    [window, b.ints("from", [0]), b.ints("to", [-delay]), b.ints("axis", [axis])],
+    {},
+    { hint: "delayed" },
+  );
+
+export function reportOf(carry: Carry): StateReport {
+  const dims = stateDims(carry);
+  const channels = dims.reduce((a, c) => a * c, 1) / carry.rows;
+  return {
+    ...{ state: "conv", form: "rows", channels, lags: carry.rows + 1, order: carry.rows, dims },
+    because: "the operator is kept, and reads so many positions before its own",
+  };
+}

@@ -1,0 +1,84 @@
+/** Operators whose outputs read a window of positions: convolutions of any groups and dilation, and pooling. */
+import type { AttributeInput } from "../../onnx/attributes.ts";
+import { type Builder, withAttributes } from "../../onnx/build.ts";
+import type { Attributes, Node } from "../../onnx/graph.ts";
+import { channelsIn } from "../../time/fact.ts";
+import { axesOf } from "../../time/rule.ts";
+import { RULES } from "../../time/rules/index.ts";
+import { type Moved, type Mover, RATE } from "./move.ts";
+
+const numbersOf = (value: unknown, length: number, otherwise: number): number[] =>
+  (value as readonly number[] | undefined)?.slice() ?? Array.from({ length }, () => otherwise);
+
+/** What a window does along the spatial axis that is time, and the attributes with which it leaves that axis alone. */
+function alongTime(taps: readonly number[], s: number, attributes: Attributes) {
+  const rank = taps.length;
+  const dilations = numbersOf(attributes.dilations, rank, 1);
+  const strides = numbersOf(attributes.strides, rank, 1);
+  const pads = numbersOf(attributes.pads, 2 * rank, 0);
+  const reach = dilations[s]! * (taps[s]! - 1);
+  const mode = attributes.auto_pad ?? "NOTSET";
+  const same = mode === "SAME_UPPER" || mode === "SAME_LOWER";
+  const half = mode === "SAME_UPPER" ? Math.floor(reach / 2) : Math.ceil(reach / 2);
+  const [front, back] = same ? [half, reach - half] : mode === "VALID" ? [0, 0] : [pads[s]!, pads[s + rank]!];
+  const without = (values: readonly number[], value: number) => values.map((own, k) => (k % rank === s ? value : own));
+  const alone = {
+    ...attributes,
+    kernel_shape: without(taps, 1),
+    dilations: without(dilations, 1),
+    pads: without(pads, 0),
+  };
+  const valid: Record<string, AttributeInput> = { pads: without(pads, 0), auto_pad: "NOTSET" };
+  return { stride: strides[s]!, reach, front, back, same, alone, valid, onlyAxis: rank === 1 };
+}
+
+/** A window over the stream that is the first input. @param fill what pads */
+function windowed(moved: Moved, taps: readonly number[], fill: number) {
+  const { node, operands, axis, context } = moved;
+  if (axis < 2) return undefined;
+  const { stride, reach, front, back, same, alone, valid, onlyAxis } = alongTime(taps, axis - 2, node.attributes);
+  if (stride !== 1)
+    return {
+      code: "mixes-time" as const,
+      reason: `runs at another rate: a stride of ${stride} along the time axis`,
+      remedy: RATE,
+    };
+  // its padding of the other axes would have to be written out
+  if (same && !onlyAxis) return undefined;
+  const verdict = RULES[node.op]!(operands, alone, context, node.outputs.length);
+  if ("refuses" in verdict) return { code: verdict.refuses, reason: verdict.reason, remedy: verdict.remedy };
+  const [fact] = "outputs" in verdict ? verdict.outputs : [];
+  if (fact?.kind !== "stream") return undefined;
+  const apply = (b: Builder, own: Node, stream: string, output: string) => {
+    b.copy(withAttributes(own, valid), [stream, ...own.inputs.slice(1)], [output]);
+  };
+  return { input: 0, reach, front, back, fill, axes: fact.axes, apply };
+}
+
+/** https://onnx.ai/onnx/operators/onnx__Conv.html */
+export const Conv: Mover = (moved) => {
+  const { node, operands } = moved;
+  const filter = operands[1] && axesOf(operands[1]);
+  if (!filter || operands[1]!.fact.kind !== "constant") return undefined;
+  const taps = (node.attributes.kernel_shape as readonly number[] | undefined) ?? filter.slice(2).map(channelsIn);
+  return windowed(moved, taps, 0);
+};
+
+/** https://onnx.ai/onnx/operators/onnx__MaxPool.html and its sisters. @param fill what stands in the padding */
+export const pool =
+  (fill: number): Mover =>
+  (moved) => {
+    const { attributes, op } = moved.node;
+    const taps = attributes.kernel_shape as readonly number[];
+    const found = windowed(moved, taps, fill);
+    if (!found || "code" in found) return found;
+    if (attributes.ceil_mode) return { code: "mixes-time", reason: "pools along the time axis with ceil_mode" };
+    const counts = op !== "AveragePool" || Boolean(attributes.count_include_pad);
+    if (!counts && (found.front > 0 || found.back > 0))
+      return {
+        code: "mixes-time",
+        reason: "takes means that leave padding out, so that the first positions are divided by other numbers",
+        remedy: "Pad with zeros before it, or set count_include_pad.",
+      };
+    return found;
+  };

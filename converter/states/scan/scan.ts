@@ -1,0 +1,169 @@
+/**
+ * A loop along time: Scan is kept, and begins with the states that the call before has left.
+ * https://onnx.ai/onnx/operators/onnx__Scan.html
+ */
+import { BATCH_SIZE, pastSsm, presentSsm } from "../../../src/contract.ts";
+import type { Carried, Kind, Known, Place, Realisation } from "../../find/carried.ts";
+import type { Unclosed } from "../../find/region.ts";
+import { possibleLayouts } from "../../find/shapes.ts";
+import type { Builder } from "../../onnx/build.ts";
+import type { Node } from "../../onnx/graph.ts";
+import { readsOf } from "../../onnx/reads.ts";
+import { DataType } from "../../onnx/tensor.ts";
+import type { Layout } from "../../time/fact.ts";
+import { isOffset } from "../../time/offset.ts";
+import { fromFront } from "../../time/rule.ts";
+import { scanAxes } from "../../time/rules/control.ts";
+import { type Start, startOf } from "../start.ts";
+import { maskedBody } from "./masked.ts";
+
+export const SCAN: Kind<Unclosed> = {
+  name: "scan",
+  isFirst: (_known, { node }) => isScan(node),
+  async find(known, { node, reason }) {
+    if (!isScan(node)) return undefined;
+    const { facts } = known.time;
+    const refuse = (code: Unclosed["code"], why: string): Unclosed => ({
+      ...{ opening: node, nodes: new Set([node]), exits: [], at: node, code, reason: why },
+    });
+    const count = node.inputs.length - Number(node.attributes.num_scan_inputs);
+    if (node.inputs.slice(count).some((name) => isOffset(facts.get(name)!)))
+      return refuse("mixes-time", "loops over the padding before the first position");
+    const inside = [...readsOf(node)].filter((name) => !node.inputs.includes(name));
+    const stray = inside.find((name) => !isStill(known, name));
+    if (stray) return refuse("depends-on-data", `reads the whole of '${stray}' at each position`);
+    const layouts = layoutsOf(known, node, count);
+    if (typeof layouts === "string") return refuse("unsupported-layout", layouts);
+    const states: State[] = [];
+    for (const [i, dims] of layouts.states.entries()) {
+      const start = await startOf(known, node.inputs[i]!);
+      if (start === undefined) return refuse("depends-on-data", "begins with a state that is made of the sequence");
+      states.push({ dims, start });
+    }
+    const last = layouts.states.map((dims): Layout => [["batch"], ...dims.map((size) => (size === 1 ? [] : [size]))]);
+    return {
+      ...{ opening: node, nodes: new Set([node]), reason },
+      exits: node.outputs.flatMap((tensor, i) => {
+        if (!tensor) return [];
+        const fact =
+          i < count
+            ? { kind: "last" as const, axes: last[i]! }
+            : { kind: "stream" as const, axes: layouts.streams[i - count]! };
+        return [{ tensor, fact }];
+      }),
+      plan: async () => realised(node, states),
+    } satisfies Carried;
+  },
+};
+
+const isScan = ({ op, domain }: Node): boolean => domain === "" && op === "Scan";
+
+/** Whether a tensor that a loop reads beside its inputs is the same at every position. */
+const isStill = ({ time, constants, graphs }: Known, name: string): boolean => {
+  const fact = time.facts.get(name);
+  if (constants.has(name) || graphs.model.graph.initializers.has(name)) return true;
+  return fact?.kind === "constant" || fact?.kind === "still";
+};
+
+interface State {
+  /** Behind the batch. */
+  readonly dims: readonly number[];
+  readonly start: Start;
+}
+
+/** Dimensions of the states behind the batch, and layouts of what comes out for each position; a sentence where they have none. */
+function layoutsOf(
+  { graphs: { shapes } }: Known,
+  node: Node,
+  count: number,
+): { states: readonly (readonly number[])[]; streams: readonly Layout[] } | string {
+  const states: (readonly number[])[] = [];
+  const streams: Layout[] = [];
+  const axes = scanAxes(node.outputs.length - count, node.attributes.scan_output_axes);
+  for (const [i, name] of node.outputs.entries()) {
+    const seen = shapes.seen.get(name);
+    if (!seen) {
+      if (!name && i >= count) streams.push([]);
+      else return "has a state whose shape is not known";
+      continue;
+    }
+    if (i < count) {
+      const [first] = seen.dims;
+      const isBatch = shapes.runs.every(({ batch }, run) => seen.dims[run]![0] === batch);
+      const isFixed = first!.every((size, k) => k === 0 || seen.dims.every((dims) => dims[k] === size));
+      if (!isBatch || !isFixed || seen.type !== DataType.FLOAT)
+        return "carries something that is not a float32 tensor with a row for each sequence";
+      states.push(first!.slice(1));
+      continue;
+    }
+    const axis = fromFront(axes[i - count]!, seen.dims[0]!.length);
+    const layout = possibleLayouts(seen, shapes.runs).find((each) => each[axis]!.join() === "time");
+    if (!layout) return "gives something that is not one row for each position and sequence";
+    streams.push(layout);
+  }
+  return { states, streams };
+}
+
+function realised(node: Node, states: readonly State[]): Realisation {
+  const because = "what the loop carries from one position to the next";
+  return {
+    ...{ opening: node, nodes: new Set([node]), needsStart: states.some(({ start }) => start !== "zeros") },
+    reports: states.map(({ dims }) => ({
+      ...{
+        state: "ssm",
+        form: "recurrent",
+        channels: dims.reduce((a, c) => a * c, 1),
+        lags: 0,
+        order: 1,
+        dims,
+        because,
+      },
+    })),
+    add: (b, place) => {
+      const ports = states.map(({ dims }, i) => {
+        const info = (name: string) => ({ name, type: DataType.FLOAT, dims: [BATCH_SIZE, ...dims] });
+        return { past: info(pastSsm(place.index + i)), present: info(presentSsm(place.index + i)) };
+      });
+      addScan(
+        b,
+        place.original(node),
+        states,
+        place,
+        ports.map(({ past, present }) => [past.name, present.name]),
+      );
+      return ports;
+    },
+  };
+}
+
+function addScan(
+  b: Builder,
+  node: Node,
+  states: readonly State[],
+  place: Place,
+  names: readonly (readonly string[])[],
+): void {
+  const begun = states.map(({ dims, start }, i) => {
+    const [past] = names[i]!;
+    if (start === "zeros") return past!;
+    const begins = b.one("Equal", [place.read(), b.floats("zero", [1], [0])], {}, { hint: "begins" });
+    const shape = b.ints("each", [-1, ...dims.map(() => 1)]);
+    const condition = b.one("Reshape", [begins, shape], {}, { hint: "begins" });
+    return b.one("Where", [condition, start.tensor, past!], {}, { hint: "state" });
+  });
+  const { mask } = place;
+  const looped =
+    mask === undefined
+      ? node
+      : maskedBody(
+          node,
+          states.map(({ dims }) => dims.length + 1),
+        );
+  const inputs = [...begun, ...node.inputs.slice(states.length), ...(mask === undefined ? [] : [mask])];
+  const outputs = node.outputs.map((name, i) => (i < states.length ? names[i]![1]! : name));
+  b.copy(looped, inputs, outputs);
+  for (const i of states.keys()) {
+    const name = node.outputs[i];
+    if (name) b.one("Identity", [names[i]![1]!], {}, { outputs: [name] });
+  }
+}

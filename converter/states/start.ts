@@ -1,0 +1,23 @@
+/** What an operator with a state of its own begins with. */
+import type { Known } from "../find/carried.ts";
+import { openPosition } from "../find/tables.ts";
+import { type Tensor, toNumbers } from "../onnx/tensor.ts";
+
+/** Zeros, or the name of a tensor that does not depend on the sequence. */
+export type Start = { readonly tensor: string } | "zeros";
+
+/** A length at which a start is evaluated that has no time axis. */
+const SHORT = 4;
+
+/** What a tensor gives to begin with; undefined where it is made of the sequence. @param name "" for an input that is left out */
+export async function startOf({ graphs, time, constants }: Known, name: string): Promise<Start | undefined> {
+  if (!name) return "zeros";
+  const fact = time.facts.get(name);
+  const isZero = (tensor: Tensor) => toNumbers(tensor).every((value) => value === 0);
+  if (fact?.kind === "constant") return isZero(constants.get(name)!.tensor()) ? "zeros" : { tensor: name };
+  if (fact?.kind === "still") return { tensor: name };
+  if (fact?.kind !== "position" || fact.axes?.flat().includes("time")) return undefined;
+  const reader = await openPosition(graphs, name);
+  const values = await reader.at(SHORT).finally(() => reader.close());
+  return isZero(values) ? "zeros" : { tensor: name };
+}

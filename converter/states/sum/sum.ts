@@ -1,0 +1,87 @@
+/**
+ * Running sums along time: CumSum is kept, and what was summed before is added. The sum is carried in two parts, so that a million
+ * small addends are not lost in a large sum (Knuth, TAOCP 2, 4.2.2, theorem B).
+ * https://onnx.ai/onnx/operators/onnx__CumSum.html
+ */
+import { BATCH_SIZE, pastSsm, presentSsm } from "../../../src/contract.ts";
+import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
+import type { Unclosed } from "../../find/region.ts";
+import type { Builder } from "../../onnx/build.ts";
+import type { Node } from "../../onnx/graph.ts";
+import { DataType } from "../../onnx/tensor.ts";
+import { axisSize, channelCount, type Layout, timeAxis } from "../../time/fact.ts";
+import { isOffset } from "../../time/offset.ts";
+import { maskFor } from "../rows/carry.ts";
+
+const END = 2 ** 53 - 1;
+const FLOATS = new Set<number>([DataType.FLOAT, DataType.FLOAT16, DataType.BFLOAT16]);
+
+export const SUM: Kind<Unclosed> = {
+  name: "sum",
+  isFirst: (_known, { node }) => isSum(node),
+  async find({ graphs, time }, { node, stream, reason }) {
+    const fact = time.facts.get(stream);
+    if (!isSum(node) || stream !== node.inputs[0] || fact?.kind !== "stream") return undefined;
+    const { axes } = fact;
+    const refuse = (code: Unclosed["code"], why: string): Unclosed => ({
+      ...{ opening: node, nodes: new Set([node]), exits: [], at: node, code, reason: why },
+    });
+    if (node.attributes.reverse) return refuse("not-causal", "sums the time axis from its end");
+    if (isOffset(fact)) return refuse("mixes-time", "sums over the padding before the first position");
+    const type = graphs.shapes.seen.get(stream)?.type ?? DataType.FLOAT;
+    const batchFirst = axes[0]!.join() === "batch" && axes[timeAxis(axes)]!.join() === "time";
+    if (!batchFirst || !FLOATS.has(type)) return undefined;
+    return {
+      ...{ opening: node, nodes: new Set([node]), reason },
+      exits: [{ tensor: node.outputs[0]!, fact: { kind: "stream", axes } }],
+      plan: async () => realised(node, axes),
+    } satisfies Carried;
+  },
+};
+
+const isSum = ({ op, domain }: Node): boolean => domain === "" && op === "CumSum";
+
+/** Rows of the state: the sum, and what rounding has left out of it. */
+const ROWS = 2;
+
+function realised(node: Node, axes: Layout): Realisation {
+  const dims = axes.slice(1).map((axis) => axisSize(axis, { batch: 1, time: ROWS }));
+  const report: StateReport = {
+    ...{ state: "ssm", form: "sum", channels: channelCount(axes), lags: 0, order: ROWS, dims },
+    because: "the sum so far is carried, and what rounding has left out of it",
+  };
+  return {
+    ...{ opening: node, nodes: new Set([node]), reports: [report], needsStart: false },
+    add: (b, place) => {
+      const info = (name: string) => ({ name, type: DataType.FLOAT, dims: [BATCH_SIZE, ...dims] });
+      const ports = { past: info(pastSsm(place.index)), present: info(presentSsm(place.index)) };
+      addSum(b, place.original(node), axes, place, ports.past.name, ports.present.name);
+      return [ports];
+    },
+  };
+}
+
+function addSum(b: Builder, node: Node, axes: Layout, place: Place, past: string, present: string): void {
+  const type = place.typeOf(node.inputs[0]!);
+  const axis = timeAxis(axes);
+  const at = (tensor: string, from: number, to: number, hint: string) =>
+    b.one("Slice", [tensor, b.ints("from", [from]), b.ints("to", [to]), b.ints("axis", [axis])], {}, { hint });
+  const float = type === DataType.FLOAT ? node.inputs[0]! : b.one("Cast", [node.inputs[0]!], { to: DataType.FLOAT });
+  const x = place.mask
+    ? b.one("Mul", [float, maskFor(b, axes, place.symbols, place.mask)], {}, { hint: "masked" })
+    : float;
+  const [within] = b.copy(node, [x, b.ints("time_axis", axis)]);
+  const [sum, rest] = [at(past, 0, 1, "sum"), at(past, 1, END, "rest")];
+  const add = (p: string, q: string, hint = "sum") => b.one("Add", [p, q], {}, { hint });
+  const subtract = (p: string, q: string) => b.one("Sub", [p, q], {}, { hint: "rest" });
+  const y = add(sum, add(rest, within!));
+  if (type === DataType.FLOAT) b.one("Identity", [y], {}, { outputs: node.outputs });
+  else b.one("Cast", [y], { to: type }, { outputs: node.outputs });
+  const last = at(within!, -1, END, "last");
+  const added = add(rest, node.attributes.exclusive ? add(last, at(x, -1, END, "last")) : last);
+  // the sum of two numbers, and what it lacks
+  const total = add(sum, added);
+  const back = subtract(total, sum);
+  const lost = add(subtract(sum, subtract(total, back)), subtract(added, back));
+  b.one("Concat", [total, lost], { axis }, { outputs: [present] });
+}
