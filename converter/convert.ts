@@ -9,8 +9,10 @@ import {
   NUM_LOGITS_TO_KEEP,
 } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
+import type { ProcessOptions } from "../src/process/limits.ts";
 import { named } from "../src/unforeseen.ts";
 import { analyse } from "./analyse.ts";
+import { apart } from "./apart/apart.ts";
 import { assemble } from "./assemble/assemble.ts";
 import { canKeepLast } from "./assemble/head.ts";
 import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
@@ -58,6 +60,11 @@ export interface ConvertOptions extends ChooseOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Stops between two steps of the work once it is aborted; its reason is thrown. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Do the work in a process of its own: for models that are not trusted. It may be limited and stopped, also while ONNX
+   * Runtime computes; should ONNX Runtime crash on the model, only that process ends. Default: in this one.
+   */
+  readonly process?: ProcessOptions | undefined;
 }
 
 /** What is being done, for a progress bar. */
@@ -98,10 +105,11 @@ export interface Conversion {
  *
  * @param source path of a .onnx file, or the bytes of one that has no external data
  * @throws LongConvError with the node and the reason where the model cannot run token by token (see ERROR_EXIT_CODES);
- * the reason of `signal` once it is aborted
+ * the reason of `signal` once it is aborted; with `process` also memory-exceeded, time-exceeded, and runtime-failed for a crash
  */
 export async function convert(source: string | Uint8Array, given: ConvertOptions = {}): Promise<Conversion> {
   return named(typeof source === "string" ? source : undefined, async () => {
+    if (given.process) return apart("convert", [source], given);
     if (typeof source === "string") return convertModel(await readModel(source), given);
     return convertModel(decodeModel(source), given, sha256OfBytes(source));
   });

@@ -1,8 +1,10 @@
 /** What stands in a model: its long convolutions and what is in the way of converting it, for people and programs. */
 
 import { type Claim, leastClaim } from "../src/contract.ts";
+import type { ProcessOptions } from "../src/process/limits.ts";
 import { named } from "../src/unforeseen.ts";
 import { analyse } from "./analyse.ts";
+import { apart } from "./apart/apart.ts";
 import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
 import { evaluateTables } from "./assemble/tables.ts";
 import { extentOf } from "./extent.ts";
@@ -25,6 +27,11 @@ export interface InspectOptions {
   readonly timeAxis?: Readonly<Record<string, number>> | undefined;
   /** Called while it works; `total` is undefined where it is not known yet. */
   readonly onProgress?: ((step: string, done: number, total: number | undefined) => void) | undefined;
+  /**
+   * Do the work in a process of its own: for models that are not trusted. It may be limited and stopped, also while ONNX
+   * Runtime computes; should ONNX Runtime crash on the model, only that process ends. Default: in this one.
+   */
+  readonly process?: ProcessOptions | undefined;
 }
 
 /** An input or output as the model declares it. */
@@ -108,10 +115,12 @@ export interface Inspected {
  *     const { convertible, layers, obstacles } = await inspect("model.onnx");
  *
  * @param source path of a .onnx file or of a folder that has one, or the bytes of a file without external data
- * @throws LongConvError what reading throws; already-converted. Obstacles are reported, not thrown
+ * @throws LongConvError what reading throws; already-converted; with `process` also memory-exceeded, time-exceeded, and
+ *   runtime-failed for a crash. Obstacles are reported, not thrown
  */
 export async function inspect(source: string | Uint8Array, options: InspectOptions = {}): Promise<Inspection> {
   return named(typeof source === "string" ? source : undefined, async () => {
+    if (options.process) return apart("inspect", [source], options);
     return typeof source === "string"
       ? (await inspectFile(modelFileOf(source), options)).inspection
       : (await inspectModel(decodeModel(source), undefined, options)).inspection;

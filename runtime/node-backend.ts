@@ -3,11 +3,14 @@ import { createHash } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { isMainThread } from "node:worker_threads";
 import { LongConvError } from "../src/errors.ts";
-import * as ort from "../src/onnxruntime-node.ts";
+import { Tensor } from "../src/ort-tensor.ts";
 import type { Backend, ModelSource } from "./backend.ts";
 import { refuseGraphCapture } from "./capture/refuse.ts";
 import { externalLocations, LONGEST_LOCATION, metadataProps } from "./model-bytes.ts";
+import { openApart } from "./node-apart/session.ts";
+import { openApi } from "./node-direct/api.ts";
 import { openDirect } from "./node-direct/session.ts";
 import { openError } from "./open-error.ts";
 import type { InferenceSession } from "./ort.ts";
@@ -15,7 +18,7 @@ import type { InferenceSession } from "./ort.ts";
 /** onnxruntime-node's own binding, which copies every output of every run. */
 export const nodeBindingBackend: Backend = {
   name: "onnxruntime-node (its binding)",
-  Tensor: ort.Tensor,
+  Tensor,
   // A run holds the thread until it is done.
   oneRunAtATime: false,
   writesIntoFetches: true,
@@ -40,10 +43,21 @@ export const nodeBackend: Backend = {
 
 type Options = InferenceSession.SessionOptions;
 
+// While a native library is being loaded, the end of its thread is the end of the process: not in the midst of other work.
+if (!isMainThread) await openApi();
+
 const openOrdinary = (source: ModelSource, options: Options): Promise<InferenceSession> =>
-  typeof source === "string"
-    ? ort.InferenceSession.create(source, options)
-    : ort.InferenceSession.create(source, options);
+  isMainThread ? openBinding(source, options) : openApart(source, options);
+
+/** A session of the binding in this thread, whose end while it runs is the end of the process. */
+export const openHere: Backend["open"] = (source, options) => opened(source, options, openBinding);
+
+async function openBinding(source: ModelSource, options: Options): Promise<InferenceSession> {
+  const { InferenceSession } = await import("../src/onnxruntime-node.ts");
+  return typeof source === "string"
+    ? InferenceSession.create(source, options)
+    : InferenceSession.create(source, options);
+}
 
 async function opened(
   source: ModelSource,

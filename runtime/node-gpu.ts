@@ -1,11 +1,10 @@
 /** The binding to onnxruntime-node's GPU provider: states stay in GPU buffers from step to step. */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import * as ort from "../src/onnxruntime-node.ts";
 import type { Backend, ModelSource } from "./backend.ts";
 import { copyModel } from "./copy-model.ts";
 import { outputNames } from "./model-bytes.ts";
-import { nodeBindingBackend } from "./node-backend.ts";
+import { nodeBindingBackend, openHere } from "./node-backend.ts";
 import { elementOfType } from "./numeric.ts";
 import type { InferenceSession, Tensor } from "./ort.ts";
 import { orRelease, stepFileOf, twoSessions } from "./two-sessions.ts";
@@ -17,7 +16,7 @@ export const nodeGpuBackend: Backend = {
   name: "onnxruntime-node (GPU)",
   writesIntoFetches: false,
   async open(source, options) {
-    const open = async (each: ModelSource) => nodeBindingBackend.open(each, await withStatesOnGpu(each, options));
+    const open = async (each: ModelSource) => openHere(each, await withStatesOnGpu(each, options));
     const whole = await open(source);
     const stepFile = typeof source === "string" ? stepFileOf(source) : undefined;
     if (!stepFile || !existsSync(stepFile)) return downloadable(whole);
@@ -63,7 +62,7 @@ const copiers = new Map<Tensor.Type, Promise<InferenceSession>>();
 function copier(type: Tensor.Type): Promise<InferenceSession> {
   const known = copiers.get(type);
   if (known) return known;
-  const made = ort.InferenceSession.create(copyModel(elementOfType(type) ?? 1), { executionProviders: ["webgpu"] });
+  const made = openHere(copyModel(elementOfType(type) ?? 1), { executionProviders: ["webgpu"] });
   copiers.set(type, made);
   return made;
 }

@@ -2,9 +2,10 @@
  * The picture report of a model, reduced and certified: `npm run build && node dist/scripts/inspect-picture.js
  * [MODEL.onnx [OUT.html [ORDER]]]`; by default the demo model to out/inspect.html, order by the converter's tolerance.
  */
-import { analyse } from "../converter/analyse.ts";
+
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { analyse } from "../converter/analyse.ts";
 import { contestLayers } from "../converter/certify/layers.ts";
 import { kernelSource } from "../converter/find/kernel.ts";
 import { readModel } from "../converter/onnx/read.ts";

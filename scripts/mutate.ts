@@ -17,7 +17,10 @@ import type { MutationOutcome, MutationTask, Work } from "../test/fuzz/mutation-
 import { ROOT } from "./root.ts";
 
 const SOURCES = ["tnn-time-second", "s4d", "sgconv", "h3", "longconv-function", "filterbank", "tnn-toeplitz", "mixed"];
+/** Of the processor: what else the machine does says nothing of a file. */
 const MOST_MS = 20_000;
+/** After so long it is taken for endless. */
+const ENDLESS_MS = 10 * MOST_MS;
 const MOST_BYTES = 2e9;
 const WORKER = fileURLToPath(new URL("../test/fuzz/mutation-worker.js", import.meta.url));
 
@@ -44,7 +47,7 @@ function outcomeOf(worker: ChildProcess, task: MutationTask): Promise<MutationOu
     const timer = setTimeout(() => {
       late = true;
       worker.kill("SIGKILL");
-    }, MOST_MS);
+    }, ENDLESS_MS);
     const done = (outcome: MutationOutcome) => {
       clearTimeout(timer);
       worker.off("message", onMessage).off("exit", onExit);
@@ -52,7 +55,7 @@ function outcomeOf(worker: ChildProcess, task: MutationTask): Promise<MutationOu
     };
     const onMessage = (outcome: unknown) => done(outcome as MutationOutcome);
     const onExit = (code: number | null, signal: string | null) =>
-      done({ result: late ? "late" : "ended", message: String(signal ?? code), bytes: 0 });
+      done({ result: late ? "late" : "ended", message: String(signal ?? code), bytes: 0, ms: 0 });
     worker.once("message", onMessage).once("exit", onExit);
     worker.send(task);
   });
@@ -71,9 +74,9 @@ try {
     const work = workOf(seed);
     const source = work === "generate" ? converted : zoo(SOURCES[seed % SOURCES.length]!);
     worker ??= fork(WORKER, { stdio: ["ignore", "ignore", "ignore", "ipc"] });
-    const { result, message, bytes } = await outcomeOf(worker, { seed, work, source, file });
+    const { result, message, bytes, ms } = await outcomeOf(worker, { seed, work, source, file });
     const large = bytes > MOST_BYTES;
-    const kind = large ? "large" : result;
+    const kind = large ? "large" : ms > MOST_MS ? "late" : result;
     counts.set(`${work} ${kind}`, (counts.get(`${work} ${kind}`) ?? 0) + 1);
     const failed = ["late", "ended", "unnamed", "large"].includes(kind);
     if (failed) {

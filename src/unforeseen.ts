@@ -17,6 +17,10 @@ export const internal = (error: unknown, file?: string): LongConvError => {
   return new LongConvError("internal", reason, { file: file || undefined }, REPORT, error);
 };
 
+/** The error; `internal` where nobody foresaw it. */
+export const withName = (error: unknown, file?: string): unknown =>
+  isUnforeseen(error) ? internal(error, file) : error;
+
 /**
  * The result of some work.
  * @throws LongConvError `internal` for errors that nobody foresaw; other errors as they are
@@ -25,6 +29,6 @@ export async function named<T>(file: string | undefined, work: () => Promise<T>)
   try {
     return await work();
   } catch (error) {
-    throw isUnforeseen(error) ? internal(error, file) : error;
+    throw withName(error, file);
   }
 }

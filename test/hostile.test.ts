@@ -69,6 +69,12 @@ test("nodes that no output needs are not run", async () => {
   await expect(inspect(model([...unused, at("Neg", "x", "y")]))).resolves.toMatchObject({ obstacles: [] });
 });
 
+test.each(["Mul", "Gather", "Where", "Div"])("%s without all its inputs", async (op) => {
+  const reshape = { ...at("Reshape", "x", "y"), input: ["x", "t"] };
+  const cut = model([at("Shape", "x", "s"), at(op, "s", "t"), reshape]);
+  await expect(inspect(cut)).rejects.toMatchObject({ code: "runtime-failed" });
+});
+
 test("a device is no model", async () => {
   await expect(inspect("/dev/zero")).rejects.toMatchObject({ code: "not-onnx" });
 });

@@ -12,13 +12,18 @@ const unary =
   ([a]) =>
     a!.map(of);
 
-const binary =
-  (of: (a: number, b: number) => number): ValueRule =>
-  ([a, b]) => {
+/** A rule for no fewer inputs: a file may leave some out, which ONNX Runtime then refuses. */
+const taking =
+  (least: number, rule: ValueRule): ValueRule =>
+  (inputs, attributes) =>
+    inputs.length < least ? undefined : rule(inputs, attributes);
+
+const binary = (of: (a: number, b: number) => number): ValueRule =>
+  taking(2, ([a, b]) => {
     const length = Math.max(a!.length, b!.length);
     const at = (values: Numbers, i: number) => values[values.length === 1 ? 0 : i]!;
     return Array.from({ length }, (_, i) => of(at(a!, i), at(b!, i)));
-  };
+  });
 
 const same: ValueRule = ([a]) => a;
 
@@ -50,10 +55,11 @@ export const VALUE_RULES: Readonly<Record<string, ValueRule>> = {
   Unsqueeze: same,
   Reshape: same,
   Concat: (inputs) => inputs.flat(),
-  Gather: ([data, indices]) => indices!.map((i) => data![i < 0 ? i + data!.length : i]!),
+  Gather: taking(2, ([data, indices]) => indices!.map((i) => data![i < 0 ? i + data!.length : i]!)),
   Slice,
   ReduceProd: ([data]) => [data!.reduce((a, b) => a * b, 1)],
   ReduceSum: ([data]) => [data!.reduce((a, b) => a + b, 0)],
-  Where: ([condition, yes, no]) =>
+  Where: taking(3, ([condition, yes, no]) =>
     condition!.length === 1 ? (condition![0] ? yes : no) : condition!.map((flag, i) => (flag ? yes! : no!)[i]!),
+  ),
 };

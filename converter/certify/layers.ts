@@ -2,7 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import { LongConvError } from "../../src/errors.ts";
+import { uncarried } from "../../src/process/carried-error.ts";
 import { type ContestResult, type ContestTask, contest } from "./contest.ts";
 import type { Answer } from "./worker.ts";
 
@@ -63,10 +63,7 @@ function ask(worker: Worker, task: ContestTask): Promise<ContestResult> {
     const answered = (answer: Answer) =>
       settle(() => {
         if ("result" in answer) resolve(answer.result);
-        else if ("code" in answer.error) {
-          const { code, reason, where, remedy } = answer.error;
-          reject(new LongConvError(code, reason, where, remedy));
-        } else reject(new Error(answer.error.message));
+        else reject(uncarried(answer.error));
       });
     worker.on("error", failed).on("exit", ended).on("message", answered);
     worker.postMessage(task);

@@ -1,8 +1,10 @@
 /** Original against converted, on real or random data, at several lengths, in one pass and token by token. */
 
 import { LongConvError } from "../../src/errors.ts";
+import type { ProcessOptions } from "../../src/process/limits.ts";
 import { named } from "../../src/unforeseen.ts";
 import { analyse } from "../analyse.ts";
+import { apart } from "../apart/apart.ts";
 import { refuseConverted } from "../find/find.ts";
 import { fixedSizes } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";
@@ -31,6 +33,11 @@ export interface VerifyOptions {
   readonly seed?: number | undefined;
   readonly threads?: number | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /**
+   * Do the work in a process of its own: for models that are not trusted. It may be limited and stopped, also while ONNX
+   * Runtime computes; should ONNX Runtime crash on the model, only that process ends. Default: in this one.
+   */
+  readonly process?: ProcessOptions | undefined;
 }
 
 /** A comparison at one length. */
@@ -65,7 +72,7 @@ const PIECE_FLOATS = 2 ** 25;
  *     const { rows } = await verify("model.onnx", "recurrent.onnx", { ids: await readIds("valid_ids.pb") });
  *
  * @throws LongConvError what reading throws; already-converted, not-converted; usage for windows too long; token-out-of-range; bad-input where the ids are fewer than
- *   the shortest window
+ *   the shortest window; with `process` also memory-exceeded, time-exceeded, and runtime-failed for a crash
  */
 export async function verify(
   originalFile: string,
@@ -73,6 +80,7 @@ export async function verify(
   options: VerifyOptions = {},
 ): Promise<Verification> {
   return named(undefined, async () => {
+    if (options.process) return apart("verify", [originalFile, convertedFile], options);
     const original = inlineFunctions(await readModel(originalFile));
     refuseConverted(original);
     const converted = await readModel(convertedFile);

@@ -8,6 +8,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { openKoffi } from "../../src/koffi.ts";
+import "../../src/no-telemetry.ts";
+import { threadEnd } from "./thread-end.ts";
 
 /** What a C function takes: numbers, addresses, text, and arrays, which it reads and writes where they are. */
 export type Argument = number | bigint | string | null | NodeJS.ArrayBufferView;
@@ -58,10 +60,12 @@ export interface Api {
   /** Calls a function whose last argument is the address of a result as wide as an address; returns the result. */
   get(name: keyof typeof FUNCTIONS, ...args: Argument[]): bigint;
   release(what: keyof typeof RELEASE, address: bigint): void;
+  /** A session that is released with its thread, should nobody do so before. */
+  keepForThread(session: bigint): void;
   /** The text at an address, up to its zero. */
   text(address: bigint): string;
-  /** Memory at an address, as it is. */
-  view(address: bigint, bytes: number): ArrayBuffer;
+  /** Fills an array with what lies at an address. */
+  copy(address: bigint, into: NodeJS.ArrayBufferView): void;
   /** Where an array lies; it must be kept for as long as the address is used. */
   address(array: NodeJS.ArrayBufferView): bigint;
   readonly env: bigint;
@@ -109,15 +113,21 @@ async function open(): Promise<Api | undefined> {
     call(name, ...args, result);
     return result[0];
   };
+  const memcpy = koffi.load(null).func("void *memcpy(void *into, void *from, size_t bytes)");
+  const end = threadEnd();
   // ONNX Runtime has one environment; a second one is the first
   const warning = 2;
   const [arena, ordinary] = [0, 0];
   return {
     call,
     get,
-    release: (what, address) => releases[what](address),
+    release(what, address) {
+      if (what === "Session") end?.remove(pointers[RELEASE.Session]!, address);
+      releases[what](address);
+    },
+    keepForThread: (session) => end?.add(pointers[RELEASE.Session]!, session),
     text: (address) => koffi.decode.string(address),
-    view: (address, bytes) => koffi.view(address, bytes),
+    copy: (address, into) => memcpy(into, address, into.byteLength),
     address: (array) => koffi.address(array),
     env: get("CreateEnv", warning, "longconv-ssm"),
     memory: get("CreateCpuMemoryInfo", arena, ordinary),

@@ -4,7 +4,7 @@
  * Here tensors are read and written where JavaScript holds them, by the same library.
  */
 import { setImmediate as turn } from "node:timers/promises";
-import * as ort from "../../src/onnxruntime-node.ts";
+import { Tensor as OrtTensor } from "../../src/ort-tensor.ts";
 import type { ModelSource } from "../backend.ts";
 import { elementOfType, typeOfElement, zeros } from "../numeric.ts";
 import type { InferenceSession, Tensor } from "../ort.ts";
@@ -75,9 +75,12 @@ function createSession(api: Api, source: ModelSource, options: Options): bigint 
     for (const [name, value] of Object.entries(options)) {
       if (value !== undefined) SETTINGS[name as keyof Options]!.set(api, settings, value as never);
     }
-    return typeof source === "string"
-      ? api.get("CreateSession", api.env, source, settings)
-      : api.get("CreateSessionFromArray", api.env, source, source.byteLength, settings);
+    const session =
+      typeof source === "string"
+        ? api.get("CreateSession", api.env, source, settings)
+        : api.get("CreateSessionFromArray", api.env, source, source.byteLength, settings);
+    api.keepForThread(session);
+    return session;
   } finally {
     api.release("SessionOptions", settings);
   }
@@ -188,7 +191,6 @@ function tensorOf(api: Api, value: bigint): Tensor {
     type,
     dims.reduce((product, dim) => product * dim, 1),
   );
-  const bytes = new Uint8Array(data.buffer);
-  if (bytes.length > 0) bytes.set(new Uint8Array(api.view(api.get("GetTensorMutableData", value), bytes.length)));
-  return new ort.Tensor(type, data as Float32Array, dims);
+  if (data.byteLength > 0) api.copy(api.get("GetTensorMutableData", value), offHeap(data as NodeJS.TypedArray));
+  return new OrtTensor(type, data as Float32Array, dims);
 }

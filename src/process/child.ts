@@ -1,6 +1,9 @@
 /** The side of the supervised process: what it tells its parent, and how its parent stops it. */
 import { Worker } from "node:worker_threads";
 import { LongConvError } from "../errors.ts";
+import type { Answer, Call, CallProgress } from "./call.ts";
+import { carried } from "./carried-error.ts";
+import { type Channel, letterBox, sendLetter } from "./letters.ts";
 import type { Limits } from "./limits.ts";
 
 /** What the parent has to know should the process end before it could say so itself. */
@@ -48,4 +51,37 @@ export const stopSignal: AbortSignal = stopping.signal;
 export function tell(told: Told): void {
   // a parent that has ended hears nothing
   if (supervised && process.connected) process.send?.({ told }, undefined, undefined, () => undefined);
+}
+
+/** What a call gives, and bytes beside it. */
+export interface Given {
+  readonly value: unknown;
+  readonly bytes?: Iterable<Uint8Array>;
+}
+
+/**
+ * A process that answers one call and ends. To be called first in it.
+ * @param work does what is called; `say` sends what the caller's `onProgress` is given
+ */
+export function answerCall(
+  work: (call: Omit<Call, "bytes">, bytes: readonly Uint8Array[], say: (...args: unknown[]) => void) => Promise<Given>,
+): void {
+  const say = (...args: unknown[]) => {
+    const message: CallProgress = { progress: args };
+    if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+  };
+  const take = letterBox(async (value, bytes) => {
+    const call = value as Omit<Call, "bytes">;
+    tell({ files: call.files });
+    const { given, answer } = await work(call, bytes, say).then(
+      (given) => ({ given, answer: { value: given.value } satisfies Answer }),
+      (error: unknown) => ({ given: undefined, answer: { error: carried(error) } satisfies Answer }),
+    );
+    // a caller that has ended hears nothing
+    await sendLetter(process as Channel, answer, given?.bytes).catch(() => undefined);
+    if (process.connected) process.disconnect();
+  });
+  beSupervised(take);
+  // the call is still to come
+  process.channel?.ref();
 }

@@ -24,6 +24,8 @@ export interface MutationOutcome {
   readonly message: string;
   /** The most that the process has had so far. */
   readonly bytes: number;
+  /** Processor time of this file. */
+  readonly ms: number;
 }
 
 async function worked({ seed, work, source, file }: MutationTask): Promise<void> {
@@ -41,8 +43,11 @@ async function worked({ seed, work, source, file }: MutationTask): Promise<void>
 }
 
 process.on("message", (task: MutationTask) => {
+  const began = process.cpuUsage();
   const said = (result: string, message = "") => {
-    const outcome: MutationOutcome = { result, message, bytes: 1024 * process.resourceUsage().maxRSS };
+    const { user, system } = process.cpuUsage(began);
+    const bytes = 1024 * process.resourceUsage().maxRSS;
+    const outcome: MutationOutcome = { result, message, bytes, ms: (user + system) / 1e3 };
     process.send!(outcome);
   };
   worked(task).then(
