@@ -33,6 +33,7 @@ import { sha256OfBytes, sha256OfFile } from "./source.ts";
 import { CONVERTER_VERSION } from "./version.ts";
 import { compareWeights, type WeightsReport } from "./weights/compare.ts";
 import { shareTied } from "./weights/tied.ts";
+import { matrixNames } from "./weights/uses.ts";
 import { reduceWeights, type WeightCache, type WeightKind } from "./weights/weights.ts";
 
 export interface ConvertOptions extends ChooseOptions {
@@ -156,6 +157,7 @@ export async function convertModel(read: Model, given: ConvertOptions = {}, sha2
       [METADATA.sourceSha256, sha256 ?? (read.file ? await sha256OfFile(read.file) : sha256OfBytes(encodeModel(read)))],
       [METADATA.layers, JSON.stringify(layers.map(metadataOf))],
       [METADATA.claim, JSON.stringify(claim)],
+      [METADATA.matrices, JSON.stringify(matrixNames(found.original.graph))],
       ...(found.language ? [[METADATA.language, `${found.language.ids}\n${found.language.logits}`] as const] : []),
       ...(positions ? [[METADATA.positions, String(positions.positions)] as const] : []),
     ]);

@@ -64,4 +64,5 @@ export type { Score } from "./verify/score.ts";
 export type { SignalRow, Way } from "./verify/signals.ts";
 export { type LanguageRow, type Verification, type VerifyOptions, verify } from "./verify/verify.ts";
 export type { WeightsReport } from "./weights/compare.ts";
+export { type Stored, storeWeights } from "./weights/store.ts";
 export { WEIGHT_KINDS, type WeightKind } from "./weights/weights.ts";

@@ -43,6 +43,10 @@ installed. This page is written by \`node dist/scripts/cli-docs.js\` from the co
   and a folder is only replaced where longconv-ssm wrote it and nobody added to it, also with \`--force\`.
 - **Exit codes are the truth.** A reader of stdout that leaves early (\`| head\`) ends no work but a text that nobody reads,
   and hides no verdict; where stdout cannot be written (a full disk) the code is 3, if nothing else is wrong.
+- **Line after line.** \`generate --interactive\` reads a line of stdin, continues it, and reads the next one from the state
+  that is there. With the model's chat template (chat_template.jinja, or \`chat_template\` in tokenizer_config.json) a line is
+  what the user says in a conversation; else the line goes on below the text, and an empty one right behind it. On a
+  terminal Ctrl-C stops a text, and ends the command between texts; in a pipe it ends with stdin.
 - **Ctrl-C**, SIGTERM and SIGHUP (a closed terminal) remove temporary files and end with 130, also while ONNX Runtime
   computes. A second one ends at once.
 - **A process of its own** runs the models. It is ended where it takes more than \`--memory\` or \`--timeout\`, and where ONNX

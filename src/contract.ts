@@ -37,6 +37,8 @@ export const METADATA = {
   claim: "longconv.claim",
   /** Of a language model: the names of its ids and of its logits, a line each. */
   language: "longconv.language",
+  /** JSON: names of the source's float32 matrices, which may be stored in fewer bits; a recurrence's are not among them. */
+  matrices: "longconv.matrices",
   /** JSON: the comparison made before the model was written. */
   check: "longconv.check",
 } as const;

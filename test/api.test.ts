@@ -68,9 +68,12 @@ describe("deploy", () => {
     const { model } = await convert(file, options);
     await writeOutput(model, await lookBeside(file), targetOf(dir.at("model")));
     const triton = await deployTriton(dir.at("model"), dir.at("triton"), { name: "small", strategy: "direct" });
-    expect(triton).toEqual({ output: dir.at("triton"), files: ["small/1/model.onnx", "small/config.pbtxt"] });
+    expect(triton).toEqual({
+      output: dir.at("triton"),
+      files: ["longconv_ssm.json", "small/1/model.onnx", "small/config.pbtxt"],
+    });
     const genai = await deployGenai(dir.at("model"), dir.at("genai"), { endTokens: [0] });
-    expect(genai.files).toEqual(["genai_config.json", "model.onnx"]);
+    expect(genai.files).toEqual(["genai_config.json", "longconv_ssm.json", "model.onnx"]);
     for (const { output, files } of [triton, genai])
       expect([...contents(output)].filter(([, what]) => what !== "folder").map(([name]) => name)).toEqual(files);
     await expect(deployGenai(dir.at("model"), dir.at("genai"))).rejects.toMatchObject({ code: "file-exists" });

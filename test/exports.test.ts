@@ -7,7 +7,7 @@ test("longconv-ssm/converter", async () => {
   const values = [
     ["RULES", "STRATEGIES", "WEIGHT_KINDS", "checkContract", "convert", "decodeModel", "deployGenai", "deployTriton"],
     ["encodeModel", "inspect", "lookBeside", "modelFileOf", "readIds", "readModel", "targetOf", "verify", "writeModel"],
-    ["writeOutput"],
+    ["storeWeights", "writeOutput"],
   ].flat();
   expect(Object.keys(await import("../converter/index.ts")).sort()).toEqual([...ERRORS, ...values].sort());
 });

@@ -61,7 +61,7 @@ test("docs/javascript.md, one after the other", async () => {
   expect((await run(inspected!)).match(/^node_constant_pad_nd\S* 384 \d+$/gm)).toHaveLength(4);
   expect((await run(bytes!)).trim().split("\n")).toHaveLength(8);
   expect(Number(await run(apart!))).toBeGreaterThan(0);
-  expect(await run(folders!)).toBe("kjv/1/model.onnx, kjv/config.pbtxt\n");
+  expect(await run(folders!)).toBe("kjv/1/model.onnx, kjv/config.pbtxt, longconv_ssm.json\n");
   expect(await run(contract!)).toMatch(/true\n$/);
   const [ms, ratio] = (await run(times!)).split(" ").map(Number);
   expect(ms).toBeGreaterThan(0);

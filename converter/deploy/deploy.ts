@@ -1,6 +1,5 @@
 /** Writes a converted model as a serving stack wants it: a folder for ONNX Runtime GenAI, a repository for Triton. */
 
-import { existsSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { LongConvError } from "../../src/errors.ts";
 import { named } from "../../src/unforeseen.ts";
@@ -8,8 +7,9 @@ import { readModel } from "../onnx/read.ts";
 import { writeNewModel } from "../onnx/write.ts";
 import { type Beside, type Json, lookBeside, modelFileOf } from "../output/beside.ts";
 import { copiedFile, type FolderFile, textFile, writeFolder } from "../output/folder.ts";
+import { markFile } from "../output/mark.ts";
 import { DATA_FILE } from "../output/output.ts";
-import { refuseTarget } from "../output/target.ts";
+import { filesOf, refuseTarget } from "../output/target.ts";
 import { genaiConfig, genaiModel } from "./genai.ts";
 import { type Strategy, tritonConfig, tritonModel } from "./triton.ts";
 
@@ -27,6 +27,8 @@ export interface DeployGenaiOptions {
   readonly beyond?: boolean | undefined;
   /** Tokens that end a text. Default: as generation_config.json says, else config.json. */
   readonly endTokens?: readonly number[] | undefined;
+  /** Replace a folder that was written before, once the new one is complete. Default false. */
+  readonly force?: boolean | undefined;
   /** Stops the writing; nothing is left behind. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -44,6 +46,8 @@ export interface DeployTritonOptions {
   readonly logits?: "last" | "all" | undefined;
   /** Let Triton read and write a state in one buffer; default false. */
   readonly sameBuffer?: boolean | undefined;
+  /** Replace a repository that was written before, once the new one is complete. Default false. */
+  readonly force?: boolean | undefined;
   /** Stops the writing; nothing is left behind. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -54,17 +58,20 @@ export interface DeployTritonOptions {
  *     await deployGenai("model/", "genai/", { endTokens: [0] });
  *
  * @param converted a converted model: a .onnx file, or a folder as `writeOutput` writes it
- * @param out the folder; it must not exist, or be empty
+ * @param out the folder; it must not exist, or be empty, or with `force` be one that was written here
  * @throws LongConvError what reading throws; bad-input and not-converted where GenAI cannot run the model; usage without
  *   a token that ends a text; beyond-claim, beyond-positions for a longer context; file-exists, file-unwritable, aborted
  */
 export async function deployGenai(converted: string, out: string, options: DeployGenaiOptions = {}): Promise<Deployed> {
   return named(converted, async () => {
-    refuseOut(out);
-    const { contextLength, beyond, signal } = options;
+    const { contextLength, beyond, force, signal } = options;
     const file = modelFileOf(converted);
+    const refuse = refusal(out, force);
+    refuse([file]);
     const beside = await lookBeside(file);
-    const model = genaiModel(await readModel(file));
+    const source = await readModel(file);
+    const inputs = [...filesOf(source), ...beside.copied.values()];
+    const model = genaiModel(source);
     const endTokens = options.endTokens ?? endTokensOf(beside);
     const config = genaiConfig(model, { contextLength, beyond, endTokens });
     const files = [
@@ -73,7 +80,7 @@ export async function deployGenai(converted: string, out: string, options: Deplo
       ...(beside.tokenizerConfig ? [jsonFile("tokenizer_config.json", beside.tokenizerConfig)] : []),
       ...[...beside.copied].map(([name, from]) => copiedFile(name, from)),
     ];
-    return write(files, out, signal);
+    return write("genai", files, out, { force, signal, refuse: () => refuse(inputs) });
   });
 }
 
@@ -83,7 +90,7 @@ export async function deployGenai(converted: string, out: string, options: Deplo
  *     await deployTriton("model/", "repository/", { name: "kjv", strategy: "direct" });
  *
  * @param converted a converted model: a .onnx file, or a folder as `writeOutput` writes it
- * @param out the repository; it must not exist, or be empty
+ * @param out the repository; it must not exist, or be empty, or with `force` be one that was written here
  * @throws LongConvError what reading throws; usage for a name that Triton does not take; beyond-claim for more
  *   rows; unsupported-layout, not-converted; file-exists, file-unwritable, aborted
  */
@@ -93,15 +100,19 @@ export async function deployTriton(
   options: DeployTritonOptions = {},
 ): Promise<Deployed> {
   return named(converted, async () => {
-    refuseOut(out);
-    const { strategy, maxBatchSize, logits, sameBuffer, beyond, signal } = options;
+    const { strategy, maxBatchSize, logits, sameBuffer, beyond, force, signal } = options;
+    const file = modelFileOf(converted);
+    const refuse = refusal(out, force);
+    refuse([file]);
     const name = options.name ?? path.basename(path.resolve(converted)).replace(/\.onnx$/i, "");
     if (!/^(?!\.+$)[\w.-]+$/.test(name)) {
       const reason = `'${name}' is no name for a model in a Triton repository`;
       const remedy = "Name it with letters, digits, '_', '-' and '.', not with dots alone.";
       throw new LongConvError("usage", reason, {}, remedy);
     }
-    const model = tritonModel(await readModel(modelFileOf(converted)), logits);
+    const source = await readModel(file);
+    const inputs = filesOf(source);
+    const model = tritonModel(source, logits);
     const config = tritonConfig(model, { name, strategy, maxBatchSize, sameBuffer, beyond });
     const files = [
       {
@@ -110,21 +121,27 @@ export async function deployTriton(
       },
       textFile(`${name}/config.pbtxt`, config),
     ];
-    return write(files, out, signal);
+    return write("triton", files, out, { force, signal, refuse: () => refuse(inputs) });
   });
 }
 
-/** Says early that a folder cannot be written: nothing is ever replaced. */
-function refuseOut(out: string): void {
-  const refuse = (reason: string) => new LongConvError("file-exists", reason, { file: out }, "Choose another folder.");
-  if (existsSync(out) && !statSync(out).isDirectory()) throw refuse("is a file, not a folder");
-  if (existsSync(out) && readdirSync(out).length > 0) throw refuse("exists already and is not empty");
-  refuseTarget({ kind: "folder", path: out }, [], false);
-}
+/** Says whether the folder may be written, as often as it is asked: early, with what is read, and right before. */
+const refusal =
+  (out: string, force = false) =>
+  (inputs: readonly string[]): void =>
+    refuseTarget({ kind: "folder", path: out }, inputs, force);
 
-async function write(files: readonly FolderFile[], out: string, signal: AbortSignal | undefined): Promise<Deployed> {
-  await writeFolder(files, out, { signal });
-  return { output: out, files: files.map(({ name }) => name).sort() };
+async function write(
+  stack: string,
+  files: readonly FolderFile[],
+  out: string,
+  options: { force?: boolean | undefined; signal: AbortSignal | undefined; refuse: () => void },
+): Promise<Deployed> {
+  const { force = false, signal, refuse } = options;
+  const all = [...files, markFile(stack)];
+  refuse();
+  await writeFolder(all, out, { force, signal, refuse });
+  return { output: out, files: all.map(({ name }) => name).sort() };
 }
 
 const jsonFile = (name: string, value: Json): FolderFile => textFile(name, `${JSON.stringify(value, undefined, 2)}\n`);

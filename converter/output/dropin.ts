@@ -1,11 +1,12 @@
 /** What makes the folder one that stock transformers.js loads: the length cache, and the fields of config.json. */
-import { existsSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import path from "node:path";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS } from "../../src/contract.ts";
 import { withLengthCache } from "../assemble/lengthcache.ts";
 import { convertedLanguage } from "../find/language.ts";
 import type { Model } from "../onnx/graph.ts";
 import type { Json } from "./beside.ts";
+import { CONFIG_SECTION } from "./configs.ts";
 
 /**
  * The family of transformers.js whose caches have the names past_ssm.{i} and past_conv.{i}, and which makes no zero
@@ -51,20 +52,29 @@ export function forTransformersJs(model: Model, source: Json = {}): DropIn {
       layer_types: undefined,
       layers_block_type: undefined,
     },
-    section: { note: NOTE, source_model_type: source.model_type },
+    section: { note: NOTE, source_model_type: ownType(source) },
   };
 }
 
+/** What the exported model was; a converted folder says so in its section. */
+const ownType = (source: Json): unknown =>
+  CONFIG_SECTION in source ? (source[CONFIG_SECTION] as Json).source_model_type : source.model_type;
+
 /** config.json with what transformers.js must know of the files beside it, once they are written. */
 export function withFilesBeside(config: Json, file: string): Json {
-  const external = existsSync(path.join(path.dirname(file), "onnx/model.onnx_data"));
+  const folder = path.join(path.dirname(file), "onnx");
+  const outside = readdirSync(folder)
+    .filter((name) => /^model(_[^.]*)?\.onnx_data$/.test(name))
+    .map((name) => name.replace(/_data$/, ""));
+  const others = readdirSync(folder).some((name) => /^model_(?!step\b)[^.]*\.onnx$/.test(name));
+  const external = others ? Object.fromEntries(outside.map((name) => [name, true])) : true;
   return {
     ...config,
     "transformers.js_config": {
       ...(config["transformers.js_config"] as Json | undefined),
       // onnx/model.onnx; in a browser it would look for a quantized file
       dtype: "fp32",
-      ...(external ? { use_external_data_format: true } : {}),
+      ...(outside.length > 0 ? { use_external_data_format: external } : {}),
     },
   };
 }

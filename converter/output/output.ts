@@ -14,6 +14,8 @@ export interface OutputOptions extends WriteOptions {
   readonly inputs?: readonly string[];
   /** The model for one token a call: onnx/model_step.onnx in a folder, sharing onnx/model.onnx_data with the other. */
   readonly step?: Model | undefined;
+  /** The same model in other forms, beside model.onnx: `{ q4: … }` becomes onnx/model_q4.onnx in a folder. */
+  readonly variants?: Readonly<Record<string, Model>> | undefined;
   /** Fields of config.json that win over the source's. */
   readonly config?: Json;
   /** Make the folder one that stock transformers.js loads; default: where the model is a language model. */
@@ -57,7 +59,13 @@ const STEP_FILE = "model_step.onnx";
 
 /** The files of the folder, in the order in which they are written: the large one first, so that a full disk shows early. */
 export function folderFiles(model: Model, beside: Beside, options: OutputOptions = {}): FolderFile[] {
-  const { signal, step, externalData = "auto", transformersJs = hasNamesOfTransformersJs(model) } = options;
+  const {
+    signal,
+    step,
+    variants = {},
+    externalData = "auto",
+    transformersJs = hasNamesOfTransformersJs(model),
+  } = options;
   const dropIn = transformersJs ? forTransformersJs(model, beside.config) : { model, config: {}, section: {} };
   const configs = configsOf(model, beside, { ...dropIn.config, ...options.config }, dropIn.section);
   const text = (value: Json) => `${JSON.stringify(value, undefined, 2)}\n`;
@@ -70,6 +78,13 @@ export function folderFiles(model: Model, beside: Beside, options: OutputOptions
         return writeNewModel(dropIn.model, file, { signal, externalData, sharing, dataFile: DATA_FILE });
       },
     },
+    ...Object.entries(variants).map(([suffix, variant]) => ({
+      name: `onnx/model_${suffix}.onnx`,
+      write: (file: string) =>
+        writeNewModel(transformersJs ? forTransformersJs(variant, beside.config).model : variant, file, {
+          ...{ signal, externalData, dataFile: `model_${suffix}.onnx_data` },
+        }),
+    })),
     {
       name: "config.json",
       write: (file) =>

@@ -1,10 +1,10 @@
 /** Where the output goes, and whether it may: nothing of the source, and nothing that is not ours, is ever replaced. */
-import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { readdirSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import { LongConvError } from "../../src/errors.ts";
 import { clearLeftovers } from "../files/staging.ts";
 import type { Model } from "../onnx/graph.ts";
-import { CONFIG_SECTION } from "./configs.ts";
+import { nameIn, writtenIn } from "./mark.ts";
 
 /** A single .onnx file, or a folder as model hubs lay it out. */
 export interface Target {
@@ -85,28 +85,19 @@ function orGone<T>(ask: () => T, gone: T): T {
   }
 }
 
-/** Files that a folder of ours may hold. */
-const OURS =
-  /^(onnx\/[^/]+\.onnx(_data[^/]*)?|[^/]+\.json|merges\.txt|vocab\.txt|tokenizer\.model|chat_template\.jinja)$/;
-
 /** A folder is replaced only where we wrote it and nobody added to it. */
 function refuseForeign(folder: string): void {
   const remedy = "Choose another folder, or remove it yourself.";
-  const config = path.join(folder, "config.json");
-  let ours = false;
-  try {
-    ours = CONFIG_SECTION in JSON.parse(readFileSync(config, "utf8"));
-  } catch {
-    ours = !statSync(folder, { throwIfNoEntry: false });
-  }
-  if (!ours) {
+  const written = writtenIn(folder);
+  if (!written) {
+    if (!statSync(folder, { throwIfNoEntry: false })) return;
     const reason = "is a folder that was not written by longconv-ssm, so it is not replaced, also not with `force`";
     throw new LongConvError("file-exists", reason, { file: folder }, remedy);
   }
-  const files = orGone(() => readdirSync(folder, { recursive: true, withFileTypes: true }), [])
+  const foreign = orGone(() => readdirSync(folder, { recursive: true, withFileTypes: true }), [])
     .filter((entry) => !entry.isDirectory())
-    .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)).split(path.sep).join("/"));
-  const foreign = files.find((name) => !OURS.test(name));
+    .map((entry) => nameIn(folder, entry))
+    .find((name) => !written(name));
   if (foreign === undefined) return;
   const reason = `contains '${foreign}', which longconv-ssm did not write, so it is not replaced, also not with \`force\``;
   throw new LongConvError("file-exists", reason, { file: folder }, remedy);

@@ -54,20 +54,37 @@ export async function compareWeights(
       await runner.close();
     }
   };
-  const [wanted, got] = [await traceOf(model), await traceOf(reduced.model)];
+  const logits = sizes.batch === 1 ? found.language?.logits : undefined;
+  const traces = [await traceOf(model), await traceOf(reduced.model)] as const;
+  return reported(traces, { kind, reduced, positions: sizes.time, logits, file: model.file });
+}
+
+/**
+ * What the traces of the two models say.
+ * @param of.logits name of a language model's logits
+ * @throws LongConvError check-failed where they have nothing to do with each other
+ */
+export function reported(
+  [wanted, got]: readonly [Trace, Trace],
+  of: {
+    readonly kind: WeightKind;
+    readonly reduced: Reduced;
+    readonly positions: number;
+    readonly logits: string | undefined;
+    readonly file: string;
+  },
+): WeightsReport {
+  const { kind, reduced, positions, logits, file } = of;
   const report: WeightsReport = {
-    kind,
-    matrices: reduced.matrices,
-    bytes: reduced.bytes,
-    positions: sizes.time,
+    ...{ kind, matrices: reduced.matrices, bytes: reduced.bytes, positions },
     ...differenceOf(wanted, got),
-    sameArgmax: found.language && sizes.batch === 1 ? sameArgmaxOf(wanted, got, found.language.logits) : undefined,
+    sameArgmax: logits === undefined ? undefined : sameArgmaxOf(wanted, got, logits),
   };
   if (report.rms <= SANE_RMS[kind]) return report;
   throw new LongConvError(
     "check-failed",
     `with ${kind} weights the outputs differ by ${report.rms.toPrecision(2)} of their size (rms)`,
-    { file: model.file || undefined },
+    { file: file || undefined },
     "Nothing was written. Such a model needs weights of more bits.",
   );
 }

@@ -9,8 +9,10 @@ import { type Conversion, convert } from "../convert.ts";
 import { createBuilder } from "../onnx/build.ts";
 import { initializerBytes } from "../onnx/encode.ts";
 import type { Model } from "../onnx/graph.ts";
+import { readModel } from "../onnx/read.ts";
 import { DataType } from "../onnx/tensor.ts";
 import { writeModel } from "../onnx/write.ts";
+import { storeWeights } from "./store.ts";
 import { WEIGHT_KINDS } from "./weights.ts";
 
 const SIZE = {
@@ -75,6 +77,25 @@ test.each(WEIGHT_KINDS)("%s: compared, smaller, states as they were", async (wei
     if (!source.has(name)) expect(after.get(name)?.bytes()).toEqual(initializer.bytes());
   for (const [name, initializer] of step!.graph.initializers)
     if (name.includes("_int")) expect(after.get(name)).toBe(initializer);
+});
+
+test.each(WEIGHT_KINDS)("%s: a converted file, without solving again, is what the conversion makes", async (kind) => {
+  const { model, weights } = await convert(file, { ...options, weights: kind });
+  await writeModel(plain.model, join(folder, `${kind}.onnx`));
+  const again = await storeWeights(await readModel(join(folder, `${kind}.onnx`)), kind);
+  expect([...again.model.graph.initializers.keys()].sort()).toEqual([...model.graph.initializers.keys()].sort());
+  for (const [name, initializer] of model.graph.initializers)
+    expect(Buffer.compare(again.model.graph.initializers.get(name)!.bytes(), initializer.bytes()), name).toBe(0);
+  expect(again.weights).toMatchObject({ kind, matrices: weights!.matrices, bytes: weights!.bytes, positions: 64 });
+  expect(again.weights.rms / weights!.rms).toBeGreaterThan(0.5);
+  expect(again.weights.rms / weights!.rms).toBeLessThan(2);
+  expect(JSON.parse(again.model.metadata.get(METADATA.check)!).weights).toEqual(again.weights);
+});
+
+test("only what a converter has made, with matrices that are left", async () => {
+  await expect(storeWeights(await readModel(file), "int8")).rejects.toMatchObject({ code: "not-converted" });
+  const { model } = await storeWeights(plain.model, "int8");
+  await expect(storeWeights(model, "int4")).rejects.toMatchObject({ code: "usage" });
 });
 
 const namesOf = ({ graph }: Model): [string[], string[]] => [

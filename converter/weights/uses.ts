@@ -31,13 +31,18 @@ export function findWeights(model: Model, names: ReadonlySet<string>): Weight[] 
   const readers = readersOf(model.graph);
   const outputs = new Set(model.graph.outputs.map(({ name }) => name));
   return [...model.graph.initializers.values()].flatMap((initializer) => {
-    const { name, type, dims } = initializer;
-    const elements = dims.reduce((a, b) => a * b, 1);
-    if (!names.has(name) || type !== DataType.FLOAT || dims.length !== 2 || elements < LEAST_ELEMENTS) return [];
+    if (!names.has(initializer.name) || !isMatrix(initializer)) return [];
     const weight = readWeight(initializer, readers, outputs);
     return weight ? [weight] : [];
   });
 }
+
+/** Names of the float32 matrices of a graph that are large enough to be weights. */
+export const matrixNames = ({ initializers }: Graph): string[] =>
+  [...initializers.values()].filter(isMatrix).map(({ name }) => name);
+
+const isMatrix = ({ type, dims }: Initializer): boolean =>
+  type === DataType.FLOAT && dims.length === 2 && dims[0]! * dims[1]! >= LEAST_ELEMENTS;
 
 /** The matrix with its readers, through transposes and copies; undefined where one of them is of another kind. */
 function readWeight(

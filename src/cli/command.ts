@@ -4,6 +4,7 @@ import { createColors } from "picocolors";
 import { ERROR_EXIT_CODES, LongConvError } from "../errors.ts";
 import { isSupervised, stopSignal, tell } from "../process/child.ts";
 import { internal } from "../unforeseen.ts";
+import { type JsonKind, jsonKind, jsonText } from "./json.ts";
 import { PROGRESS_KINDS, type ProgressKind } from "./progress.ts";
 import { err, out } from "./streams.ts";
 import { interruptible, openTerminal, resultWritten, type Terminal } from "./terminal.ts";
@@ -64,6 +65,7 @@ const HOW_PROGRESS = "auto (a moving line on a terminal, else nothing), plain (l
 
 interface CommonOptions {
   readonly json?: boolean;
+  readonly jsonLines?: boolean;
   readonly progress?: ProgressKind;
   readonly memory?: number;
   readonly timeout?: number;
@@ -75,7 +77,8 @@ export function withAction<Args extends unknown[]>(
   action: (terminal: Terminal, ...args: Args) => Promise<void>,
 ): Command {
   return command.action(async (...given: unknown[]) => {
-    const { json = false, progress, memory, timeout } = given.at(-2) as CommonOptions;
+    const { json: document, jsonLines, progress, memory, timeout } = given.at(-2) as CommonOptions;
+    const json = jsonLines ? "lines" : document ? "document" : undefined;
     const limits = { ...(memory && { memory }), ...(timeout && { timeout: 1000 * timeout }) };
     tell({ limits, files: given.slice(0, -2).flat().map(String) });
     const signal = isSupervised() ? stopSignal : interruptible();
@@ -99,7 +102,7 @@ function telling(terminal: Terminal): Terminal {
       terminal.progress(step, done, total);
     },
     result(value) {
-      if (terminal.json) tell({ answered: true });
+      if (terminal.json === "document") tell({ answered: true });
       terminal.result(value);
     },
   };
@@ -110,7 +113,7 @@ function telling(terminal: Terminal): Terminal {
  * @returns the exit code
  */
 export async function runProgram(program: Command, argv: readonly string[]): Promise<number> {
-  const json = argv.includes("--json");
+  const json = jsonKind(argv);
   for (const command of withSubcommands(program)) {
     command.exitOverride().configureOutput({
       writeOut: (text) => out(wrapped(text, helpWidth())),
@@ -134,16 +137,16 @@ export async function runProgram(program: Command, argv: readonly string[]): Pro
 }
 
 /**
- * Says what went wrong: in words on stderr, with --json also as the one document on stdout.
+ * Says what went wrong: in words on stderr, with --json also as the one document on stdout, with --json-lines as the last line.
  * @returns the exit code
  */
-export function reportError(error: LongConvError, json: boolean): number {
+export function reportError(error: LongConvError, json?: JsonKind): number {
   const shown = inWordsOfCommand(error);
   const { code, reason, where, remedy } = shown;
   const page = pageOf(code);
   err(wrapped(`${errorColors.red("error:")} ${shown.message}\n  ${page}\n`, widthOf(process.stderr)));
   // A verdict that was written is the one document.
-  if (json && !resultWritten()) writeJsonError({ code, reason, ...where, remedy, page });
+  if (json && !resultWritten()) out(jsonText({ error: { code, reason, ...where, remedy, page } }, json));
   return ERROR_EXIT_CODES[code];
 }
 
@@ -152,8 +155,6 @@ const helpWidth = () => Math.min(widthOf(process.stdout), process.stdout.isTTY |
 
 /** The command and all below it. */
 const withSubcommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withSubcommands)];
-
-const writeJsonError = (error: unknown) => out(`${JSON.stringify({ error }, undefined, 2)}\n`);
 
 function asLongConvError(error: unknown, command: Command): LongConvError | undefined {
   if (error instanceof LongConvError) return error;

@@ -11,6 +11,7 @@ interface GenaiOptions {
   readonly contextLength?: number;
   readonly endToken?: readonly number[];
   readonly beyond?: boolean;
+  readonly force?: boolean;
 }
 
 interface TritonOptions {
@@ -21,6 +22,7 @@ interface TritonOptions {
   readonly logits?: "last" | "all";
   readonly sameBuffer?: boolean;
   readonly beyond?: boolean;
+  readonly force?: boolean;
 }
 
 /** The command with its two subcommands. */
@@ -40,7 +42,7 @@ function genaiCommand(): Command {
     [["longconv-ssm deploy genai model/ -o genai/", "then og.Model('genai') in Python, C++, C# or Java"]],
   )
     .argument("<model>", MODEL)
-    .requiredOption("-o, --out <folder>", "folder to write; must not exist, or be empty")
+    .requiredOption("-o, --out <folder>", "folder to write; without --force it must not exist, or be empty")
     .option(
       "--context-length <n>",
       "tokens of prompt and text together at most (default: 1048576, or what the model claims)",
@@ -51,7 +53,8 @@ function genaiCommand(): Command {
       "token that ends a text; may be repeated (default: as generation_config.json or config.json says)",
       (text: string, before: readonly number[] = []) => [...before, integer(0)(text)],
     )
-    .option("--beyond", "let --context-length be more than what is claimed of the model");
+    .option("--beyond", "let --context-length be more than what is claimed of the model")
+    .option("--force", "replace a folder that deploy wrote, once the new one is complete");
   return withAction(command, runGenai);
 }
 
@@ -69,7 +72,7 @@ function tritonCommand(): Command {
     ],
   )
     .argument("<model>", MODEL)
-    .requiredOption("-o, --out <folder>", "model repository to write; must not exist, or be empty")
+    .requiredOption("-o, --out <folder>", "model repository to write; without --force it must not exist, or be empty")
     .option("--name <name>", "name of the model in the repository (default: name of the folder or file)")
     .option("--strategy <strategy>", `${STRATEGIES.join(", ")} (default: oldest)`, oneOf(STRATEGIES))
     .option("--max-batch-size <n>", "rows of a batch at most (default: 8, or what the model claims)", integer(1))
@@ -79,7 +82,8 @@ function tritonCommand(): Command {
       oneOf(["last", "all"]),
     )
     .option("--same-buffer", "let Triton read and write a state in one buffer")
-    .option("--beyond", "let --max-batch-size be more than what is claimed of the model");
+    .option("--beyond", "let --max-batch-size be more than what is claimed of the model")
+    .option("--force", "replace a folder that deploy wrote, once the new one is complete");
   return withAction(command, runTriton);
 }
 

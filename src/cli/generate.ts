@@ -1,25 +1,17 @@
 /** `longconv-ssm generate OUT --prompt …` */
 import { existsSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { text as textOf } from "node:stream/consumers";
 import type { Command } from "commander";
 import { modelFileOf } from "../../converter/output/beside.ts";
-import {
-  type FinishReason,
-  generate,
-  type LoadOptions,
-  load,
-  type Model,
-  type State,
-  stateFromBytes,
-  stateToBytes,
-} from "../../runtime/node.ts";
-import { describeClaim } from "../contract.ts";
+import { type LoadOptions, load, type Model, type State, stateToBytes } from "../../runtime/node.ts";
 import { LongConvError } from "../errors.ts";
+import { chatTemplate } from "./chat.ts";
 import { newCommand, withAction } from "./command.ts";
+import { continueText } from "./continue.ts";
+import { converse } from "./converse.ts";
 import { configuredFolder } from "./model-files.ts";
-import { type OutputFile, outputFile } from "./output-file.ts";
+import { outputFile } from "./output-file.ts";
+import { promptOf, readState } from "./read-input.ts";
 import type { Terminal } from "./terminal.ts";
 import { integer, number, oneOf, texts, threads, tokenIds } from "./values.ts";
 
@@ -27,7 +19,10 @@ interface Options {
   readonly prompt?: string;
   readonly promptFile?: string;
   readonly ids?: readonly number[];
+  readonly interactive?: boolean;
   readonly echo?: boolean;
+  readonly json?: boolean;
+  readonly jsonLines?: boolean;
   readonly maxNewTokens?: number;
   readonly temperature?: number;
   readonly topK?: number;
@@ -60,12 +55,15 @@ export function generateCommand(): Command {
       "echo -n 'Moses' | longconv-ssm generate model/ --prompt - --echo",
       "from a pipe, with the prompt before the text",
     ],
+    ["longconv-ssm generate model/ -i", "line by line; an empty line goes on, Ctrl-C stops a text, Ctrl-D ends"],
   ])
     .argument("<model>", "converted model: the folder or the .onnx file that convert wrote")
     .option("-p, --prompt <text>", "text to continue; -: what comes through stdin")
     .option("--prompt-file <file>", "text to continue, from a file; -: from stdin")
     .option("--ids <list>", "token ids to continue, separated by commas", tokenIds)
+    .option("-i, --interactive", "continue line after line of stdin; with the model's chat template, if it has one")
     .option("--echo", "write what is continued before the text")
+    .option("--json-lines", "write a line of JSON for each token, and one for the result")
     .option(
       "-n, --max-new-tokens <n>",
       "tokens to make at most (default: generation_config.json's, else 256)",
@@ -97,96 +95,63 @@ export function generateCommand(): Command {
 }
 
 async function run(terminal: Terminal, out: string, options: Options): Promise<void> {
-  const prompts = [options.prompt, options.promptFile, options.ids].filter((each) => each !== undefined);
-  if (prompts.length > 1) throw new LongConvError("usage", "give only one of --prompt, --prompt-file and --ids");
-  if (prompts.length === 0 && options.state === undefined)
-    throw new LongConvError(
-      "usage",
-      "there is nothing to continue",
-      {},
-      "Give --prompt, --prompt-file, --ids or --state.",
-    );
-  const { saveState, promptFile, state: from, force } = options;
+  const { saveState, promptFile, state: from, force, interactive, echo } = options;
+  refuseTogether(terminal, options);
   const save =
     saveState === undefined
       ? undefined
       : await outputFile(saveState, { models: [modelFileOf(out)], inputs: [promptFile, from], force });
   const model = await open(terminal, out, options);
   try {
-    await stream(terminal, out, model, options, save);
+    const prompt = await promptOf(options);
+    const state = from === undefined ? undefined : await readState(model, from);
+    const after = interactive
+      ? await converse(
+          terminal,
+          model,
+          { name: out, line: prompt, state, render: await chatTemplate(modelFileOf(out)), echo },
+          chosen(options),
+        )
+      : await once(terminal, model, out, options, prompt, state);
+    if (save && after) await save.write(await stateToBytes(model, after));
   } finally {
     await model.close();
   }
 }
 
-async function stream(
+async function once(
   terminal: Terminal,
-  out: string,
   model: Model,
+  name: string,
   options: Options,
-  save: OutputFile | undefined,
-): Promise<void> {
-  const prompt = await promptOf(options);
-  const state = options.state === undefined ? undefined : await readState(model, options.state);
-  const { signal } = terminal;
-  const started = performance.now();
-  let read = { tokens: 0, ms: 0 };
-  const generation = generate(model, {
+  prompt: string | undefined,
+  start: State | undefined,
+): Promise<State | undefined> {
+  const { state } = await continueText(terminal, model, name, {
     ...chosen(options),
     ...(prompt !== undefined && { prompt }),
     ...(options.ids && { inputIds: options.ids }),
-    ...(state && { state }),
-    signal,
-    onPrompt: ({ tokens, total }) => {
-      read = { tokens: total, ms: performance.now() - started };
-      terminal.progress("reading the prompt", tokens, total);
-    },
+    ...(start && { state: start }),
+    signal: terminal.signal,
+    echo: options.echo,
+    keep: options.saveState !== undefined,
   });
-  const tokens: number[] = [];
-  let text = "";
-  let finish: FinishReason | undefined;
-  let first = 0;
-  const textless = !model.tokenizer;
-  if (options.echo) terminal.stream(prompt ?? options.ids?.map((id) => `${id},`).join("") ?? "");
-  let after = save && options.maxNewTokens === 0 ? await generation.snapshot() : undefined;
-  for await (const piece of generation) {
-    if (tokens.length === 0) {
-      first = performance.now();
-      terminal.settle();
-    }
-    tokens.push(piece.token);
-    text += piece.text;
-    finish = piece.finish;
-    if (finish && save) after = await generation.snapshot();
-    const heard = terminal.stream(textless ? `${tokens.length > 1 ? "," : ""}${piece.token}` : piece.text);
-    // A state was asked for to the end; a text that nobody reads was not.
-    if (!heard && !save) break;
-  }
-  const decodeMs = performance.now() - first;
-  if (tokens.length > 0 || options.echo) terminal.stream("\n");
-  if (save && after) await save.write(await stateToBytes(model, after));
-  // The first token comes from the prompt's logits; only those after it cost a step.
-  const steps = Math.max(0, tokens.length - 1);
-  const speed = steps > 0 ? (1000 * steps) / decodeMs : undefined;
-  terminal.result({
-    model: out,
-    text: textless ? undefined : text,
-    tokens,
-    finish,
-    claim: model.claim,
-    positions: model.positions,
-    promptTokens: read.tokens,
-    promptMs: read.ms,
-    msPerToken: steps > 0 ? decodeMs / steps : undefined,
-    tokensPerSecond: speed,
-  });
-  if (terminal.json) return;
-  const prefix = read.tokens > 0 ? `${read.tokens} tokens of prompt in ${read.ms.toFixed(0)} ms; ` : "";
-  const rate = speed === undefined ? "" : `, ${speed.toFixed(0)} tokens/s`;
-  terminal.note(`[${prefix}${tokens.length} tokens${rate}${finish ? `; ended by ${finish}` : ""}]`);
-  if (finish === "positions") terminal.note(`The model reads no more than ${model.positions} positions.`);
-  if (finish === "reach")
-    terminal.note(`What is claimed of the model ends here: ${describeClaim(model.claim!)}. --beyond goes on.`);
+  return state;
+}
+
+function refuseTogether(terminal: Terminal, options: Options): void {
+  const { prompt, promptFile, ids, state, interactive } = options;
+  const refuse = (reason: string, remedy?: string) => new LongConvError("usage", reason, {}, remedy);
+  const prompts = [prompt, promptFile, ids].filter((each) => each !== undefined);
+  if (prompts.length > 1) throw refuse("give only one of --prompt, --prompt-file and --ids");
+  if (options.json && options.jsonLines) throw refuse("give only one of --json and --json-lines");
+  if (!interactive && prompts.length === 0 && state === undefined)
+    throw refuse("there is nothing to continue", "Give --prompt, --prompt-file, --ids, --state or --interactive.");
+  if (!interactive) return;
+  if (prompt === "-" || promptFile === "-") throw refuse("with --interactive, stdin holds the lines to continue");
+  if (ids) throw refuse("with --interactive, ids are lines of stdin");
+  if (terminal.json === "document")
+    throw refuse("--interactive gives more than one document", "Use --json-lines instead of --json.");
 }
 
 /** A folder brings its tokenizer and its generations' settings; so does a .onnx file that lies in one. */
@@ -218,34 +183,3 @@ const chosen = ({ maxNewTokens, temperature, topK, topP, minP, repetitionPenalty
       beyond: rest.beyond,
     }).filter(([, value]) => value !== undefined),
   );
-
-/** The text to continue: as given, from a file, or from stdin. */
-async function promptOf({ prompt, promptFile }: Options): Promise<string | undefined> {
-  if (prompt === "-" || promptFile === "-") return textOf(process.stdin);
-  return promptFile === undefined ? prompt : readText(promptFile);
-}
-
-const readText = async (file: string): Promise<string> => (await readInput(file)).toString("utf8");
-
-const readState = async (model: Model, file: string): Promise<State> => {
-  try {
-    return await stateFromBytes(model, await readInput(file));
-  } catch (error) {
-    if (!(error instanceof LongConvError) || error.where.file === file) throw error;
-    throw new LongConvError(error.code, error.reason, { file }, error.remedy, error);
-  }
-};
-
-async function readInput(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (cause) {
-    throw new LongConvError(
-      "file-missing",
-      `cannot be read (${(cause as NodeJS.ErrnoException).code})`,
-      { file },
-      "Check the path.",
-      cause,
-    );
-  }
-}

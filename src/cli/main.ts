@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { LongConvError } from "../errors.ts";
 import { CHANNELS } from "../process/lifeline.ts";
 import { type Ended, errorOfEnd, isCut, supervise } from "../process/supervise.ts";
+import { jsonKind } from "./json.ts";
 import { err, flushed } from "./streams.ts";
 
 /** How long the work may take to stop by itself, ms: less than anybody waits for. */
@@ -33,7 +34,7 @@ async function notStarted(cause: Error): Promise<number> {
   const { reportError } = await import("./command.ts");
   const reason = `the process that does the work cannot be started: ${cause.message}`;
   const remedy = "Free processes or memory, and try again.";
-  return reportError(new LongConvError("runtime-failed", reason, {}, remedy, cause), argv.includes("--json"));
+  return reportError(new LongConvError("runtime-failed", reason, {}, remedy, cause), jsonKind(argv));
 }
 
 /** Clears up after a process that was ended, and says why it was. */
@@ -42,7 +43,7 @@ async function explain(ended: Ended): Promise<number> {
   for (const target of ended.targets) clearLeftovers(target);
   const { reportError } = await import("./command.ts");
   if (process.stderr.isTTY) err(SHOW_CURSOR);
-  const code = reportError(errorOfEnd(ended), argv.includes("--json") && !ended.told.answered);
+  const code = reportError(errorOfEnd(ended), ended.told.answered ? undefined : jsonKind(argv));
   await flushed();
   return code;
 }

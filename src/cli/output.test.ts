@@ -70,6 +70,25 @@ test.each(["genai", "triton"])("deploy %s writes to a new or an empty folder onl
   rmSync(dir.at("file"));
 });
 
+test.each(["genai", "triton"])("deploy %s --force replaces what deploy wrote, and nothing else", async (stack) => {
+  const end = stack === "genai" ? ["--end-token", "0"] : [];
+  const deploy = (out: string) =>
+    longconv(["deploy", stack, dir.at("small"), "-o", dir.at(out), ...end, "--force", "--json"]);
+  const first = await deploy(stack);
+  expect(first.code, first.stderr).toBe(0);
+  const written = contents(dir.at(stack));
+  expect((await deploy(stack)).code).toBe(0);
+  expect(contents(dir.at(stack))).toEqual(written);
+
+  writeFileSync(dir.at(stack, "notes.txt"), "worth keeping");
+  mkdirSync(dir.at("thesis"), { recursive: true });
+  writeFileSync(dir.at("thesis/chapter1.tex"), "years of work");
+  const before = contents(dir.folder);
+  for (const out of [stack, "thesis", "small"]) expect(errorOf(await deploy(out)).code).toBe("file-exists");
+  expect(contents(dir.folder)).toEqual(before);
+  rmSync(dir.at(stack), { recursive: true });
+});
+
 test("deploy triton: no name leaves the folder", async () => {
   const before = contents(dir.folder);
   for (const name of ["..", ".", "a/b", ""]) {

@@ -21,12 +21,12 @@ describe("the terminal", () => {
   });
 
   test("stops the work once Ctrl-C was pressed", () => {
-    const terminal = openTerminal({ json: false, signal: AbortSignal.abort(new Error("stopped")) });
+    const terminal = openTerminal({ signal: AbortSignal.abort(new Error("stopped")) });
     expect(() => terminal.progress("checking", 1, 4)).toThrow("stopped");
   });
 
   test("writes text or JSON, never both", () => {
-    for (const json of [false, true]) {
+    for (const json of [undefined, "document"] as const) {
       const terminal = openTerminal({ json, signal: new AbortController().signal });
       terminal.print("a table");
       terminal.result({ largest: Number.NaN, tail: Infinity, values: Float64Array.of(1, 2) });

@@ -1,13 +1,14 @@
 /** What a command writes to: text or JSON on stdout, notes and progress on stderr; and how it is stopped. */
 import { LongConvError } from "../errors.ts";
+import { type JsonKind, jsonText } from "./json.ts";
 import { openProgress, type ProgressKind } from "./progress.ts";
 import { err, out } from "./streams.ts";
 import { widthOf, wrapped } from "./wrap.ts";
 
 /** Passed to every command. */
 export interface Terminal {
-  /** Whether stdout is to hold one JSON document and nothing else. */
-  readonly json: boolean;
+  /** Whether stdout is to hold JSON and nothing else: one document, or lines. */
+  readonly json: JsonKind | undefined;
   /** Aborted by the first Ctrl-C, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
   /** Text for people, on stdout, broken where lines do not fit; nothing with --json. */
@@ -17,7 +18,12 @@ export interface Terminal {
    * @returns false where nobody can read it any more
    */
   stream(piece: string): boolean;
-  /** The result for machines, on stdout; only with --json. */
+  /**
+   * What came just now, for machines; only with --json-lines.
+   * @returns false where nobody can read it any more
+   */
+  line(value: unknown): boolean;
+  /** The result for machines, on stdout; only with --json and --json-lines. */
   result(value: unknown): void;
   /** A remark, on stderr. */
   note(text: string): void;
@@ -32,7 +38,11 @@ let written = false;
 export const resultWritten = (): boolean => written;
 
 /** The terminal of this process. */
-export function openTerminal(options: { json: boolean; signal: AbortSignal; progress?: ProgressKind }): Terminal {
+export function openTerminal(options: {
+  json?: JsonKind | undefined;
+  signal: AbortSignal;
+  progress?: ProgressKind;
+}): Terminal {
   const { json, signal } = options;
   const { show, settle } = openProgress(options.progress ?? "auto");
   return {
@@ -44,12 +54,16 @@ export function openTerminal(options: { json: boolean; signal: AbortSignal; prog
     },
     stream(piece) {
       settle();
-      return json || out(piece);
+      return json !== undefined || out(piece);
+    },
+    line(value) {
+      settle();
+      return json !== "lines" || out(jsonText(value, json));
     },
     result(value) {
       settle();
-      written ||= json;
-      if (json) out(`${JSON.stringify(value, plainNumbers, 2)}\n`);
+      written ||= json === "document";
+      if (json) out(jsonText(json === "lines" ? { result: value } : value, json));
     },
     note(text) {
       settle();
@@ -61,13 +75,6 @@ export function openTerminal(options: { json: boolean; signal: AbortSignal; prog
     },
     settle,
   };
-}
-
-/** JSON has no infinity; typed arrays are lists. */
-function plainNumbers(_key: string, value: unknown): unknown {
-  if (typeof value === "number" && !Number.isFinite(value)) return String(value);
-  if (ArrayBuffer.isView(value)) return Array.from(value as Float64Array);
-  return value;
 }
 
 /** How long work may take to stop by itself, so that its temporary files are removed. */

@@ -75,6 +75,11 @@ export const oneOf =
     return found;
   };
 
+/** Parses some of a few words, separated by commas, each once. */
+export const listOf =
+  <T extends string>(allowed: readonly T[]) =>
+  (text: string): T[] => [...new Set(text.split(",").map((word) => oneOf(allowed)(word.trim())))];
+
 /** Parses what must be claimed: `proven`, or a number of positions. */
 export function claim(text: string): "proven" | number {
   if (text === "proven") return text;

@@ -3,18 +3,19 @@ import { createRequire } from "node:module";
 import { LongConvError } from "../errors.ts";
 import { beSupervised } from "../process/child.ts";
 import { reportError, runProgram } from "./command.ts";
+import { jsonKind } from "./json.ts";
 import { flushed } from "./streams.ts";
 
 beSupervised();
 const argv = process.argv.slice(2);
 const missing = missingRuntime();
 const code = missing
-  ? reportError(missing, argv.includes("--json"))
+  ? reportError(missing, jsonKind(argv))
   : await runProgram((await import("./program.ts")).program, argv);
 // Work that Ctrl-C stopped may still hold threads.
 if (code === 130) process.exit(code);
 const unwritten = await flushed();
-const incomplete = unwritten ? reportError(unwritten, false) : 0;
+const incomplete = unwritten ? reportError(unwritten) : 0;
 process.exitCode = code || incomplete;
 
 /** onnxruntime-node is an optional peer: who only serves pages does without its 290 MB. */
