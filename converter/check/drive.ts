@@ -86,7 +86,8 @@ export async function drive(
   let from = 0;
   for (const to of cuts) {
     const piece: Record<string, Tensor> = { ...states };
-    for (const [name, tensor] of Object.entries(feeds))
+    // what the converted model makes itself is no input of it
+    for (const [name, tensor] of Object.entries(feeds).filter(([name]) => declared.has(name)))
       piece[name] = cut(tensor, graphs.inputs.layouts.get(name)!, from, to, from === 0 ? padding : 0);
     if (declared.has(ATTENTION_MASK)) {
       const seen = Array.from({ length: batch * (padding + to) }, (_, i) => (i % (padding + to) < padding ? 0 : 1));

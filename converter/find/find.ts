@@ -19,7 +19,7 @@ import type { Carried, Kind, Known } from "./carried.ts";
 import type { Graphs } from "./graphs.ts";
 import { castsToHalf, decidingHalves } from "./halves.ts";
 import { withFloatShifts } from "./ids.ts";
-import type { GivenNames } from "./language.ts";
+import { drivenInputs, type GivenNames } from "./language.ts";
 import { lengthError } from "./lengths.ts";
 import { type Renamed, withKnownNames } from "./names.ts";
 import { closeRegion, type Region, type Unclosed } from "./region.ts";
@@ -77,8 +77,10 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
   const inputs: InputAxes = inputAxes(model, { timeAxis: renamedKeys(options.timeAxis, renamed) });
   refuseUnbounded(model, shapesAt(model, inputs, runSizes(model, inputs).at(-1)!));
   const constants = await foldConstants(model);
+  const driven = language ? drivenInputs(original.graph, renamed) : { mask: undefined, positions: undefined };
   const graphs: Graphs = {
     model,
+    driven,
     inputs,
     index: indexGraph(model.graph),
     shapes: await shapesByRunning(model, inputs, constants).catch(async (error: unknown) => {

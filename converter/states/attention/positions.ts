@@ -20,10 +20,16 @@ export interface Total {
 /** Computes functions of the position for N positions; along `rows`, of the new ones alone. */
 export type Compute = (name: string, rows: number | undefined) => string;
 
-/** The way to compute functions of the position in a graph. */
-export function positionsIn(b: Builder, known: Known, model: Model, total: Total): Compute {
+/** The way to compute functions of the position in a graph. @param given what is known for N positions already */
+export function positionsIn(
+  b: Builder,
+  known: Known,
+  model: Model,
+  total: Total,
+  given: ReadonlyMap<string, string> = new Map(),
+): Compute {
   const index = indexGraph(model.graph);
-  const made = new Map<string, string>();
+  const made = new Map([...given].map(([name, tensor]) => [`${name} undefined`, tensor]));
   const compute: Compute = (name, rows) => {
     const key = `${name} ${rows}`;
     const before = made.get(key);
