@@ -31,8 +31,15 @@ export function assemble(found: Found, realisations: readonly Realisation[], opt
   const symbols = isStatic ? staticSymbols(b) : symbolNames(b, found.graphs.inputs);
   const mask = options.attentionMask ? maskColumns(b, symbols) : undefined;
   const count = realisations.reduce((sum, { reports }) => sum + reports.length, 0);
-  const states = addStates(b, found, realisations, { symbols, mask, path: options.path, counter: pastSsm(count) });
   const { driven } = found.graphs;
+  // an export with a mask of its own hides padding as it does, and states see what its layers see
+  const hides = driven.mask === undefined ? mask : undefined;
+  const states = addStates(b, found, realisations, {
+    symbols,
+    mask: hides,
+    path: options.path,
+    counter: pastSsm(count),
+  });
   const counts =
     found.counter.uses.length > 0 ||
     realisations.some(({ needsStart }) => needsStart) ||
