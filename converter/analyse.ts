@@ -1,4 +1,5 @@
 /** What a model is, as everybody who needs to know it is told: inlined, followed through time, with all that carries a state. */
+import { expanded } from "./expand/index.ts";
 import { type FindOptions, type Found, findCarried } from "./find/find.ts";
 import type { Model } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
@@ -12,4 +13,4 @@ export type AnalyseOptions = Omit<FindOptions, "kinds">;
  * its inputs have no time axis
  */
 export const analyse = (model: Model, options: AnalyseOptions = {}): Promise<Found> =>
-  findCarried(inlineFunctions(model), { ...options, kinds: KINDS });
+  findCarried(expanded(inlineFunctions(model)), { ...options, kinds: KINDS });
