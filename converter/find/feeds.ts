@@ -63,6 +63,7 @@ function randomTensor({ name, type }: ValueInfo, dims: readonly number[], bound:
       BigInt64Array.from({ length: size }, () => BigInt(integer())),
     );
   if (type === DataType.INT32) return makeTensor(type, dims, Int32Array.from({ length: size }, integer));
+  if (type === DataType.UINT8) return makeTensor(type, dims, Uint8Array.from({ length: size }, integer));
   if (type === DataType.BOOL)
     return makeTensor(
       type,
