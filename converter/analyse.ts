@@ -32,5 +32,11 @@ export async function analyse(model: Model, options: AnalyseOptions = {}): Promi
     );
     if (tried && isConvertible(tried)) along.push(tried);
   }
-  return along.length === 1 ? along[0]! : found;
+  const [only] = along;
+  if (!only || along.length > 1) return found;
+  const axis = timeAxis(only.graphs.inputs.layouts.get(main.name)!);
+  return {
+    ...only,
+    timeBecause: `axis ${axis} of '${main.name}' is time: it is the only one along which all of it runs`,
+  };
 }

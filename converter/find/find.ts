@@ -33,6 +33,8 @@ export interface Found {
   readonly original: Model;
   /** Inputs and outputs that have other names in it than in the export, old -> new. */
   readonly renamed: Renamed;
+  /** Why another axis is time than is usual; undefined where it is the usual one, or was given. */
+  readonly timeBecause?: string | undefined;
   /** Names of its ids and logits, where it is a language model. */
   readonly language: LanguageNames | undefined;
   /** What was analysed: the model, or its float32 twin where it computes in half precision. */
