@@ -1,15 +1,42 @@
 /** What a model is, as everybody who needs to know it is told: inlined, followed through time, with all that carries a state. */
-import { type FindOptions, type Found, findCarried } from "./find/find.ts";
+import { expanded } from "./expand/index.ts";
+import { type FindOptions, type Found, findCarried, isConvertible } from "./find/find.ts";
 import type { Model } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
 import { KINDS } from "./states/index.ts";
+import { timeAxis } from "./time/fact.ts";
 
 export type AnalyseOptions = Omit<FindOptions, "kinds">;
 
 /**
- * Follows time through a model and finds every state that it must carry, and what stands in the way.
+ * Follows time through a model and finds every state that it must carry, and what stands in the way. Where the first input's
+ * dimensions do not say which axis is time, and nothing runs along the usual one, the axis along which all of it runs is time.
  * @throws LongConvError already-converted; usage for names that a language model cannot have; where the model cannot be run or
  * its inputs have no time axis
  */
-export const analyse = (model: Model, options: AnalyseOptions = {}): Promise<Found> =>
-  findCarried(inlineFunctions(model), { ...options, kinds: KINDS });
+export async function analyse(model: Model, options: AnalyseOptions = {}): Promise<Found> {
+  const plain = expanded(inlineFunctions(model));
+  const found = await findCarried(plain, { ...options, kinds: KINDS });
+  if (isConvertible(found) || options.timeAxis !== undefined) return found;
+  const { main, layouts } = found.graphs.inputs;
+  const usual = timeAxis(layouts.get(main.name)!);
+  // names of axes are believed
+  const others = main.dims!.flatMap((dim, k) =>
+    k > 0 && k !== usual && dim !== 1 && typeof dim !== "string" ? [k] : [],
+  );
+  if (typeof main.dims![usual] === "string") return found;
+  const along: Found[] = [];
+  for (const axis of others) {
+    const tried = await findCarried(plain, { ...options, kinds: KINDS, timeAxis: { [main.name]: axis } }).catch(
+      () => undefined,
+    );
+    if (tried && isConvertible(tried)) along.push(tried);
+  }
+  const [only] = along;
+  if (!only || along.length > 1) return found;
+  const axis = timeAxis(only.graphs.inputs.layouts.get(main.name)!);
+  return {
+    ...only,
+    timeBecause: `axis ${axis} of '${main.name}' is time: it is the only one along which all of it runs`,
+  };
+}

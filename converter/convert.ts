@@ -217,7 +217,14 @@ function refuseUnlessConvertible(found: Found): void {
  */
 function languageInputs(found: Found, options: ConvertOptions): { attentionMask: boolean; numLogitsToKeep: boolean } {
   const { outputs } = found.original.graph;
-  const tokens = tokenInput(found.original.graph) !== undefined;
+  const tokens = found.language !== undefined || tokenInput(found.original.graph) !== undefined;
+  if (options.attentionMask === false && found.graphs.driven.mask !== undefined)
+    throw new LongConvError(
+      "usage",
+      "the model takes an attention_mask of its own, which cannot be left out",
+      { file: found.original.file || undefined },
+      "Convert with attention_mask.",
+    );
   const cuttable = canKeepLast(found);
   if (options.numLogitsToKeep && !cuttable)
     throw new LongConvError(

@@ -32,6 +32,7 @@ export type { Modal } from "./form.ts";
 export {
   type DeclaredValue,
   type InspectedLayer,
+  type InspectedState,
   type Inspection,
   type InspectOptions,
   inspect,

@@ -1,6 +1,6 @@
 /** What stands in a model: its long convolutions and what is in the way of converting it, for people and programs. */
 
-import { type Claim, leastClaim } from "../src/contract.ts";
+import { type Claim, type LayerMetadata, leastClaim } from "../src/contract.ts";
 import type { ProcessOptions } from "../src/process/limits.ts";
 import { named } from "../src/unforeseen.ts";
 import { analyse } from "./analyse.ts";
@@ -9,6 +9,7 @@ import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
 import { evaluateTables } from "./assemble/tables.ts";
 import { extentOf } from "./extent.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
+import type { Carried } from "./find/carried.ts";
 import { type Found, isConvertible } from "./find/find.ts";
 import type { KernelEnd, KernelSource } from "./find/kernel.ts";
 import type { Region } from "./find/region.ts";
@@ -66,6 +67,19 @@ export interface InspectedLayer {
   readonly bias: boolean;
 }
 
+/** An operator of another kind that carries a state, kept as it is. */
+export interface InspectedState {
+  readonly node: string;
+  readonly operator: string;
+  readonly source: string | undefined;
+  /** What it reads beside its new inputs. */
+  readonly form: LayerMetadata["form"];
+  /** Dimensions of the state behind the batch; of a cache, for each position. */
+  readonly dims: readonly number[];
+  readonly because: string;
+  readonly claim: Claim;
+}
+
 /** What stands in the way of running token by token. */
 export interface Obstacle {
   readonly code: string;
@@ -98,6 +112,10 @@ export interface Inspection {
   /** Nothing stands in the way, and there is something to convert. */
   readonly convertible: boolean;
   readonly layers: readonly InspectedLayer[];
+  /** What is carried beside convolutions. */
+  readonly states: readonly InspectedState[];
+  /** Why another axis is time than is usual. */
+  readonly timeBecause: string | undefined;
   readonly counter: PositionCounter | undefined;
   readonly obstacles: readonly Obstacle[];
 }
@@ -153,9 +171,28 @@ async function inspectModel(
   for (const { region, source } of candidates) layers.push(await layerOf(found, region, source));
   const obstacles = [...found.refusals, ...refusals].map((refusal) => obstacleOf(model, refusal));
   const counter = await counterOf(found);
+  const states = (await Promise.all(found.kept.map((kept) => statesOf(model, kept)))).flat();
+  const { timeBecause } = found;
   const convertible = obstacles.length === 0 && isConvertible(found);
-  const inspection = { ...summaryOf(model), trainingLength, convertible, layers, counter, obstacles };
+  const inspection = {
+    ...summaryOf(model),
+    trainingLength,
+    convertible,
+    layers,
+    states,
+    timeBecause,
+    counter,
+    obstacles,
+  };
   return { inspection, found, candidates };
+}
+
+async function statesOf(model: Model, kept: Carried): Promise<InspectedState[]> {
+  const { opening, reports, claim = { kind: "proven" } } = await kept.plan();
+  return reports.map(({ form, dims, order, channels, because }) => ({
+    ...placeOf(model, opening),
+    ...{ form, dims: dims ?? (form === "cache" ? [channels] : [order, channels]), because, claim },
+  }));
 }
 
 async function counterOf(found: Found): Promise<PositionCounter | undefined> {

@@ -16,6 +16,8 @@ export const LOGITS = "logits";
 /** [batch_size, total_length] int64: 1 for a token, 0 for padding; only the last sequence_length columns are read. */
 export const ATTENTION_MASK = "attention_mask";
 /** int64 scalar: logits of how many last positions; 0 means all. */
+/** What Hugging Face calls the places of the tokens; no input of a converted model, which counts them. */
+export const POSITION_IDS = "position_ids";
 export const NUM_LOGITS_TO_KEEP = "num_logits_to_keep";
 
 export const BATCH_SIZE = "batch_size";

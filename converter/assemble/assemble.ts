@@ -2,6 +2,7 @@
 import { ATTENTION_MASK, pastSsm } from "../../src/contract.ts";
 import type { Realisation, StatePorts, SymbolNames } from "../find/carried.ts";
 import type { Found } from "../find/find.ts";
+import type { Driven } from "../find/language.ts";
 import { stepCondition } from "../lower/lower.ts";
 import { promptTables } from "../lower/tables.ts";
 import { type Builder, createBuilder, irVersionFor, namesOf } from "../onnx/build.ts";
@@ -14,7 +15,7 @@ import { DataType } from "../onnx/tensor.ts";
 import { floatTypeOf } from "../onnx/widen.ts";
 import { cutHead } from "./head.ts";
 import { type AssembleOptions, type Interface, interfaceOf } from "./interface.ts";
-import { addCounter, countedNodes } from "./positions.ts";
+import { addCounter, type Counter, countedNodes } from "./positions.ts";
 import { withSymbolicShape } from "./shapes.ts";
 import { staticSymbols, symbolNames } from "./symbols.ts";
 
@@ -30,10 +31,22 @@ export function assemble(found: Found, realisations: readonly Realisation[], opt
   const symbols = isStatic ? staticSymbols(b) : symbolNames(b, found.graphs.inputs);
   const mask = options.attentionMask ? maskColumns(b, symbols) : undefined;
   const count = realisations.reduce((sum, { reports }) => sum + reports.length, 0);
-  const states = addStates(b, found, realisations, { symbols, mask, path: options.path, counter: pastSsm(count) });
-  const counts = found.counter.uses.length > 0 || realisations.some(({ needsStart }) => needsStart);
+  const { driven } = found.graphs;
+  // an export with a mask of its own hides padding as it does, and states see what its layers see
+  const hides = driven.mask === undefined ? mask : undefined;
+  const states = addStates(b, found, realisations, {
+    symbols,
+    mask: hides,
+    path: options.path,
+    counter: pastSsm(count),
+  });
+  const counts =
+    found.counter.uses.length > 0 ||
+    realisations.some(({ needsStart }) => needsStart) ||
+    driven.positions !== undefined;
   const counter = counts ? addCounter(b, count, symbols, mask) : undefined;
   if (counter) states.push(counter);
+  addDriven(b, model, driven, symbols, counter);
   const counted = counter && countedNodes(b, found, options.tables, counter, symbols);
   const inside = new Set(realisations.flatMap(({ nodes }) => [...nodes].map(({ name }) => name)));
   const rest = model.graph.nodes
@@ -84,15 +97,31 @@ function addStates(
   return states;
 }
 
+/** What the export takes as inputs beside its ids: the new columns of the mask, and the counted positions. */
+function addDriven(b: Builder, model: Model, driven: Driven, symbols: SymbolNames, counter: Counter | undefined): void {
+  const typeOf = (name: string) => model.graph.inputs.find((input) => input.name === name)!.type;
+  if (driven.mask !== undefined) {
+    const cut = newColumns(b, symbols);
+    b.one("Cast", [cut], { to: typeOf(driven.mask) }, { outputs: [driven.mask] });
+  }
+  if (driven.positions !== undefined) {
+    const size = b.one("Concat", [symbols.batch(), symbols.time()], { axis: 0 }, { hint: "tokens" });
+    const places = b.one("Reshape", [counter!.flat, size], {}, { hint: "positions" });
+    b.one("Cast", [places], { to: typeOf(driven.positions) }, { outputs: [driven.positions] });
+  }
+}
+
+/** The mask's last sequence_length columns, int64 [batch, time]. */
+function newColumns(b: Builder, symbols: SymbolNames): string {
+  if (symbols.areOne) return b.one("Expand", [b.ints("one", [1]), b.ints("size", [1, 1])], {}, { hint: "mask" });
+  const start = b.one("Neg", [symbols.time()], {}, { hint: "first_column" });
+  const ends = [start, b.ints("end", [2 ** 53 - 1]), b.ints("axis", [1])];
+  return b.one("Slice", [ATTENTION_MASK, ...ends], {}, { hint: "mask" });
+}
+
 /** The mask's last sequence_length columns as float32 [batch, time, 1]. */
 function maskColumns(b: Builder, symbols: SymbolNames): string {
-  const start = b.one("Neg", [symbols.time()], {}, { hint: "first_column" });
-  const columns = b.one(
-    "Slice",
-    [ATTENTION_MASK, start, b.ints("end", [2 ** 53 - 1]), b.ints("axis", [1])],
-    {},
-    { hint: "mask" },
-  );
+  const columns = newColumns(b, symbols);
   const floats = b.one("Cast", [columns], { to: DataType.FLOAT }, { hint: "mask" });
   return b.one("Unsqueeze", [floats, b.ints("axis", [2])], {}, { hint: "mask" });
 }

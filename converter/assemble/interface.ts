@@ -35,14 +35,18 @@ export function interfaceOf(
   { attentionMask, numLogitsToKeep, path }: Pick<AssembleOptions, "attentionMask" | "numLogitsToKeep" | "path">,
 ): Interface {
   const { graph } = found.original;
-  const { layouts } = found.graphs.inputs;
+  const {
+    inputs: { layouts },
+    driven,
+  } = found.graphs;
+  const own = graph.inputs.filter(({ name }) => name !== driven.mask && name !== driven.positions);
   const isStatic = path === "step";
   const declared = (info: ValueInfo) => (isStatic ? oneSequence(info) : info);
   const mask = { name: ATTENTION_MASK, type: DataType.INT64, dims: [BATCH_SIZE, TOTAL_LENGTH] };
   const keep = { name: NUM_LOGITS_TO_KEEP, type: DataType.INT64, dims: [] };
   return {
     inputs: [
-      ...graph.inputs.map((input) => symbolic(input, layouts.get(input.name)!, false, isStatic)),
+      ...own.map((input) => symbolic(input, layouts.get(input.name)!, false, isStatic)),
       ...(attentionMask ? [mask] : []),
       ...(numLogitsToKeep ? [keep] : []),
       ...states.map(({ past }) => declared(past)),

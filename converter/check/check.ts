@@ -10,7 +10,7 @@ import { openModel } from "../onnx/run.ts";
 import { hasHalves, widened, withFloatInterface } from "../onnx/widen.ts";
 import { type Layout, timeAxis } from "../time/fact.ts";
 import { larger, largestApart } from "./apart.ts";
-import { byPosition, drive, outputLayouts, type Row, type Trace } from "./drive.ts";
+import { byPosition, drive, outputLayouts, type Row, type Trace, withoutPadding } from "./drive.ts";
 import { cutsOf, PADDING, type Trial, trialsOf, type Way } from "./trials.ts";
 
 /** One comparison. */
@@ -62,7 +62,10 @@ export const toleranceFor = (stateError: number): number =>
 export async function checkConverted(found: Found, converted: Model, options: CheckOptions): Promise<CheckReport> {
   const outputAxes = outputLayouts(found);
   const has = (input: string) => converted.graph.inputs.some(({ name }) => name === input);
-  const takes = { keeps: has(NUM_LOGITS_TO_KEEP), masks: has(ATTENTION_MASK) };
+  const takes = {
+    keeps: has(NUM_LOGITS_TO_KEEP),
+    masks: has(ATTENTION_MASK) && found.graphs.driven.mask === undefined,
+  };
   const asked = trialsOf(found, options.reach, outputAxes, takes);
   options.onProgress?.(0, asked.length);
   const { wanted: traces, own } = await runOriginal(found, asked, outputAxes);
@@ -88,8 +91,10 @@ export async function checkConverted(found: Found, converted: Model, options: Ch
           const keep = way === "last position" ? 1 : 0;
           const padding = way === "padded" ? PADDING : 0;
           const got = await drive(model, runner, found.graphs, outputAxes, feeds, cuts, sizes.batch, keep, padding);
-          const due = keep ? lastOf(wanted[i]!) : wanted[i]!;
-          const apart = difference(due, got, options.reach, early);
+          const whole = withoutPadding(found.graphs, wanted[i]!, outputAxes, sizes.batch);
+          const due = keep ? lastOf(wanted[i]!) : whole;
+          const shown = keep ? got : withoutPadding(found.graphs, got, outputAxes, sizes.batch);
+          const apart = difference(due, shown, options.reach, early);
           comparisons.push({ batch: sizes.batch, length: sizes.time, way, ...apart });
         }
         options.onProgress?.(i + 1, trials.length);

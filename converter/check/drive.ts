@@ -7,7 +7,8 @@ import type { Model } from "../onnx/graph.ts";
 import { joinRows } from "../onnx/join.ts";
 import type { Runner } from "../onnx/run.ts";
 import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
-import { type Layout, timeAxis } from "../time/fact.ts";
+import { axisOf, type Layout, timeAxis } from "../time/fact.ts";
+import { paddingOf } from "./padding.ts";
 
 /** One position of an output. */
 export type Row = Float32Array | Float64Array;
@@ -86,10 +87,15 @@ export async function drive(
   let from = 0;
   for (const to of cuts) {
     const piece: Record<string, Tensor> = { ...states };
-    for (const [name, tensor] of Object.entries(feeds))
+    // what the converted model makes itself is no input of it
+    for (const [name, tensor] of Object.entries(feeds).filter(([name]) => declared.has(name)))
       piece[name] = cut(tensor, graphs.inputs.layouts.get(name)!, from, to, from === 0 ? padding : 0);
     if (declared.has(ATTENTION_MASK)) {
-      const seen = Array.from({ length: batch * (padding + to) }, (_, i) => (i % (padding + to) < padding ? 0 : 1));
+      const hidden = (row: number) => padding + paddingOf(graphs, row, cuts.at(-1)!);
+      const seen = Array.from({ length: batch * (padding + to) }, (_, i) => {
+        const [row, at] = [Math.floor(i / (padding + to)), i % (padding + to)];
+        return at < hidden(row) ? 0 : 1;
+      });
       piece[ATTENTION_MASK] = int64Tensor([batch, padding + to], seen);
     }
     if (declared.has(NUM_LOGITS_TO_KEEP))
@@ -107,4 +113,20 @@ export async function drive(
     from = to;
   }
   return trace;
+}
+
+/** The outputs without those of padding. */
+export function withoutPadding(graphs: Graphs, trace: Trace, axes: ReadonlyMap<string, Layout>, batch: number): Trace {
+  if (graphs.driven.mask === undefined) return trace;
+  return new Map(
+    [...trace].map(([name, rows]) => {
+      const layout = axes.get(name)!;
+      if (timeAxis(layout) < 0 || axisOf(layout, "batch") !== 0) return [name, rows];
+      const shown = rows.map((row, i) => {
+        const size = row.length / batch;
+        return row.map((value, k) => (i < paddingOf(graphs, Math.floor(k / size), rows.length) ? 0 : value));
+      });
+      return [name, shown];
+    }),
+  );
 }

@@ -3,11 +3,14 @@ import { LongConvError } from "../../src/errors.ts";
 import { uniform } from "../../src/random.ts";
 import { randomInputs } from "../find/feeds.ts";
 import type { Found } from "../find/find.ts";
+import type { Graphs } from "../find/graphs.ts";
+import { integersOf } from "../find/language.ts";
 import { bytesAt } from "../find/memory.ts";
 import { fixedSizes } from "../find/shapes.ts";
 import { joinRows } from "../onnx/join.ts";
 import type { Tensor } from "../onnx/tensor.ts";
 import { channelCount, type Layout, type Sizes, timeAxis } from "../time/fact.ts";
+import { paddingOf } from "./padding.ts";
 
 /** How the converted model reads a sequence. */
 export type Way = "whole" | "last position" | "token by token" | "cut at random" | "padded" | "step file";
@@ -61,7 +64,7 @@ export function trialsOf(found: Found, reach: number, outputAxes: ReadonlyMap<st
     return i === 0 || sizes.batch === 1 || outputs(sizes) <= LARGEST_OUTPUT;
   });
   const trials = cases.map((sizes, i): Trial => {
-    const feeds = randomInputs(found.graphs, found.constants, sizes, 1000 + i);
+    const feeds = withPadding(found.graphs, randomInputs(found.graphs, found.constants, sizes, 1000 + i), sizes);
     return { sizes, feeds, parts: [feeds], ways: waysOf(sizes, takes, i) };
   });
   const { batch } = fixedSizes(found.graphs.inputs);
@@ -70,6 +73,17 @@ export function trialsOf(found: Found, reach: number, outputAxes: ReadonlyMap<st
   const parts = [11, 12].map((seed) => randomInputs(found.graphs, found.constants, cases[0]!, seed));
   const feeds = stackInputs(found, parts[0]!, parts[1]!);
   return [...trials, { sizes: { batch: 2 * batch, time: cases[0]!.time }, feeds, parts, ways: ["cut at random"] }];
+}
+
+/** The export's own mask and positions for rows with padding in front. */
+function withPadding(graphs: Graphs, feeds: Record<string, Tensor>, { time }: Sizes): Record<string, Tensor> {
+  const { mask, positions } = graphs.driven;
+  if (mask === undefined) return feeds;
+  const before = (i: number) => paddingOf(graphs, Math.floor(i / time), time);
+  const { type, dims } = feeds[mask]!;
+  const masked = integersOf(type, dims, (i) => (i % time < before(i) ? 0 : 1));
+  const placed = positions && integersOf(feeds[positions]!.type, dims, (i) => Math.max(0, (i % time) - before(i)));
+  return { ...feeds, [mask]: masked, ...(placed && { [positions]: placed }) };
 }
 
 /**

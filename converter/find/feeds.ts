@@ -7,6 +7,7 @@ import { DataType, makeTensor, type Tensor } from "../onnx/tensor.ts";
 import { dimsOf, type Sizes } from "../time/fact.ts";
 import type { Constant } from "../time/fold.ts";
 import type { Graphs } from "./graphs.ts";
+import { integersOf } from "./language.ts";
 
 /** Ids are drawn below the size of the table that they look up. */
 const DEFAULT_IDS = 2;
@@ -42,6 +43,10 @@ export function randomInputs(
   const feeds: Record<string, Tensor> = {};
   for (const input of graphs.model.graph.inputs) {
     const dims = dimsOf(graphs.inputs.layouts.get(input.name)!, sizes);
+    if (input.name === graphs.driven.mask || input.name === graphs.driven.positions) {
+      feeds[input.name] = integersOf(input.type, dims, (i) => (input.name === graphs.driven.mask ? 1 : i % sizes.time));
+      continue;
+    }
     feeds[input.name] = randomTensor(input, dims, vocabularyOf(graphs, constants, input.name) ?? DEFAULT_IDS, next);
   }
   return feeds;
@@ -58,6 +63,7 @@ function randomTensor({ name, type }: ValueInfo, dims: readonly number[], bound:
       BigInt64Array.from({ length: size }, () => BigInt(integer())),
     );
   if (type === DataType.INT32) return makeTensor(type, dims, Int32Array.from({ length: size }, integer));
+  if (type === DataType.UINT8) return makeTensor(type, dims, Uint8Array.from({ length: size }, integer));
   if (type === DataType.BOOL)
     return makeTensor(
       type,

@@ -19,7 +19,7 @@ import type { Carried, Kind, Known } from "./carried.ts";
 import type { Graphs } from "./graphs.ts";
 import { castsToHalf, decidingHalves } from "./halves.ts";
 import { withFloatShifts } from "./ids.ts";
-import type { GivenNames } from "./language.ts";
+import { drivenInputs, type GivenNames } from "./language.ts";
 import { lengthError } from "./lengths.ts";
 import { type Renamed, withKnownNames } from "./names.ts";
 import { closeRegion, type Region, type Unclosed } from "./region.ts";
@@ -33,6 +33,8 @@ export interface Found {
   readonly original: Model;
   /** Inputs and outputs that have other names in it than in the export, old -> new. */
   readonly renamed: Renamed;
+  /** Why another axis is time than is usual; undefined where it is the usual one, or was given. */
+  readonly timeBecause?: string | undefined;
   /** Names of its ids and logits, where it is a language model. */
   readonly language: LanguageNames | undefined;
   /** What was analysed: the model, or its float32 twin where it computes in half precision. */
@@ -77,8 +79,10 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
   const inputs: InputAxes = inputAxes(model, { timeAxis: renamedKeys(options.timeAxis, renamed) });
   refuseUnbounded(model, shapesAt(model, inputs, runSizes(model, inputs).at(-1)!));
   const constants = await foldConstants(model);
+  const driven = language ? drivenInputs(original.graph, renamed) : { mask: undefined, positions: undefined };
   const graphs: Graphs = {
     model,
+    driven,
     inputs,
     index: indexGraph(model.graph),
     shapes: await shapesByRunning(model, inputs, constants).catch(async (error: unknown) => {

@@ -3,6 +3,7 @@ import type { GraphIndex, Model } from "../onnx/graph.ts";
 import { withPreciseTransforms } from "../onnx/precise.ts";
 import { DataType } from "../onnx/tensor.ts";
 import type { InputAxes } from "../time/inputs.ts";
+import type { Driven } from "./language.ts";
 import type { Shapes } from "./shapes.ts";
 
 export interface Graphs {
@@ -10,6 +11,8 @@ export interface Graphs {
   readonly inputs: InputAxes;
   readonly index: GraphIndex;
   readonly shapes: Shapes;
+  /** Inputs that a language model makes itself. */
+  readonly driven: Driven;
 }
 
 /** A model cut from the graph, with its transforms in float64. */

@@ -1,8 +1,17 @@
 /** Which exports are language models: token ids in, and for each position one number for every token that may come next. */
-import { INPUT_IDS, isDriven, isPresent, type LanguageNames, LOGITS, languageNames } from "../../src/contract.ts";
+import {
+  ATTENTION_MASK,
+  INPUT_IDS,
+  isDriven,
+  isPresent,
+  type LanguageNames,
+  LOGITS,
+  languageNames,
+  POSITION_IDS,
+} from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Graph, Model, ValueInfo } from "../onnx/graph.ts";
-import { DataType, isFloat } from "../onnx/tensor.ts";
+import { DataType, isFloat, makeTensor, type Tensor } from "../onnx/tensor.ts";
 
 const isInteger = (type: number): boolean => type === DataType.INT64 || type === DataType.INT32;
 
@@ -14,14 +23,52 @@ export interface GivenNames {
   readonly timeAxis?: Readonly<Record<string, number>> | undefined;
 }
 
-/** The only input, where it is whole numbers [batch, time]. */
+/** Inputs beside the ids that Hugging Face's models have: 1 for a token and 0 for padding, and the place of each token. */
+const BESIDE: readonly string[] = [ATTENTION_MASK, POSITION_IDS];
+
+/** The only input beside those, where it is whole numbers [batch, time]. */
 export function tokenInput({ inputs }: Graph): ValueInfo | undefined {
-  const [ids, ...others] = inputs;
+  const own = inputs.filter(({ name, dims }) => !BESIDE.includes(name) || dims?.length !== 2);
+  const [ids, ...others] = own;
   return ids && others.length === 0 && isInteger(ids.type) && ids.dims?.length === 2 ? ids : undefined;
 }
 
+/** Inputs of an export that its converted model makes itself, by their names in what is analysed. */
+export interface Driven {
+  /** Made from the last columns of the mask that drivers give. */
+  readonly mask: string | undefined;
+  /** Counted. */
+  readonly positions: string | undefined;
+}
+
+/** @param renamed the export's names to those of what is analysed */
+export function drivenInputs({ inputs }: Graph, renamed: ReadonlyMap<string, string>): Driven {
+  const named = (name: string) => {
+    const now = renamed.get(name) ?? name;
+    return inputs.some((input) => input.name === now) ? now : undefined;
+  };
+  return { mask: named(ATTENTION_MASK), positions: named(POSITION_IDS) };
+}
+
+/** What such an input is fed where no position is padding. */
+export function besideFeed(name: string, type: number, batch: number, time: number): Tensor | undefined {
+  if (!BESIDE.includes(name)) return undefined;
+  const at = (i: number) => (name === POSITION_IDS ? i % time : 1);
+  return integersOf(type, [batch, time], at);
+}
+
+/** A tensor of whole numbers, in any type that holds them. */
+export function integersOf(type: number, dims: readonly number[], at: (i: number) => number): Tensor {
+  const size = dims.reduce((a, b) => a * b, 1);
+  const values = Array.from({ length: size }, (_, i) => at(i));
+  if (type === DataType.INT64) return makeTensor(type, dims, BigInt64Array.from(values, BigInt));
+  if (type === DataType.INT32) return makeTensor(type, dims, Int32Array.from(values));
+  if (type === DataType.BOOL || type === DataType.UINT8) return makeTensor(type, dims, Uint8Array.from(values));
+  return makeTensor(DataType.FLOAT, dims, Float32Array.from(values));
+}
+
 /**
- * The names of an export's ids and logits: its only input is token ids; one output, or the one called `logits`, is floats
+ * The names of an export's ids and logits: its only input (beside a mask and positions) is token ids; one output, or the one called `logits`, is floats
  * [batch, time, vocabulary]; and the vocabulary is not far fewer than the rows of the table that the ids look up, as the
  * features of an encoder are.
  * @returns undefined for any other model

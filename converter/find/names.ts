@@ -50,5 +50,13 @@ export function withKnownNames(model: Model, given: GivenNames = {}): Named {
   const own = new Set([...graph.inputs, ...graph.outputs].map(({ name }) => name));
   const renamed = new Map([...names].filter(([from]) => own.has(from)));
   const changed = names.size === 0 ? model : { ...model, graph: renameTensors(graph, names) };
-  return { model: changed, renamed, language: language?.to };
+  return { model: language ? withIdsFirst(changed, language.to.ids) : changed, renamed, language: language?.to };
+}
+
+/** Batch size and length are read from the first input. */
+function withIdsFirst(model: Model, ids: string): Model {
+  const { inputs } = model.graph;
+  if (inputs[0]!.name === ids) return model;
+  const sorted = inputs.toSorted((a, b) => Number(b.name === ids) - Number(a.name === ids));
+  return { ...model, graph: { ...model.graph, inputs: sorted } };
 }

@@ -7,5 +7,6 @@ import { RECURRENT } from "./recurrent/recurrent.ts";
 import { ROWS } from "./rows/rows.ts";
 import { SCAN } from "./scan/scan.ts";
 import { SUM } from "./sum/sum.ts";
+import { TOTAL } from "./total/total.ts";
 
-export const KINDS: readonly Kind<Unclosed>[] = [RECURRENT, SCAN, SUM, ATTENTION, MEETING, ROWS];
+export const KINDS: readonly Kind<Unclosed>[] = [RECURRENT, SCAN, SUM, TOTAL, ATTENTION, MEETING, ROWS];

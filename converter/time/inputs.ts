@@ -22,7 +22,7 @@ export interface InputOptions {
 }
 
 /**
- * Axis 0 is the batch. Time is axis 1 of the first input of rank 2 or more (token ids [batch, n], signals
+ * Axis 0 is the batch, or axis 1 where its name says so. Time is axis 1 of the first input of rank 2 or more (token ids [batch, n], signals
  * [batch, n, features]), or the axis that `timeAxis` names; other inputs have time where they have the same symbol,
  * and none where they do not: conditioning.
  * @throws LongConvError unsupported-layout where no input can have time; usage where `timeAxis` names no axis of the model
@@ -48,7 +48,8 @@ export function inputAxes(model: Model, options: InputOptions = {}): InputAxes {
         "Export the model with a dynamic batch size and length.",
       );
   const time = options.timeAxis?.[main.name] ?? defaultTimeAxis(main);
-  const [batchDim, timeDim] = [main.dims![0], main.dims![time]];
+  const batch = batchAxis(main, time);
+  const [batchDim, timeDim] = [main.dims![batch], main.dims![time]];
   const sizes: Sizes = {
     batch: typeof batchDim === "number" ? batchDim : SYMBOL_SIZES.batch,
     time: typeof timeDim === "number" ? timeDim : SYMBOL_SIZES.time,
@@ -57,7 +58,7 @@ export function inputAxes(model: Model, options: InputOptions = {}): InputAxes {
   for (const input of model.graph.inputs) {
     if (!input.dims) throw unknownShape(model, input);
     const named = options.timeAxis?.[input.name] ?? (input === main ? time : undefined);
-    layouts.set(input.name, layoutOf(model, input, input.dims, named, batchDim, timeDim));
+    layouts.set(input.name, layoutOf(model, input, input.dims, { named, batch, time, batchDim, timeDim }));
   }
   return { layouts, sizes, fixed: typeof timeDim === "number" || typeof batchDim === "number", main };
 }
@@ -75,27 +76,50 @@ function refuseUnlessAxis({ file, graph: { inputs } }: Model, name: string, axis
   );
 }
 
-/** Axis 1, or the last of three where only that one is symbolic: [batch, features, n]. */
+/** What exporters and people call the axis of the sequences. */
+const BATCH_NAME = /batch|^b$/i;
+
+/**
+ * Axis 1, or the last of three where only that one is symbolic: [batch, features, n]; axis 0 where axis 1 is called after the
+ * batch: [n, batch, features].
+ */
 function defaultTimeAxis(main: ValueInfo): number {
   const dims = main.dims!;
+  const isBatch = (k: number) => typeof dims[k] === "string" && BATCH_NAME.test(dims[k]);
+  if (typeof dims[0] === "string" && isBatch(1) && !isBatch(0)) return 0;
   const symbolic = dims.flatMap((d, k) => (k > 0 && typeof d !== "number" ? [k] : []));
   return symbolic.length === 1 ? symbolic[0]! : 1;
+}
+
+/** Axis 0, or axis 1 where time comes first. */
+const batchAxis = (main: ValueInfo, time: number): number => (time === 0 && main.dims!.length > 1 ? 1 : 0);
+
+interface Axes {
+  /** The time axis that is given for the input, or known. */
+  readonly named: number | undefined;
+  /** Axes of the main input, and their dimensions. */
+  readonly batch: number;
+  readonly time: number;
+  readonly batchDim: unknown;
+  readonly timeDim: unknown;
 }
 
 function layoutOf(
   model: Model,
   input: ValueInfo,
   dims: NonNullable<ValueInfo["dims"]>,
-  named: number | undefined,
-  batch: unknown,
-  time: unknown,
+  { named, batch, time, batchDim, timeDim }: Axes,
 ): Layout {
+  // an input without a batch has its other axes in their order
+  const own = dims.length > Math.min(batch, 1) ? batch : 0;
   return dims.map((d, k) => {
     if (k === named) return ["time"];
-    if (k === 0 && d === batch) return ["batch"];
+    if (k === own && d === batchDim) return ["batch"];
     if (typeof d === "number") return d === 1 ? [] : [d];
-    if (d !== undefined && d === time && named === undefined) return ["time"];
-    if (k === 0) return ["batch"];
+    if (d !== undefined && d === timeDim && named === undefined) return ["time"];
+    if (k === own) return ["batch"];
+    // a symbol of its own in the place of time is taken for the same length: streams that are read together
+    if (k === time && named === undefined) return ["time"];
     throw new LongConvError(
       "unsupported-layout",
       `axis ${k} of input '${input.name}' is neither batch nor time and has no fixed size`,

@@ -1,7 +1,7 @@
 /** Runs both language models over windows of ids; no more than one window's logits are in memory at a time. */
 import { ATTENTION_MASK, isDriven, type LanguageNames, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
-import { convertedLanguage, exportedLanguage, shapedLikeLanguage } from "../find/language.ts";
+import { besideFeed, convertedLanguage, exportedLanguage, shapedLikeLanguage } from "../find/language.ts";
 import { zeros } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";
 import { openModel, type Runner } from "../onnx/run.ts";
@@ -45,7 +45,14 @@ export async function openOriginal(
   const runner = await openModel(model, threads === undefined ? {} : { threads });
   const { type } = model.graph.inputs.find(({ name }) => name === ids)!;
   return {
-    read: async (rows) => logitsOf((await runner.run({ [ids]: idsTensor(rows, type) }, [logits]))[logits]!),
+    read: async (rows) => {
+      const beside = model.graph.inputs.flatMap((input) => {
+        const feed = besideFeed(input.name, input.type, rows.length, rows[0]!.length);
+        return feed ? [[input.name, feed] as const] : [];
+      });
+      const feeds = { [ids]: idsTensor(rows, type), ...Object.fromEntries(beside) };
+      return logitsOf((await runner.run(feeds, [logits]))[logits]!);
+    },
     close: () => runner.close(),
   };
 }

@@ -6,6 +6,7 @@ import { LOOKED_AT_LAGS } from "../../converter/find/kernel.ts";
 import {
   type Inspected,
   type InspectedLayer,
+  type InspectedState,
   type Inspection,
   inspectFile,
   type PositionCounter,
@@ -61,7 +62,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
 
 function reportOf(inspection: Inspection): string {
   const { file, opset, irVersion, nodes, weightBytes, inputs, outputs } = inspection;
-  const { layers, counter, obstacles, trainingLength } = inspection;
+  const { layers, states, timeBecause, counter, obstacles, trainingLength } = inspection;
   const values = (list: typeof inputs) =>
     list.map(({ name, type, dims }) => `${name} ${type} [${dims?.join(", ") ?? "?"}]`).join("; ");
   const lines = [
@@ -84,9 +85,12 @@ function reportOf(inspection: Inspection): string {
       layer.source ?? "",
     ]);
     lines.push(`${layers.length} long convolution${layers.length === 1 ? "" : "s"}:`, table([heading, ...rows]));
-  } else if (obstacles.length > 0) lines.push("No long convolution was found; the closest candidates are below.");
+  } else if (states.length > 0) lines.push("No long convolution.");
+  else if (obstacles.length > 0) lines.push("No long convolution was found; the closest candidates are below.");
   else if (counter) lines.push("No long convolution: every operator works position by position, given the position.");
   else lines.push("No long convolution: every operator works position by position.");
+  if (states.length > 0) lines.push("", ...stateLines(states));
+  if (timeBecause) lines.push("", `time      ${timeBecause}; --time-axis says otherwise`);
   if (counter) lines.push(counterLine(counter));
   lines.push(...claimsOf(layers));
   if (obstacles.length > 0) {
@@ -95,9 +99,39 @@ function reportOf(inspection: Inspection): string {
       lines.push(`  node '${node}' (${operator})${source ? `, ${source}` : ""}: ${reason} [${code}]`);
       if (remedy) lines.push(`    ${remedy}`);
     }
-  } else if (layers.length > 0 || counter) lines.push("", "Nothing stands in the way of converting it.");
+  } else if (layers.length > 0 || states.length > 0 || counter)
+    lines.push("", "Nothing stands in the way of converting it.");
   return lines.join("\n");
 }
+
+/** Operators that are kept, with what they carry. */
+function stateLines(states: readonly InspectedState[]): string[] {
+  const heading = ["state", "node", "operator", "carries", "numbers", "source"];
+  const rows = states.map(({ node, operator, form, dims, source }, i) => [
+    String(i),
+    node,
+    operator,
+    CARRIES[form],
+    `${dims.join(" × ")}${form === "cache" ? " a position" : ""}`,
+    source ?? "",
+  ]);
+  return [
+    `${states.length} state${states.length === 1 ? "" : "s"} of other kinds, the operators kept:`,
+    table([heading, ...rows]),
+  ];
+}
+
+const CARRIES: Readonly<Record<InspectedState["form"], string>> = {
+  exact: "a state",
+  compact: "a state",
+  diagonal: "a state",
+  window: "past inputs",
+  counter: "the position",
+  rows: "past inputs",
+  recurrent: "its own state",
+  sum: "the sum so far",
+  cache: "keys and values",
+};
 
 /** What is known by rule, and what is not. */
 function claimsOf(layers: readonly InspectedLayer[]): string[] {

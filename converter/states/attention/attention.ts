@@ -2,7 +2,7 @@
  * Attention, with or without a softmax: kept, with rows of keys and values carried. What is read by its positions as keys gets the
  * past in front; functions of two positions are computed for all keys and the new queries.
  */
-import { BATCH_SIZE } from "../../../src/contract.ts";
+import { ATTENTION_MASK, BATCH_SIZE } from "../../../src/contract.ts";
 import type { Carried, Kind, Known, Place, Realisation, StatePorts, StateReport } from "../../find/carried.ts";
 import { arranged, dynamicShape, shapeOperand } from "../../find/layout.ts";
 import type { Unclosed } from "../../find/region.ts";
@@ -32,13 +32,16 @@ export const ATTENTION: Kind<Unclosed> = {
     const width = Math.max(...[...pairs.layouts.values()].map(numbersIn));
     const sight = await sightOf(known, entries, exits, width);
     if ("code" in sight) return refuse(node, sight.code, sight.reason);
-    const caches = [...pairs.keyed].map(([tensor, axes]) => cacheOf(known, tensor, axes));
-    if (caches.some((cache) => cache === undefined))
+    const columns = [...pairs.keyed.keys()].filter((tensor) => isMaskAlone(known, tensor));
+    const caches = [...pairs.keyed]
+      .filter(([tensor]) => !columns.includes(tensor))
+      .map(([tensor, axes]) => cacheOf(known, tensor, axes));
+    if (caches.length === 0 || caches.some((cache) => cache === undefined))
       return refuse(node, "unsupported-layout", "reads keys that are no floats with a row for each sequence");
     return {
       ...{ opening: node, nodes: new Set(pairs.nodes), reason },
       exits: exits.map(({ tensor, axes }) => ({ tensor, fact: { kind: "stream" as const, axes } })),
-      plan: async () => realised(known, node, pairs, caches as Cache[], sight.seen),
+      plan: async () => realised(known, node, { pairs, caches: caches as Cache[], columns }, sight.seen),
     } satisfies Carried;
   },
 };
@@ -81,10 +84,28 @@ function cacheOf({ graphs }: Known, tensor: string, axes: Layout): Cache | undef
   };
 }
 
+/** Whether a tensor is made of the mask that drivers give alone: its columns are there for all positions. */
+function isMaskAlone({ graphs, constants, time }: Known, name: string): boolean {
+  if (name === graphs.driven.mask) return true;
+  const node = graphs.index.producer.get(name);
+  if (!node) return false;
+  const rest = node.inputs.filter((input) => input && !constants.has(input) && time.facts.get(input)?.kind !== "shape");
+  return rest.length > 0 && rest.every((input) => isMaskAlone({ graphs, constants, time }, input));
+}
+
+/** An attention, with what is carried of it. */
+interface Found {
+  readonly pairs: Pairs;
+  readonly caches: readonly Cache[];
+  /** Tensors made of the mask, which is given for all positions. */
+  readonly columns: readonly string[];
+}
+
 /** Names that transformers.js and GenAI know. */
 const NAMES = ["key", "value", "more"];
 
-function realised(known: Known, node: Node, pairs: Pairs, caches: readonly Cache[], seen: number): Realisation {
+function realised(known: Known, node: Node, found: Found, seen: number): Realisation {
+  const { pairs, caches } = found;
   const report = ({ heads, width }: Cache): StateReport => ({
     ...{ state: "cache", form: "cache", channels: heads * width, lags: 0, order: 0 },
     because: "rows of keys and values are carried, one for each position",
@@ -97,13 +118,13 @@ function realised(known: Known, node: Node, pairs: Pairs, caches: readonly Cache
       node: node.name,
       because: "later positions were changed and left out up to there",
     },
-    add: (b, place) => addAttention(b, known, pairs, caches, place),
+    add: (b, place) => addAttention(b, known, found, place),
   };
 }
 
 const nameOf = (i: number): string => NAMES[i] ?? `${NAMES.at(-1)}_${i}`;
 
-function addAttention(b: Builder, known: Known, pairs: Pairs, caches: readonly Cache[], place: Place): StatePorts[] {
+function addAttention(b: Builder, known: Known, { pairs, caches, columns }: Found, place: Place): StatePorts[] {
   const ports = caches.map(({ heads, width }, i): StatePorts => {
     const info = (name: string, length: string) => ({
       name,
@@ -131,10 +152,19 @@ function addAttention(b: Builder, known: Known, pairs: Pairs, caches: readonly C
     const whole = arranged(b, present.name, cache.stored, cache.axes, symbols);
     tensors.set(cache.tensor, type === DataType.FLOAT ? whole : b.one("Cast", [whole], { to: type }, { hint: "rows" }));
   }
-  const compute = positionsIn(b, known, place.model, { symbols, keys, past });
+  const { mask } = known.graphs.driven;
+  const given = mask === undefined ? [] : [[mask, wholeMask(b, known, mask)] as const];
+  const compute = positionsIn(b, known, place.model, { symbols, keys, past }, new Map(given));
+  for (const name of columns) tensors.set(name, compute(name, undefined));
   const hiding = place.mask === undefined ? undefined : hidesPadding(b, pairs, symbols);
   addNodes(b, pairs, place, { tensors, compute, symbols, hiding });
   return ports;
+}
+
+/** The mask for all positions, in the type of the export's own. */
+function wholeMask(b: Builder, { graphs }: Known, name: string): string {
+  const { type } = graphs.model.graph.inputs.find((input) => input.name === name)!;
+  return b.one("Cast", [ATTENTION_MASK], { to: type }, { hint: "mask" });
 }
 
 interface Inside {

@@ -20,10 +20,16 @@ export interface Total {
 /** Computes functions of the position for N positions; along `rows`, of the new ones alone. */
 export type Compute = (name: string, rows: number | undefined) => string;
 
-/** The way to compute functions of the position in a graph. */
-export function positionsIn(b: Builder, known: Known, model: Model, total: Total): Compute {
+/** The way to compute functions of the position in a graph. @param given what is known for N positions already */
+export function positionsIn(
+  b: Builder,
+  known: Known,
+  model: Model,
+  total: Total,
+  given: ReadonlyMap<string, string> = new Map(),
+): Compute {
   const index = indexGraph(model.graph);
-  const made = new Map<string, string>();
+  const made = new Map([...given].map(([name, tensor]) => [`${name} undefined`, tensor]));
   const compute: Compute = (name, rows) => {
     const key = `${name} ${rows}`;
     const before = made.get(key);
@@ -53,7 +59,7 @@ function computed(scope: Scope, name: string, rows: number | undefined): string 
   const growing = (tensor: string, axis: number) => grows(known, tensor, axis);
   const rank = known.graphs.shapes.seen.get(name)!.dims[0]!.length;
   const rankOf = (tensor: string) =>
-    known.graphs.shapes.seen.get(tensor)?.dims[0]!.length ?? known.constants.get(tensor)?.dims.length ?? 0;
+    known.graphs.shapes.seen.get(tensor)?.dims[0]?.length ?? known.constants.get(tensor)?.dims.length ?? 0;
   if (node.domain === "") {
     const special = SPECIAL[node.op]?.(scope, node, rows);
     if (special !== undefined) return special;
@@ -161,14 +167,14 @@ const SPECIAL: Readonly<Record<string, (scope: Scope, node: Node, rows: number) 
     const [data, indices] = node.inputs;
     const axis = Number(node.attributes.axis ?? 0);
     if (axis !== 0 || !known.constants.has(data!)) return undefined;
-    const rank = known.graphs.shapes.seen.get(indices!)?.dims[0]!.length ?? 0;
+    const rank = known.graphs.shapes.seen.get(indices!)?.dims[0]?.length ?? 0;
     if (rows >= rank || !grows(known, indices!, rows)) return undefined;
     return b.copy(node, [data!, compute(indices!, rows)])[0]!;
   },
   /** https://onnx.ai/onnx/operators/onnx__GatherND.html */
   GatherND({ b, known, compute }, node, rows) {
     const [data, indices] = node.inputs;
-    const rank = known.graphs.shapes.seen.get(indices!)?.dims[0]!.length ?? 0;
+    const rank = known.graphs.shapes.seen.get(indices!)?.dims[0]?.length ?? 0;
     if (node.attributes.batch_dims || !known.constants.has(data!) || rows >= rank - 1 || !grows(known, indices!, rows))
       return undefined;
     return b.copy(node, [data!, compute(indices!, rows)])[0]!;

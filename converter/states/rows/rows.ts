@@ -29,8 +29,10 @@ const MOVERS: Readonly<Record<string, Mover>> = {
 
 export const ROWS: Kind<Unclosed> = {
   name: "rows",
-  isFirst: ({ graphs: { index }, constants }, { node }) =>
-    readersOf(index, node).every((reader) => isWindow(reader, constants)),
+  isFirst: ({ graphs, constants }, { node }) => {
+    const isFixed = fixedSizes(graphs.inputs).time !== undefined;
+    return readersOf(graphs.index, node).every((reader) => isWindow(reader, constants, isFixed));
+  },
   async find(known, opening) {
     const { graphs, time, constants } = known;
     const { node, stream } = opening;
@@ -79,9 +81,19 @@ function firstMoved({ graphs, time }: Known, node: Node, stream: string): Node {
   return first;
 }
 
-/** Pooling, and convolutions that mix channels: no long convolution begins there. */
-const isWindow = ({ op, domain, inputs }: Node, constants: Known["constants"]): boolean =>
-  domain === "" && ((op === "Conv" && (constants.get(inputs[1]!)?.dims[1] ?? 1) > 1) || op.endsWith("Pool"));
+/** Lags of a filter that is a window rather than a long convolution, where a fixed length says no more of it. */
+const FEW_TAPS = 64;
+
+/**
+ * Pooling, convolutions that mix channels or reach along another axis as well, and short ones of a fixed length, of which probes
+ * see that length alone: no long convolution begins there.
+ */
+function isWindow({ op, domain, inputs }: Node, constants: Known["constants"], isFixed: boolean): boolean {
+  if (domain !== "" || op.endsWith("Pool")) return domain === "";
+  const filter = op === "Conv" ? constants.get(inputs[1]!)?.dims : undefined;
+  if (!filter) return false;
+  return filter[1]! > 1 || filter.length > 3 || (isFixed && filter.slice(2).every((taps) => taps < FEW_TAPS));
+}
 
 const readersOf = ({ consumers }: GraphIndex, node: Node): readonly Node[] => {
   const readers = node.outputs.flatMap((name) => consumers.get(name) ?? []);

@@ -1,0 +1,59 @@
+/** Fused operators, written out in operators that are followed through time: one row an operator. */
+import { type Builder, createBuilder, namesOf } from "../onnx/build.ts";
+import type { Model, Node } from "../onnx/graph.ts";
+import { topological } from "../onnx/order.ts";
+import { DataType } from "../onnx/tensor.ts";
+import { floatTypeOf } from "../onnx/widen.ts";
+import { Attention } from "./attention.ts";
+import { RotaryEmbedding } from "./rotary.ts";
+
+/** Where an operator is written out. */
+export interface Site {
+  /** Declared dimensions of a tensor; undefined where they are not. */
+  readonly dimsOf: (tensor: string) => readonly (number | undefined)[] | undefined;
+  /** Whether a tensor is declared, or computed, as booleans. */
+  readonly isBool: (tensor: string) => boolean;
+}
+
+/** Adds the nodes of an operator, its outputs under their names; false leaves it as it is. */
+export type Expansion = (b: Builder, node: Node, site: Site) => boolean;
+
+const EXPANSIONS: Readonly<Record<string, Expansion>> = {
+  Attention,
+  RotaryEmbedding,
+};
+
+/** The model with those operators written out that have a row here and no state of their own. */
+export function expanded(model: Model): Model {
+  const { graph } = model;
+  const of = ({ op, domain }: Node) => (domain === "" ? EXPANSIONS[op] : undefined);
+  if (!graph.nodes.some(of)) return model;
+  const b = createBuilder(model.opsets.get("") ?? 23, namesOf(graph));
+  const declared = new Map(
+    [...(model.proto.graph?.valueInfo ?? [])].map((info) => [
+      info.name ?? "",
+      info.type?.tensorType?.shape?.dim?.map((dim) => (dim.dimParam ? undefined : Number(dim.dimValue))),
+    ]),
+  );
+  const types = new Map(
+    (model.proto.graph?.valueInfo ?? []).map((info) => [info.name ?? "", info.type?.tensorType?.elemType]),
+  );
+  const site: Site = {
+    isBool: (tensor) => (types.get(tensor) ?? floatTypeOf(model, tensor)) === DataType.BOOL,
+    dimsOf: (tensor) => {
+      const info = [...graph.inputs, ...graph.outputs].find(({ name }) => name === tensor);
+      return declared.get(tensor) ?? info?.dims?.map((dim) => (typeof dim === "number" ? dim : undefined));
+    },
+  };
+  const nodes = graph.nodes.flatMap((node) => {
+    const before = b.nodes.length;
+    b.from(node);
+    const done = of(node)?.(b, node, site);
+    b.from(undefined);
+    return done ? b.nodes.slice(before) : [node];
+  });
+  const initializers = new Map([...graph.initializers, ...b.initializers]);
+  const given = [...initializers.keys(), ...graph.inputs.map(({ name }) => name)];
+  const wanted = graph.outputs.map(({ name }) => name);
+  return { ...model, graph: { ...graph, initializers, nodes: topological(nodes, given, wanted, model.file) } };
+}

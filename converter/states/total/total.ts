@@ -1,0 +1,178 @@
+/**
+ * Answers for the whole sequence: a sum, a mean or an extreme over time whose result no position reads. What comes out is the answer
+ * after what was read so far. https://onnx.ai/onnx/operators/onnx__ReduceMean.html
+ */
+import { BATCH_SIZE, pastSsm, presentSsm } from "../../../src/contract.ts";
+import type { Carried, Kind, Known, Place, Realisation, StateReport } from "../../find/carried.ts";
+import type { Unclosed } from "../../find/region.ts";
+import type { Builder } from "../../onnx/build.ts";
+import type { Node } from "../../onnx/graph.ts";
+import { DataType } from "../../onnx/tensor.ts";
+import { axisOf, axisSize, channelCount, type Fact, type Layout, timeAxis } from "../../time/fact.ts";
+import { isOffset } from "../../time/offset.ts";
+import { fromFront } from "../../time/rule.ts";
+import { maskFor } from "../rows/carry.ts";
+
+/** How two parts of a sequence are put together, and what an empty part is. */
+interface Join {
+  readonly op: "Add" | "Max" | "Min";
+  readonly reduce: "ReduceSum" | "ReduceMax" | "ReduceMin";
+  readonly empty: number;
+  readonly mean?: boolean;
+}
+
+const SUM: Join = { op: "Add", reduce: "ReduceSum", empty: 0 };
+const LARGEST: Join = { op: "Max", reduce: "ReduceMax", empty: Number.NEGATIVE_INFINITY };
+const JOINS: Readonly<Record<string, Join>> = {
+  ReduceSum: SUM,
+  ReduceMean: { ...SUM, mean: true },
+  ReduceMax: LARGEST,
+  ReduceMin: { op: "Min", reduce: "ReduceMin", empty: Number.POSITIVE_INFINITY },
+  GlobalAveragePool: { ...SUM, mean: true },
+  GlobalMaxPool: LARGEST,
+};
+
+export const TOTAL: Kind<Unclosed> = {
+  name: "total",
+  isFirst: (known, { node }) => joinOf(node) !== undefined && isAnswer(known, node),
+  async find(known, { node, stream, reason }) {
+    const join = joinOf(node);
+    const fact = known.time.facts.get(stream);
+    if (!join || fact?.kind !== "stream" || isOffset(fact) || !isAnswer(known, node)) return undefined;
+    const { axes } = fact;
+    const over = axesOver(known, node, axes);
+    const type = known.graphs.shapes.seen.get(stream)?.type ?? DataType.FLOAT;
+    const isPlain = axes[0]!.join() === "batch" && axes[timeAxis(axes)]!.join() === "time";
+    if (!over?.includes(timeAxis(axes)) || over.includes(axisOf(axes, "batch")) || !isPlain || type !== DataType.FLOAT)
+      return undefined;
+    const kept = node.op.startsWith("Global") || Number(node.attributes.keepdims ?? 1) !== 0;
+    const left = axes.flatMap((axis, k): Layout => (!over.includes(k) ? [axis] : kept ? [[]] : []));
+    const exit: Fact = { kind: "last", axes: left };
+    return {
+      ...{ opening: node, nodes: new Set([node]), reason, exits: [{ tensor: node.outputs[0]!, fact: exit }] },
+      plan: async () => realised(node, { axes, over, kept, join, stream }),
+    } satisfies Carried;
+  },
+};
+
+const joinOf = ({ op, domain }: Node): Join | undefined => (domain === "" ? JOINS[op] : undefined);
+
+/** Whether nothing that is made of a node's result reads a position of the sequence. */
+function isAnswer({ graphs, time }: Known, node: Node): boolean {
+  const reached = new Set(node.outputs);
+  const queue = [...node.outputs];
+  const isStill = (name: string) => {
+    const fact = time.facts.get(name);
+    return fact?.kind === "constant" || fact?.kind === "still" || fact?.kind === "shape" || fact?.kind === "last";
+  };
+  const readers = new Set<Node>();
+  for (let name = queue.pop(); name !== undefined; name = queue.pop())
+    for (const reader of graphs.index.consumers.get(name) ?? []) {
+      if (readers.has(reader)) continue;
+      readers.add(reader);
+      for (const output of reader.outputs) if (output && !reached.has(output)) reached.add(output), queue.push(output);
+    }
+  return [...readers].every((reader) => reader.inputs.every((name) => !name || reached.has(name) || isStill(name)));
+}
+
+function axesOver({ constants }: Known, node: Node, axes: Layout): number[] | undefined {
+  if (node.op.startsWith("Global")) return axes.map((_, k) => k).slice(2);
+  const [, input] = node.inputs;
+  const given = input
+    ? constants.get(input) && Array.from(constants.get(input)!.tensor().data as ArrayLike<number | bigint>, Number)
+    : (node.attributes.axes as readonly number[] | undefined);
+  return given?.map((axis) => fromFront(axis, axes.length));
+}
+
+interface Total {
+  readonly axes: Layout;
+  readonly over: readonly number[];
+  readonly kept: boolean;
+  readonly join: Join;
+  readonly stream: string;
+}
+
+function realised(node: Node, total: Total): Realisation {
+  const dims = total.axes
+    .slice(1)
+    .map((axis, k) => (total.over.includes(k + 1) ? 1 : axisSize(axis, { batch: 1, time: 1 })));
+  const report: StateReport = {
+    ...{ state: "ssm", form: "sum", channels: dims.reduce((a, c) => a * c, 1), lags: 0, order: 1, dims },
+    because: "the answer for what was read so far is carried",
+  };
+  return {
+    ...{ opening: node, nodes: new Set([node]), reports: [report] },
+    needsStart: total.join.op !== "Add" || total.join.mean === true,
+    add: (b, place) => {
+      const info = (name: string) => ({ name, type: DataType.FLOAT, dims: [BATCH_SIZE, ...dims] });
+      const ports = { past: info(pastSsm(place.index)), present: info(presentSsm(place.index)) };
+      addTotal(b, node, total, place, ports.past.name, ports.present.name);
+      return [ports];
+    },
+  };
+}
+
+function addTotal(
+  b: Builder,
+  node: Node,
+  { axes, over, kept, join, stream }: Total,
+  place: Place,
+  past: string,
+  present: string,
+): void {
+  const shown = place.mask && maskFor(b, axes, place.symbols, place.mask);
+  const x = shown ? hidden(b, stream, shown, join) : stream;
+  const part = reduced(b, join.reduce, x, over);
+  const rank = axes.length;
+  const each = b.ints(
+    "each",
+    Array.from({ length: rank }, (_, k) => (k === 0 ? -1 : 1)),
+  );
+  const begins = () =>
+    b.one("Reshape", [b.one("Equal", [place.read(), b.floats("zero", [1], [0])]), each], {}, { hint: "begins" });
+  const before =
+    join.op === "Add"
+      ? past
+      : b.one("Where", [begins(), b.floats("empty", [1], [join.empty]), past], {}, { hint: "before" });
+  b.add(join.op, [before, part], {}, { outputs: [present] });
+  const answer = join.mean
+    ? b.one("Div", [present, countOf(b, axes, over, place, each)], {}, { hint: "mean" })
+    : present;
+  if (kept) b.one("Identity", [answer], {}, { outputs: node.outputs });
+  else b.one("Squeeze", [answer, b.ints("axes", over)], {}, { outputs: node.outputs });
+}
+
+/** Padding is as if it were not there. */
+const hidden = (b: Builder, x: string, shown: string, join: Join): string =>
+  b.one(
+    "Where",
+    [b.one("Cast", [shown], { to: DataType.BOOL }), x, b.floats("empty", [1], [join.empty])],
+    {},
+    { hint: "shown" },
+  );
+
+/** Axes are an input of ReduceSum from opset 13 on, of the others from 18. */
+function reduced(b: Builder, op: Join["reduce"], x: string, over: readonly number[]): string {
+  const asInput = b.opset >= 18 || op === "ReduceSum";
+  return asInput
+    ? b.one(op, [x, b.ints("axes", over)], { keepdims: 1 }, { hint: "part" })
+    : b.one(op, [x], { axes: over, keepdims: 1 }, { hint: "part" });
+}
+
+/** How many numbers were read for one of the answer, for each sequence. */
+function countOf(
+  b: Builder,
+  axes: Layout,
+  over: readonly number[],
+  { mask, symbols, read }: Place,
+  each: string,
+): string {
+  const added = mask
+    ? b.one("ReduceSum", [mask, b.ints("axes", [1])], { keepdims: 1 }, { hint: "count" })
+    : b.one("Cast", [symbols.time()], { to: DataType.FLOAT }, { hint: "count" });
+  const positions = b.one("Add", [read(), added], {}, { hint: "count" });
+  const width = channelCount(axes.filter((_, k) => over.includes(k)));
+  const count =
+    width === 1 ? positions : b.one("Mul", [positions, b.floats("width", [1], [width])], {}, { hint: "count" });
+  return b.one("Reshape", [count, each], {}, { hint: "count" });
+}
