@@ -3,6 +3,7 @@
 import {
   type Claim,
   CONTRACT_VERSION,
+  CONTRACT_VERSION_GROWING,
   type LanguageNames,
   leastClaim,
   METADATA,
@@ -150,9 +151,10 @@ export async function convertModel(read: Model, given: ConvertOptions = {}, sha2
     const realisations = planned.map(({ realisation }) => realisation);
     const claim = leastClaim(layers.map((layer) => layer.claim));
     refuseShort(claim, options.require, read.file);
+    refuseGrowingStep(layers, options, read.file);
     say("assemble");
     const metadata = new Map([
-      [METADATA.version, CONTRACT_VERSION],
+      [METADATA.version, layers.some(({ form }) => form === "cache") ? CONTRACT_VERSION_GROWING : CONTRACT_VERSION],
       [METADATA.converter, CONVERTER_VERSION],
       [METADATA.sourceSha256, sha256 ?? (read.file ? await sha256OfFile(read.file) : sha256OfBytes(encodeModel(read)))],
       [METADATA.layers, JSON.stringify(layers.map(metadataOf))],
@@ -196,6 +198,18 @@ async function inFewerBits(
   const reduced = reduceWeights(model, kind, source, cache);
   const weights = await compareWeights(found, model, kind, reduced);
   return { model: reduced.model, step: step && reduceWeights(step, kind, source, cache).model, weights };
+}
+
+/** @throws LongConvError usage where a file of static shapes is asked for and a state grows */
+function refuseGrowingStep(layers: readonly LayerReport[], { stepFile }: ConvertOptions, file: string): void {
+  const cache = layers.find(({ form }) => form === "cache");
+  if (!stepFile || !cache) return;
+  throw new LongConvError(
+    "usage",
+    `a file for one token has static shapes, and rows of keys and values grow with the sequence`,
+    { file: file || undefined, node: cache.node, operator: cache.operator },
+    "Convert without it.",
+  );
 }
 
 /** @throws LongConvError the first refusal; no-long-convolution where there is nothing to convert */

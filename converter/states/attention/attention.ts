@@ -2,7 +2,7 @@
  * Attention, with or without a softmax: kept, with rows of keys and values carried. What is read by its positions as keys gets the
  * past in front; functions of two positions are computed for all keys and the new queries.
  */
-import { ATTENTION_MASK, BATCH_SIZE } from "../../../src/contract.ts";
+import { ATTENTION_MASK, BATCH_SIZE, pastKeyValues, presentKeyValues } from "../../../src/contract.ts";
 import type { Carried, Kind, Known, Place, Realisation, StatePorts, StateReport } from "../../find/carried.ts";
 import { arranged, dynamicShape, shapeOperand } from "../../find/layout.ts";
 import type { Unclosed } from "../../find/region.ts";
@@ -132,8 +132,8 @@ function addAttention(b: Builder, known: Known, { pairs, caches, columns }: Foun
       dims: [BATCH_SIZE, heads, length, width],
     });
     return {
-      past: info(`past_key_values.${place.index}.${nameOf(i)}`, "past_sequence_length"),
-      present: info(`present.${place.index}.${nameOf(i)}`, "total_sequence_length"),
+      past: info(pastKeyValues(place.index, nameOf(i)), "past_sequence_length"),
+      present: info(presentKeyValues(place.index, nameOf(i)), "total_sequence_length"),
     };
   });
   const size = (tensor: string) =>
