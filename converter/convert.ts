@@ -24,7 +24,7 @@ import { type Required, refuseShort } from "./claim.ts";
 import { type Found, isConvertible, refusalError } from "./find/find.ts";
 import { tokenInput } from "./find/language.ts";
 import { encodeModel } from "./onnx/encode.ts";
-import type { Model } from "./onnx/graph.ts";
+import { type Model, whereOf } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
 import { decodeModel, readModel } from "./onnx/read.ts";
 import { refuseOptions } from "./options.ts";
@@ -239,6 +239,15 @@ function languageInputs(found: Found, options: ConvertOptions): { attentionMask:
       { file: found.original.file || undefined },
       "Convert with attention_mask.",
     );
+  const seeing = found.kept.find(({ seesPadding }) => seesPadding);
+  const hides = seeing === undefined || found.graphs.driven.mask !== undefined;
+  if (options.attentionMask && !hides)
+    throw new LongConvError(
+      "usage",
+      "attention_mask is asked for, and padding cannot be hidden here: what it reads depends on the place itself",
+      whereOf(found.graphs.model, seeing!.opening),
+      "Convert without attention_mask.",
+    );
   const cuttable = canKeepLast(found);
   if (options.numLogitsToKeep && !cuttable)
     throw new LongConvError(
@@ -247,7 +256,7 @@ function languageInputs(found: Found, options: ConvertOptions): { attentionMask:
       { file: found.original.file || undefined },
     );
   return {
-    attentionMask: options.attentionMask ?? tokens,
+    attentionMask: options.attentionMask ?? (tokens && hides),
     numLogitsToKeep: options.numLogitsToKeep ?? (tokens && outputs.length === 1 && cuttable),
   };
 }
