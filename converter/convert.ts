@@ -23,6 +23,7 @@ import type { ChooseOptions } from "./choose.ts";
 import { type Required, refuseShort } from "./claim.ts";
 import { type Found, isConvertible, refusalError } from "./find/find.ts";
 import { tokenInput } from "./find/language.ts";
+import { lift } from "./lift/lift.ts";
 import { encodeModel } from "./onnx/encode.ts";
 import { type Model, whereOf } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
@@ -134,7 +135,7 @@ export async function convertModel(read: Model, given: ConvertOptions = {}, sha2
     };
     const say = (step: Progress["step"], done = 0, total?: number) => options.onProgress({ step, done, total });
     say("find");
-    const model = inlineFunctions(read);
+    const model = lift(inlineFunctions(read));
     const found = await analyse(model, {
       timeAxis: options.timeAxis,
       inputName: options.inputName,
