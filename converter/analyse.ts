@@ -1,6 +1,7 @@
 /** What a model is, as everybody who needs to know it is told: inlined, followed through time, with all that carries a state. */
 import { expanded } from "./expand/index.ts";
 import { type FindOptions, type Found, findCarried, isConvertible } from "./find/find.ts";
+import { lift } from "./lift/lift.ts";
 import type { Model } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
 import { KINDS } from "./states/index.ts";
@@ -15,7 +16,7 @@ export type AnalyseOptions = Omit<FindOptions, "kinds">;
  * its inputs have no time axis
  */
 export async function analyse(model: Model, options: AnalyseOptions = {}): Promise<Found> {
-  const plain = expanded(inlineFunctions(model));
+  const plain = expanded(lift(inlineFunctions(model)));
   const found = await findCarried(plain, { ...options, kinds: KINDS });
   if (isConvertible(found) || options.timeAxis !== undefined) return found;
   const { main, layouts } = found.graphs.inputs;

@@ -14,6 +14,7 @@ import { type Found, isConvertible } from "./find/find.ts";
 import type { KernelEnd, KernelSource } from "./find/kernel.ts";
 import type { Region } from "./find/region.ts";
 import { remedyOf } from "./find/remedies.ts";
+import { lift } from "./lift/lift.ts";
 import { initializerBytes } from "./onnx/encode.ts";
 import { type Model, type Node, type ValueInfo, whereOf } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
@@ -159,7 +160,7 @@ async function inspectModel(
   { timeAxis, onProgress }: InspectOptions,
 ): Promise<Inspected> {
   onProgress?.("finding convolutions", 0, undefined);
-  const model = inlineFunctions(read);
+  const model = lift(inlineFunctions(read));
   const found = await analyse(model, {
     timeAxis,
     onProgress: (done) => onProgress?.("finding convolutions", done, undefined),
@@ -175,7 +176,7 @@ async function inspectModel(
   const { timeBecause } = found;
   const convertible = obstacles.length === 0 && isConvertible(found);
   const inspection = {
-    ...summaryOf(model),
+    ...summaryOf(model, read),
     trainingLength,
     convertible,
     layers,
@@ -230,8 +231,9 @@ const obstacleOf = (model: Model, refusal: Refusal): Obstacle => ({
   remedy: remedyOf(refusal),
 });
 
-function summaryOf(model: Model) {
-  const { file, irVersion, opsets, graph } = model;
+/** @param read as the file has it: its versions are not those that it is lifted to */
+function summaryOf(model: Model, { irVersion, opsets }: Model) {
+  const { file, graph } = model;
   return {
     ...{ file, irVersion, opset: opsets.get("") ?? 0, nodes: graph.nodes.length },
     weightBytes: initializerBytes(model),

@@ -14,9 +14,12 @@ const CHANGES: Readonly<Record<number, string>> = {
   21: "DequantizeLinear GroupNormalization QuantizeLinear",
   23: "DequantizeLinear QuantizeLinear Attention RMSNormalization RotaryEmbedding",
   24: "Attention Swish TensorScatter",
+  25: "Attention",
+  26: "BitCast CumProd",
+  27: "CausalConvWithState LinearAttention Range",
 };
 
-/** Whether a standard operator means or spells something else at one of two opsets (13 to 24). */
+/** Whether a standard operator means or spells something else at one of two opsets (13 to 27). */
 export function changedBetween(op: string, one: number, other: number): boolean {
   const [from, to] = [Math.min(one, other), Math.max(one, other)];
   return Object.entries(CHANGES).some(

@@ -74,10 +74,10 @@ describe("files that are not models", () => {
 describe("versions", () => {
   const graph = { node: [node("n", ["x", "x"], ["y"])] };
   test.each([
-    [12, "unsupported-opset"],
+    [6, "unsupported-opset"],
     [13, "read"],
     [24, "read"],
-    [25, "unsupported-opset"],
+    [28, "unsupported-opset"],
   ])("opset %i: %s", (version, code) => {
     expect(codeOf(() => decodeModel(modelBytes(graph, { opsetImport: [{ version }] })))).toBe(code);
   });

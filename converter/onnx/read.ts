@@ -16,7 +16,7 @@ import { isExternal } from "./tensorproto.ts";
 import { valueInfoFromProto } from "./valueinfo.ts";
 
 /** IR versions and opsets of the standard operators that are read. */
-export const SUPPORTED = { irVersion: [3, 13], opset: [13, 24] } as const;
+export const SUPPORTED = { irVersion: [3, 14], opset: [7, 27] } as const;
 
 const NOT_ONNX_REMEDY = "Give an .onnx file as an exporter wrote it.";
 

@@ -7,6 +7,7 @@ import { analyse } from "../analyse.ts";
 import { apart } from "../apart/apart.ts";
 import { refuseConverted } from "../find/find.ts";
 import { fixedSizes } from "../find/shapes.ts";
+import { lift } from "../lift/lift.ts";
 import type { Model } from "../onnx/graph.ts";
 import { inlineFunctions } from "../onnx/inline.ts";
 import { readModel } from "../onnx/read.ts";
@@ -81,7 +82,7 @@ export async function verify(
 ): Promise<Verification> {
   return named(undefined, async () => {
     if (options.process) return apart("verify", [originalFile, convertedFile], options);
-    const original = inlineFunctions(await readModel(originalFile));
+    const original = lift(inlineFunctions(await readModel(originalFile)));
     refuseConverted(original);
     const converted = await readModel(convertedFile);
     const { trainingLength, onProgress, seed = 1 } = options;

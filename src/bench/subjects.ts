@@ -3,6 +3,7 @@ import { analyse } from "../../converter/analyse.ts";
 import { type Found, refusalError } from "../../converter/find/find.ts";
 import { convertedLanguage } from "../../converter/find/language.ts";
 import { floorOf } from "../../converter/floor/floor.ts";
+import { lift } from "../../converter/lift/lift.ts";
 import type { Model } from "../../converter/onnx/graph.ts";
 import { inlineFunctions } from "../../converter/onnx/inline.ts";
 import { readModel } from "../../converter/onnx/read.ts";
@@ -24,7 +25,7 @@ export async function benchSubjects(
   converted: string,
   timeAxis?: Readonly<Record<string, number>>,
 ): Promise<Subjects> {
-  const exported = inlineFunctions(await readModel(original));
+  const exported = lift(inlineFunctions(await readModel(original)));
   const model = await readModel(converted);
   const language = convertedLanguage(model);
   const named = language && { inputName: language.ids, outputName: language.logits };
