@@ -85,7 +85,11 @@ const ConvTranspose: Rule = ([data, weight, bias], attributes) => {
   const spatial: Axis[] = [];
   for (const [k, axis] of axes.slice(2).entries()) {
     const [before, after] = [of("pads", k, 0), of("pads", k + taps.length, 0)];
-    const [stride, more, reach] = [of("strides", k, 1), of("output_padding", k, 0), of("dilations", k, 1) * (taps[k]! - 1)];
+    const [stride, more, reach] = [
+      of("strides", k, 1),
+      of("output_padding", k, 0),
+      of("dilations", k, 1) * (taps[k]! - 1),
+    ];
     if (reach === 0 && stride === 1 && before === 0 && after === 0 && more === 0) spatial.push(axis);
     else if (!isChannelAxis(axis)) return axis.includes("time") ? spreads : cutUp(axis, "spreads over");
     else spatial.push(channelAxis(stride * (channelsIn(axis) - 1) + more + reach + 1 - before - after));
