@@ -4,7 +4,6 @@ import { readModel } from "../../converter/onnx/read.ts";
 import { modelFileOf } from "../../converter/output/beside.ts";
 import { type BenchReport, bench } from "../bench/bench.ts";
 import type { Ratio, Timing } from "../bench/measure.ts";
-import { benchPicture } from "../bench/picture.ts";
 import { benchCsv, benchMarkdown } from "../bench/rows.ts";
 import { LongConvError } from "../errors.ts";
 import { newCommand, withAction } from "./command.ts";
@@ -95,7 +94,8 @@ async function run(terminal: Terminal, original: string, converted: string[], op
         onProgress: (step, done, total) => terminal.progress(step, done, total),
       }),
     );
-  await picture?.write(benchPicture(reports[0]!));
+  // what draws takes longer to load than most commands to run
+  if (picture) await picture.write((await import("../bench/picture.ts")).benchPicture(reports[0]!));
   if (csv || md) terminal.stream(csv ? benchCsv(reports) : benchMarkdown(reports));
   else terminal.print(reports.map((report) => titled(report, reports.length > 1)).join("\n\n"));
   terminal.result(reports.length === 1 ? reports[0] : { reports });
