@@ -110,7 +110,7 @@ export interface Conversion {
 }
 
 /** A convolution with its kernel and the form chosen for it. */
-interface Solved extends Layer, Candidate {
+export interface Solved extends Layer, Candidate {
   readonly chosen: Chosen;
   /** How far the region is this convolution, and its form this kernel. */
   readonly claim: Claim;
@@ -137,9 +137,15 @@ export async function convert(source: string | Uint8Array, given: ConvertOptions
 /**
  * {@link convert} for a model that was read, or made in memory.
  * @param sha256 of the bytes that it was decoded from; default: of its file, else of the bytes that it would be
+ * @param onSolved takes what was found, and the form of each convolution
  * @throws LongConvError as {@link convert}
  */
-export async function convertModel(read: Model, given: ConvertOptions = {}, sha256?: string): Promise<Conversion> {
+export async function convertModel(
+  read: Model,
+  given: ConvertOptions = {},
+  sha256?: string,
+  onSolved?: (found: Found, solved: readonly Solved[]) => void,
+): Promise<Conversion> {
   return named(read.file, async () => {
     refuseOptions(given);
     const options = {
@@ -164,6 +170,7 @@ export async function convertModel(read: Model, given: ConvertOptions = {}, sha2
     const tables = await evaluateTables(found);
     const positions = positionLimit(found, tables);
     const solved = await solve(found, options);
+    onSolved?.(found, solved);
     const layers = [...solved.map(reportOf), ...counterReport(found, solved.length, positions, tables)];
     const claim = leastClaim(layers.map((layer) => layer.claim));
     refuseShort(claim, options.require, read.file);

@@ -4,7 +4,7 @@ import { type Claim, leastClaim } from "../src/contract.ts";
 import { named } from "../src/unforeseen.ts";
 import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
 import { evaluateTables } from "./assemble/tables.ts";
-import { extentOf } from "./extent.ts";
+import { type Extent, extentOf } from "./extent.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
 import { type Found, findConvolutions, isConvertible } from "./find/find.ts";
 import type { KernelEnd, KernelSource } from "./find/kernel.ts";
@@ -99,6 +99,8 @@ export interface Inspected {
   readonly inspection: Inspection;
   readonly found: Found;
   readonly candidates: readonly Candidate[];
+  /** Of some of the regions. */
+  readonly extents: ReadonlyMap<Region, Extent>;
 }
 
 /**
@@ -125,6 +127,9 @@ export async function inspectFile(file: string, options: InspectOptions = {}): P
   });
 }
 
+/** Kernels that are kept to choose forms, all together; what is more is read again. */
+const KEPT_BYTES = 256e6;
+
 async function inspectModel(
   read: Model,
   trainingLength: number | undefined,
@@ -139,13 +144,20 @@ async function inspectModel(
   const { candidates, refusals } = await candidatesOf(found, undefined, (done, total) =>
     onProgress?.("reading kernels", done, total),
   );
+  const extents = new Map<Region, Extent>();
   const layers: InspectedLayer[] = [];
-  for (const { region, source } of candidates) layers.push(await layerOf(found, region, source));
+  let room = KEPT_BYTES;
+  for (const { region, source } of candidates) {
+    const extent = await extentOf(source, region);
+    layers.push(layerOf(found, region, source, extent));
+    room -= extent.seen.taps.byteLength;
+    if (room >= 0) extents.set(region, extent);
+  }
   const obstacles = [...found.refusals, ...refusals].map((refusal) => obstacleOf(model, refusal));
   const counter = await counterOf(found);
   const convertible = obstacles.length === 0 && isConvertible(found);
   const inspection = { ...summaryOf(model), trainingLength, convertible, layers, counter, obstacles };
-  return { inspection, found, candidates };
+  return { inspection, found, candidates, extents };
 }
 
 async function counterOf(found: Found): Promise<PositionCounter | undefined> {
@@ -153,8 +165,12 @@ async function counterOf(found: Found): Promise<PositionCounter | undefined> {
   return nodes.length ? { nodes, limit: positionLimit(found, await evaluateTables(found)) } : undefined;
 }
 
-async function layerOf({ graphs: { model } }: Found, region: Region, source: KernelSource): Promise<InspectedLayer> {
-  const { seen: kernels, finite, died, claim } = await extentOf(source, region);
+function layerOf(
+  { graphs: { model } }: Found,
+  region: Region,
+  source: KernelSource,
+  { seen: kernels, finite, died, claim }: Extent,
+): InspectedLayer {
   return {
     ...placeOf(model, region.opening),
     reason: region.reason,

@@ -256,4 +256,20 @@ describe("inspect", () => {
     expect((await longconv(["inspect", file, "--html", page])).code).toBe(3);
     expect(readFileSync(page, "utf8")).toBe(html);
   });
+
+  test("convert writes the same page of what it did; a larger tolerance has a smaller state", async () => {
+    const { file } = zooModel("tnn-fft-opset18");
+    const state = async (tolerance: string, name: string) => {
+      const args = ["--tolerance", tolerance, "--horizon", "128", "--html", dir.at(name)];
+      const { layers, stateBytes } = await json("convert", file, "-o", dir.at(`${name}.onnx`), ...args);
+      const html = readFileSync(dir.at(name), "utf8");
+      expect(html).toContain(`data-value="${layers[0].order}"`);
+      expect(html).toContain("--html ");
+      return stateBytes;
+    };
+    expect(await state("1e-2", "rough.html")).toBeLessThan(await state("1e-5", "fine.html"));
+    const { code, stderr } = await longconv(["inspect", file, "--tolerance", "1e-2"]);
+    expect(stderr).toContain("[usage]");
+    expect(code).toBe(2);
+  });
 });
