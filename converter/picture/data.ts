@@ -6,7 +6,7 @@ import { errorOf, type LayerInput, lagsOfForm } from "./table.ts";
 import { byteSize, escapeHtml } from "./text.ts";
 
 /** A page of more is slow to open. */
-const MOST_BYTES = 8e6;
+const MOST_BYTES = 16e6;
 
 /** Poles and residues with t_k = Σ_s Re(residue_s · pole_s^k), and `direct` more at lag 0; each row of both is re, im, … */
 interface Modes {
