@@ -25,7 +25,7 @@ const { values } = readArguments(USAGE, {
   prompt: { type: "string", default: "In the beginning" },
   tokens: { type: "string", default: "200" },
   temperature: { type: "string", default: "0.8" },
-  seed: { type: "string", default: "1" },
+  seed: { type: "string", default: "9" },
   contexts: { type: "string", default: "64,128,256,512" },
   exact: { type: "boolean", default: false },
 });
