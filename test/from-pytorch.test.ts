@@ -67,6 +67,9 @@ const SAYS: readonly (readonly [RegExp, RegExp])[] = [
 
 test.each(steps)("%s", (command) => {
   if (command.startsWith("python ") && !hasTorch) {
+    console.warn(
+      `${python} has no torch, onnx, onnxscript and tokenizers, so model.py is not run (LONGCONV_PYTHON names one)`,
+    );
     cpSync(path.join(ROOT, "test/models/tutorial"), dir.at("exported"), { recursive: true });
     return;
   }
