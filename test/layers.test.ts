@@ -37,7 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "runtime/sampling": "runtime src",
   "src/bench": "converter converter/check converter/find converter/floor converter/lift converter/onnx runtime src",
   "src/cli":
-    "converter converter/assemble converter/deploy converter/files converter/find converter/onnx converter/output converter/picture converter/verify converter/weights runtime src src/bench src/process",
+    "converter converter/assemble converter/deploy converter/files converter/find converter/onnx converter/output converter/picture converter/reduce converter/verify converter/weights runtime src src/bench src/process",
   "src/process": "src",
   "converter/states":
     "converter/find converter/onnx converter/states/attention converter/states/meeting converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total",

@@ -135,7 +135,10 @@ function reportOf({ machine, memory, decode, prompt, batch }: BenchReport): stri
   const { cpu, cores, node } = machine;
   const { weightBytes, exportedWeightBytes, stateBytes } = memory;
   const sizes = `weights ${byteSize(weightBytes)} (exported: ${byteSize(exportedWeightBytes)}), state of one sequence ${byteSize(stateBytes)}`;
-  return [table(rows), "", speeds.join(", "), sizes, `${cpu}, ${cores} cores, Node ${node}`].join("\n");
+  const { residentBytes, exportedResidentBytes } = memory;
+  const known = (bytes: number | undefined) => (bytes === undefined ? "not known" : byteSize(bytes));
+  const resident = `resident memory of a process that runs it ${known(residentBytes)} (exported: ${known(exportedResidentBytes)}), with Node and ONNX Runtime`;
+  return [table(rows), "", speeds.join(", "), sizes, resident, `${cpu}, ${cores} cores, Node ${node}`].join("\n");
 }
 
 const milliseconds = (ms: number): string => (ms >= 100 ? ms.toFixed(0) : ms.toPrecision(3));

@@ -100,6 +100,7 @@ describe("the demo model", () => {
   test("becomes a folder as model hubs lay it out", () => {
     const files = readdirSync(dir.at("demo"), { recursive: true, encoding: "utf8" }).sort();
     expect(files).toEqual([
+      "README.md",
       "config.json",
       "generation_config.json",
       "onnx",
@@ -108,6 +109,9 @@ describe("the demo model", () => {
       "tokenizer_config.json",
     ]);
     const read = (name: string) => JSON.parse(readFileSync(dir.at("demo", name), "utf8"));
+    const card = readFileSync(dir.at("demo/README.md"), "utf8");
+    expect(card.match(/^\| \d+ \| `node_constant_pad_nd\S*` \| exact \| 384 \| \d+ \|/gm)).toHaveLength(4);
+    expect(card).toMatch(/^The model ends at \d+ positions because/m);
     expect(read("config.json")).toMatchObject({ vocab_size: 2048, eos_token_id: 0, longconv_ssm: { version: "1" } });
     expect(read("config.json").longconv_ssm.layers).toHaveLength(4);
     expect(read("generation_config.json")).toEqual({ eos_token_id: 0 });
@@ -251,5 +255,21 @@ describe("inspect", () => {
     expect(html).toContain("<svg");
     expect((await longconv(["inspect", file, "--html", page])).code).toBe(3);
     expect(readFileSync(page, "utf8")).toBe(html);
+  });
+
+  test("convert writes the same page of what it did; a larger tolerance has a smaller state", async () => {
+    const { file } = zooModel("tnn-fft-opset18");
+    const state = async (tolerance: string, name: string) => {
+      const args = ["--tolerance", tolerance, "--horizon", "128", "--html", dir.at(name)];
+      const { layers, stateBytes } = await json("convert", file, "-o", dir.at(`${name}.onnx`), ...args);
+      const html = readFileSync(dir.at(name), "utf8");
+      expect(html).toContain(`data-value="${layers[0].order}"`);
+      expect(html).toContain("--html ");
+      return stateBytes;
+    };
+    expect(await state("1e-2", "rough.html")).toBeLessThan(await state("1e-5", "fine.html"));
+    const { code, stderr } = await longconv(["inspect", file, "--tolerance", "1e-2"]);
+    expect(stderr).toContain("[usage]");
+    expect(code).toBe(2);
   });
 });
