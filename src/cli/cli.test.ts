@@ -3,7 +3,8 @@ import { spawnSync } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { COMMAND, longconv, scratch } from "../../test/command.ts";
+import { COMMAND, type Ended, longconv, scratch } from "../../test/command.ts";
+import { longconvHere } from "../../test/in-process.ts";
 import { demoModel, readTensorProto, zooModel } from "../../test/testdata.ts";
 import { ERROR_EXIT_CODES } from "../errors.ts";
 
@@ -19,8 +20,16 @@ async function json(...args: string[]) {
 }
 
 describe("help", () => {
+  const shown = new Map<string, Promise<Ended>>();
+  /** Help of a command, run once. */
+  const help = (title: string): Promise<Ended> => {
+    const known = shown.get(title) ?? longconv([...title.split(" "), "--help"]);
+    shown.set(title, known);
+    return known;
+  };
+
   test.each(COMMANDS)("%s --help has examples and exit codes", async (command) => {
-    const { code, stdout } = await longconv([command, "--help"]);
+    const { code, stdout } = await help(command);
     expect(code).toBe(0);
     expect(stdout).toContain("Examples:");
     expect(stdout).toContain(`longconv-ssm ${command} `);
@@ -39,7 +48,7 @@ describe("help", () => {
     const sections = titled.filter(({ title }) => title !== "Exit codes");
     expect(sections.map(({ title }) => title)).toEqual(expect.arrayContaining(COMMANDS));
     for (const { title, text } of sections) {
-      const { stdout } = await longconv([...title.split(" "), "--help"]);
+      const { stdout } = await help(title);
       const [usage] = stdout.split("\nExit codes:");
       expect(text, "run `node dist/scripts/cli-docs.js`").toBe(usage!.trimEnd());
     }
@@ -61,7 +70,7 @@ describe("help", () => {
     [["generate", "m"], "nothing to continue"],
     [["verify", "a.onnx"], "converted"],
   ])("%j is a usage error", async (args, reason) => {
-    const run = await longconv([...args, "--json"]);
+    const run = await longconvHere([...args, "--json"]);
     expect(run.code).toBe(2);
     expect(run.stderr).toContain(reason);
     expect(JSON.parse(run.stdout).error.code).toBe("usage");
