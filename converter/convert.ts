@@ -29,7 +29,7 @@ import { type Model, whereOf } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
 import { decodeModel, readModel } from "./onnx/read.ts";
 import { refuseOptions } from "./options.ts";
-import { plan } from "./plan.ts";
+import { type Planned, plan } from "./plan.ts";
 import { type LayerReport, layerReports, metadataOf } from "./report.ts";
 import { sha256OfBytes, sha256OfFile } from "./source.ts";
 import { CONVERTER_VERSION } from "./version.ts";
@@ -121,9 +121,15 @@ export async function convert(source: string | Uint8Array, given: ConvertOptions
 /**
  * {@link convert} for a model that was read, or made in memory.
  * @param sha256 of the bytes that it was decoded from; default: of its file, else of the bytes that it would be
+ * @param onPlanned takes what was found, and what takes its place
  * @throws LongConvError as {@link convert}
  */
-export async function convertModel(read: Model, given: ConvertOptions = {}, sha256?: string): Promise<Conversion> {
+export async function convertModel(
+  read: Model,
+  given: ConvertOptions = {},
+  sha256?: string,
+  onPlanned?: (found: Found, planned: readonly Planned[]) => void,
+): Promise<Conversion> {
   return named(read.file, async () => {
     refuseOptions(given);
     const options = {
@@ -148,6 +154,7 @@ export async function convertModel(read: Model, given: ConvertOptions = {}, sha2
     const tables = await evaluateTables(found);
     const positions = positionLimit(found, tables);
     const planned = await plan(found, options);
+    onPlanned?.(found, planned);
     const layers = layerReports(found, planned, positions, tables);
     const realisations = planned.map(({ realisation }) => realisation);
     const claim = leastClaim(layers.map((layer) => layer.claim));

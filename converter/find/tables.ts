@@ -28,7 +28,8 @@ export async function tablesOf(graphs: Graphs, time: TimeFacts, node: Node): Pro
     const fact = time.facts.get(name);
     if (fact?.kind !== "position" || fact.axes) continue;
     const axes = rowLayout(graphs, name);
-    if (axes && (await rowsAgree(graphs, name, axes)) && (await sequencesAgree(graphs, name, axes))) tables.set(name, axes);
+    if (axes && (await rowsAgree(graphs, name, axes)) && (await sequencesAgree(graphs, name, axes)))
+      tables.set(name, axes);
   }
   return tables;
 }
