@@ -107,7 +107,8 @@ function layoutOf(model: Model, info: ValueInfo): Layout {
       name,
       `is a state with ${open.length} axes of no fixed size: one is the batch, and no other can grow`,
     );
-  const batch = open[0] ?? (dims[0] === 1 ? 0 : undefined);
+  const one = dims.indexOf(1);
+  const batch = open[0] ?? (one < 0 ? undefined : one);
   const others = dims.flatMap((dim, axis) => (axis === batch ? [] : [dim as number]));
   const first = open.length ? BATCH_SIZE : 1;
   return {
