@@ -95,6 +95,35 @@ test("states as told, from another start than zero", async () => {
   await runner.close();
 });
 
+test("driven as they are where the batch is axis 0: by name, or as told", async () => {
+  const { Tensor } = nodeBackend;
+  const loaded = await loadModel(nodeBackend, encodeModel(unusual()), { states: { input_3: "stack_2" } });
+  const signal = new Tensor("float32", Float32Array.of(1, 2, 3, 4), [1, 4]);
+  const first = await step(loaded, { signal }, zeroState(loaded), { advance: 1 });
+  const second = await step(loaded, { signal }, first.state, { advance: 1 });
+  expect([...(second.outputs.sum!.data as Float32Array)]).toEqual([2, 4, 6, 8]);
+  await loaded.close();
+  const caches = await loadModel(nodeBackend, fileOf("encoder-caches"));
+  expect(caches.states.map(({ past, type, dims }) => [past, type, dims])).toEqual([
+    ["cached_key_0", "float32", [8, 12]],
+    ["cached_val_0", "float32", [8, 12]],
+    ["cached_conv_0", "float32", [12, 4]],
+    ["processed_lens", "int64", []],
+  ]);
+  let state = zeroState(caches, casesOf({ folder: folderOf("encoder-caches") })[0]!.inputs[0]!.tensor.dims[0]!);
+  for (const { input, output } of casesOf({ folder: folderOf("encoder-caches") })) {
+    const result = await step(caches, { x: ortTensor("x", input.tensor) } as never, state);
+    expect(worst(result.outputs[output.name]!.data as Float32Array, output.tensor)).toBeLessThan(1e-4);
+    state = result.state;
+  }
+  await caches.close();
+  for (const name of ["vad-state", "stateful-gru"])
+    await expect(loadModel(nodeBackend, fileOf(name))).rejects.toMatchObject({
+      code: "not-converted",
+      remedy: expect.stringContaining("rename"),
+    });
+});
+
 test("names that people are used to, and no others", () => {
   const pairs = (inputs: string[], outputs: string[]) => pairByName(inputs, outputs).map(({ present }) => present);
   expect(pairs(["x", "h", "c"], ["y", "hn", "cn"])).toEqual(["hn", "cn"]);

@@ -7,7 +7,7 @@ import { COMMAND, longconv, scratch } from "../../test/command.ts";
 import { demoModel, readTensorProto, zooModel } from "../../test/testdata.ts";
 import { ERROR_EXIT_CODES } from "../errors.ts";
 
-const COMMANDS = ["inspect", "convert", "verify", "generate"];
+const COMMANDS = ["inspect", "convert", "verify", "generate", "check", "rename"];
 const demo = demoModel();
 const dir = scratch();
 afterAll(() => dir.remove());

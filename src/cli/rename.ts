@@ -8,6 +8,7 @@ import { newCommand, withAction } from "./command.ts";
 import { outputFile } from "./output-file.ts";
 import { table } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
+import { told } from "./values.ts";
 
 interface Options {
   readonly out: string;
@@ -39,12 +40,6 @@ export function renameCommand(): Command {
     )
     .option("--force", "replace the file, once the new one is complete");
   return withAction(command, run);
-}
-
-function told(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const at = text.lastIndexOf("=");
-  if (at < 1 || at === text.length - 1) throw new InvalidArgumentError("It must be an input and an output: h=h_next.");
-  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }
 
 function start(text: string, before: Readonly<Record<string, number>> = {}): Record<string, number> {
