@@ -1,11 +1,14 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/longest-first.ts";
 
 export default defineConfig({
   test: {
     include: ["{src,converter,runtime,test,scripts}/**/*.test.ts"],
     testTimeout: 300_000,
     hookTimeout: 300_000,
-    maxWorkers: 2,
+    // one more than two cores: a worker often waits for a process that it started
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     // transformers.js and Python open ONNX Runtime by themselves
     env: { ORT_DISABLE_TELEMETRY: "1" },
   },

@@ -83,15 +83,19 @@ interface Plan extends Candidate {
   readonly reduce: ToReduce | undefined;
 }
 
-/** The forms of all layers, in their order. */
+/**
+ * The forms of all layers, in their order.
+ * @param known extents that were read before, with the defaults of {@link extentOf}
+ */
 export async function chooseForms(
   candidates: readonly Candidate[],
   options: ChooseOptions,
   onProgress?: (done: number, total: number) => void,
+  known: ReadonlyMap<Region, Extent> = new Map(),
 ): Promise<Chosen[]> {
   const channels = candidates.reduce((sum, { region }) => sum + region.channels, 0);
   const plans: Plan[] = [];
-  for (const candidate of candidates) plans.push(await planOf(candidate, options, channels));
+  for (const candidate of candidates) plans.push(await planOf(candidate, options, channels, known));
   const reducible = plans.filter((plan) => plan.reduce);
   const tasks = reducible.map(({ reduce, window }) => async () => ({
     kernels: await reduce!.kernels(),
@@ -179,11 +183,17 @@ function lowOrderForm(
   return undefined;
 }
 
-async function planOf(candidate: Candidate, options: ChooseOptions, channels: number): Promise<Plan> {
+async function planOf(
+  candidate: Candidate,
+  options: ChooseOptions,
+  channels: number,
+  known: ReadonlyMap<Region, Extent>,
+): Promise<Plan> {
   const { region, source } = candidate;
   const { exact, horizon, tolerance = DEFAULT_TOLERANCE } = options;
   const negligible = Math.min(NEGLIGIBLE, tolerance / 10);
-  const extent = await extentOf(source, region, { horizon, negligible });
+  const usual = horizon === undefined && negligible === NEGLIGIBLE ? known.get(region) : undefined;
+  const extent = usual ?? (await extentOf(source, region, { horizon, negligible }));
   const { seen, finite, died } = extent;
   const window = finite === undefined || finite > LONGEST_WINDOW ? undefined : windowForm(seen, finite, extent.claim);
   const plan = { ...candidate, extent, window };

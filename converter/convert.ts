@@ -3,6 +3,7 @@
 import {
   type Claim,
   CONTRACT_VERSION,
+  CONTRACT_VERSION_GROWING,
   type LanguageNames,
   leastClaim,
   METADATA,
@@ -24,11 +25,11 @@ import { type Found, isConvertible, refusalError } from "./find/find.ts";
 import { tokenInput } from "./find/language.ts";
 import { lift } from "./lift/lift.ts";
 import { encodeModel } from "./onnx/encode.ts";
-import type { Model } from "./onnx/graph.ts";
+import { type Model, whereOf } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
 import { decodeModel, readModel } from "./onnx/read.ts";
 import { refuseOptions } from "./options.ts";
-import { plan } from "./plan.ts";
+import { type Planned, plan } from "./plan.ts";
 import { type LayerReport, layerReports, metadataOf } from "./report.ts";
 import { sha256OfBytes, sha256OfFile } from "./source.ts";
 import { CONVERTER_VERSION } from "./version.ts";
@@ -120,9 +121,15 @@ export async function convert(source: string | Uint8Array, given: ConvertOptions
 /**
  * {@link convert} for a model that was read, or made in memory.
  * @param sha256 of the bytes that it was decoded from; default: of its file, else of the bytes that it would be
+ * @param onPlanned takes what was found, and what takes its place
  * @throws LongConvError as {@link convert}
  */
-export async function convertModel(read: Model, given: ConvertOptions = {}, sha256?: string): Promise<Conversion> {
+export async function convertModel(
+  read: Model,
+  given: ConvertOptions = {},
+  sha256?: string,
+  onPlanned?: (found: Found, planned: readonly Planned[]) => void,
+): Promise<Conversion> {
   return named(read.file, async () => {
     refuseOptions(given);
     const options = {
@@ -147,13 +154,15 @@ export async function convertModel(read: Model, given: ConvertOptions = {}, sha2
     const tables = await evaluateTables(found);
     const positions = positionLimit(found, tables);
     const planned = await plan(found, options);
+    onPlanned?.(found, planned);
     const layers = layerReports(found, planned, positions, tables);
     const realisations = planned.map(({ realisation }) => realisation);
     const claim = leastClaim(layers.map((layer) => layer.claim));
     refuseShort(claim, options.require, read.file);
+    refuseGrowingStep(layers, options, read.file);
     say("assemble");
     const metadata = new Map([
-      [METADATA.version, CONTRACT_VERSION],
+      [METADATA.version, layers.some(({ form }) => form === "cache") ? CONTRACT_VERSION_GROWING : CONTRACT_VERSION],
       [METADATA.converter, CONVERTER_VERSION],
       [METADATA.sourceSha256, sha256 ?? (read.file ? await sha256OfFile(read.file) : sha256OfBytes(encodeModel(read)))],
       [METADATA.layers, JSON.stringify(layers.map(metadataOf))],
@@ -199,6 +208,18 @@ async function inFewerBits(
   return { model: reduced.model, step: step && reduceWeights(step, kind, source, cache).model, weights };
 }
 
+/** @throws LongConvError usage where a file of static shapes is asked for and a state grows */
+function refuseGrowingStep(layers: readonly LayerReport[], { stepFile }: ConvertOptions, file: string): void {
+  const cache = layers.find(({ form }) => form === "cache");
+  if (!stepFile || !cache) return;
+  throw new LongConvError(
+    "usage",
+    `a file for one token has static shapes, and rows of keys and values grow with the sequence`,
+    { file: file || undefined, node: cache.node, operator: cache.operator },
+    "Convert without it.",
+  );
+}
+
 /** @throws LongConvError the first refusal; no-long-convolution where there is nothing to convert */
 function refuseUnlessConvertible(found: Found): void {
   const { model } = found.graphs;
@@ -226,6 +247,15 @@ function languageInputs(found: Found, options: ConvertOptions): { attentionMask:
       { file: found.original.file || undefined },
       "Convert with attention_mask.",
     );
+  const seeing = found.kept.find(({ seesPadding }) => seesPadding);
+  const hides = seeing === undefined || found.graphs.driven.mask !== undefined;
+  if (options.attentionMask && !hides)
+    throw new LongConvError(
+      "usage",
+      "attention_mask is asked for, and padding cannot be hidden here: what it reads depends on the place itself",
+      whereOf(found.graphs.model, seeing!.opening),
+      "Convert without attention_mask.",
+    );
   const cuttable = canKeepLast(found);
   if (options.numLogitsToKeep && !cuttable)
     throw new LongConvError(
@@ -234,7 +264,7 @@ function languageInputs(found: Found, options: ConvertOptions): { attentionMask:
       { file: found.original.file || undefined },
     );
   return {
-    attentionMask: options.attentionMask ?? tokens,
+    attentionMask: options.attentionMask ?? (tokens && hides),
     numLogitsToKeep: options.numLogitsToKeep ?? (tokens && outputs.length === 1 && cuttable),
   };
 }

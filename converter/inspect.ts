@@ -7,7 +7,7 @@ import { analyse } from "./analyse.ts";
 import { apart } from "./apart/apart.ts";
 import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
 import { evaluateTables } from "./assemble/tables.ts";
-import { extentOf } from "./extent.ts";
+import { type Extent, extentOf } from "./extent.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
 import type { Carried } from "./find/carried.ts";
 import { type Found, isConvertible } from "./find/find.ts";
@@ -126,6 +126,8 @@ export interface Inspected {
   readonly inspection: Inspection;
   readonly found: Found;
   readonly candidates: readonly Candidate[];
+  /** Of some of the regions. */
+  readonly extents: ReadonlyMap<Region, Extent>;
 }
 
 /**
@@ -154,6 +156,9 @@ export async function inspectFile(file: string, options: InspectOptions = {}): P
   });
 }
 
+/** Kernels that are kept to choose forms, all together; what is more is read again. */
+const KEPT_BYTES = 256e6;
+
 async function inspectModel(
   read: Model,
   trainingLength: number | undefined,
@@ -168,8 +173,15 @@ async function inspectModel(
   const { candidates, refusals } = await candidatesOf(found, undefined, (done, total) =>
     onProgress?.("reading kernels", done, total),
   );
+  const extents = new Map<Region, Extent>();
   const layers: InspectedLayer[] = [];
-  for (const { region, source } of candidates) layers.push(await layerOf(found, region, source));
+  let room = KEPT_BYTES;
+  for (const { region, source } of candidates) {
+    const extent = await extentOf(source, region);
+    layers.push(layerOf(found, region, source, extent));
+    room -= extent.seen.taps.byteLength;
+    if (room >= 0) extents.set(region, extent);
+  }
   const obstacles = [...found.refusals, ...refusals].map((refusal) => obstacleOf(model, refusal));
   const counter = await counterOf(found);
   const states = (await Promise.all(found.kept.map((kept) => statesOf(model, kept)))).flat();
@@ -185,7 +197,7 @@ async function inspectModel(
     counter,
     obstacles,
   };
-  return { inspection, found, candidates };
+  return { inspection, found, candidates, extents };
 }
 
 async function statesOf(model: Model, kept: Carried): Promise<InspectedState[]> {
@@ -201,8 +213,12 @@ async function counterOf(found: Found): Promise<PositionCounter | undefined> {
   return nodes.length ? { nodes, limit: positionLimit(found, await evaluateTables(found)) } : undefined;
 }
 
-async function layerOf({ graphs: { model } }: Found, region: Region, source: KernelSource): Promise<InspectedLayer> {
-  const { seen: kernels, finite, died, claim } = await extentOf(source, region);
+function layerOf(
+  { graphs: { model } }: Found,
+  region: Region,
+  source: KernelSource,
+  { seen: kernels, finite, died, claim }: Extent,
+): InspectedLayer {
   return {
     ...placeOf(model, region.opening),
     reason: region.reason,

@@ -15,6 +15,8 @@ export interface Planned {
   readonly reports: readonly Omit<LayerReport, "index">[];
   /** How far it is known to be right. */
   readonly claim: Claim;
+  /** Of a convolution: what it was solved from, and the form that was chosen. */
+  readonly solved?: (Candidate & { readonly chosen: Chosen }) | undefined;
   /** Certified relative error of an approximate form; 0 of what is exact. */
   readonly looseness: number;
 }
@@ -73,7 +75,8 @@ function solved({ region, source }: Candidate, chosen: Chosen): Planned {
     claim,
   };
   const looseness = isApproximate(form) ? chosen.error : 0;
-  return { realisation: convolution(region, form, state), reports: [report], claim, looseness };
+  const realisation = convolution(region, form, state);
+  return { realisation, reports: [report], claim, looseness, solved: { region, source, chosen } };
 }
 
 /** An operator that is kept is right at any length, by its definition. */

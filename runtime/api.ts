@@ -16,4 +16,4 @@ export type { LogitsProcessor, SamplingContext, SamplingOptions } from "./sampli
 export { concatStates, disposeState, gatherRows, sliceState } from "./state.ts";
 export { fingerprint, stateFromBytes, stateToBytes } from "./state-file.ts";
 export { type StepOptions, step, zeroState } from "./step.ts";
-export { createTokenizer, type TextStream, type Tokenizer, textStream } from "./text.ts";
+export { createTokenizer, type TextStream, type Tokenizer, type TokenizerLimit, textStream } from "./text.ts";

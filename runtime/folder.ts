@@ -1,13 +1,15 @@
 /** A model's folder, as model hubs lay it out: where the model is, and what stands beside it. */
 import { LongConvError } from "../src/errors.ts";
 import { type GenerationDefaults, generationDefaults } from "./defaults.ts";
-import { createTokenizer, type Tokenizer } from "./text.ts";
+import { createTokenizer, type Tokenizer, type TokenizerLimit } from "./text.ts";
 
 export interface Folder {
   /** Path or URL, for messages. */
   readonly label: string;
   /** Bytes of a file by its name in the folder; undefined where it is not there. */
   read(name: string): Promise<Uint8Array | undefined>;
+  /** Where work can be stopped: see {@link TokenizerLimit}. */
+  readonly within?: TokenizerLimit;
 }
 
 /**
@@ -50,7 +52,8 @@ export async function settingsOf(folder: Folder | undefined, tokenizer?: Tokeniz
 export async function tokenizerOf(folder: Folder): Promise<Tokenizer | undefined> {
   const json = await jsonIn(folder, "tokenizer.json");
   if (json === undefined) return undefined;
-  return createTokenizer(json, (await jsonIn(folder, "tokenizer_config.json")) ?? {}, fileIn(folder, "tokenizer.json"));
+  const config = (await jsonIn(folder, "tokenizer_config.json")) ?? {};
+  return createTokenizer(json, config, fileIn(folder, "tokenizer.json"), folder.within);
 }
 
 const fileIn = ({ label }: Folder, name: string) => `${label.replace(/\/$/, "")}/${name}`;

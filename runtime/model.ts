@@ -13,10 +13,12 @@ export interface StateSpec {
   readonly past: string;
   readonly present: string;
   readonly type: Tensor.Type;
-  /** All dimensions after the batch. */
+  /** All dimensions after the batch, at the start of a sequence. */
   readonly dims: readonly number[];
-  /** Numbers per batch row. */
+  /** Numbers per batch row, at the start of a sequence. */
   readonly size: number;
+  /** Which of `dims` is the number of positions read, from 0 on: rows of keys and values. Undefined where it does not grow. */
+  readonly grows: number | undefined;
 }
 
 /** An input that is not a state, with the axes that the model names as those of its states' batch and of time. */
@@ -78,6 +80,8 @@ export interface State {
   readonly positions: readonly number[];
   /** In the order of `model.states`; axis 0 is the batch. */
   readonly tensors: readonly Tensor[];
+  /** Of states that grow, [batch_size × rows]: 1 for a row of a token, 0 for one of padding. */
+  readonly columns?: Uint8Array | undefined;
   /** [batch_size × vocabulary]: the logits of the next token, where a prompt or a token was read to the end. */
   readonly logits?: Float32Array;
 }

@@ -2,6 +2,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Folder, tokenizerOf } from "./folder.ts";
+import { within } from "./node-within.ts";
 import type { Tokenizer } from "./text.ts";
 
 /** The folder with this path; nothing is read yet. */
@@ -15,6 +16,7 @@ export const folderAt = (path: string): Folder => ({
       .catch(() => false);
     return isFile ? readFile(file) : undefined;
   },
+  within,
 });
 
 /** What is at a path; undefined: nothing. */

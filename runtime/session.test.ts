@@ -165,7 +165,7 @@ describe("loading", () => {
   test.each<[string, TinyOptions, string]>([
     ["no states", { rename }, "not-converted"],
     ["a state without its output", { rename: { "present_ssm.0": "elsewhere" } }, "not-converted"],
-    ["a state that grows", { stateDims: ["past_length", CHANNELS] }, "not-converted"],
+    ["a state that grows along two axes", { stateDims: ["past_length", "past_width"] }, "not-converted"],
   ])("refuses %s", async (_, options, code) => {
     await expect(open(options)).rejects.toMatchObject({ code, where: { file: "tiny.onnx" } });
   });

@@ -63,8 +63,8 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
         session,
         source,
         file,
-        states: all.filter(({ size }) => size > 0),
-        empties: all.filter(({ size }) => size === 0),
+        states: all.filter(({ size, grows }) => size > 0 || grows !== undefined),
+        empties: all.filter(({ size, grows }) => size === 0 && grows === undefined),
         inputs: plain(session.inputMetadata).map((input) => withAxes(input, batchNames, names)),
         outputs: plain(session.outputMetadata),
         batchSize,
@@ -121,13 +121,14 @@ function stateSpecs(session: InferenceSession, file: string | undefined, told: T
     else if (batch) batchNames.add(batch);
     // A tensor that never holds an element may have symbolic axes (a length cache): any length will do, also 0.
     const empty = rest.includes(0);
-    const dims = rest.map((dim, index) => {
-      if (typeof dim === "number") return dim;
-      if (empty) return 0;
-      const reason = `dimension ${index + 1} ('${dim}') of a state must be a fixed number: a state does not grow`;
+    const open = rest.flatMap((dim, index) => (typeof dim === "number" ? [] : [index]));
+    if (!empty && open.length > 1) {
+      const reason = `dimensions ${open.map((index) => `${index + 1} ('${rest[index]}')`).join(" and ")} of a state are no fixed numbers: it can grow along one`;
       throw new LongConvError("not-converted", reason, { file, tensor: past }, remedy);
-    });
-    return { past, present, type: metadata.type, dims, size: dims.reduce((product, dim) => product * dim, 1) };
+    }
+    const dims = rest.map((dim) => (typeof dim === "number" ? dim : 0));
+    const grows = empty ? undefined : open[0];
+    return { past, present, type: metadata.type, dims, size: dims.reduce((product, dim) => product * dim, 1), grows };
   });
   return { all, batchSize: fixedBatches.size ? Math.max(...fixedBatches) : undefined, batchNames };
 }

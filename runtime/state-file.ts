@@ -24,6 +24,8 @@ interface Header {
   readonly tensors: readonly { readonly name: string; readonly type: Tensor.Type; readonly dims: readonly number[] }[];
   /** Numbers in the next logits; 0 where there are none. */
   readonly logits: number;
+  /** Of states that grow, "1" for a row of a token and "0" for one of padding, sequence by sequence. */
+  readonly columns?: string | undefined;
 }
 
 /**
@@ -51,8 +53,9 @@ export async function stateToBytes(model: Model, state: State): Promise<Uint8Arr
     const header: Header = {
       model: await fingerprint(model),
       positions: state.positions,
-      tensors: tensorsOf(model, state.batchSize),
+      tensors: tensorsOf(model, state.batchSize, lengthOf(state)),
       logits: state.logits?.length ?? 0,
+      ...(state.columns && { columns: state.columns.join("") }),
     };
     const json = new TextEncoder().encode(JSON.stringify(header));
     const bytes = joined([new Uint8Array(HASHED + 4), json, ...parts]);
@@ -65,8 +68,18 @@ export async function stateToBytes(model: Model, state: State): Promise<Uint8Arr
 }
 
 /** What the header says of the tensors. */
-const tensorsOf = (model: Model, batchSize: number): Header["tensors"] =>
-  model.states.map(({ past, type, dims }) => ({ name: past, type, dims: [batchSize, ...dims] }));
+const tensorsOf = (model: Model, batchSize: number, length: number): Header["tensors"] =>
+  model.states.map(({ past, type, dims, grows }) => ({
+    ...{ name: past, type },
+    dims: [batchSize, ...(grows === undefined ? dims : dims.with(grows, length))],
+  }));
+
+/** Rows of the states that grow. */
+const lengthOf = ({ columns, batchSize }: Pick<State, "columns" | "batchSize">): number =>
+  (columns?.length ?? 0) / batchSize;
+
+/** How many numbers a state has. */
+const countOf = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1);
 
 /**
  * The state that was saved.
@@ -95,12 +108,15 @@ export async function stateFromBytes(model: Model, bytes: Uint8Array | ArrayBuff
       offset += target.length;
       return data;
     };
-    const tensors = model.states.map(({ past, type, size, dims }) => {
-      const data = take(zeros(type, size * batchSize));
+    const columns = header.columns === undefined ? undefined : Uint8Array.from(header.columns, Number);
+    const described = tensorsOf(model, batchSize, lengthOf({ columns, batchSize }));
+    const tensors = model.states.map(({ past, type }, index) => {
+      const { dims } = described[index]!;
+      const data = take(zeros(type, countOf(dims)));
       if (!allFinite(type, data)) throw lost("the saved state is of no use", model, past);
-      return new model.backend.Tensor(type, data, [batchSize, ...dims]);
+      return new model.backend.Tensor(type, data, dims);
     });
-    const state = { session: model.session, batchSize, positions, tensors };
+    const state = { session: model.session, batchSize, positions, tensors, ...(columns && { columns }) };
     if (!header.logits) return state;
     const logits = take(new Float32Array(header.logits));
     if (!areLogits(logits)) throw lost("the saved state is of no use", model, LOGITS);
@@ -134,15 +150,19 @@ const isShared = (buffer: unknown): buffer is SharedArrayBuffer =>
   typeof SharedArrayBuffer !== "undefined" && buffer instanceof SharedArrayBuffer;
 
 /** The header must be the one that a state of its rows has, and the payload as long as it says. */
-function checkHeader(model: Model, { positions, tensors, logits }: Header, payloadBytes: number): void {
+function checkHeader(model: Model, { positions, tensors, logits, columns }: Header, payloadBytes: number): void {
   const rows = positions.length;
+  const grows = model.states.some((state) => state.grows !== undefined);
+  if (columns !== undefined && (!grows || !/^[01]*$/.test(columns) || columns.length % rows !== 0))
+    throw damaged("its rows of tokens and of padding are not those of this model");
   if (rows === 0 || !positions.every((at) => Number.isSafeInteger(at) && at >= 0))
     throw damaged("its positions are not numbers of tokens");
-  if (JSON.stringify(tensors) !== JSON.stringify(tensorsOf(model, rows)))
+  const described = tensorsOf(model, rows, (columns?.length ?? 0) / rows);
+  if (JSON.stringify(tensors) !== JSON.stringify(described))
     throw damaged(`its tensors are not those of ${rows} rows of this model`);
   if (logits !== 0 && logits !== rows * (model.language?.vocabulary ?? 0))
     throw damaged(`it has ${logits} logits for ${rows} rows`);
-  const numbers = model.states.reduce((sum, { type, size }) => sum + rows * size * zeros(type, 1).byteLength, 0);
+  const numbers = described.reduce((sum, { type, dims }) => sum + countOf(dims) * zeros(type, 1).byteLength, 0);
   const expected = numbers + logits * Float32Array.BYTES_PER_ELEMENT;
   if (payloadBytes !== expected) throw damaged(`it has ${payloadBytes} bytes of numbers, and should have ${expected}`);
 }

@@ -1,6 +1,6 @@
 /** One step of a model: state in, state out. */
 
-import { SEQUENCE_LENGTH } from "../src/contract.ts";
+import { ATTENTION_MASK, SEQUENCE_LENGTH } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { named } from "../src/unforeseen.ts";
 import { checkReach } from "./limit.ts";
@@ -101,6 +101,8 @@ export async function step(
     const advance = advanceOf(model, feeds, state, options.advance);
     const positions = state.positions.map((at, row) => at + advance[row]!);
     checkReach(model, positions, options.beyond);
+    const columns = columnsAfter(model, all, state);
+    if (columns && all[ATTENTION_MASK]) all[ATTENTION_MASK] = maskOf(model, columns, state.batchSize);
     const fetches: Record<string, Tensor | null> = {};
     const { writesIntoFetches } = model.backend;
     const asked = options.outputs ?? model.outputs.map((output) => output.name);
@@ -127,9 +129,39 @@ export async function step(
       const reason = `the run made ${widened.dims[0]} rows of a state of ${state.batchSize}`;
       throw new LongConvError("bad-input", reason, { file: model.file }, ROWS);
     }
-    return { outputs, state: { session: state.session, batchSize: state.batchSize, positions, tensors } };
+    const next = { session: state.session, batchSize: state.batchSize, positions, tensors };
+    return { outputs, state: columns ? { ...next, columns } : next };
   });
 }
+
+/**
+ * Which rows of the states that grow are of tokens, after a step; undefined where none grows. The mask that is fed speaks of the new
+ * positions, or of all of them.
+ */
+function columnsAfter(model: Model, feeds: Readonly<Record<string, Tensor>>, state: State): Uint8Array | undefined {
+  if (!model.states.some(({ grows }) => grows !== undefined)) return undefined;
+  const { batchSize } = state;
+  const before = state.columns ?? new Uint8Array(0);
+  const past = before.length / batchSize;
+  const timed = model.inputs.find(({ timeAxis }) => timeAxis !== undefined);
+  const added = timed ? feeds[timed.name]!.dims[timed.timeAxis!]! : 1;
+  const total = past + added;
+  const given = feeds[ATTENTION_MASK];
+  const width = given?.dims[1] ?? 0;
+  const shown = given && (given.data as BigInt64Array);
+  const columns = new Uint8Array(batchSize * total);
+  for (let row = 0; row < batchSize; row++) {
+    columns.set(before.subarray(row * past, (row + 1) * past), row * total);
+    for (let i = 0; i < added; i++) {
+      const at = row * width + width - added + i;
+      columns[row * total + past + i] = shown && width >= added ? Number(shown[at]) : 1;
+    }
+  }
+  return columns;
+}
+
+const maskOf = (model: Model, columns: Uint8Array, batchSize: number): Tensor =>
+  new model.backend.Tensor("int64", BigInt64Array.from(columns, BigInt), [batchSize, columns.length / batchSize]);
 
 const ROWS = "Every input needs as many rows as the state: zeroState(model, rows) makes one.";
 

@@ -11,12 +11,28 @@ export interface Tokenizer {
   decode(ids: readonly number[], options?: { readonly skipSpecialTokens?: boolean }): string;
 }
 
+/** Does some work, and gives it up after so many ms: then the result is undefined. */
+export type TokenizerLimit = <T>(ms: number, work: () => T) => { readonly value: T } | undefined;
+
+/** What a text may take: an honest tokenizer reads a million characters in some seconds, on a busy machine too. */
+const LEAST_MS = 30_000;
+const MS_PER_CHARACTER = 0.06;
+/** No pattern that is taken needs long for so few. */
+const FEW_CHARACTERS = 64;
+
 /**
  * A tokenizer from the parsed tokenizer.json (and tokenizer_config.json, if there is one).
- * @throws LongConvError bad-input where the file is not a tokenizer, has an empty vocabulary or an unknown type of model, or
- *   would make a text many times as long; from `encode` where a word is not in the vocabulary and nothing stands for it
+ * @param within limits what reading a text takes, where the platform can: `load` in Node does
+ * @throws LongConvError bad-input where the file is not a tokenizer, has an empty vocabulary, an unknown type of model or a
+ *   pattern that may take for ever, or would make a text many times as long; from `encode` where a word is not in the
+ *   vocabulary and nothing stands for it, or the text takes too long
  */
-export function createTokenizer(json: unknown, config: unknown = {}, file?: string): Tokenizer {
+export function createTokenizer(
+  json: unknown,
+  config: unknown = {},
+  file?: string,
+  within: TokenizerLimit = (_, work) => ({ value: work() }),
+): Tokenizer {
   checkTokenizerFile(json, file);
   let hub: HubTokenizer;
   try {
@@ -35,7 +51,14 @@ export function createTokenizer(json: unknown, config: unknown = {}, file?: stri
     size,
     encode(text, { addSpecialTokens = true } = {}) {
       if (text === "" && !addSpecialTokens) return [];
-      const { ids, tokens } = encoded(hub, text, addSpecialTokens, file);
+      const ms = LEAST_MS + MS_PER_CHARACTER * text.length;
+      const work = () => encoded(hub, text, addSpecialTokens, file);
+      const done = text.length > FEW_CHARACTERS ? within(ms, work) : { value: work() };
+      if (!done) {
+        const reason = `the tokenizer takes more than ${ms / 1000} s for a text of ${text.length} characters`;
+        throw new LongConvError("bad-input", reason, { file }, "Give a shorter text, or one with spaces.");
+      }
+      const { ids, tokens } = done.value;
       const at = ids.findIndex((id: unknown) => !Number.isInteger(id));
       if (at < 0) return ids;
       const reason = `'${tokens[at]}' is not in the tokenizer's vocabulary, which has no token for what is unknown`;

@@ -1,6 +1,7 @@
 /** Tokenizers that would give nothing, or never end, are refused by name; those that people have are read. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { within } from "./node-within.ts";
 import { createTokenizer } from "./text.ts";
 
 const demo = JSON.parse(readFileSync("test/models/demo/tokenizer.json", "utf8"));
@@ -46,6 +47,12 @@ test.each<[string, unknown, RegExp]>([
   ],
   ["1 MB for every token", file({ decoder: replace({ String: "a" }, LONG) }), /decoder that makes a text/],
   ["1 MB of pattern", file({ pre_tokenizer: { type: "Split", pattern: { String: LONG } } }), /characters of text/],
+  [
+    "a pattern that doubles with every letter",
+    file({ pre_tokenizer: { type: "Split", pattern: { Regex: "(a+)+$" }, behavior: "Isolated" } }),
+    /pre_tokenizer that may take for ever on some texts: its pattern repeats \(a\+\)/,
+  ],
+  ["such a pattern in a list of steps", sequence([replace({ Regex: "(?:a|ab?)*c" }, "b")]), /normalizer that may take/],
   ["very many steps", sequence(new Array(5000).fill({ type: "NFC" })), /normalizer of 1025 parts/],
   ["1 MB after every word", model({ end_of_word_suffix: LONG }), /end_of_word_suffix of 1000000 characters/],
   ["words of any length", model({ type: "WordPiece", max_input_chars_per_word: 1e9 }), /looks up words of 1000000000/],
@@ -99,4 +106,52 @@ test("a text that the tokenizer cannot read is an error with its length", () => 
     expect(error).toMatchObject({ code: "bad-input", reason: expect.stringContaining("400000 characters") });
   }
   if (ids) expect(ids).toHaveLength(200_000);
+});
+
+const MODELS = {
+  BPE: { ...BPE, vocab: VOCAB },
+  "BPE with merges of merges": { ...BPE, vocab: { ...VOCAB, abab: 6, aa: 7 }, merges: ["a b", "ab ab", "a a"] },
+  "BPE with a suffix": { ...BPE, end_of_word_suffix: "</w>" },
+  Unigram: { type: "Unigram", vocab: Object.keys(VOCAB).map((piece) => [piece, -1]), unk_id: 0 },
+  WordPiece: { type: "WordPiece", vocab: VOCAB, unk_token: "<unk>", max_input_chars_per_word: 1024 },
+  WordLevel: { type: "WordLevel", vocab: VOCAB, unk_token: "<unk>" },
+};
+
+test.each(Object.entries(MODELS))("%s: a long text without a space is read, or is an error", (_, model) => {
+  const tokenizer = createTokenizer(file({ model }), {}, "tokenizer.json");
+  for (const text of ["ab".repeat(50_000), "a".repeat(100_000), " ".repeat(100_000)]) {
+    try {
+      expect(tokenizer.encode(text).length).toBeGreaterThan(0);
+    } catch (error) {
+      expect(error).toMatchObject({ code: "bad-input", reason: expect.stringContaining("100000 characters") });
+    }
+  }
+});
+
+test("a text that takes too long is an error, in Node by any limit, and the tokenizer goes on", () => {
+  const slow = file({ pre_tokenizer: { type: "Split", pattern: { Regex: "\\s+$|b" }, behavior: "Isolated" } });
+  const text = `${" ".repeat(300_000)}a`;
+  const asked: number[] = [];
+  const tokenizer = createTokenizer(slow, {}, "tokenizer.json", (ms, work) => {
+    asked.push(ms);
+    return within(20, work);
+  });
+  expect(() => tokenizer.encode(text)).toThrow(
+    expect.objectContaining({
+      code: "bad-input",
+      reason: expect.stringMatching(/more than 48\.\d* s for a text of 300001/),
+    }),
+  );
+  expect(asked).toEqual([expect.closeTo(48_000, -2)]);
+  expect(tokenizer.encode("ab")).toEqual([2, 3]);
+});
+
+test("work within a time: its result, its own error", () => {
+  expect(within(60_000, () => within(60_000, () => 7)?.value)).toEqual({ value: 7 });
+  const mine = new Error("mine");
+  expect(() =>
+    within(60_000, () => {
+      throw mine;
+    }),
+  ).toThrow(mine);
 });

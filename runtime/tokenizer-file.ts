@@ -1,8 +1,9 @@
 /**
- * What a tokenizer.json must keep to, before anything is made of it: a model that is known, ids that are ids, and bounds
- * on how much longer a text may become, so that reading it costs what its length says.
+ * What a tokenizer.json must keep to, before anything is made of it: a model that is known, ids that are ids, patterns that
+ * end, and bounds on how much longer a text may become, so that reading it costs what its length says.
  */
 import { LongConvError } from "../src/errors.ts";
+import { endlessIn } from "./pattern.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -45,13 +46,17 @@ export function checkTokenizerFile(json: unknown, file: string | undefined): voi
   if ((model.max_input_chars_per_word as number) > MOST_WORD)
     throw refuse(`looks up words of ${model.max_input_chars_per_word} characters; at most ${MOST_WORD} are taken`);
   for (const name of STEPS) {
-    const { parts, characters, lengthening } = sizeOf(json[name]);
+    const { parts, characters, lengthening, patterns } = sizeOf(json[name]);
     if (lengthening > MOST_LENGTHENING)
       throw refuse(
         `has a ${name} that makes a text up to ${lengthening} times as long; ${MOST_LENGTHENING} is the most`,
       );
     if (characters > MOST_CHARACTERS) throw refuse(`has a ${name} with ${characters} characters of text`);
     if (parts > MOST_PARTS) throw refuse(`has a ${name} of ${parts} parts`);
+    for (const pattern of patterns) {
+      const endless = endlessIn(pattern);
+      if (endless) throw refuse(`has a ${name} that may take for ever on some texts: its pattern ${endless}`);
+    }
   }
 }
 
@@ -73,11 +78,14 @@ interface Size {
   readonly characters: number;
   /** Times as long as it was that a text of at least one character may become. */
   readonly lengthening: number;
+  /** Regular expressions. */
+  readonly patterns: readonly string[];
 }
 
 /** Of a step with all steps in it. */
 function sizeOf(root: unknown): Size {
   let [parts, characters, lengthening] = [0, 0, 1];
+  const patterns: string[] = [];
   // By a list: a file may nest deeper than calls do.
   const waiting: unknown[] = [root];
   while (waiting.length > 0 && parts <= MOST_PARTS) {
@@ -88,10 +96,11 @@ function sizeOf(root: unknown): Size {
     if (!Array.isArray(value)) lengthening *= lengtheningOf(value as Json);
     for (const [name, inner] of Object.entries(value)) {
       characters += name.length;
+      if (name === "Regex" && typeof inner === "string") patterns.push(inner);
       if (name !== TABLE) waiting.push(inner);
     }
   }
-  return { parts, characters, lengthening };
+  return { parts, characters, lengthening, patterns };
 }
 
 /** Of one step: what it puts before a text, or in the place of what it finds. */

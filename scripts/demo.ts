@@ -17,17 +17,21 @@ import { readArguments, wholeNumber } from "./arguments.ts";
 import { convertedMs, type Exported, exportedMs, greedyAgain, openExported, stateBytes } from "./compare.ts";
 
 const USAGE =
-  "demo [--model FILE] [--ids FILE] [--out FOLDER] [--prompt TEXT] [--tokens N] [--contexts N,N,…] [--exact]";
+  "demo [--model FILE] [--ids FILE] [--out FOLDER] [--prompt TEXT] [--tokens N] [--temperature T] [--seed N] [--contexts N,N,…] [--exact]";
 const { values } = readArguments(USAGE, {
   model: { type: "string", default: "test/models/demo/model.onnx" },
   ids: { type: "string", default: "test/models/demo/valid_ids.pb" },
   out: { type: "string", default: "out/demo" },
   prompt: { type: "string", default: "In the beginning" },
   tokens: { type: "string", default: "200" },
+  temperature: { type: "string", default: "0.8" },
+  seed: { type: "string", default: "9" },
   contexts: { type: "string", default: "64,128,256,512" },
   exact: { type: "boolean", default: false },
 });
 const tokens = wholeNumber("--tokens", values.tokens);
+const temperature = Number(values.temperature);
+const continued = { prompt: values.prompt, maxNewTokens: tokens, stopTokens: [] };
 const contexts = values.contexts.split(",").map((context) => wholeNumber("--contexts", context));
 
 console.log(`Converting ${values.model} …`);
@@ -48,38 +52,35 @@ console.log(
 
 const model = await load(values.out);
 const exported = await openExported(values.model);
-const made = await streamText(model);
-await compareGreedy(model, exported, made);
+await streamText(model);
+await compareGreedy(model, exported);
 await measure(model, exported);
 await Promise.all([model.close(), exported.close()]);
 
-/** Streams greedy text to stdout. */
-async function streamText(model: Model): Promise<number[]> {
+/** Streams sampled text to stdout. */
+async function streamText(model: Model): Promise<void> {
   process.stdout.write(values.prompt);
-  const ids: number[] = [];
-  let started = 0;
-  for await (const { token, text } of generate(model, {
-    prompt: values.prompt,
-    maxNewTokens: tokens,
-    stopTokens: [],
-  })) {
-    if (ids.length === 0) started = performance.now();
-    ids.push(token);
-    process.stdout.write(text);
-  }
-  const perSecond = (1000 * (ids.length - 1)) / (performance.now() - started);
-  console.log(`\n\n${ids.length} tokens, ${perSecond.toFixed(0)} tokens/s.`);
-  return ids;
+  const seed = wholeNumber("--seed", values.seed);
+  for await (const { text } of generate(model, { ...continued, temperature, seed })) process.stdout.write(text);
+  console.log(`\n\nSampled at temperature ${temperature}, seed ${seed}.`);
 }
 
-/** Whether the exported graph chooses the same tokens. */
-async function compareGreedy(model: Model, exported: Exported, made: readonly number[]): Promise<void> {
+/** How fast it is, and whether the exported graph chooses the same tokens where nothing is left to chance. */
+async function compareGreedy(model: Model, exported: Exported): Promise<void> {
+  const made: number[] = [];
+  let started = 0;
+  for await (const { token } of generate(model, continued)) {
+    if (made.length === 0) started = performance.now();
+    made.push(token);
+  }
+  const perSecond = (1000 * (made.length - 1)) / (performance.now() - started);
+  console.log(`Greedy: ${made.length} tokens, ${perSecond.toFixed(0)} tokens/s.`);
   const prompt = model.tokenizer!.encode(values.prompt);
   let position = 0;
   for await (const { token, gap } of greedyAgain(exported, prompt, made.length)) {
     if (token !== made[position]) {
       console.log(
-        `The exported graph run again chooses another token at ${position}: its top two logits are ${scientific(gap)} apart.\n`,
+        `The exported graph, run again for each token, chooses another token at ${position}: its top two logits are ${scientific(gap)} apart.\n`,
       );
       return;
     }

@@ -14,10 +14,11 @@ import { nodeBackend, nodeBindingBackend } from "../runtime/node-backend.ts";
 import { loadModel } from "../runtime/session.ts";
 import { uniform } from "../src/random.ts";
 import { temporaryFolder } from "../src/temporary-folder.ts";
-import { readArguments, wholeNumber } from "./arguments.ts";
+import { oneOf, readArguments, wholeNumber } from "./arguments.ts";
 import { ROOT } from "./root.ts";
 
 const BACKENDS = { direct: nodeBackend, binding: nodeBindingBackend } as const;
+const NAMES = Object.keys(BACKENDS) as (keyof typeof BACKENDS)[];
 const PHASES = ["loading", "generating"] as const;
 /** After the phase began. */
 const MOST_MS = 60;
@@ -50,11 +51,13 @@ async function strike(work: Work, ms: number): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { values } = readArguments("strike-threads.js [--count N] [--seed N]", {
+  const { values } = readArguments(`strike-threads.js [--count N] [--only ${NAMES.join("|")}] [--seed N]`, {
+    only: { type: "string" },
     count: { type: "string", default: "200" },
     seed: { type: "string", default: "1" },
   });
   const [count, seed] = [wholeNumber("--count", values.count), wholeNumber("--seed", values.seed)];
+  const backends = values.only === undefined ? NAMES : [oneOf("--only", NAMES, values.only)];
   const folder = await temporaryFolder();
   try {
     const source = path.join(ROOT, "test", "models", "zoo", "tnn-time-second", "model.onnx");
@@ -62,7 +65,7 @@ async function main(): Promise<void> {
     // in a process of its own: this one has loaded nothing that a thread would find loaded
     await writeModel((await convert(source, { exact: true, horizon: 64, process: {} })).model, file);
     const draw = uniform(seed);
-    for (const backend of Object.keys(BACKENDS) as (keyof typeof BACKENDS)[])
+    for (const backend of backends)
       for (const phase of PHASES) {
         let early = 0;
         for (let i = 0; i < count; i++) {

@@ -3,6 +3,19 @@
 /** Version of this contract, written to `longconv.version`. */
 export const CONTRACT_VERSION = "1";
 
+/**
+ * Of a model with a state that grows, rows of keys and values: its axis of a symbolic size, `past_sequence_length`, is 0 at the start
+ * of a sequence and as long as what was read after it. A driver that knows version 1 alone does not carry it.
+ */
+export const CONTRACT_VERSION_GROWING = "2";
+
+/** The versions that this package drives. */
+export const KNOWN_VERSIONS: readonly string[] = [CONTRACT_VERSION, CONTRACT_VERSION_GROWING];
+
+/** Rows of an attention's keys and values: [batch_size, heads, past_sequence_length, width], float32, none at the start. */
+export const pastKeyValues = (index: number, part: string): string => `past_key_values.${index}.${part}`;
+export const presentKeyValues = (index: number, part: string): string => `present.${index}.${part}`;
+
 /** State of a long convolution: [batch_size, order, channels], float32, zeros at the start. */
 export const pastSsm = (index: number): string => `past_ssm.${index}`;
 export const presentSsm = (index: number): string => `present_ssm.${index}`;

@@ -1,5 +1,5 @@
 /** How far a converted model may be read, as its own metadata say, and the errors of whoever goes further. */
-import { type Claim, CONTRACT_VERSION, describeClaim, METADATA } from "./contract.ts";
+import { type Claim, describeClaim, KNOWN_VERSIONS, METADATA } from "./contract.ts";
 import { LongConvError } from "./errors.ts";
 
 /** What a file says of how far it reads; a file that was converted elsewhere may say nothing. */
@@ -23,8 +23,8 @@ export interface End {
  */
 export function reachOf(metadata: ReadonlyMap<string, string>, file?: string): Reach {
   const version = metadata.get(METADATA.version);
-  if (version !== undefined && version !== CONTRACT_VERSION)
-    throw damaged(METADATA.version, `'${version}', and this is version ${CONTRACT_VERSION}`, file);
+  if (version !== undefined && !KNOWN_VERSIONS.includes(version))
+    throw damaged(METADATA.version, `'${version}', and this is version ${KNOWN_VERSIONS.join(" and ")}`, file);
   const [claim, positions] = [metadata.get(METADATA.claim), metadata.get(METADATA.positions)];
   if (positions !== undefined && !isCount(Number(positions)))
     throw damaged(METADATA.positions, `'${positions}', and no number of positions`, file);

@@ -48,9 +48,11 @@ function allOf(project: "node" | "web"): string {
   return "all.ts";
 }
 
-/** The examples of the README and of docs/javascript.md, each a file. */
+/** The examples of the README, of docs/javascript.md and of docs/parts/runtime.md, each a file; programs are not. */
 function examples(): string[] {
-  const all = ["README.md", "docs/javascript.md"].flatMap((page) => examplesIn(path.join(ROOT, page)));
+  const all = ["README.md", "docs/javascript.md", "docs/parts/runtime.md"]
+    .flatMap((page) => examplesIn(path.join(ROOT, page)))
+    .filter((code) => !code.startsWith("/**"));
   expect(all.length).toBeGreaterThan(6);
   return all.map((code, i) => {
     writeFileSync(dir.at("node", `example${i}.ts`), `${code}\nexport {};\n`);
@@ -66,7 +68,11 @@ describe.each(COMPILERS)("TypeScript %s", (_, tsc) => {
 
   test("takes the declarations for a page, without Node's types", () => {
     const options = { module: "esnext", moduleResolution: "bundler", types: [] };
-    expect(errorsOf(tsc(), "web", options, [allOf("web")])).toEqual([]);
+    // what the page's own code would bring
+    const given = "declare const show: (...values: unknown[]) => void;\ndeclare const output: HTMLElement;\n";
+    const [example = ""] = examplesIn(path.join(ROOT, "docs/parts/web.md"));
+    writeFileSync(dir.at("web", "example.ts"), `${example}\n${given}export {};\n`);
+    expect(errorsOf(tsc(), "web", options, [allOf("web"), "example.ts"])).toEqual([]);
   });
 
   test("knows wrong use, and takes ONNX Runtime's own tensors and sessions", () => {

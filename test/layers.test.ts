@@ -7,10 +7,10 @@ import { expect, test } from "vitest";
 /** By folder, the folders that it may import: data flows one way through them. `converter` itself is the walk, and its values. */
 const MAY_IMPORT: Readonly<Record<string, string>> = {
   converter:
-    "converter/assemble converter/certify converter/check converter/deploy converter/find converter/onnx converter/output converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/verify converter/weights src",
+    "converter/apart converter/assemble converter/certify converter/check converter/deploy converter/expand converter/find converter/lift converter/onnx converter/output converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/verify converter/weights src src/process",
   "converter/assemble": "converter converter/find converter/lower converter/onnx converter/time src",
   "converter/bound": "converter/onnx src",
-  "converter/certify": "converter converter/reduce converter/solve src",
+  "converter/certify": "converter converter/reduce converter/solve src src/process",
   "converter/check": "converter/find converter/onnx converter/time src",
   "converter/deploy": "converter/assemble converter/find converter/onnx converter/output src",
   "converter/files": "src src/process",
@@ -27,19 +27,20 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/solve": "converter src",
   "converter/time": "converter/onnx converter/time/rules src",
   "converter/time/rules": "converter/onnx converter/time src",
-  "converter/verify": "converter converter/check converter/find converter/onnx converter/time src",
+  "converter/verify":
+    "converter converter/apart converter/check converter/find converter/lift converter/onnx converter/time src src/process",
   "converter/weights": "converter/check converter/find converter/onnx src",
-  runtime: "runtime/batching runtime/capture runtime/node-direct runtime/sampling src",
+  runtime: "runtime/batching runtime/capture runtime/node-apart runtime/node-direct runtime/sampling src",
   "runtime/batching": "runtime",
   "runtime/capture": "runtime src",
   "runtime/node-direct": "runtime src",
   "runtime/sampling": "runtime src",
-  "src/bench": "converter converter/check converter/find converter/floor converter/onnx runtime src",
+  "src/bench": "converter converter/check converter/find converter/floor converter/lift converter/onnx runtime src",
   "src/cli":
-    "converter converter/assemble converter/deploy converter/files converter/find converter/onnx converter/output converter/picture converter/verify converter/weights runtime src src/bench src/process",
+    "converter converter/assemble converter/deploy converter/files converter/find converter/onnx converter/output converter/picture converter/reduce converter/verify converter/weights runtime src src/bench src/process",
   "src/process": "src",
   "converter/states":
-    "converter/find converter/onnx converter/states/attention converter/states/meeting converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum",
+    "converter/find converter/onnx converter/states/attention converter/states/meeting converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total",
   "converter/states/attention": "converter/find converter/onnx converter/time converter/time/rules src",
   "converter/states/convolution": "converter converter/find converter/lower converter/onnx",
   "converter/states/meeting": "converter/find converter/onnx converter/states/rows converter/time",
@@ -48,6 +49,12 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/states/rows": "converter/find converter/onnx converter/time converter/time/rules src",
   "converter/states/scan": "converter/find converter/onnx converter/states converter/time converter/time/rules src",
   "converter/states/sum": "converter/find converter/onnx converter/states/rows converter/time src",
+  "converter/apart": "converter converter/onnx converter/verify src/process",
+  "converter/expand": "converter/onnx",
+  "converter/lift": "converter/lift/rows converter/onnx src",
+  "converter/lift/rows": "converter/lift converter/onnx",
+  "converter/states/total": "converter/find converter/onnx converter/states/rows converter/time src",
+  "runtime/node-apart": "runtime src src/process",
 };
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));

@@ -1,13 +1,14 @@
-/** The examples of the README and of docs/javascript.md run as they stand, against the built package under its own name. */
+/** The examples of the README, docs/javascript.md and docs/parts/runtime.md run as they stand, against the built package under its own name. */
 import { execFile } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { transform } from "esbuild";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { longconv } from "./command.ts";
 import { examplesIn } from "./examples.ts";
-import { demoModel } from "./testdata.ts";
+import { demoModel, zooModel } from "./testdata.ts";
 
 // Inside the project, so that the package's own name resolves.
 const folder = fileURLToPath(new URL(`../out/readme-${process.pid}`, import.meta.url));
@@ -33,7 +34,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function run(example: string): Promise<string> {
   const file = path.join(folder, "example.mjs");
-  writeFileSync(file, example);
+  writeFileSync(file, (await transform(example, { loader: "ts", format: "esm", target: "node20" })).code);
   const { stdout } = await promisify(execFile)(process.execPath, [file], { cwd: folder });
   return stdout;
 }
@@ -68,6 +69,24 @@ test("docs/javascript.md, one after the other", async () => {
   expect(ratio).toBeGreaterThan(0);
   expect(readFileSync(path.join(folder, "bench.svg"), "utf8")).toContain("<svg");
   expect(await run(errors!)).toMatch(/^file-missing 3 no such file no-such-model.onnx/);
+});
+
+test("docs/parts/runtime.md, one after the other", async () => {
+  const signal = await longconv(["convert", zooModel("filterbank").file, "-o", path.join(folder, "filterbank.onnx")]);
+  expect(signal.code, signal.stderr).toBe(0);
+  cpSync(path.join(folder, "model"), path.join(folder, "demo-model"), { recursive: true });
+  // the server's example is a program of its own, test/server.test.ts
+  const [loading, text, beyond, states, batch, steps, ...more] = page("docs/parts/runtime.md").filter(
+    (code) => !code.startsWith("/**"),
+  );
+  expect(more).toEqual([]);
+  expect(await run(loading!)).toBe("");
+  expect((await run(text!)).length).toBeGreaterThan(80);
+  expect((await run(beyond!)).length).toBeGreaterThan(200);
+  expect((await run(states!)).trim().split("\n").length).toBeGreaterThan(3);
+  const texts = await run(batch!);
+  for (const prompt of ["In the beginning", "And it came to pass", "Blessed are"]) expect(texts).toContain(prompt);
+  expect((await run(steps!)).match(/Float32Array/g)).toHaveLength(10);
 });
 
 test("every file that the README links to is there", () => {

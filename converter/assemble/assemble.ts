@@ -1,5 +1,5 @@
 /** Puts the converted graph together: everything that carries a state gives way to its realisation, with the state as input and output. */
-import { ATTENTION_MASK, pastSsm } from "../../src/contract.ts";
+import { ATTENTION_MASK } from "../../src/contract.ts";
 import type { Realisation, StatePorts, SymbolNames } from "../find/carried.ts";
 import type { Found } from "../find/find.ts";
 import type { Driven } from "../find/language.ts";
@@ -31,6 +31,7 @@ export function assemble(found: Found, realisations: readonly Realisation[], opt
   const symbols = isStatic ? staticSymbols(b) : symbolNames(b, found.graphs.inputs);
   const mask = options.attentionMask ? maskColumns(b, symbols) : undefined;
   const count = realisations.reduce((sum, { reports }) => sum + reports.length, 0);
+  const read = b.name("read_before");
   const { driven } = found.graphs;
   // an export with a mask of its own hides padding as it does, and states see what its layers see
   const hides = driven.mask === undefined ? mask : undefined;
@@ -38,13 +39,13 @@ export function assemble(found: Found, realisations: readonly Realisation[], opt
     symbols,
     mask: hides,
     path: options.path,
-    counter: pastSsm(count),
+    read,
   });
   const counts =
     found.counter.uses.length > 0 ||
     realisations.some(({ needsStart }) => needsStart) ||
     driven.positions !== undefined;
-  const counter = counts ? addCounter(b, count, symbols, mask) : undefined;
+  const counter = counts ? addCounter(b, count, symbols, mask, read) : undefined;
   if (counter) states.push(counter);
   addDriven(b, model, driven, symbols, counter);
   const counted = counter && countedNodes(b, found, options.tables, counter, symbols);
@@ -61,8 +62,8 @@ interface Surroundings {
   readonly symbols: SymbolNames;
   readonly mask: string | undefined;
   readonly path: AssembleOptions["path"];
-  /** The state that counts positions. */
-  readonly counter: string;
+  /** [batch, 1, 1] float32: tokens that were read before this call. */
+  readonly read: string;
 }
 
 /** Adds the realisations in the places of their nodes; gives their states. */
@@ -70,7 +71,7 @@ function addStates(
   b: Builder,
   found: Found,
   realisations: readonly Realisation[],
-  { symbols, mask, path, counter }: Surroundings,
+  { symbols, mask, path, read }: Surroundings,
 ): StatePorts[] {
   const isStep = path === "step" ? undefined : stepCondition(b, symbols.time());
   const wanted = realisations.map(({ tables }) => tables);
@@ -83,7 +84,7 @@ function addStates(
     const ports = realisation.add(b, {
       ...{ index, symbols, mask, path, isStep, tables: tables[i] },
       model: found.original,
-      read: () => counter,
+      read: () => read,
       original: ({ name }) => originals.get(name)!,
       typeOf: (tensor) => {
         const seen = found.graphs.shapes.seen.get(tensor)?.type ?? DataType.FLOAT;

@@ -21,8 +21,15 @@ export interface Counter {
 /**
  * Adds the counter: a state [batch_size, 1, 1] that counts the tokens of each row, padding left out.
  * @param mask float32 [batch, T, 1]
+ * @param read name for [batch, 1, 1] float32: the tokens that were read before this call
  */
-export function addCounter(b: Builder, index: number, symbols: SymbolNames, mask: string | undefined): Counter {
+export function addCounter(
+  b: Builder,
+  index: number,
+  symbols: SymbolNames,
+  mask: string | undefined,
+  read: string,
+): Counter {
   const info = (name: string): ValueInfo => ({ name, type: DataType.FLOAT, dims: [BATCH_SIZE, 1, 1] });
   const [past, present] = [info(pastSsm(index)), info(presentSsm(index))];
   const one = b.floats("one", [1, 1, 1], [1]);
@@ -30,6 +37,10 @@ export function addCounter(b: Builder, index: number, symbols: SymbolNames, mask
   const tokens = b.one("Expand", [mask ?? one, size], {}, { hint: "tokens" });
   const within = b.one("CumSum", [tokens, b.ints("time_axis", 1)], {}, { hint: "count" });
   const counted = b.one("Add", [within, past.name], {}, { hint: "count" });
+  // past and present may be one buffer: what was read before is taken from the count, not from the past
+  const first = (tensor: string) =>
+    b.one("Slice", [tensor, b.ints("from", [0]), b.ints("to", [1]), b.ints("axis", [1])], {}, { hint: "first" });
+  b.one("Sub", [first(counted), first(within)], {}, { outputs: [read] });
   // padding before the first token stands at position 0; it is multiplied away
   const position = b.one(
     "Max",

@@ -4,7 +4,6 @@ import { LongConvError } from "../../src/errors.ts";
 import type { Found } from "../find/find.ts";
 import { precise } from "../find/graphs.ts";
 import { isFailedRun } from "../find/respond.ts";
-import { initializerBytes } from "../onnx/encode.ts";
 import type { Model } from "../onnx/graph.ts";
 import { openModel } from "../onnx/run.ts";
 import { hasHalves, widened, withFloatInterface } from "../onnx/widen.ts";
@@ -125,12 +124,7 @@ async function runOriginal(
 ): Promise<{ wanted: (Trace | undefined)[]; own: number | undefined }> {
   const { model } = found.graphs;
   const exact = precise(found.graphs, model);
-  // a session of a large model costs more than its own transforms are worth
-  const asItIs = exact === model || initializerBytes(model) <= CHEAP_SESSION;
-  const isOwn = ({ sizes }: Trial) => exact === model || (asItIs && isPowerOfTwo(sizes.time));
-  const own = await runAll(model, trials, outputAxes, isOwn);
-  const others = await runAll(exact, trials, outputAxes, (trial) => !isOwn(trial));
-  const wanted = own.map((trace, i) => trace ?? others[i]);
+  const wanted = await runAll(exact, trials, outputAxes, () => true);
   if (wanted.every((trace) => trace === undefined)) throw neverRuns(found);
   if (!hasHalves(found.original)) return { wanted, own: 0 };
   try {
@@ -147,11 +141,6 @@ async function runOriginal(
     return { wanted, own: undefined };
   }
 }
-
-/** Bytes of weights up to which a second session is opened. */
-const CHEAP_SESSION = 1e8;
-
-const isPowerOfTwo = (n: number): boolean => (n & (n - 1)) === 0;
 
 const neverRuns = ({ original }: Found): LongConvError =>
   new LongConvError("runtime-failed", "ONNX Runtime runs the exported model at none of the lengths that were tried", {

@@ -60,7 +60,7 @@ test.each<[string, string[], Model]>([
       ]),
     }),
   ],
-  ["a newer version", ["version"], { ...good, metadata: new Map([["longconv.version", "2"]]) }],
+  ["a newer version", ["version"], { ...good, metadata: new Map([["longconv.version", "3"]]) }],
   [
     "metadata of other states",
     ["version"],

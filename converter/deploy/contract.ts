@@ -2,7 +2,9 @@
 import {
   ATTENTION_MASK,
   CONTRACT_VERSION,
+  CONTRACT_VERSION_GROWING,
   INPUT_IDS,
+  KNOWN_VERSIONS,
   type LayerMetadata,
   METADATA,
   NUM_LOGITS_TO_KEEP,
@@ -105,7 +107,9 @@ function pairing({ graph }: Model, pairs: readonly Pair[]): Finding[] {
   const none = pairs.every(({ past }) => past.name === PAST_LENGTH)
     ? [broken("pairs", undefined, "no input past_* with an output present_*: the model carries no state")]
     : [];
-  const foreign = pairs.filter(({ past }) => past.name !== PAST_LENGTH && !/^past_(ssm|conv)\.\d+$/.test(past.name));
+  const foreign = pairs.filter(
+    ({ past }) => past.name !== PAST_LENGTH && !/^past_((ssm|conv)\.\d+|key_values\.\d+\.\w+)$/.test(past.name),
+  );
   const unusual = foreign.length
     ? [
         remark(
@@ -145,8 +149,11 @@ function shapes({ past, present }: Pair): Finding[] {
     findings.push(
       remark("shapes", past.name, `its batch dimension is called '${batch}'; transformers.js knows 'batch_size'`),
     );
+  // rows of keys and values grow, along one axis
+  const growing = rest.flatMap((dim, i) => (typeof dim === "string" ? [i] : []));
+  const grows = /^past_key_values\./.test(past.name) && growing.length === 1 ? growing[0] : undefined;
   for (const [i, dim] of rest.entries()) {
-    if (typeof dim === "number" && dim > 0) continue;
+    if ((typeof dim === "number" && dim > 0) || i === grows) continue;
     findings.push(
       broken(
         "shapes",
@@ -157,7 +164,7 @@ function shapes({ past, present }: Pair): Finding[] {
   }
   const declared = present.dims;
   if (!declared) findings.push(remark("shapes", present.name, "its shape is not declared"));
-  else if (declared.length !== past.dims.length || rest.some((dim, i) => declared[i + 1] !== dim))
+  else if (declared.length !== past.dims.length || rest.some((dim, i) => i !== grows && declared[i + 1] !== dim))
     findings.push(broken("shapes", present.name, `shape [${declared}] differs from [${past.dims}] of '${past.name}'`));
   return findings;
 }
@@ -169,6 +176,8 @@ const zeroStart = ({ graph }: Model): Finding[] =>
     .map((name) => broken("zero-start", name, "has a value in the file; states are inputs, and start at zero"));
 
 function aliasing(model: Model, { past, present }: Pair): Finding[] {
+  // a state that grows has another buffer after each step
+  if (past.dims?.slice(1).some((dim) => typeof dim === "string")) return [];
   const hazard = aliasingHazard(model, past.name, present.name);
   return hazard ? [broken("aliasing", past.name, hazard)] : [];
 }
@@ -193,17 +202,31 @@ function version({ metadata }: Model, states: readonly Pair[]): Finding[] {
   const said = metadata.get(METADATA.version);
   if (said === undefined)
     return [remark("version", undefined, `no metadata ${METADATA.version}: converted elsewhere, it runs all the same`)];
-  if (said !== CONTRACT_VERSION)
-    return [broken("version", undefined, `${METADATA.version} is '${said}', this is version ${CONTRACT_VERSION}`)];
+  if (!KNOWN_VERSIONS.includes(said)) {
+    const known = KNOWN_VERSIONS.join(" and ");
+    return [broken("version", undefined, `${METADATA.version} is '${said}', this is version ${known}`)];
+  }
+  const grows = states.filter(
+    ({ past }) => past.dims?.slice(1).some((dim) => typeof dim === "string") && past.name !== PAST_LENGTH,
+  );
+  if (grows.length > 0 && said === CONTRACT_VERSION)
+    return [
+      broken(
+        "version",
+        grows[0]!.past.name,
+        `grows, and ${METADATA.version} is '${said}': it is '${CONTRACT_VERSION_GROWING}' of such a model`,
+      ),
+    ];
   const layers = metadata.get(METADATA.layers);
   if (layers === undefined) return [remark("version", undefined, `no metadata ${METADATA.layers}`)];
   return layersOf(layers).flatMap((layer) => {
-    if (layer.order === 0) return [];
+    // rows of keys and values are checked by their declared shapes
+    if (layer.order === 0 || layer.state === "cache") return [];
     const name = `past_${layer.state}.${layer.index}`;
     const dims = states.find(({ past }) => past.name === name)?.past.dims;
     if (!dims) return [broken("version", name, "is in the metadata, but not among the inputs")];
-    const size = [layer.order, layer.channels];
-    return dims.slice(1).every((dim, i) => dim === size[i])
+    const size = layer.dims ?? [layer.order, layer.channels];
+    return dims.length === size.length + 1 && dims.slice(1).every((dim, i) => dim === size[i])
       ? []
       : [broken("version", name, `shape [${dims}] differs from the metadata's [batch_size,${size}]`)];
   });
@@ -214,7 +237,7 @@ function reachIn({ metadata }: Model): Reach & { readonly findings: readonly Fin
   const none = { claim: undefined, positions: undefined };
   const said = metadata.get(METADATA.version);
   // what another version claims in these words is not known
-  if (said !== undefined && said !== CONTRACT_VERSION) return { ...none, findings: [] };
+  if (said !== undefined && !KNOWN_VERSIONS.includes(said)) return { ...none, findings: [] };
   try {
     const reach = reachOf(metadata);
     const silent = said !== undefined && !reach.claim;

@@ -1,22 +1,12 @@
 /** Fused operators, written out in operators that are followed through time: one row an operator. */
-import { type Builder, createBuilder, namesOf } from "../onnx/build.ts";
+import { createBuilder, namesOf } from "../onnx/build.ts";
 import type { Model, Node } from "../onnx/graph.ts";
 import { topological } from "../onnx/order.ts";
 import { DataType } from "../onnx/tensor.ts";
 import { floatTypeOf } from "../onnx/widen.ts";
 import { Attention } from "./attention.ts";
+import type { Expansion, Site } from "./expansion.ts";
 import { RotaryEmbedding } from "./rotary.ts";
-
-/** Where an operator is written out. */
-export interface Site {
-  /** Declared dimensions of a tensor; undefined where they are not. */
-  readonly dimsOf: (tensor: string) => readonly (number | undefined)[] | undefined;
-  /** Whether a tensor is declared, or computed, as booleans. */
-  readonly isBool: (tensor: string) => boolean;
-}
-
-/** Adds the nodes of an operator, its outputs under their names; false leaves it as it is. */
-export type Expansion = (b: Builder, node: Node, site: Site) => boolean;
 
 const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   Attention,

@@ -1,5 +1,5 @@
 /** https://onnx.ai/onnx/operators/onnx__RotaryEmbedding.html (opset 23) of [batch, heads, time, width] with tables for each position. */
-import type { Expansion } from "./index.ts";
+import type { Expansion } from "./expansion.ts";
 
 export const RotaryEmbedding: Expansion = (b, node, { dimsOf }) => {
   const [x, cos, sin, positions] = node.inputs;

@@ -81,6 +81,8 @@ export interface Known {
 export interface Carried extends Closed {
   /** Why time is mixed there. */
   readonly reason: string;
+  /** Padding in front of a sequence cannot be hidden from it. */
+  readonly seesPadding?: true | undefined;
   plan(): Promise<Realisation>;
 }
 

@@ -4,7 +4,7 @@ import { cut } from "../onnx/cut.ts";
 import type { Node } from "../onnx/graph.ts";
 import { openModel } from "../onnx/run.ts";
 import { type Tensor, toNumbers } from "../onnx/tensor.ts";
-import type { Layout } from "../time/fact.ts";
+import type { Layout, Sizes } from "../time/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { ELEMENTWISE } from "../time/rules/elementwise.ts";
 import { type Graphs, precise } from "./graphs.ts";
@@ -28,19 +28,40 @@ export async function tablesOf(graphs: Graphs, time: TimeFacts, node: Node): Pro
     const fact = time.facts.get(name);
     if (fact?.kind !== "position" || fact.axes) continue;
     const axes = rowLayout(graphs, name);
-    if (axes && (await rowsAgree(graphs, name, axes))) tables.set(name, axes);
+    if (axes && (await rowsAgree(graphs, name, axes)) && (await sequencesAgree(graphs, name, axes)))
+      tables.set(name, axes);
   }
   return tables;
 }
 
-/** The layout of a tensor with one axis as long as the sequence, by its dimensions in two runs. */
+/** The layout of a tensor with one axis as long as the sequence, and one of the batch at most, by its dimensions in two runs. */
 function rowLayout({ shapes }: Graphs, name: string): Layout | undefined {
   const seen = shapes.seen.get(name);
   if (!seen) return undefined;
   const first = seen.dims[0]!;
-  const time = first.findIndex((_, k) => shapes.runs.every((run, i) => seen.dims[i]![k] === run.time));
-  const fixed = first.every((size, k) => k === time || seen.dims.every((dims) => dims[k] === size));
-  return time >= 0 && fixed ? first.map((size, k) => (k === time ? ["time"] : size === 1 ? [] : [size])) : undefined;
+  const is = (k: number, size: (run: Sizes) => number) => shapes.runs.every((run, i) => seen.dims[i]![k] === size(run));
+  const time = first.findIndex((_, k) => is(k, (run) => run.time));
+  const batch = first.findIndex((_, k) => k !== time && is(k, (run) => run.batch));
+  const fixed = first.every((size, k) => k === time || k === batch || seen.dims.every((dims) => dims[k] === size));
+  if (time < 0 || !fixed) return undefined;
+  return first.map((size, k) => (k === time ? ["time"] : k === batch ? ["batch"] : size === 1 ? [] : [size]));
+}
+
+/** Whether every sequence of a batch has the same rows. */
+async function sequencesAgree(graphs: Graphs, name: string, axes: Layout): Promise<boolean> {
+  const at = axes.findIndex((axis) => axis[0] === "batch");
+  if (at < 0) return true;
+  const { model, inputs } = graphs;
+  const runner = await openModel(precise(graphs, cut(model, model.graph.inputs, [name])));
+  try {
+    const wanted = new Set(runner.inputs);
+    const feeds = Object.entries(zeroInputs(model, inputs, { batch: 3, time: LEAST_ROWS }));
+    const made = await runner.run(Object.fromEntries(feeds.filter(([input]) => wanted.has(input))));
+    const [first, ...others] = rowsOf(made[name]!, at);
+    return others.every((row) => firstApart([first!], [row], largestOf([first!])) === undefined);
+  } finally {
+    await runner.close();
+  }
 }
 
 async function rowsAgree(graphs: Graphs, name: string, axes: Layout): Promise<boolean> {

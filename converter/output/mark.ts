@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
+import { CARD, CARD_LINE } from "./card.ts";
 import { CONFIG_SECTION } from "./configs.ts";
 import { type FolderFile, textFile } from "./folder.ts";
 
@@ -28,19 +29,29 @@ export const nameIn = (folder: string, entry: { readonly parentPath: string; rea
 
 /** Files that a folder as model hubs lay it out may hold. */
 const HUB =
-  /^(onnx\/[^/]+\.onnx(_data[^/]*)?|[^/]+\.json|merges\.txt|vocab\.txt|tokenizer\.model|chat_template\.jinja|README\.md)$/;
+  /^(onnx\/[^/]+\.onnx(_data[^/]*)?|[^/]+\.json|merges\.txt|vocab\.txt|tokenizer\.model|chat_template\.jinja)$/;
 
 /** Whether a name is one of what was written there; undefined where the folder was not written here. */
 export function writtenIn(folder: string): ((name: string) => boolean) | undefined {
   const marked = jsonIn(folder, MARK_FILE)?.files;
   if (Array.isArray(marked)) return (name) => marked.includes(name);
   const config = jsonIn(folder, "config.json");
-  return config && CONFIG_SECTION in config ? (name) => HUB.test(name) : undefined;
+  return config && CONFIG_SECTION in config
+    ? (name) => HUB.test(name) || (name === CARD && textIn(folder, name)?.includes(CARD_LINE) === true)
+    : undefined;
+}
+
+function textIn(folder: string, name: string): string | undefined {
+  try {
+    return readFileSync(path.join(folder, name), "utf8");
+  } catch {
+    return undefined;
+  }
 }
 
 function jsonIn(folder: string, name: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const value: unknown = JSON.parse(readFileSync(path.join(folder, name), "utf8"));
+    const value: unknown = JSON.parse(textIn(folder, name)!);
     return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
   } catch {
     return undefined;

@@ -132,6 +132,7 @@ test("a folder has the model, its configuration and its tokenizer", async () => 
   await writeOutput(await model(), beside, targetOf(dir.at("out")), { externalData: "always" });
   const files = [...contents(dir.at("out")).keys()];
   const names = [
+    "README.md",
     "config.json",
     "generation_config.json",
     "onnx",
@@ -143,6 +144,17 @@ test("a folder has the model, its configuration and its tokenizer", async () => 
   expect(files).toEqual(names);
   expect((await readModel(dir.at("out/onnx/model.onnx"))).graph.nodes.length).toBeGreaterThan(10);
   expect(await json("out/config.json")).toMatchObject({ model_type: "longconv_ssm", vocab_size: 61 });
+});
+
+test("a card of somebody's own keeps the folder from being replaced", async () => {
+  const out = targetOf(dir.at("out"));
+  const beside = await lookBeside(dir.at("m.onnx"));
+  await writeOutput(await model(), beside, out);
+  await writeOutput(await model(), beside, out, { force: true });
+  await fs.writeFile(dir.at("out/README.md"), "# Mine\n");
+  const before = contents(dir.at("out"));
+  await expect(writeOutput(await model(), beside, out, { force: true })).rejects.toMatchObject({ code: "file-exists" });
+  expect(contents(dir.at("out"))).toEqual(before);
 });
 
 describe("a folder appears whole or not at all", () => {

@@ -4,6 +4,7 @@ import path from "node:path";
 import type { Model } from "../onnx/graph.ts";
 import { type WriteOptions, writeModel, writeNewModel } from "../onnx/write.ts";
 import type { Beside, Json } from "./beside.ts";
+import { CARD, modelCard } from "./card.ts";
 import { configsOf } from "./configs.ts";
 import { forTransformersJs, hasNamesOfTransformersJs, withFilesBeside } from "./dropin.ts";
 import { copiedFile, type FolderFile, textFile, writeFolder } from "./folder.ts";
@@ -23,7 +24,7 @@ export interface OutputOptions extends WriteOptions {
 }
 
 /**
- * Writes `model` to the target; a folder gets onnx/model.onnx, config.json, generation_config.json and, where the
+ * Writes `model` to the target; a folder gets onnx/model.onnx, a model card (README.md), config.json, generation_config.json and, where the
  * source has a tokenizer, tokenizer.json, tokenizer_config.json and what belongs to them.
  *
  *     const source = "exported/model.onnx";
@@ -68,6 +69,7 @@ export function folderFiles(model: Model, beside: Beside, options: OutputOptions
   } = options;
   const dropIn = transformersJs ? forTransformersJs(model, beside.config) : { model, config: {}, section: {} };
   const configs = configsOf(model, beside, { ...dropIn.config, ...options.config }, dropIn.section);
+  const named = Object.entries(variants).map(([suffix, each]) => [`onnx/model_${suffix}.onnx`, each] as const);
   const text = (value: Json) => `${JSON.stringify(value, undefined, 2)}\n`;
   const json = (name: string, value: Json | undefined) => (value === undefined ? [] : [textFile(name, text(value))]);
   return [
@@ -78,11 +80,11 @@ export function folderFiles(model: Model, beside: Beside, options: OutputOptions
         return writeNewModel(dropIn.model, file, { signal, externalData, sharing, dataFile: DATA_FILE });
       },
     },
-    ...Object.entries(variants).map(([suffix, variant]) => ({
-      name: `onnx/model_${suffix}.onnx`,
+    ...named.map(([name, variant]) => ({
+      name,
       write: (file: string) =>
         writeNewModel(transformersJs ? forTransformersJs(variant, beside.config).model : variant, file, {
-          ...{ signal, externalData, dataFile: `model_${suffix}.onnx_data` },
+          ...{ signal, externalData, dataFile: `${path.basename(name)}_data` },
         }),
     })),
     {
@@ -92,6 +94,7 @@ export function folderFiles(model: Model, beside: Beside, options: OutputOptions
           file,
         ),
     },
+    textFile(CARD, modelCard(new Map([["onnx/model.onnx", model], ...named]), transformersJs)),
     ...json("generation_config.json", configs.generation),
     ...json("tokenizer_config.json", configs.tokenizer),
     ...[...beside.copied].map(([name, from]) => copiedFile(name, from)),

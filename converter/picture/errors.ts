@@ -1,6 +1,7 @@
 /** Figures of a layer's errors: at every lag, and what was certified against what was measured. */
 import * as Plot from "@observablehq/plot";
 import type { Certificate } from "../certify/certify.ts";
+import { hoverColumns } from "./hover.ts";
 import type { LagErrors, OutputErrors } from "./measure.ts";
 import { decades, draw, HALO, HEIGHT, lagAxis, logAxis } from "./plot.ts";
 import { wideningBins } from "./sample.ts";
@@ -72,6 +73,12 @@ export function lagErrorFigure(errors: LagErrors, certificate: Certificate | und
       name("accumulated in the worst channel", "var(--green)", 2),
       name("largest of any channel", "var(--orange)", 1),
       name("root mean square", "var(--blue)", 0),
+      hoverColumns(
+        bins.map(({ from, to }, i) => ({
+          ...{ from: from === 0 ? 0 : from - 0.5, to: Math.min(to - 0.5, errors.lags - 1) },
+          text: `lag ${from}: rms ${significant(rows[i]!.rms)}, largest ${significant(rows[i]!.largest)}, accumulated ${significant(rows[i]!.accumulated)}`,
+        })),
+      ),
     ],
   });
 }
@@ -93,6 +100,8 @@ export function certificateFigure({ worst, random }: OutputErrors): string {
       fill,
       fillOpacity: 0.65,
       symbol,
+      title: ({ certified, measured }: { certified: number; measured: number }) =>
+        `certified ${significant(certified)}, measured ${significant(measured)}`,
     });
   const legend = (text: string, fill: string, row: number) =>
     Plot.text([text], {

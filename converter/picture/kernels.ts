@@ -1,6 +1,7 @@
 /** Figures of a layer's kernels: as they are, and how they die away. */
 import * as Plot from "@observablehq/plot";
 import type { Kernels } from "../form.ts";
+import { hoverColumns } from "./hover.ts";
 import { decades, draw, HALO, lagAxis, logAxis } from "./plot.ts";
 import {
   type Bin,
@@ -65,6 +66,12 @@ function linearFigure(kernels: Kernels, named: readonly Memory[], others: readon
       Plot.ruleY([0], { stroke: "currentColor", strokeOpacity: 0.5 }),
       ...named.map((each, i) => Plot.line(line(each), { stroke: colour(i, named.length), strokeWidth: 1.8 })),
       ...namesOf(named),
+      hoverColumns(
+        bins.map(({ from, to }, i) => ({
+          ...{ from: from === 0 ? 0 : from - 0.5, to: Math.min(to - 0.5, lags - 1) },
+          text: `lag ${from}: ${named.map(({ channel }) => `channel ${channel}: ${significant(taps[from * channels + channel]!, 3)}`).join(", ")}; all from ${significant(envelope[i]!.low, 3)} to ${significant(envelope[i]!.high, 3)}`,
+        })),
+      ),
     ],
   });
 }
@@ -131,6 +138,12 @@ function logarithmicFigure(kernels: Kernels, named: readonly Memory[]): string {
         return Plot.line(points, { stroke: colour(i, named.length), strokeWidth: 1.6, clip: true });
       }),
       ...bandNames(),
+      hoverColumns(
+        bins.map(({ from, to }, i) => ({
+          ...{ from: Math.max(0, from - 0.5), to: Math.min(to - 0.5, Math.max(lags - 1, 1)) },
+          text: `lag ${from}${to > from + 1 ? `–${to - 1}` : ""}: median ${significant(bands[i]!.median)}, largest ${significant(bands[i]!.most)}`,
+        })),
+      ),
     ],
   });
 }

@@ -35,7 +35,8 @@ function parsed(html: string) {
     expect(svg.match(/</g)!.length).toBe(svg.match(/<\/?[a-zA-Z]+(?:\s+[a-zA-Z0-9:-]+="[^"<]*")*\s*\/?>/g)!.length);
   }
   expect(document.querySelectorAll("script, link, img, iframe, object, embed")).toHaveLength(0);
-  for (const element of document.querySelectorAll("[href], [src]")) expect(element.getAttribute("href")).toMatch(/^#/);
+  for (const element of document.querySelectorAll("[href], [src]"))
+    expect(element.getAttribute("href")).toMatch(element.getAttribute("download") ? /^data:application[/]/ : /^#/);
   expect(html).not.toMatch(/url\((?!#)/);
   const ids = Array.from(document.querySelectorAll("[id]"), (element) => element.id);
   expect(new Set(ids).size).toBe(ids.length);

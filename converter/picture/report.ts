@@ -3,6 +3,8 @@
 import { describeClaim, leastClaim } from "../../src/contract.ts";
 import { stateOrder } from "../form.ts";
 import { sourceOf } from "../onnx/graph.ts";
+import { type About, aboutLines, symbols } from "./about.ts";
+import { downloads } from "./data.ts";
 import { certificateFigure, lagErrorFigure } from "./errors.ts";
 import { kernelFigures } from "./kernels.ts";
 import { lagErrors, outputErrors } from "./measure.ts";
@@ -13,7 +15,9 @@ import { poleFigure, singularValueFigure } from "./spectrum.ts";
 import { STYLE } from "./style.ts";
 import { errorOf, type LayerInput, lagsOfForm, layerTable, positionNote, refusalList, stateBytes } from "./table.ts";
 import { byteSize, capital, count, escapeHtml, grouped, significant } from "./text.ts";
+import { offersOf, offerTable, tradeOffFigure } from "./tradeoff.ts";
 
+export type { About } from "./about.ts";
 export type { LayerInput } from "./table.ts";
 
 /** What the report is about. Of a layer only the region and its kernels are needed; figures of what is missing are left out. */
@@ -23,6 +27,10 @@ export interface ReportInput {
   readonly found: Followed;
   /** In the order of `found.regions`. */
   readonly layers: readonly LayerInput[];
+  /** Relative error of a layer's kernels that was asked for. */
+  readonly tolerance?: number | undefined;
+  /** How the page was made; with it, the page holds the numbers too. */
+  readonly about?: About | undefined;
 }
 
 /**
@@ -31,7 +39,7 @@ export interface ReportInput {
  *
  *     await writeFile("inspect.html", htmlReport({ title: "model.onnx", found, layers }));
  */
-export function htmlReport({ title, found, layers }: ReportInput): string {
+export function htmlReport({ title, found, layers, tolerance, about }: ReportInput): string {
   const notes = new Map(
     layers.map(
       ({ region, kernels, form }) =>
@@ -61,12 +69,14 @@ ${pathFigure(found, notes)}
 <div>
 ${found.refusals.length ? `<h2>What stands in the way</h2>${refusalList(found.graphs.model, found.refusals)}` : ""}
 ${layers.length ? `<h2>Long convolutions</h2>${layerTable(layers)}` : ""}
+${tradeOff(layers, tolerance)}
 ${overview(layers)}
 ${positionNote(found.time.positions)}
 ${layers.map(nodeList).join("\n")}
 </div>
 </section>
 ${layers.map(layerSection).join("\n")}
+${about ? ending(title, layers, tolerance, about) : ""}
 </main>
 </body>
 </html>
@@ -117,6 +127,24 @@ function lead({ refusals, regions }: Followed, layers: readonly LayerInput[]): s
   if (claims.length > 0 && claims.length === layers.length)
     sentences.push(`Claim of the whole: <strong>${escapeHtml(describeClaim(leastClaim(claims)))}</strong>.`);
   return `<p class="lead">${sentences.join(" ")}</p>`;
+}
+
+/** What a larger error would save, and a smaller one cost. */
+function tradeOff(layers: readonly LayerInput[], tolerance: number | undefined): string {
+  const offers = offersOf(layers);
+  if (offers.length === 0) return "";
+  const note =
+    "A line for each convolution, by shared poles before they are refined, so that a conversion does as well or better; ringed: what is chosen.";
+  return `<h2>State against error</h2>${offerTable(offers, layers.length)}<div class="figures two">${figure("What a state buys", note, tradeOffFigure(layers, tolerance))}</div>`;
+}
+
+/** What the letters mean, the numbers, and how the page was made. */
+function ending(title: string, layers: readonly LayerInput[], tolerance: number | undefined, about: About): string {
+  const name = (title.split(/[\\/]/).at(-1) ?? "").replace(/\.onnx$/i, "") || "model";
+  const { version, date, sha256, command } = about;
+  return `<section class="ending">${symbols()}
+${downloads(layers, name, { model: title, version, date: date.toISOString(), sha256, command, tolerance })}
+${aboutLines(about, tolerance)}</section>`;
 }
 
 /** Names of the nodes that a convolution takes the place of. */

@@ -19,6 +19,7 @@ export function singularValueFigure(singularValues: Float64Array, order: number 
   const last = Math.max(rows.length, order ?? 0) + 1;
   const kept = rows.filter(({ index }) => order === undefined || index <= order);
   const left = rows.filter(({ index }) => order !== undefined && index > order);
+  const saidOf = ({ index, value }: { index: number; value: number }) => `σ ${index}: ${significant(value)}`;
   const side = order !== undefined && order > last * 0.6 ? "end" : "start";
   return draw("Singular values of the layer's Hankel matrix", {
     x: { label: "singular value, by size →", domain: [0, last], ticks: 6, tickFormat: "d" },
@@ -41,8 +42,16 @@ export function singularValueFigure(singularValues: Float64Array, order: number 
             }),
           ]),
       Plot.line(rows, { x: "index", y: "value", stroke: "var(--faint)", strokeWidth: 1 }),
-      Plot.dot(kept, { x: "index", y: "value", r: 2.8, fill: "var(--blue)" }),
-      Plot.dot(left, { x: "index", y: "value", r: 2.6, stroke: "var(--blue)", fill: "var(--paper)", strokeWidth: 1.1 }),
+      Plot.dot(kept, { x: "index", y: "value", r: 2.8, fill: "var(--blue)", title: saidOf }),
+      Plot.dot(left, {
+        x: "index",
+        y: "value",
+        r: 2.6,
+        stroke: "var(--blue)",
+        fill: "var(--paper)",
+        strokeWidth: 1.1,
+        title: saidOf,
+      }),
     ],
   });
 }
@@ -148,6 +157,8 @@ export function poleFigure(modal: AnyModal): string {
         x: "re",
         y: "im",
         r: size,
+        title: ({ re, im, norm }: Pole) =>
+          `λ = ${significant(re, 5)} ${im < 0 ? "−" : "+"} ${significant(Math.abs(im), 5)}i, |λ| = ${significant(Math.hypot(re, im), 5)}, residues ${significant(norm)}`,
         fill: "var(--blue)",
         fillOpacity: 0.55,
         stroke: "var(--blue)",

@@ -84,6 +84,12 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; wh
 .refusals p + p { margin-top: 4px; }
 .refusals .where { font-weight: 650; }
 .key { font-size: 13.5px; margin-top: 12px; }
+.about { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 3px 18px; margin: 10px 0 0; font-size: 13.5px; }
+.about dd { margin: 0; overflow-wrap: anywhere; }
+.about dt { color: var(--soft); }
+table + h2, details + h2 { margin-top: 30px; }
+.offers { width: auto; margin: 6px 0 10px; }
+.plot .hover rect:hover { fill: var(--axis); fill-opacity: 0.22; }
 details { font-size: 13.5px; margin-top: 10px; color: var(--soft); }
 summary { cursor: pointer; }
 details code { line-height: 1.6; }

@@ -19,6 +19,8 @@ export interface LayerInput {
   readonly error?: number | undefined;
   /** Why this form, in a sentence. */
   readonly because?: string | undefined;
+  /** Orders and the errors that they would leave, by order. */
+  readonly curve?: readonly { readonly order: number; readonly error: number }[] | undefined;
   /** How far it is known to be right. */
   readonly claim?: Claim | undefined;
 }

@@ -80,14 +80,7 @@ describe("the table is complete", () => {
     const ran = new Set(pointwise.map(({ each }) => each.op));
     const rules = FAMILIES.flatMap((family) => Object.keys(family.rules));
     expect(rules.filter((op) => !tested.has(op))).toEqual([]);
-    const never = [
-      "ConvTranspose",
-      "STFT",
-      "CausalConvWithState",
-      "com.microsoft::CausalConvWithState",
-      "EyeLike",
-      "Scan",
-    ];
+    const never = ["STFT", "CausalConvWithState", "com.microsoft::CausalConvWithState", "EyeLike", "Scan"];
     expect(rules.filter((op) => !ran.has(op))).toEqual(expect.arrayContaining([]));
     expect(new Set(rules.filter((op) => !ran.has(op)))).toEqual(new Set(never));
   });

@@ -60,8 +60,8 @@ export interface Api {
   /** Calls a function whose last argument is the address of a result as wide as an address; returns the result. */
   get(name: keyof typeof FUNCTIONS, ...args: Argument[]): bigint;
   release(what: keyof typeof RELEASE, address: bigint): void;
-  /** A session that is released with its thread, should nobody do so before. */
-  keepForThread(session: bigint): void;
+  /** As {@link get}; the session is released with its thread, should nobody do so before. */
+  open(name: "CreateSession" | "CreateSessionFromArray", ...args: Argument[]): bigint;
   /** The text at an address, up to its zero. */
   text(address: bigint): string;
   /** Fills an array with what lies at an address. */
@@ -100,12 +100,14 @@ async function open(): Promise<Api | undefined> {
   );
   const messageOf = at(MESSAGE_OF_STATUS, "const char *(void *status)");
 
-  const call: Api["call"] = (name, ...args) => {
-    const status = functions[name](...args);
-    if (!status) return;
+  const refuse = (status: bigint): never => {
     const message = messageOf(status);
     releases.Status(status);
     throw new Error(message);
+  };
+  const call: Api["call"] = (name, ...args) => {
+    const status = functions[name](...args);
+    if (status) refuse(status);
   };
   const result = new BigUint64Array(1);
   const get: Api["get"] = (name, ...args) => {
@@ -115,6 +117,7 @@ async function open(): Promise<Api | undefined> {
   };
   const memcpy = koffi.load(null).func("void *memcpy(void *into, void *from, size_t bytes)");
   const end = threadEnd();
+  const releaseSession = pointers[RELEASE.Session]!;
   // ONNX Runtime has one environment; a second one is the first
   const warning = 2;
   const [arena, ordinary] = [0, 0];
@@ -122,10 +125,24 @@ async function open(): Promise<Api | undefined> {
     call,
     get,
     release(what, address) {
-      if (what === "Session") end?.remove(pointers[RELEASE.Session]!, address);
+      if (what === "Session") end?.remove(end.isolate, releaseSession, address);
       releases[what](address);
     },
-    keepForThread: (session) => end?.add(pointers[RELEASE.Session]!, session),
+    open(name, ...args) {
+      if (!end) return get(name, ...args);
+      const { add, isolate } = end;
+      const create = functions[name];
+      result[0] = 0n;
+      // between these two a termination is not noticed
+      const status = create(...args, result);
+      add(isolate, releaseSession, result[0]!);
+      const session = result[0]!;
+      if (status) {
+        end.remove(isolate, releaseSession, session);
+        refuse(status);
+      }
+      return session;
+    },
     text: (address) => koffi.decode.string(address),
     copy: (address, into) => memcpy(into, address, into.byteLength),
     address: (array) => koffi.address(array),

@@ -166,14 +166,17 @@ test("an exported graph, whole: PyTorch's output, over and over with arrays that
 /** The C API watched: which sessions have been made and released since, by their addresses; one function may fail. */
 async function watched(failing = "") {
   const api = (await openApi())!;
-  const { get, release } = api;
+  const { get, open, release } = api;
   const made: bigint[] = [];
   const released: bigint[] = [];
   vi.spyOn(api, "get").mockImplementation((name, ...args) => {
     if (name === failing) throw new Error("mine");
-    const result = get(name, ...args);
-    if (name.startsWith("CreateSession") && name !== "CreateSessionOptions") made.push(result);
-    return result;
+    return get(name, ...args);
+  });
+  vi.spyOn(api, "open").mockImplementation((...args) => {
+    const session = open(...args);
+    made.push(session);
+    return session;
   });
   vi.spyOn(api, "release").mockImplementation((what, address) => {
     if (what === "Session" && made.includes(address)) released.push(address);

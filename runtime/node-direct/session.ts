@@ -75,12 +75,9 @@ function createSession(api: Api, source: ModelSource, options: Options): bigint 
     for (const [name, value] of Object.entries(options)) {
       if (value !== undefined) SETTINGS[name as keyof Options]!.set(api, settings, value as never);
     }
-    const session =
-      typeof source === "string"
-        ? api.get("CreateSession", api.env, source, settings)
-        : api.get("CreateSessionFromArray", api.env, source, source.byteLength, settings);
-    api.keepForThread(session);
-    return session;
+    return typeof source === "string"
+      ? api.open("CreateSession", api.env, source, settings)
+      : api.open("CreateSessionFromArray", api.env, source, source.byteLength, settings);
   } finally {
     api.release("SessionOptions", settings);
   }

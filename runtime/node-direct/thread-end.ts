@@ -5,10 +5,12 @@
 import { isMainThread } from "node:worker_threads";
 import { openKoffi } from "../../src/koffi.ts";
 
+/** Both are C functions: a thread that is being terminated stops where JavaScript calls JavaScript, but not at these. */
 export interface ThreadEnd {
+  readonly isolate: bigint;
   /** Calls `free(address)` when this thread ends. */
-  add(free: bigint, address: bigint): void;
-  remove(free: bigint, address: bigint): void;
+  readonly add: (isolate: bigint, free: bigint, address: bigint) => void;
+  readonly remove: (isolate: bigint, free: bigint, address: bigint) => void;
 }
 
 const ADD = "_ZN4node25AddEnvironmentCleanupHookEPN2v87IsolateEPFvPvES3_";
@@ -22,10 +24,7 @@ export function threadEnd(): ThreadEnd | undefined {
     const node = koffi.load(null);
     const isolate = node.func("_ZN2v87Isolate10GetCurrentEv", "void *", [])();
     const [add, remove] = [ADD, REMOVE].map((name) => node.func(name, "void", ["void *", "void *", "void *"]));
-    return {
-      add: (free, address) => add!(isolate, free, address),
-      remove: (free, address) => remove!(isolate, free, address),
-    };
+    return { isolate, add: add!, remove: remove! };
   } catch {
     return undefined;
   }

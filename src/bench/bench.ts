@@ -1,6 +1,7 @@
 /** A converted model against its original, run again for every token, and against its floor. */
 import { fixedSizes } from "../../converter/find/shapes.ts";
 import { initializerBytes } from "../../converter/onnx/encode.ts";
+import type { Model } from "../../converter/onnx/graph.ts";
 import { beyondClaim, beyondEnd, beyondRemark, type End, endOf, type Reach, reachOf } from "../reach.ts";
 import { type Cases, casesOf } from "./cases.ts";
 import { type Opened, start, withOpen } from "./drive.ts";
@@ -13,6 +14,7 @@ import {
   type Timing,
   thisMachine,
 } from "./measure.ts";
+import { residentBytes } from "./resident.ts";
 import { benchSubjects, floorFor } from "./subjects.ts";
 
 export interface BenchOptions {
@@ -54,6 +56,10 @@ export interface BenchMemory {
   readonly exportedWeightBytes: number;
   /** States of one sequence. */
   readonly stateBytes: number;
+  /** Resident memory of a process that has run the converted model for one token; undefined where it is not known. */
+  readonly residentBytes: number | undefined;
+  /** The same of the original over the longest of the contexts. */
+  readonly exportedResidentBytes: number | undefined;
 }
 
 export interface BenchReport {
@@ -98,6 +104,11 @@ export async function bench(original: string, converted: string, options: BenchO
     threads,
   );
   const { comparison: decode, many } = timed.token;
+  onProgress?.("memory", 0, undefined);
+  const resident = (model: Model, length: number) =>
+    residentBytes(model, {
+      ...{ feeds: casesOf(found, least).inputs(length), tokens: length, batch: least, threads },
+    });
   return {
     machine: thisMachine(),
     threads,
@@ -107,6 +118,8 @@ export async function bench(original: string, converted: string, options: BenchO
       weightBytes: initializerBytes(subjects.converted),
       exportedWeightBytes: initializerBytes(found.original),
       stateBytes: timed.stateBytes,
+      residentBytes: await resident(subjects.converted, 1),
+      exportedResidentBytes: await resident(found.original, Math.max(...contexts)),
     },
     decode: { ...decode, tokensPerSecond: tokensPerSecond(decode.converted, least) },
     prompt: { ...timed.prompt, tokens, tokensPerSecond: tokensPerSecond(timed.prompt.converted, least * tokens) },

@@ -1,6 +1,6 @@
 /** What is timed: one token with the state carried, or a sequence from a zero state, by bare `session.run`. */
 import path from "node:path";
-import type { Model, ValueInfo } from "../../converter/onnx/graph.ts";
+import type { Graph, Model, ValueInfo } from "../../converter/onnx/graph.ts";
 import { hideDftShapes } from "../../converter/onnx/hidedft.ts";
 import { ortTensor } from "../../converter/onnx/orttensor.ts";
 import type { Tensor } from "../../converter/onnx/tensor.ts";
@@ -65,7 +65,11 @@ export async function withOpen<const Models extends readonly Model[], T>(
 }
 
 /** A session with what is known of its model. */
-export function openedOf(session: InferenceSession, { graph, file }: Model, close: () => Promise<void>): Opened {
+export function openedOf(
+  session: InferenceSession,
+  { graph, file }: { readonly graph: Pick<Graph, "inputs">; readonly file: string },
+  close: () => Promise<void>,
+): Opened {
   const inputs = new Map(graph.inputs.map((input) => [input.name, input]));
   const pairs = pairStates(session.inputNames, session.outputNames);
   const isEmpty = ({ past }: StatePair) => inputs.get(past)?.dims?.slice(1).includes(0) === true;

@@ -17,14 +17,20 @@ export interface BenchRow {
   /** Bytes of weights and of the states of one sequence; undefined for the floor. */
   readonly weightBytes: number | undefined;
   readonly stateBytes: number | undefined;
+  /** Resident memory of a process that has run the model: for one token, or over the longest of the contexts. */
+  readonly residentBytes: number | undefined;
 }
 
 /** All cases of a report. */
 export function benchRows({ converted: model, decode, prompt, batch, memory }: BenchReport): BenchRow[] {
-  const { weightBytes, stateBytes, exportedWeightBytes } = memory;
-  const own = { model, graph: "converted", weightBytes, stateBytes } as const;
-  const floor = { model, graph: "floor", ratio: undefined, weightBytes: undefined, stateBytes: undefined } as const;
-  const exported = { model, graph: "exported", weightBytes: exportedWeightBytes, stateBytes: 0 } as const;
+  const { weightBytes, stateBytes, residentBytes } = memory;
+  const none = { weightBytes: undefined, stateBytes: undefined, residentBytes: undefined };
+  const own = { model, graph: "converted", weightBytes, stateBytes, residentBytes } as const;
+  const floor = { model, graph: "floor", ratio: undefined, ...none } as const;
+  const exported = {
+    ...{ model, graph: "exported" as const, weightBytes: memory.exportedWeightBytes, stateBytes: 0 },
+    residentBytes: memory.exportedResidentBytes,
+  };
   const comparison = (task: "token" | "prompt", tokens: number, of: Comparison): BenchRow[] => [
     { ...own, task, tokens, timing: of.converted, ratio: of.overFloor },
     { ...floor, task, tokens, timing: of.floor },
@@ -52,6 +58,7 @@ const COLUMNS: readonly (readonly [title: string, cell: (row: BenchRow) => strin
   ["ratio", ({ ratio }) => ratio && digits(ratio.ratio)],
   ["weight_bytes", ({ weightBytes }) => weightBytes],
   ["state_bytes", ({ stateBytes }) => stateBytes],
+  ["resident_bytes", ({ residentBytes }) => residentBytes],
 ];
 const digits = (value: number): number => Number(value.toPrecision(6));
 const cellsOf = (row: BenchRow): string[] => COLUMNS.map(([, cell]) => String(cell(row) ?? ""));

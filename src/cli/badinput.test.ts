@@ -8,6 +8,7 @@ import { readModel } from "../../converter/onnx/read.ts";
 import { decodeMessage, encodeMessage } from "../../converter/onnx/schema.ts";
 import { writeNewModel } from "../../converter/onnx/write.ts";
 import { contents, convertInto, errorOf, longconv, scratch } from "../../test/command.ts";
+import { longconvHere } from "../../test/in-process.ts";
 import { demoModel, trapModels, zooModel } from "../../test/testdata.ts";
 import type { ErrorCode } from "../errors.ts";
 
@@ -18,7 +19,7 @@ afterAll(() => dir.remove());
 /** Converts a file that must be refused; nothing may be there afterwards that was not there before. */
 async function refused(file: string, expected: ErrorCode): Promise<ReturnType<typeof errorOf>> {
   const before = contents(dir.folder);
-  const error = errorOf(await longconv(["convert", file, "-o", dir.at("out.onnx"), "--json"]));
+  const error = errorOf(await longconvHere(["convert", file, "-o", dir.at("out.onnx"), "--json"]));
   expect(error.code).toBe(expected);
   expect(error.file).toContain(path.basename(file));
   expect(contents(dir.folder)).toEqual(before);
@@ -53,7 +54,7 @@ describe("files that are no model", () => {
       ["deploy", "genai", below, "-o", dir.at("out")],
     ];
     for (const command of commands)
-      expect(errorOf(await longconv([...command, "--json"]))).toMatchObject({ code: "file-missing", file: below });
+      expect(errorOf(await longconvHere([...command, "--json"]))).toMatchObject({ code: "file-missing", file: below });
   });
   test("a truncated file", async () => {
     await refused(written("cut.onnx", readFileSync(SMALL).subarray(0, 20_000)), "not-onnx");
@@ -169,13 +170,13 @@ describe("models that cannot run token by token", () => {
     const converted = dir.at("converted.onnx");
     expect((await longconv(["convert", file, "-o", converted])).code).toBe(0);
     await refused(converted, "already-converted");
-    const inspected = await longconv(["inspect", converted]);
+    const inspected = await longconvHere(["inspect", converted]);
     expect(inspected.code).toBe(4);
     expect(inspected.stderr).toMatch(/carries past_\w+\.0.*\n.*exported model that it was made from/);
   });
 
   test.each(trapModels().filter(({ expected }) => expected === "refuse"))("$name", async ({ file }) => {
-    const run = await longconv(["convert", file, "-o", dir.at("out.onnx"), "--json"]);
+    const run = await longconvHere(["convert", file, "-o", dir.at("out.onnx"), "--json"]);
     const error = errorOf(run);
     expect(run.code).toBe(4);
     expect(error.node).toBeTruthy();
@@ -197,12 +198,12 @@ describe("with a converted model", () => {
 
   test("a token id outside the vocabulary", async () => {
     for (const ids of ["3,61", "-1", "5,100000"]) {
-      const error = errorOf(await longconv(["generate", dir.at("small"), "--json", `--ids=${ids}`]));
+      const error = errorOf(await longconvHere(["generate", dir.at("small"), "--json", `--ids=${ids}`]));
       expect(error.code).toBe("token-out-of-range");
       expect(error.reason).toContain(ids.split(",").at(-1));
     }
     const file = written("ids.json", JSON.stringify([...new Array(70).fill(1), 61]));
-    const verified = errorOf(await longconv(["verify", SMALL, dir.at("small"), "--ids", file, "--json"]));
+    const verified = errorOf(await longconvHere(["verify", SMALL, dir.at("small"), "--ids", file, "--json"]));
     expect(verified).toMatchObject({ code: "token-out-of-range", file });
   });
 
@@ -212,7 +213,7 @@ describe("with a converted model", () => {
     copyFileSync(path.join(demo.folder, "tokenizer.json"), dir.at("misfit/tokenizer.json"));
     const before = contents(dir.folder);
     const error = errorOf(
-      await longconv(["convert", dir.at("misfit"), "-o", dir.at("misfit-out"), "--json", "--exact"]),
+      await longconvHere(["convert", dir.at("misfit"), "-o", dir.at("misfit-out"), "--json", "--exact"]),
     );
     expect(error.code).toBe("tokenizer-mismatch");
     expect(error.reason).toContain("2047");
@@ -222,7 +223,7 @@ describe("with a converted model", () => {
     copyFileSync(dir.at("small/onnx/model.onnx"), dir.at("patched/onnx/model.onnx"));
     copyFileSync(path.join(demo.folder, "tokenizer.json"), dir.at("patched/tokenizer.json"));
     for (const model of [dir.at("patched"), dir.at("patched/onnx/model.onnx")]) {
-      const generated = errorOf(await longconv(["generate", model, "--prompt", "In", "--json"]));
+      const generated = errorOf(await longconvHere(["generate", model, "--prompt", "In", "--json"]));
       expect(generated.code).toBe("tokenizer-mismatch");
     }
   });
@@ -242,23 +243,23 @@ describe("with a converted model", () => {
     ]);
     expect(made.code, made.stderr).toBe(0);
     expect((await longconv(["generate", dir.at("small"), "--state", state, "--json", "-n", "2"])).code).toBe(0);
-    const other = errorOf(await longconv(["generate", dir.at("other"), "--state", state, "--json"]));
+    const other = errorOf(await longconvHere(["generate", dir.at("other"), "--state", state, "--json"]));
     expect(other).toMatchObject({ code: "state-mismatch", file: state });
     const damaged = readFileSync(state);
     damaged[damaged.length - 9]! ^= 1;
     const broken = errorOf(
-      await longconv(["generate", dir.at("small"), "--state", written("broken.state", damaged), "--json"]),
+      await longconvHere(["generate", dir.at("small"), "--state", written("broken.state", damaged), "--json"]),
     );
     expect(broken.code).toBe("bad-input");
   });
 
   test("a model that was not converted", async () => {
-    const error = errorOf(await longconv(["generate", SMALL, "--ids", "1", "--json"]));
+    const error = errorOf(await longconvHere(["generate", SMALL, "--ids", "1", "--json"]));
     expect(error.code).toBe("not-converted");
   });
 
   test("a text without a tokenizer", async () => {
-    const error = errorOf(await longconv(["generate", dir.at("small"), "--prompt", "In", "--json"]));
+    const error = errorOf(await longconvHere(["generate", dir.at("small"), "--prompt", "In", "--json"]));
     expect(error.code).toBe("bad-input");
   });
 

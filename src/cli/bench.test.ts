@@ -182,11 +182,17 @@ describe("the command", () => {
     const cells = (line: string) =>
       how === "--csv" ? line.split(",") : line.split(" | ").map((x) => x.replace(/^\| | \|$/g, ""));
     const [heading, ...lines] = run.stdout.trimEnd().split("\n").map(cells);
-    expect(heading).toEqual(expect.arrayContaining(["model", "median_ms", "weight_bytes", "state_bytes"]));
+    expect(heading).toEqual(
+      expect.arrayContaining(["model", "median_ms", "weight_bytes", "state_bytes", "resident_bytes"]),
+    );
     const rows = lines.filter(([first]) => first !== "---");
     expect(rows.map(([model]) => model)).toEqual([...Array(6).fill(converted), ...Array(6).fill(small)]);
     for (const row of rows) expect(row).toHaveLength(heading!.length);
-    expect(rows[0]!.at(-1)).toBe(String(state));
+    const cell = (row: string[], title: string) => Number(row[heading!.indexOf(title)]);
+    expect(cell(rows[0]!, "state_bytes")).toBe(state);
+    // Node and ONNX Runtime alone take more than 40 MB
+    for (const row of rows.filter((each) => !each.includes("floor")))
+      expect(cell(row, "resident_bytes")).toBeGreaterThan(40e6);
   });
 
   test("a folder, whose length cache has no elements", async () => {

@@ -4,7 +4,6 @@ import { readModel } from "../../converter/onnx/read.ts";
 import { modelFileOf } from "../../converter/output/beside.ts";
 import { type BenchReport, bench } from "../bench/bench.ts";
 import type { Ratio, Timing } from "../bench/measure.ts";
-import { benchPicture } from "../bench/picture.ts";
 import { benchCsv, benchMarkdown } from "../bench/rows.ts";
 import { LongConvError } from "../errors.ts";
 import { newCommand, withAction } from "./command.ts";
@@ -95,7 +94,8 @@ async function run(terminal: Terminal, original: string, converted: string[], op
         onProgress: (step, done, total) => terminal.progress(step, done, total),
       }),
     );
-  await picture?.write(benchPicture(reports[0]!));
+  // what draws takes longer to load than most commands to run
+  if (picture) await picture.write((await import("../bench/picture.ts")).benchPicture(reports[0]!));
   if (csv || md) terminal.stream(csv ? benchCsv(reports) : benchMarkdown(reports));
   else terminal.print(reports.map((report) => titled(report, reports.length > 1)).join("\n\n"));
   terminal.result(reports.length === 1 ? reports[0] : { reports });
@@ -135,7 +135,10 @@ function reportOf({ machine, memory, decode, prompt, batch }: BenchReport): stri
   const { cpu, cores, node } = machine;
   const { weightBytes, exportedWeightBytes, stateBytes } = memory;
   const sizes = `weights ${byteSize(weightBytes)} (exported: ${byteSize(exportedWeightBytes)}), state of one sequence ${byteSize(stateBytes)}`;
-  return [table(rows), "", speeds.join(", "), sizes, `${cpu}, ${cores} cores, Node ${node}`].join("\n");
+  const { residentBytes, exportedResidentBytes } = memory;
+  const known = (bytes: number | undefined) => (bytes === undefined ? "not known" : byteSize(bytes));
+  const resident = `resident memory of a process that runs it ${known(residentBytes)} (exported: ${known(exportedResidentBytes)}), with Node and ONNX Runtime`;
+  return [table(rows), "", speeds.join(", "), sizes, resident, `${cpu}, ${cores} cores, Node ${node}`].join("\n");
 }
 
 const milliseconds = (ms: number): string => (ms >= 100 ? ms.toFixed(0) : ms.toPrecision(3));

@@ -3,7 +3,8 @@ import { spawnSync } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { COMMAND, longconv, scratch } from "../../test/command.ts";
+import { COMMAND, type Ended, longconv, scratch } from "../../test/command.ts";
+import { longconvHere } from "../../test/in-process.ts";
 import { demoModel, readTensorProto, zooModel } from "../../test/testdata.ts";
 import { ERROR_EXIT_CODES } from "../errors.ts";
 
@@ -19,8 +20,16 @@ async function json(...args: string[]) {
 }
 
 describe("help", () => {
+  const shown = new Map<string, Promise<Ended>>();
+  /** Help of a command, run once. */
+  const help = (title: string): Promise<Ended> => {
+    const known = shown.get(title) ?? longconv([...title.split(" "), "--help"]);
+    shown.set(title, known);
+    return known;
+  };
+
   test.each(COMMANDS)("%s --help has examples and exit codes", async (command) => {
-    const { code, stdout } = await longconv([command, "--help"]);
+    const { code, stdout } = await help(command);
     expect(code).toBe(0);
     expect(stdout).toContain("Examples:");
     expect(stdout).toContain(`longconv-ssm ${command} `);
@@ -39,7 +48,7 @@ describe("help", () => {
     const sections = titled.filter(({ title }) => title !== "Exit codes");
     expect(sections.map(({ title }) => title)).toEqual(expect.arrayContaining(COMMANDS));
     for (const { title, text } of sections) {
-      const { stdout } = await longconv([...title.split(" "), "--help"]);
+      const { stdout } = await help(title);
       const [usage] = stdout.split("\nExit codes:");
       expect(text, "run `node dist/scripts/cli-docs.js`").toBe(usage!.trimEnd());
     }
@@ -61,7 +70,7 @@ describe("help", () => {
     [["generate", "m"], "nothing to continue"],
     [["verify", "a.onnx"], "converted"],
   ])("%j is a usage error", async (args, reason) => {
-    const run = await longconv([...args, "--json"]);
+    const run = await longconvHere([...args, "--json"]);
     expect(run.code).toBe(2);
     expect(run.stderr).toContain(reason);
     expect(JSON.parse(run.stdout).error.code).toBe("usage");
@@ -100,6 +109,7 @@ describe("the demo model", () => {
   test("becomes a folder as model hubs lay it out", () => {
     const files = readdirSync(dir.at("demo"), { recursive: true, encoding: "utf8" }).sort();
     expect(files).toEqual([
+      "README.md",
       "config.json",
       "generation_config.json",
       "onnx",
@@ -108,6 +118,9 @@ describe("the demo model", () => {
       "tokenizer_config.json",
     ]);
     const read = (name: string) => JSON.parse(readFileSync(dir.at("demo", name), "utf8"));
+    const card = readFileSync(dir.at("demo/README.md"), "utf8");
+    expect(card.match(/^\| \d+ \| `node_constant_pad_nd\S*` \| exact \| 384 \| \d+ \|/gm)).toHaveLength(4);
+    expect(card).toMatch(/^The model ends at \d+ positions because/m);
     expect(read("config.json")).toMatchObject({ vocab_size: 2048, eos_token_id: 0, longconv_ssm: { version: "1" } });
     expect(read("config.json").longconv_ssm.layers).toHaveLength(4);
     expect(read("generation_config.json")).toEqual({ eos_token_id: 0 });
@@ -251,5 +264,21 @@ describe("inspect", () => {
     expect(html).toContain("<svg");
     expect((await longconv(["inspect", file, "--html", page])).code).toBe(3);
     expect(readFileSync(page, "utf8")).toBe(html);
+  });
+
+  test("convert writes the same page of what it did; a larger tolerance has a smaller state", async () => {
+    const { file } = zooModel("tnn-fft-opset18");
+    const state = async (tolerance: string, name: string) => {
+      const args = ["--tolerance", tolerance, "--horizon", "128", "--html", dir.at(name)];
+      const { layers, stateBytes } = await json("convert", file, "-o", dir.at(`${name}.onnx`), ...args);
+      const html = readFileSync(dir.at(name), "utf8");
+      expect(html).toContain(`data-value="${layers[0].order}"`);
+      expect(html).toContain("--html ");
+      return stateBytes;
+    };
+    expect(await state("1e-2", "rough.html")).toBeLessThan(await state("1e-5", "fine.html"));
+    const { code, stderr } = await longconv(["inspect", file, "--tolerance", "1e-2"]);
+    expect(stderr).toContain("[usage]");
+    expect(code).toBe(2);
   });
 });

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { DEFAULT_TOLERANCE } from "../../converter/choose.ts";
 import type { Required } from "../../converter/claim.ts";
-import { convertModel } from "../../converter/convert.ts";
+import { convertModel, type Progress } from "../../converter/convert.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import { writeOutput } from "../../converter/output/output.ts";
@@ -12,6 +12,8 @@ import { METADATA } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
 import { newCommand, withAction } from "./command.ts";
 import { conversionJson, conversionReport } from "./convert-report.ts";
+import { outputFile } from "./output-file.ts";
+import { pageOf, type Shown } from "./page.ts";
 import { reweigh, sideBySide } from "./reweigh.ts";
 import type { Terminal } from "./terminal.ts";
 import {
@@ -47,6 +49,7 @@ interface Options {
   readonly externalData?: "auto" | "always" | "never";
   readonly weights?: readonly WeightKind[];
   readonly stepFile?: boolean;
+  readonly html?: string;
   readonly force?: boolean;
 }
 
@@ -115,6 +118,7 @@ export function convertCommand(): Command {
       "--step-file",
       "in a folder, also write onnx/model_step.onnx: one token a call, no control flow, for WebGPU",
     )
+    .option("--html <file>", "write a page of what was done: kernels, forms, errors, and the numbers to take away")
     .option("--threads <n>", "threads that reduce layers (default: 2)", threads)
     .option("--force", "replace an existing output, once the new one is complete");
   return withAction(command, run);
@@ -143,7 +147,9 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   const { exact, tolerance, order, maxState, horizon, threads, checkTolerance, stepFile } = options;
   if (stepFile && target.kind !== "folder")
     throw new LongConvError("usage", "--step-file needs a folder as output: the two files share their weights");
-  const conversion = await convertModel(model, {
+  const page = options.html === undefined ? undefined : await outputFile(options.html, { models: [file], force });
+  let seen: Pick<Shown, "found" | "candidates" | "forms"> | undefined;
+  const settings = {
     exact,
     tolerance,
     order,
@@ -161,7 +167,11 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
     signal: terminal.signal,
     ...(options.attentionMask ? {} : { attentionMask: false }),
     ...(options.numLogitsToKeep ? {} : { numLogitsToKeep: false }),
-    onProgress: ({ step, done, total }) => terminal.progress(STEPS[step], done, total),
+    onProgress: ({ step, done, total }: Progress) => terminal.progress(STEPS[step], done, total),
+  };
+  const conversion = await convertModel(model, settings, undefined, (found, planned) => {
+    const solved = planned.flatMap((each) => (each.solved ? [each.solved] : []));
+    if (page) seen = { found, candidates: solved, forms: solved.map(({ chosen }) => chosen) };
   });
   terminal.signal.throwIfAborted();
   const stored = kinds.length > 1 ? await sideBySide(terminal, conversion.model, kinds) : undefined;
@@ -175,6 +185,11 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
     signal: terminal.signal,
     externalData: options.externalData ?? "auto",
   });
+  const asked = exact || order !== undefined || maxState !== undefined;
+  if (page && seen)
+    await page.write(
+      await pageOf(terminal, { file, ...seen, tolerance: asked ? undefined : (tolerance ?? DEFAULT_TOLERANCE) }),
+    );
   const weights = stored?.weights ?? (conversion.weights ? [conversion.weights] : []);
   const seconds = (performance.now() - started) / 1000;
   const from = beside.trainingLength?.from;

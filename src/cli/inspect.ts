@@ -1,8 +1,7 @@
 /** `longconv-ssm inspect MODEL` */
 import type { Command } from "commander";
 import { describeLimit } from "../../converter/assemble/limit.ts";
-import { chooseForms } from "../../converter/choose.ts";
-import { LOOKED_AT_LAGS } from "../../converter/find/kernel.ts";
+import { chooseForms, DEFAULT_TOLERANCE } from "../../converter/choose.ts";
 import {
   type Inspected,
   type InspectedLayer,
@@ -13,16 +12,18 @@ import {
 } from "../../converter/inspect.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { modelFileOf } from "../../converter/output/beside.ts";
-import type { LayerInput } from "../../converter/picture/table.ts";
-import { describeClaim, leastClaim } from "../contract.ts";
+import { describeClaim } from "../contract.ts";
+import { LongConvError } from "../errors.ts";
 import { newCommand, withAction } from "./command.ts";
 import { outputFile } from "./output-file.ts";
+import { pageOf } from "./page.ts";
 import { table } from "./table.ts";
 import { byteSize, type Terminal } from "./terminal.ts";
-import { checkTimeAxes, type TimeAxes, timeAxis } from "./values.ts";
+import { checkTimeAxes, number, type TimeAxes, timeAxis } from "./values.ts";
 
 interface Options {
   readonly html?: string;
+  readonly tolerance?: number;
   readonly timeAxis?: TimeAxes;
   readonly force?: boolean;
 }
@@ -35,11 +36,20 @@ export function inspectCommand(): Command {
     [
       ["longconv-ssm inspect model.onnx", "what was found and where"],
       ["longconv-ssm inspect model.onnx --html kernels.html", "with a picture of each layer's kernel"],
+      ["longconv-ssm inspect model.onnx --html kernels.html --tolerance 1e-3", "and of the forms for a larger error"],
       ["longconv-ssm inspect model.onnx --json", "the same for machines; `convertible` says whether convert can start"],
     ],
   )
     .argument("<model>", "exported model: a .onnx file, or a folder with onnx/model.onnx or model.onnx")
-    .option("--html <file>", "write a page with a picture of each layer's kernel")
+    .option(
+      "--html <file>",
+      "write a page: each layer's kernel, the form that convert would choose, state against error, and the numbers to take away",
+    )
+    .option(
+      "--tolerance <error>",
+      `of the page: relative error of a layer's kernels that compact states may have (default: ${DEFAULT_TOLERANCE})`,
+      number({ above: 0 }),
+    )
     .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", timeAxis)
     .option("--force", "replace an existing page");
   return withAction(command, run);
@@ -47,7 +57,9 @@ export function inspectCommand(): Command {
 
 async function run(terminal: Terminal, given: string, options: Options): Promise<void> {
   const file = modelFileOf(given);
-  const { html, force } = options;
+  const { html, force, tolerance = DEFAULT_TOLERANCE } = options;
+  if (options.tolerance !== undefined && html === undefined)
+    throw new LongConvError("usage", "--tolerance is about the page of --html");
   const page = html === undefined ? undefined : await outputFile(html, { models: [file], force });
   terminal.progress("reading the model", 0, undefined);
   if (options.timeAxis) checkTimeAxes(options.timeAxis, await readModel(file));
@@ -55,7 +67,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
     timeAxis: options.timeAxis,
     onProgress: (step, done, total) => terminal.progress(step, done, total),
   });
-  await page?.write(await pageOf(inspected, terminal));
+  await page?.write(await drawn(terminal, inspected, tolerance));
   terminal.print(reportOf(inspected.inspection));
   terminal.result({ ...inspected.inspection, html });
 }
@@ -156,22 +168,14 @@ function lagsOf({ lags, ends, maxLags, end }: InspectedLayer): string {
   return maxLags === undefined ? `lives on` : `${maxLags} (${end})`;
 }
 
-/** The page shows kernels, and the forms that `convert` would choose by default, where it would convert the model. */
-async function pageOf({ inspection, found, candidates }: Inspected, terminal: Terminal): Promise<string> {
-  const { htmlReport } = await import("../../converter/picture/report.ts");
-  const forms =
-    found.refusals.length > 0
-      ? []
-      : await chooseForms(candidates, { trainingLength: inspection.trainingLength }, (done, total) =>
-          terminal.progress("choosing forms", done, total),
-        );
-  const layers: LayerInput[] = [];
-  for (const [i, { region, source }] of candidates.entries()) {
-    const chosen = forms[i];
-    const lags = 2 * (chosen?.lags ?? LOOKED_AT_LAGS / 2);
-    const singularValues = chosen?.reduction?.singularValues;
-    const claim = chosen ? leastClaim([source.claim, chosen.claim]) : source.claim;
-    layers.push({ ...chosen, region, kernels: await source.at(lags), singularValues, claim });
-  }
-  return htmlReport({ title: inspection.file, found, layers });
+/** The forms that `convert` would choose, where it would convert the model. */
+async function drawn(
+  terminal: Terminal,
+  { inspection, found, candidates, extents }: Inspected,
+  tolerance: number,
+): Promise<string> {
+  const options = { trainingLength: inspection.trainingLength, tolerance };
+  const progress = (done: number, total: number) => terminal.progress("choosing forms", done, total);
+  const forms = found.refusals.length > 0 ? [] : await chooseForms(candidates, options, progress, extents);
+  return pageOf(terminal, { file: inspection.file, found, candidates, forms, tolerance });
 }

@@ -12,7 +12,7 @@ import { jsonKind } from "./json.ts";
 import { err, flushed } from "./streams.ts";
 
 /** How long the work may take to stop by itself, ms: less than anybody waits for. */
-const GRACE_MS = { SIGINT: 300, SIGTERM: 1000, SIGHUP: 1000 } as const;
+const GRACE_MS = { SIGINT: 300, SIGTERM: 500, SIGHUP: 500 } as const;
 const SHOW_CURSOR = "\r\x1b[K\x1b[?25h\x1b[?7h";
 
 const argv = process.argv.slice(2);

@@ -2,6 +2,7 @@
 import { copyFileSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { contents, convertInto, errorOf, longconv, scratch } from "../../test/command.ts";
+import { longconvHere } from "../../test/in-process.ts";
 import { demoModel, zooModel } from "../../test/testdata.ts";
 
 const SMALL = zooModel("tnn-time-second").file;
@@ -11,14 +12,26 @@ afterAll(() => dir.remove());
 beforeAll(() => convertInto(dir, { small: SMALL, other: zooModel("tnn-multi-decay").file }));
 
 describe("an existing output of convert", () => {
-  const convert = (out: string, ...more: string[]) =>
-    longconv(["convert", SMALL, "-o", out, "--exact", "--horizon", "32", "--json", ...more]);
+  const args = (out: string, ...more: string[]) => [
+    "convert",
+    SMALL,
+    "-o",
+    out,
+    "--exact",
+    "--horizon",
+    "32",
+    "--json",
+    ...more,
+  ];
 
   test("is refused, and replaced with --force", async () => {
     const before = contents(dir.folder);
-    expect(errorOf(await convert(dir.at("small")))).toMatchObject({ code: "file-exists", file: dir.at("small") });
+    expect(errorOf(await longconvHere(args(dir.at("small"))))).toMatchObject({
+      code: "file-exists",
+      file: dir.at("small"),
+    });
     expect(contents(dir.folder)).toEqual(before);
-    const forced = await convert(dir.at("small"), "--force");
+    const forced = await longconv(args(dir.at("small"), "--force"));
     expect(forced.code, forced.stderr).toBe(0);
     const after = contents(dir.folder);
     expect([...after.keys()]).toEqual([...before.keys()]);
@@ -32,7 +45,7 @@ describe("an existing output of convert", () => {
     symlinkSync(dir.at("input/model.onnx"), dir.at("symlink.onnx"));
     const before = contents(dir.folder);
     for (const out of ["input/model.onnx", "hardlink.onnx", "symlink.onnx", "input"]) {
-      const run = await longconv(["convert", dir.at("input"), "-o", dir.at(out), "--force", "--json"]);
+      const run = await longconvHere(["convert", dir.at("input"), "-o", dir.at(out), "--force", "--json"]);
       expect(errorOf(run).code).toBe("file-exists");
     }
     expect(contents(dir.folder)).toEqual(before);
@@ -44,13 +57,13 @@ describe("an existing output of convert", () => {
     writeFileSync(dir.at("other/notes.txt"), "worth keeping");
     const before = contents(dir.folder);
     for (const out of ["thesis", "other"])
-      expect(errorOf(await convert(dir.at(out), "--force")).code).toBe("file-exists");
+      expect(errorOf(await longconvHere(args(dir.at(out), "--force"))).code).toBe("file-exists");
     expect(contents(dir.folder)).toEqual(before);
     rmSync(dir.at("other/notes.txt"));
   });
 
   test("an output whose folder does not exist", async () => {
-    expect(errorOf(await convert(dir.at("nowhere/out.onnx"))).code).toBe("file-unwritable");
+    expect(errorOf(await longconvHere(args(dir.at("nowhere/out.onnx")))).code).toBe("file-unwritable");
   });
 });
 
@@ -63,7 +76,7 @@ test.each(["genai", "triton"])("deploy %s writes to a new or an empty folder onl
     ["nowhere/out", "file-unwritable"],
     ["file/out", "file-unwritable"],
   ] as const) {
-    const run = await longconv(["deploy", stack, dir.at("small"), "-o", dir.at(out), "--json"]);
+    const run = await longconvHere(["deploy", stack, dir.at("small"), "-o", dir.at(out), "--json"]);
     expect(errorOf(run)).toMatchObject({ code, file: dir.at(out) });
   }
   expect(contents(dir.folder)).toEqual(before);
@@ -92,7 +105,16 @@ test.each(["genai", "triton"])("deploy %s --force replaces what deploy wrote, an
 test("deploy triton: no name leaves the folder", async () => {
   const before = contents(dir.folder);
   for (const name of ["..", ".", "a/b", ""]) {
-    const run = await longconv(["deploy", "triton", dir.at("small"), "-o", dir.at("out"), "--name", name, "--json"]);
+    const run = await longconvHere([
+      "deploy",
+      "triton",
+      dir.at("small"),
+      "-o",
+      dir.at("out"),
+      "--name",
+      name,
+      "--json",
+    ]);
     expect(errorOf(run).code).toBe("usage");
   }
   expect(contents(dir.folder)).toEqual(before);
@@ -153,7 +175,7 @@ describe("a single file beside the result", () => {
       symlinkSync(input, links[1]);
       const before = contents(dir.folder);
       for (const out of [input, ...links]) {
-        const error = errorOf(await longconv([...argsFor(out), "--force", "--json"]));
+        const error = errorOf(await longconvHere([...argsFor(out), "--force", "--json"]));
         expect(error).toMatchObject({ code: "file-exists", file: out });
       }
       expect(contents(dir.folder)).toEqual(before);
@@ -164,10 +186,10 @@ describe("a single file beside the result", () => {
   test.each(writers)("%s: another file is replaced only with --force", async (_, argsFor) => {
     writeFileSync(dir.at("thesis.txt"), "years of work");
     const before = contents(dir.folder);
-    const error = errorOf(await longconv([...argsFor(dir.at("thesis.txt")), "--json"]));
+    const error = errorOf(await longconvHere([...argsFor(dir.at("thesis.txt")), "--json"]));
     expect(error.code).toBe("file-exists");
-    expect(errorOf(await longconv([...argsFor(dir.at("small")), "--force", "--json"])).code).toBe("file-exists");
-    expect(errorOf(await longconv([...argsFor(dir.at("nowhere/x")), "--json"])).code).toBe("file-unwritable");
+    expect(errorOf(await longconvHere([...argsFor(dir.at("small")), "--force", "--json"])).code).toBe("file-exists");
+    expect(errorOf(await longconvHere([...argsFor(dir.at("nowhere/x")), "--json"])).code).toBe("file-unwritable");
     expect(contents(dir.folder)).toEqual(before);
   });
 

@@ -26,6 +26,8 @@ test("each kind has its file, under the name that transformers.js looks for", as
   expect(readdirSync(dir.at("several/onnx")).sort()).toEqual(
     ["model.onnx", "model_fp16.onnx", "model_q4.onnx", "model_quantized.onnx"].sort(),
   );
+  const card = readFileSync(dir.at("several/README.md"), "utf8");
+  expect(card.match(/^\| onnx\/model_\w+\.onnx \| \w+ \| \d\S+ \| \d+ % \|$/gm)).toHaveLength(3);
   expect(several.weights.map(({ kind }) => kind)).toEqual(KINDS);
   const [int4, int8, float16] = several.weights.map(({ rms }) => rms);
   expect(int4).toBeGreaterThan(int8!);

@@ -2,26 +2,12 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { LongConvError } from "../errors.ts";
-import { type CarriedError, uncarried } from "./carried-error.ts";
+import { uncarried } from "./carried-error.ts";
 import { letterBox, sendLetter } from "./letters.ts";
 import { CHANNELS } from "./lifeline.ts";
 import { type ProcessOptions, refuseLimits } from "./limits.ts";
+import type { Answer, Call, CallProgress } from "./messages.ts";
 import { errorOfEnd, supervise } from "./supervise.ts";
-
-/** What is called: its name and arguments, as the program in the process knows them, and bytes beside them. */
-export interface Call {
-  readonly name: string;
-  readonly args: readonly unknown[];
-  readonly bytes?: readonly Uint8Array[];
-  /** Files that are read, for messages. */
-  readonly files: readonly string[];
-}
-
-/** What the program sends: how far it is, and at the end a letter with one of the other two. */
-export type Answer = { readonly value: unknown } | { readonly error: CarriedError };
-export interface CallProgress {
-  readonly progress: readonly unknown[];
-}
 
 /** What a call gives. */
 export interface Returned {

@@ -1,10 +1,10 @@
 /** The side of the supervised process: what it tells its parent, and how its parent stops it. */
 import { Worker } from "node:worker_threads";
 import { LongConvError } from "../errors.ts";
-import type { Answer, Call, CallProgress } from "./call.ts";
 import { carried } from "./carried-error.ts";
 import { type Channel, letterBox, sendLetter } from "./letters.ts";
 import type { Limits } from "./limits.ts";
+import type { Answer, Call, CallProgress } from "./messages.ts";
 
 /** What the parent has to know should the process end before it could say so itself. */
 export interface Told {

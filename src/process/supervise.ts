@@ -44,13 +44,19 @@ export function supervise(child: ChildProcess, given: Limits = {}, onMessage?: (
   };
   const after = (ms: number, reason: Ended["because"]) => timers.add(setTimeout(() => kill(reason), ms));
   const started = performance.now();
+  let resident = 0;
+  const weigh = () => {
+    if (resident > limits.memory!) kill("memory");
+  };
   const limit = (next: Limits) => {
     limits = { memory: defaultMemory(), ...next };
+    weigh();
     if (next.timeout !== undefined) after(Math.max(0, next.timeout - (performance.now() - started)), "timeout");
   };
   limit(given);
   onResident(child.stdio[LIFELINE] as Readable, (bytes) => {
-    if (bytes > limits.memory!) kill("memory");
+    resident = bytes;
+    weigh();
   });
   child.on("message", (message) => {
     if (!isTold(message)) return onMessage?.(message);
@@ -81,7 +87,7 @@ export function supervise(child: ChildProcess, given: Limits = {}, onMessage?: (
 const isTold = (message: unknown): message is { readonly told: Told } =>
   typeof message === "object" && message !== null && "told" in message;
 
-/** Calls with the resident memory that the process reports, in bytes. */
+/** Calls with the most resident memory that the process has had, in bytes, whenever that grows. */
 function onResident(lifeline: Readable, call: (bytes: number) => void): void {
   let rest = "";
   lifeline.setEncoding("utf8").on("data", (text: string) => {

@@ -12,7 +12,7 @@ import {
 } from "@huggingface/transformers";
 import { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { convert } from "../../converter/convert.ts";
+import { type Conversion, convert } from "../../converter/convert.ts";
 import { checkContract } from "../../converter/deploy/contract.ts";
 import { genaiConfig, genaiModel } from "../../converter/deploy/genai.ts";
 import { readModel } from "../../converter/onnx/read.ts";
@@ -177,8 +177,11 @@ const closest = (part: Float32Array, whole: Float32Array): number =>
 
 describe.skipIf(!python)("Python", () => {
   const interpreters: Record<string, string> = {};
+  const hyena = zooModel("hyena").file;
+  let unequal: Conversion;
   beforeAll(async () => {
     for (const which of ["newest", "oldest"] as const) interpreters[which] = await environment(which);
+    unequal = await convert(hyena);
   }, 600_000);
 
   test.each(["newest", "oldest"])(`${COUNT} greedy tokens from onnxruntime, %s`, async (which) => {
@@ -214,11 +217,10 @@ describe.skipIf(!python)("Python", () => {
   });
 
   test("ONNX Runtime GenAI: states of unequal shape, as a tolerance leaves them", async () => {
-    const source = zooModel("hyena");
     const [converted, out] = [path.join(root, "hyena-default"), path.join(root, "hyena-genai")];
-    const { model, layers } = await convert(source.file);
+    const { model, layers } = unequal;
     expect(new Set(layers.map(({ order }) => order)).size).toBeGreaterThan(1);
-    await writeOutput(model, await lookBeside(source.file), targetOf(converted));
+    await writeOutput(model, await lookBeside(hyena), targetOf(converted));
     // an id that the text does not reach
     await deploy("genai", converted, "-o", out, "--end-token", "0");
     expect(checkContract(await readModel(path.join(out, "model.onnx"))).kept).toBe(true);
@@ -232,8 +234,8 @@ describe.skipIf(!python)("Python", () => {
     expect(numbers(await run(interpreters.newest!, args))).toEqual(expected);
   });
 
-  test("ONNX Runtime GenAI: a model that ends no text is refused, and says what to give", async () => {
-    const { model } = await convert(zooModel("hyena").file);
+  test("ONNX Runtime GenAI: a model that ends no text is refused, and says what to give", () => {
+    const { model } = unequal;
     expect(() => genaiConfig(genaiModel(model), { endTokens: [] })).toThrow(/`endToken/);
     expect(() => genaiConfig(genaiModel(model), { endTokens: [9999] })).toThrow(/9999/);
   });

@@ -146,6 +146,11 @@ export const CONVOLUTION_CASES: readonly OperatorCase[] = [
   row("Conv", ["b t 4", floats(5, 6, 1)], { mixes: /sums over the time/ }, FIXED),
   row("Conv", ["b 4 t", "5 4 1"], { mixes: /not constant/ }),
   row("ConvTranspose", ["b 4 t", floats(4, 5, 3)], { mixes: /spreads/ }),
+  row("ConvTranspose", ["bt 4 9", floats(4, 5, 3)], "bt 5 19", { attributes: { strides: [2] } }),
+  row("ConvTranspose", ["b 4 t 9", floats(4, 3, 1, 3)], "b 6 t 18", {
+    attributes: { group: 2, strides: [1, 2], pads: [0, 1, 0, 1], output_padding: [0, 1] },
+  }),
+  row("ConvTranspose", ["b 4 t", floats(4, 5, 1), floats(5)], "b 5 t"),
   row("DFT", ["b t 8 1"], "b t 5 2", { attributes: { axis: 2, onesided: 1 } }),
   row("DFT", ["b t 8 2"], "b t 8 2", { attributes: { axis: 2 } }),
   row("DFT", ["b t 4 1", int(16)], "b t 16 2", { attributes: { axis: 2 } }),

@@ -158,33 +158,38 @@ describe.each(["wasm", "webgpu"] as const)("logits on %s are PyTorch's", (provid
 
 const OFF_THE_GPU = /Add Memcpy|fallback CPU|placed on \[CPU/;
 
-/** What ONNX Runtime says, in all detail, while it opens a model on WebGPU. */
-async function openingLog(url: string): Promise<string[]> {
-  const quiet = await openPage(browser);
-  const lines: string[] = [];
-  quiet.on("console", (message) => lines.push(message.text()));
-  await quiet.evaluate(async (url) => {
-    const ort = await importOrt();
-    const bytes = async (each: string) => new Uint8Array(await (await fetch(each)).arrayBuffer());
-    const externalData = [{ path: "model.onnx_data", data: await bytes(url.replace(/[^/]*$/, "model.onnx_data")) }];
-    ort.env.logLevel = "verbose";
-    const options = { executionProviders: ["webgpu"], externalData, logSeverityLevel: 0 as const };
-    await ort.InferenceSession.create(await bytes(url), options);
-  }, url);
-  await quiet.close();
-  return lines;
-}
-
 describe("placement, by ONNX Runtime's own log", () => {
+  let quiet: Page;
+  let lines: string[] = [];
+  beforeAll(async () => {
+    quiet = await openPage(browser);
+    quiet.on("console", (message) => lines.push(message.text()));
+  });
+  afterAll(() => quiet?.close());
+
+  /** What ONNX Runtime says, in all detail, while it opens a model on WebGPU. */
+  const openingLog = async (url: string): Promise<string[]> => {
+    lines = [];
+    await quiet.evaluate(async (url) => {
+      const ort = await importOrt();
+      const bytes = async (each: string) => new Uint8Array(await (await fetch(each)).arrayBuffer());
+      const externalData = [{ path: "model.onnx_data", data: await bytes(url.replace(/[^/]*$/, "model.onnx_data")) }];
+      ort.env.logLevel = "verbose";
+      const options = { executionProviders: ["webgpu"], externalData, logSeverityLevel: 0 as const };
+      await (await ort.InferenceSession.create(await bytes(url), options)).release();
+    }, url);
+    return lines;
+  };
+
   test.each([...ZOO, "demo"])("every node of %s's step graph is on the GPU, no copy between devices", async (name) => {
-    const lines = await openingLog(`/${name === "demo" ? "models" : "zoo"}/${name}/onnx/model_step.onnx`);
-    expect(lines.filter((line) => /All nodes placed on \[WebGpuExecutionProvider\]/.test(line))).toHaveLength(1);
-    expect(lines.filter((line) => OFF_THE_GPU.test(line))).toEqual([]);
+    const said = await openingLog(`/${name === "demo" ? "models" : "zoo"}/${name}/onnx/model_step.onnx`);
+    expect(said.filter((line) => /All nodes placed on \[WebGpuExecutionProvider\]/.test(line))).toHaveLength(1);
+    expect(said.filter((line) => OFF_THE_GPU.test(line))).toEqual([]);
   });
 
   test("the log would show it: the graph for prompts has copies between devices", async () => {
-    const lines = await openingLog("/zoo/s4d/onnx/model.onnx");
-    expect(lines.some((line) => OFF_THE_GPU.test(line))).toBe(true);
+    const said = await openingLog("/zoo/s4d/onnx/model.onnx");
+    expect(said.some((line) => OFF_THE_GPU.test(line))).toBe(true);
   });
 });
 

@@ -2,10 +2,11 @@
  * Attention, with or without a softmax: kept, with rows of keys and values carried. What is read by its positions as keys gets the
  * past in front; functions of two positions are computed for all keys and the new queries.
  */
-import { ATTENTION_MASK, BATCH_SIZE } from "../../../src/contract.ts";
+import { ATTENTION_MASK, BATCH_SIZE, pastKeyValues, presentKeyValues } from "../../../src/contract.ts";
 import type { Carried, Kind, Known, Place, Realisation, StatePorts, StateReport } from "../../find/carried.ts";
 import { arranged, dynamicShape, shapeOperand } from "../../find/layout.ts";
 import type { Unclosed } from "../../find/region.ts";
+import { openPosition, rowsOf } from "../../find/tables.ts";
 import type { Builder } from "../../onnx/build.ts";
 import type { Node } from "../../onnx/graph.ts";
 import { DataType } from "../../onnx/tensor.ts";
@@ -38,8 +39,9 @@ export const ATTENTION: Kind<Unclosed> = {
       .map(([tensor, axes]) => cacheOf(known, tensor, axes));
     if (caches.length === 0 || caches.some((cache) => cache === undefined))
       return refuse(node, "unsupported-layout", "reads keys that are no floats with a row for each sequence");
+    const seesPadding = (await areShifted(known, pairs)) ? undefined : (true as const);
     return {
-      ...{ opening: node, nodes: new Set(pairs.nodes), reason },
+      ...{ opening: node, nodes: new Set(pairs.nodes), reason, seesPadding },
       exits: exits.map(({ tensor, axes }) => ({ tensor, fact: { kind: "stream" as const, axes } })),
       plan: async () => realised(known, node, { pairs, caches: caches as Cache[], columns }, sight.seen),
     } satisfies Carried;
@@ -82,6 +84,33 @@ function cacheOf({ graphs }: Known, tensor: string, axes: Layout): Cache | undef
     ...{ tensor, axes, width, heads: heads.reduce((a, c) => a * c, 1) },
     stored: [["batch"], axis(heads), ["keys"], axis([width])],
   };
+}
+
+/** A length at which functions of two positions are looked at. */
+const SHORT = 24;
+
+/** Whether functions of two positions are functions of their difference: padding in front moves both. */
+async function areShifted({ graphs, constants }: Known, { positions }: Pairs): Promise<boolean> {
+  for (const [name, axes] of positions) {
+    const [rows, keys] = ["time" as const, "keys" as const].map((factor) =>
+      axes.findIndex((axis) => axis.includes(factor)),
+    );
+    if (constants.has(name) || (rows! < 0 && keys! < 0)) continue;
+    if (rows! < 0 || keys! < 0) return false;
+    const reader = await openPosition(graphs, name);
+    const tensor = await reader.at(SHORT).finally(() => reader.close());
+    const matrix = rowsOf(tensor, rows!);
+    const inner = tensor.dims.slice(keys! + 1).reduce((a, c) => a * c, 1);
+    const outer = tensor.dims.slice(0, keys!).reduce((a, c, k) => (k === rows ? a : a * c), 1);
+    for (let i = 0; i + 1 < SHORT; i++)
+      for (let o = 0; o < outer; o++)
+        for (let j = 0; j + 1 <= i; j++)
+          for (let k = 0; k < inner; k++) {
+            const at = (row: number, key: number) => matrix[row]![(o * SHORT + key) * inner + k];
+            if (!Object.is(at(i, j), at(i + 1, j + 1))) return false;
+          }
+  }
+  return true;
 }
 
 /** Whether a tensor is made of the mask that drivers give alone: its columns are there for all positions. */
@@ -132,8 +161,8 @@ function addAttention(b: Builder, known: Known, { pairs, caches, columns }: Foun
       dims: [BATCH_SIZE, heads, length, width],
     });
     return {
-      past: info(`past_key_values.${place.index}.${nameOf(i)}`, "past_sequence_length"),
-      present: info(`present.${place.index}.${nameOf(i)}`, "total_sequence_length"),
+      past: info(pastKeyValues(place.index, nameOf(i)), "past_sequence_length"),
+      present: info(presentKeyValues(place.index, nameOf(i)), "total_sequence_length"),
     };
   });
   const size = (tensor: string) =>

@@ -7,7 +7,7 @@ import { judge, operandOf } from "../../time/follow.ts";
 import { excess, judgedOffset, offsetOf, withOffset } from "../../time/offset.ts";
 import { type Carry, carried } from "../rows/carry.ts";
 import { historyOf } from "../rows/history.ts";
-import { reportOf } from "../rows/rows.ts";
+import { reportOf, seesPadding } from "../rows/rows.ts";
 
 export const MEETING: Kind<Unclosed> = {
   name: "meeting",
@@ -47,6 +47,7 @@ export const MEETING: Kind<Unclosed> = {
     const exits = node.outputs.flatMap((tensor, i) => (tensor ? [{ tensor, fact: verdict.outputs[i]! }] : []));
     return {
       ...{ opening: node, nodes: new Set([node]), exits, reason },
+      seesPadding: carries.some(({ history }) => seesPadding(history)) ? true : undefined,
       plan: async () => realised(node, carries),
     } satisfies Carried;
   },

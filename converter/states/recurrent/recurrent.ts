@@ -50,7 +50,7 @@ export const RECURRENT: Kind<Unclosed> = {
       { kind: "last", axes: last },
     ];
     return {
-      ...{ opening: node, nodes: new Set([node]), reason },
+      ...{ opening: node, nodes: new Set([node]), reason, seesPadding: batch.length > 1 || layout ? true : undefined },
       exits: node.outputs.flatMap((tensor, i) => (tensor ? [{ tensor, fact: facts[i]! }] : [])),
       plan: async () => realised(node, { starts, hidden, batch, axes: fact.axes, layout: Number(layout) }),
     } satisfies Carried;

@@ -11,7 +11,7 @@ import { type Offset, timeAxis } from "../../time/fact.ts";
 import { operandOf } from "../../time/follow.ts";
 import { excess, isOffset, NO_OFFSET, offsetOf, withOffset } from "../../time/offset.ts";
 import { type Carry, carried, stateDims } from "./carry.ts";
-import { historyOf } from "./history.ts";
+import { type History, historyOf } from "./history.ts";
 import type { Move, Mover } from "./move.ts";
 import { Concat, Pad, Slice } from "./padding.ts";
 import { Conv, pool } from "./windows.ts";
@@ -65,7 +65,13 @@ export const ROWS: Kind<Unclosed> = {
     if (typeof history === "string") return refuse("mixes-time", history);
     const exit = { tensor: node.outputs[0]!, fact: withOffset({ kind: "stream", axes: move.axes }, after) };
     return {
-      ...{ opening: node, nodes: new Set([node]), exits: [exit], reason: opening.reason },
+      ...{
+        opening: node,
+        nodes: new Set([node]),
+        exits: [exit],
+        reason: opening.reason,
+        seesPadding: seesPadding(history),
+      },
       plan: async () => realised(node, { tensor: stream, axes: fact.axes, rows, history }, move, delay),
     } satisfies Carried;
   },
@@ -101,6 +107,13 @@ const readersOf = ({ consumers }: GraphIndex, node: Node): readonly Node[] => {
 };
 
 const PADDING = new Set(["Pad", "Concat"]);
+
+/** Padding is hidden as what stands before the first position, where that is the same at every place. */
+export const seesPadding = (history: History): true | undefined =>
+  history.kind === "first" ||
+  (history.kind === "rows" && history.rows.some((row) => row.some((v, k) => v !== history.rows[0]![k])))
+    ? true
+    : undefined;
 
 /** Why the positions cannot be where they are. */
 function misplaced(before: Offset, move: Move, after: Offset): Pick<Unclosed, "code" | "reason"> | undefined {

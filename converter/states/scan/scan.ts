@@ -160,10 +160,13 @@ function addScan(
           states.map(({ dims }) => dims.length + 1),
         );
   const inputs = [...begun, ...node.inputs.slice(states.length), ...(mask === undefined ? [] : [mask])];
-  const outputs = node.outputs.map((name, i) => (i < states.length ? names[i]![1]! : name));
+  // past and present may be one buffer: the loop has ended before the state is written
+  const last = states.map(() => b.name("state"));
+  const outputs = node.outputs.map((name, i) => (i < states.length ? last[i]! : name));
   b.copy(looped, inputs, outputs);
+  for (const [i, name] of last.entries()) b.one("Identity", [name], {}, { outputs: [names[i]![1]!] });
   for (const i of states.keys()) {
     const name = node.outputs[i];
-    if (name) b.one("Identity", [names[i]![1]!], {}, { outputs: [name] });
+    if (name) b.one("Identity", [last[i]!], {}, { outputs: [name] });
   }
 }

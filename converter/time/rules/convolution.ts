@@ -69,6 +69,34 @@ export function convolved(
 /** https://onnx.ai/onnx/operators/onnx__Conv.html: a kernel of one tap does not mix. */
 const Conv: Rule = ([data, weight, bias], attributes) => convolved(data!, weight!, [bias], attributes);
 
+/** https://onnx.ai/onnx/operators/onnx__ConvTranspose.html: filter [in, out / groups, …taps]; along channels alone it does not mix. */
+const ConvTranspose: Rule = ([data, weight, bias], attributes) => {
+  const axes = axesOf(data!);
+  const filter = weight && axesOf(weight);
+  const spreads = mixes("spreads every position over its neighbours");
+  if (!axes || !filter || weight.fact.kind !== "constant") return spreads;
+  if (bias && bias.fact.kind !== "constant") return mixes("convolves with a bias or scale that is not constant");
+  if (!isChannelAxis(axes[1]!)) return cutUp(axes[1]!, "sums over");
+  const { auto_pad = "NOTSET", group = 1, output_shape } = attributes;
+  if (auto_pad !== "NOTSET" || output_shape) return spreads;
+  const taps = (attributes.kernel_shape as readonly number[] | undefined) ?? filter.slice(2).map(channelsIn);
+  const of = (name: string, k: number, otherwise: number) =>
+    (attributes[name] as readonly number[] | undefined)?.[k] ?? otherwise;
+  const spatial: Axis[] = [];
+  for (const [k, axis] of axes.slice(2).entries()) {
+    const [before, after] = [of("pads", k, 0), of("pads", k + taps.length, 0)];
+    const [stride, more, reach] = [
+      of("strides", k, 1),
+      of("output_padding", k, 0),
+      of("dilations", k, 1) * (taps[k]! - 1),
+    ];
+    if (reach === 0 && stride === 1 && before === 0 && after === 0 && more === 0) spatial.push(axis);
+    else if (!isChannelAxis(axis)) return axis.includes("time") ? spreads : cutUp(axis, "spreads over");
+    else spatial.push(channelAxis(stride * (channelsIn(axis) - 1) + more + reach + 1 - before - after));
+  }
+  return joined([data], [axes[0]!, channelAxis(channelsIn(filter[1]!) * Number(group)), ...spatial]);
+};
+
 /** https://onnx.ai/onnx/operators/onnx__DFT.html: the axis is an attribute in opset 17, an input from 20 on. */
 const DFT: Rule = ([data, length, axisInput], { axis = 1, onesided = 0, inverse = 0 }, { opset, sizes }) => {
   const axes = axesOf(data!);
@@ -116,7 +144,7 @@ export const CONVOLUTION: Family = {
     Conv,
     DFT,
     ReverseSequence,
-    ConvTranspose: always("spreads every position over its neighbours"),
+    ConvTranspose,
     STFT: always("transforms windows along time"),
     CausalConvWithState: always("convolves along the time axis"),
     "com.microsoft::CausalConvWithState": always("convolves along the time axis"),

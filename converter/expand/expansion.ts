@@ -1,0 +1,14 @@
+/** What writes an operator out. */
+import type { Builder } from "../onnx/build.ts";
+import type { Node } from "../onnx/graph.ts";
+
+/** Where an operator is written out. */
+export interface Site {
+  /** Declared dimensions of a tensor; undefined where they are not. */
+  readonly dimsOf: (tensor: string) => readonly (number | undefined)[] | undefined;
+  /** Whether a tensor is declared, or computed, as booleans. */
+  readonly isBool: (tensor: string) => boolean;
+}
+
+/** Adds the nodes of an operator, its outputs under their names; false leaves it as it is. */
+export type Expansion = (b: Builder, node: Node, site: Site) => boolean;

@@ -1,0 +1,49 @@
+/** How much memory a process takes that runs a model: measured in one of its own, where nothing else is. */
+import { fork } from "node:child_process";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Model, ValueInfo } from "../../converter/onnx/graph.ts";
+import { hideDftShapes } from "../../converter/onnx/hidedft.ts";
+import type { Tensor } from "../../converter/onnx/tensor.ts";
+import { writeNewModel } from "../../converter/onnx/write.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
+
+/** What the process is to run. */
+export interface ResidentTask {
+  readonly file: string;
+  readonly inputs: readonly ValueInfo[];
+  /** Inputs of the original model for so many positions of so many sequences. */
+  readonly feeds: Readonly<Record<string, Tensor>>;
+  readonly tokens: number;
+  readonly batch: number;
+  readonly threads: number | undefined;
+}
+
+/**
+ * Bytes of resident memory of a process that has run the model once, with Node and ONNX Runtime in it.
+ * @returns undefined where it cannot be run in a process of its own
+ */
+export async function residentBytes(
+  model: Model,
+  task: Omit<ResidentTask, "file" | "inputs">,
+): Promise<number | undefined> {
+  const folder = await temporaryFolder();
+  try {
+    const file = path.join(folder.path, "model.onnx");
+    await writeNewModel(hideDftShapes(model), file, { externalData: "always", dataFile: "weights" });
+    return await inProcess({ ...task, file, inputs: model.graph.inputs });
+  } finally {
+    await folder.remove();
+  }
+}
+
+function inProcess(task: ResidentTask): Promise<number | undefined> {
+  const program = fileURLToPath(new URL(`./resident-child${import.meta.url.slice(-3)}`, import.meta.url));
+  // "advanced" passes typed arrays as they are
+  const child = fork(program, { serialization: "advanced", stdio: "ignore" });
+  return new Promise((resolve) => {
+    child.once("message", (bytes) => resolve(Number(bytes)));
+    child.once("error", () => resolve(undefined)).once("exit", () => resolve(undefined));
+    child.send(task, (error) => error && resolve(undefined));
+  });
+}

@@ -1,0 +1,114 @@
+/** States that grow, in the runtime: an H3 with attention, and an export that takes a mask; the exported graph is the judge. */
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { convert } from "../converter/convert.ts";
+import { encodeModel } from "../converter/onnx/encode.ts";
+import { readModel } from "../converter/onnx/read.ts";
+import { openModel, type Runner } from "../converter/onnx/run.ts";
+import { int64Tensor, toNumbers } from "../converter/onnx/tensor.ts";
+import { createBatch, generateBatch } from "../runtime/batch.ts";
+import { generate } from "../runtime/generate.ts";
+import type { Model } from "../runtime/model.ts";
+import { nodeBackend } from "../runtime/node-backend.ts";
+import type { GenerateOptions, Piece } from "../runtime/options.ts";
+import { read, readTokens } from "../runtime/read.ts";
+import { loadModel } from "../runtime/session.ts";
+import { concatStates, sliceState } from "../runtime/state.ts";
+import { stateFromBytes, stateToBytes } from "../runtime/state-file.ts";
+import { ROOT } from "../scripts/root.ts";
+import { METADATA } from "../src/contract.ts";
+import { topTwo } from "./greedy.ts";
+
+const fileOf = (name: string) => path.join(ROOT, "test", "models", "stream", name, "model.onnx");
+
+async function collect(pieces: AsyncIterable<Piece>): Promise<number[]> {
+  const tokens: number[] = [];
+  for await (const { token } of pieces) tokens.push(token);
+  return tokens;
+}
+
+describe.each(["h3-attention", "attention-mask"])("%s", (name) => {
+  let model: Model;
+  let original: Runner;
+  beforeAll(async () => {
+    const { model: converted } = await convert(fileOf(name));
+    expect(converted.metadata.get(METADATA.version)).toBe("2");
+    model = await loadModel(nodeBackend, encodeModel(converted), { sliceLength: 4 });
+    original = await openModel(await readModel(fileOf(name)));
+  });
+  afterAll(async () => {
+    await model?.close();
+    await original?.close();
+  });
+
+  /** What the exported graph makes, the whole sequence again for each token. */
+  async function again(prompt: readonly number[], count: number): Promise<number[]> {
+    const ids = [...prompt];
+    while (ids.length < prompt.length + count) {
+      const dims = [1, ids.length];
+      const mask = original.inputs.includes("attention_mask") && {
+        attention_mask: int64Tensor(
+          dims,
+          ids.map(() => 1),
+        ),
+      };
+      const outputs = await original.run({ input_ids: int64Tensor(dims, ids), ...mask });
+      const logits = toNumbers(outputs[original.outputs[0]!]!);
+      ids.push(topTwo(logits.subarray(logits.length - logits.length / ids.length)).token);
+    }
+    return ids.slice(prompt.length);
+  }
+
+  const REQUESTS: GenerateOptions[] = [
+    { inputIds: [1, 2, 3, 4, 5, 6, 7], maxNewTokens: 12 },
+    { inputIds: [9], maxNewTokens: 3 },
+    { inputIds: [8, 8, 8], maxNewTokens: 9 },
+    { inputIds: [30, 2], maxNewTokens: 7 },
+  ];
+  const due = () =>
+    Promise.all(REQUESTS.map(({ inputIds, maxNewTokens }) => again(inputIds as number[], maxNewTokens!)));
+
+  test("one sequence, its prompt in slices", async () => {
+    for (const request of REQUESTS)
+      expect(await collect(generate(model, request))).toEqual(
+        await again(request.inputIds as number[], request.maxNewTokens!),
+      );
+  });
+
+  test("unequal prompts together, and sequences that join and leave", async () => {
+    const expected = await due();
+    const tokens: number[][] = REQUESTS.map(() => []);
+    for await (const { row, token } of generateBatch(model, REQUESTS)) tokens[row]!.push(token);
+    expect(tokens).toEqual(expected);
+    const batch = createBatch(model, { maxBatchSize: 3 });
+    const joined = await Promise.all(
+      REQUESTS.map(async (request, index) => {
+        for (let wait = 0; wait < 4 * index; wait++) await new Promise((resolve) => setImmediate(resolve));
+        return collect(batch.add(request));
+      }),
+    );
+    expect(joined).toEqual(expected);
+  });
+
+  test("forks, rows of others, and bytes", async () => {
+    const [long, short] = [await read(model, [[1, 2, 3, 4, 5]]), await read(model, [[6, 7]])];
+    const both = await concatStates(model, [long, short]);
+    expect(both.positions).toEqual([5, 2]);
+    const kept = await stateFromBytes(model, await stateToBytes(model, both));
+    const [turned, alone] = [await sliceState(model, kept, [1, 0]), await sliceState(model, kept, [1])];
+    const [first, second, single] = [
+      await readTokens(model, [8, 9], both),
+      await readTokens(model, [9, 8], turned),
+      await readTokens(model, [9], alone),
+    ];
+    const direct = await readTokens(model, [9], short);
+    const vocabulary = model.language!.vocabulary;
+    for (let k = 0; k < vocabulary; k++) {
+      expect(second.logits![vocabulary + k]!).toBeCloseTo(first.logits![k]!, 4);
+      for (const other of [first.logits![vocabulary + k]!, second.logits![k]!, single.logits![k]!])
+        expect(other).toBeCloseTo(direct.logits![k]!, 4);
+    }
+    // padding in front of a row that leaves is left behind
+    expect(alone.tensors.map(({ dims }) => dims)).toEqual(short.tensors.map(({ dims }) => dims));
+  });
+});
