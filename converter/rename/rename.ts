@@ -164,7 +164,7 @@ function notStateful(model: Model): LongConvError {
   return new LongConvError("not-converted", reason, { file: model.file || undefined }, TELL);
 }
 
-const TELL = "Say which output each state goes on from: --state h=h_next.";
+const TELL = "Say with `states` which output each state goes on from, as h=h_next.";
 
 const refusal = (model: Model, code: "bad-input" | "not-converted", tensor: string, reason: string): LongConvError =>
   new LongConvError(code, `'${tensor}' ${reason}`, { file: model.file || undefined, tensor });

@@ -34,7 +34,7 @@ const isZero = (value: Value | undefined): boolean =>
 export function hidesFuture(known: Known, pairs: Pairs): boolean {
   const values = new Map<string, Value>();
   const positions = new Map<string, Value | undefined>();
-  const valueOf = (name: string): Value | undefined => {
+  const valueAt = (name: string): Value | undefined => {
     const made = values.get(name);
     if (made) return made;
     const layout = pairs.positions.get(name);
@@ -50,7 +50,7 @@ export function hidesFuture(known: Known, pairs: Pairs): boolean {
     return fact?.kind === "stream" || fact?.kind === "still" || fact?.kind === "shape" ? ANY : undefined;
   };
   for (const node of pairs.nodes) {
-    const inputs = node.inputs.map((name) => (name ? valueOf(name) : ANY));
+    const inputs = node.inputs.map((name) => (name ? valueAt(name) : ANY));
     if (inputs.some((value) => value === undefined)) return false;
     const keysGone = node.inputs.some((name) => hasKeys(pairs, name)) && !hasKeys(pairs, node.outputs[0]!);
     if (
