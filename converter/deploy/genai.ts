@@ -28,13 +28,15 @@ const DUMMY = ["batch_size", 1, 1] as const;
  * cache goes, and `num_logits_to_keep` becomes a constant 0: GenAI feeds no such input and picks the last logits itself.
  *
  * GenAI binds one buffer as past and present; each present is written by the last node, from a tensor of its own.
- * @throws LongConvError bad-input where the model has no `input_ids` and `logits`, not-converted where it has no states
+ * @throws LongConvError bad-input where the model has no `input_ids` and `logits`, or a state that grows or has other than two
+ *   dimensions behind the batch; not-converted where it has no states
  */
 export function genaiModel(converted: Model): Model {
   const model = withConstantInput(withoutLengthCache(converted), NUM_LOGITS_TO_KEEP, 0);
   const { graph } = model;
   languageOf(model);
   const pairs = statesOf(model);
+  refuseOtherShapes(pairs, model.file || undefined);
   const b = createBuilder(model.opsets.get("") ?? 13, namesOf(graph));
   const [inputs, outputs]: ValueInfo[][] = [[], []];
   const after = b.subgraph();
@@ -95,6 +97,23 @@ function statesOf({ graph, file }: Model): { past: string; present: string; info
   if (pairs.length === 0)
     throw new LongConvError("not-converted", "the model carries no state", { file }, "Convert it first.");
   return pairs.map((pair) => ({ ...pair, info: graph.inputs.find(({ name }) => name === pair.past)! }));
+}
+
+/** @throws LongConvError bad-input for a state that GenAI's are not made for */
+function refuseOtherShapes(pairs: readonly { readonly info: ValueInfo }[], file: string | undefined): void {
+  for (const { info } of pairs) {
+    const dims = info.dims?.slice(1) ?? [];
+    const grows = dims.some((dim) => typeof dim !== "number");
+    if (!grows && dims.length === 2) continue;
+    throw new LongConvError(
+      "bad-input",
+      grows
+        ? "the state grows with the sequence, and is carried beside others of a fixed size: ONNX Runtime GenAI is not known to carry both"
+        : `the state has ${dims.length} dimensions behind the batch, and ONNX Runtime GenAI's have two`,
+      { file, tensor: info.name },
+      "Use longconv-ssm's own runtime, transformers.js or ONNX Runtime itself for this model.",
+    );
+  }
 }
 
 /** The largest of each dimension behind the batch. */
