@@ -1,20 +1,23 @@
 /** States that grow, in the runtime: an H3 with attention, and an export that takes a mask; the exported graph is the judge. */
 import path from "node:path";
 import { AutoModelForCausalLM, env, Tensor as StockTensor } from "@huggingface/transformers";
+import * as ort from "onnxruntime-web";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { withLengthCache, withoutLengthCache } from "../converter/assemble/lengthcache.ts";
 import { convert } from "../converter/convert.ts";
 import { checkContract } from "../converter/deploy/contract.ts";
-import { genaiModel } from "../converter/deploy/genai.ts";
+import { deployGenai } from "../converter/deploy/deploy.ts";
 import { tritonConfig, tritonModel } from "../converter/deploy/triton.ts";
 import { encodeModel } from "../converter/onnx/encode.ts";
 import type { Model as Graph } from "../converter/onnx/graph.ts";
 import { readModel } from "../converter/onnx/read.ts";
 import { openModel, type Runner } from "../converter/onnx/run.ts";
 import { DataType, int64Tensor, toNumbers } from "../converter/onnx/tensor.ts";
+import { writeModel } from "../converter/onnx/write.ts";
 import { lookBeside } from "../converter/output/beside.ts";
 import { writeOutput } from "../converter/output/output.ts";
 import { targetOf } from "../converter/output/target.ts";
+import type { Backend } from "../runtime/backend.ts";
 import { createBatch, generateBatch } from "../runtime/batch.ts";
 import { generate } from "../runtime/generate.ts";
 import type { Model } from "../runtime/model.ts";
@@ -28,6 +31,7 @@ import { ROOT } from "../scripts/root.ts";
 import { reader, start, stepper, withOpen } from "../src/bench/drive.ts";
 import { METADATA } from "../src/contract.ts";
 import { scratch } from "./command.ts";
+import { environment, PROJECT, python, run } from "./deploy/python.ts";
 import { topTwo } from "./greedy.ts";
 
 const fileOf = (name: string) => path.join(ROOT, "test", "models", "stream", name, "model.onnx");
@@ -195,14 +199,50 @@ describe.each(["h3-attention", "attention-mask"])("%s", (name) => {
     expect(new Set(findings.filter(({ breaks }) => breaks).map((finding) => finding.rule))).toEqual(new Set([rule]));
   });
 
-  test("stacks that keep states of one size refuse it; Triton's clients may carry it", () => {
-    expect(() => genaiModel(converted)).toThrow(/grows with the sequence/);
+  test("Triton keeps states of one size, and its clients may carry others", () => {
     const triton = tritonModel(converted);
     for (const strategy of ["oldest", "direct"] as const)
       expect(() => tritonConfig(triton, { name: "m", strategy })).toThrow(/grows with the sequence/);
-    expect(tritonConfig(triton, { name: "m", strategy: "client" })).toMatch(
-      /present\.\d\.key"[^}]*dims: \[ \d, -1, \d+ \]/,
-    );
+    const config = tritonConfig(triton, { name: "m", strategy: "client" });
+    expect(config).toMatch(/present\.\d\.key"[^}]*dims: \[ \d, -1, \d+ \]/);
+  });
+
+  describe.skipIf(!python)("Python", { timeout: 600_000 }, () => {
+    const { inputIds, maxNewTokens } = REQUESTS[0]!;
+    const example = async (name: string, ...args: string[]) => {
+      const printed = await run(await environment("newest"), [path.join(PROJECT, "examples", name), ...args]);
+      return printed.trim().split(" ").map(Number);
+    };
+    const prompt = (inputIds as number[]).map(String);
+
+    test("ONNX Runtime makes the same tokens", async () => {
+      await writeModel(converted, dir.at("python.onnx"));
+      const made = await example("python/generate.py", dir.at("python.onnx"), String(maxNewTokens), ...prompt);
+      expect(made).toEqual(await again(inputIds as number[], maxNewTokens!));
+    });
+
+    test("ONNX Runtime GenAI makes the same tokens", async () => {
+      await writeModel(converted, dir.at("genai.onnx"));
+      const due = await again(inputIds as number[], maxNewTokens!);
+      const endTokens = [Array.from({ length: 31 }, (_, id) => id).find((id) => !due.includes(id))!];
+      await deployGenai(dir.at("genai.onnx"), dir.at("genai"), { endTokens });
+      const made = await example("genai/generate.py", dir.at("genai"), String(maxNewTokens), "--ids", ...prompt);
+      expect(made).toEqual(due);
+    });
+  });
+
+  test("WebAssembly makes the same tokens, a batch of unequal prompts", async () => {
+    ort.env.wasm.numThreads = 1;
+    const backend: Backend = {
+      ...nodeBackend,
+      ...{ Tensor: ort.Tensor, writesIntoFetches: false, oneRunAtATime: true },
+      open: (source) => ort.InferenceSession.create(source as Uint8Array, { executionProviders: ["wasm"] }),
+    };
+    const web = await loadModel(backend, encodeModel(converted), { sliceLength: 4 });
+    const tokens: number[][] = REQUESTS.map(() => []);
+    for await (const { row, token } of generateBatch(web, REQUESTS)) tokens[row]!.push(token);
+    expect(tokens).toEqual(await due());
+    await web.close();
   });
 
   test("forks, rows of others, and bytes", async () => {
