@@ -17,6 +17,7 @@ import { writeModel } from "../converter/onnx/write.ts";
 import { lookBeside } from "../converter/output/beside.ts";
 import { writeOutput } from "../converter/output/output.ts";
 import { targetOf } from "../converter/output/target.ts";
+import { traceOf } from "../converter/weights/rerun.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { createBatch, generateBatch } from "../runtime/batch.ts";
 import { generate } from "../runtime/generate.ts";
@@ -147,6 +148,28 @@ describe.each(["h3-attention", "attention-mask"])("%s", (name) => {
         [4, 4],
       ]);
     });
+  });
+
+  test("what compares stored weights starts without rows: one pass gives what two do", async () => {
+    const ids = [1, 2, 3, 4, 5, 6];
+    const pass = (given: readonly number[]) => ({
+      length: given.length,
+      inputs: { input_ids: int64Tensor([1, given.length], given) },
+    });
+    const [whole, halves] = [
+      await traceOf(converted, [pass(ids)]),
+      await traceOf(converted, [pass(ids.slice(0, 3)), pass(ids.slice(3))]),
+    ];
+    const [rows, others] = [whole.get("logits")!, halves.get("logits")!];
+    expect(others.length).toBe(rows.length);
+    for (const [i, row] of rows.entries())
+      for (const [k, value] of row.entries()) expect(others[i]![k]!).toBeCloseTo(value, 4);
+    const first = await original.run({
+      input_ids: int64Tensor([1, 1], [1]),
+      ...(original.inputs.includes("attention_mask") && { attention_mask: int64Tensor([1, 1], [1]) }),
+    });
+    for (const [k, value] of toNumbers(first[original.outputs[0]!]!).entries())
+      expect(rows[0]![k]!).toBeCloseTo(value, 4);
   });
 
   test("its caches are states, whatever their index, and no length cache is added or taken off", () => {
