@@ -8,7 +8,7 @@ import { rowsOf } from "../../find/tables.ts";
 import { cut } from "../../onnx/cut.ts";
 import { openModel, type Runner } from "../../onnx/run.ts";
 import { DataType, makeTensor, type Tensor } from "../../onnx/tensor.ts";
-import { dimsOf, type Layout, timeAxis } from "../../time/fact.ts";
+import { channelsIn, dimsOf, type Layout } from "../../time/fact.ts";
 
 /** A stream that enters, or an exit. */
 export interface Port {
@@ -39,17 +39,7 @@ export async function sightOf(
   width: number,
 ): Promise<Sight> {
   const { graphs } = known;
-  const names = new Set(entries.map(({ tensor }) => tensor));
-  const others = graphs.model.graph.inputs.filter(({ name }) => !names.has(name));
-  const typeOf = (tensor: string) =>
-    graphs.shapes.seen.get(tensor)?.type ?? graphs.model.graph.inputs.find(({ name }) => name === tensor)!.type;
-  const given = entries.map(({ tensor }) => ({ name: tensor, type: typeOf(tensor), dims: undefined }));
-  const part = cut(
-    graphs.model,
-    [...others, ...given],
-    exits.map(({ tensor }) => tensor),
-  );
-  const runner = await openModel(precise(graphs, part));
+  const bench = await openBench(known, entries, exits);
   try {
     const fixed = fixedSizes(graphs.inputs);
     let seen = 0;
@@ -57,15 +47,71 @@ export async function sightOf(
       const bytes = 4 * width * length ** 2 * ((places ?? everyOf(length)).length + 1);
       if (seen > 0 && (fixed.time !== undefined || bytes > MOST_BYTES)) break;
       const time = fixed.time ?? length;
-      const found = await lookAt({ known, runner, entries, exits, typeOf }, time, places ?? everyOf(time), fixed);
+      const found = await lookAt(bench, time, places ?? everyOf(time), fixed);
       if (found === undefined) break;
       if ("code" in found) return found;
       seen = time;
     }
     return { seen };
   } finally {
-    await runner.close();
+    await bench.runner.close();
   }
+}
+
+/** Batches in which one sequence after the other is changed. */
+const BATCHES = [2, 3, 17] as const;
+
+/** Whether an exit of one sequence depends on the others of the batch, or on how many there are; undefined: it cannot be run. */
+export async function mixesBatch(
+  known: Known,
+  entries: readonly Port[],
+  exits: readonly Port[],
+): Promise<boolean | undefined> {
+  const fixed = fixedSizes(known.graphs.inputs);
+  const time = fixed.time ?? 5;
+  const bench = await openBench(known, entries, exits);
+  try {
+    let isRun = false;
+    const alone = fixed.batch === undefined ? await outputs(bench, 1, time, () => time) : undefined;
+    for (const batch of fixed.batch === undefined ? BATCHES : [fixed.batch]) {
+      const plain = await outputs(bench, batch, time, () => time);
+      if (!plain) continue;
+      isRun = true;
+      const isKept = (made: Float64Array[][][], from: number, row: number) =>
+        plain.every((rows, k) =>
+          rows[row]!.every((values, i) => isSame(values, made[k]![from]![i]!, largestOf(rows.flat()))),
+        );
+      if (alone && !isKept(alone, 0, batch - 1)) return true;
+      for (let other = 0; other < batch; other++) {
+        const changed = (await outputs(bench, batch, time, (row) => (row === other ? 0 : time)))!;
+        for (let row = 0; row < batch; row++) if (row !== other && !isKept(changed, row, row)) return true;
+      }
+    }
+    return isRun ? false : undefined;
+  } finally {
+    await bench.runner.close();
+  }
+}
+
+async function openBench(known: Known, entries: readonly Port[], exits: readonly Port[]): Promise<Bench> {
+  const { graphs } = known;
+  const names = new Set(entries.map(({ tensor }) => tensor));
+  const others = graphs.model.graph.inputs.filter(({ name }) => !names.has(name));
+  const typeOf = (tensor: string) =>
+    graphs.shapes.seen.get(tensor)?.type ?? graphs.model.graph.inputs.find(({ name }) => name === tensor)!.type;
+  // ONNX Runtime asks for ranks inside of loops
+  const given = entries.map(({ tensor, axes }) => ({
+    ...{ name: tensor, type: typeOf(tensor) },
+    dims: axes.map((axis, k) =>
+      axis.every((factor) => typeof factor === "number") ? channelsIn(axis) : `${tensor}_${k}`,
+    ),
+  }));
+  const part = cut(
+    graphs.model,
+    [...others, ...given],
+    exits.map(({ tensor }) => tensor),
+  );
+  return { known, runner: await openModel(precise(graphs, part)), entries, exits, typeOf };
 }
 
 const everyOf = (length: number): readonly number[] => Array.from({ length: length - 1 }, (_, i) => i);
@@ -204,8 +250,9 @@ function randomEntry(
 
 /** [sequence][position] */
 function bySequence(tensor: Tensor, axes: Layout, batch: number): Float64Array[][] {
-  const rows = rowsOf(tensor, timeAxis(axes));
-  const rest = axes.filter((_, k) => k !== timeAxis(axes));
+  const time = axes.findIndex((axis) => axis.includes("time"));
+  const rows = time < 0 ? [Float64Array.from(tensor.data as Float32Array)] : rowsOf(tensor, time);
+  const rest = axes.filter((_, k) => k !== time);
   const sizes = rest.flat().map((factor) => (factor === "batch" ? batch : Number(factor)));
   const at = rest.flat().indexOf("batch");
   const inner = sizes.slice(at + 1).reduce((a, c) => a * c, 1);
