@@ -12,11 +12,11 @@ import type { Builder } from "../../onnx/build.ts";
 import type { Node } from "../../onnx/graph.ts";
 import { DataType } from "../../onnx/tensor.ts";
 import { type Axis, channelsIn, type Layout } from "../../time/fact.ts";
+import { type Port, sightOf } from "../sight.ts";
 import { hidesFuture } from "./future.ts";
 import { type Hiding, hidesPadding } from "./hiding.ts";
 import { type Pairs, pairsFrom } from "./pairs.ts";
 import { positionsIn } from "./positions.ts";
-import { type Port, sightOf } from "./sight.ts";
 
 export const ATTENTION: Kind<Unclosed> = {
   name: "attention",

@@ -14,7 +14,7 @@ import type { Layout } from "../../time/fact.ts";
 import { isOffset } from "../../time/offset.ts";
 import { fromFront } from "../../time/rule.ts";
 import { scanAxes } from "../../time/rules/control.ts";
-import { mixesBatch } from "../attention/sight.ts";
+import { mixesBatch } from "../sight.ts";
 import { type Start, startOf } from "../start.ts";
 import { maskedBody } from "./masked.ts";
 

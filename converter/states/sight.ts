@@ -1,14 +1,14 @@
 /** What positions see: an attention is run alone, with later positions changed and left out, and other sequences changed. */
-import { uniform } from "../../../src/random.ts";
-import type { Known } from "../../find/carried.ts";
-import { precise } from "../../find/graphs.ts";
-import { isFailedRun } from "../../find/respond.ts";
-import { fixedSizes, zeroInputs } from "../../find/shapes.ts";
-import { rowsOf } from "../../find/tables.ts";
-import { cut } from "../../onnx/cut.ts";
-import { openModel, type Runner } from "../../onnx/run.ts";
-import { DataType, makeTensor, type Tensor } from "../../onnx/tensor.ts";
-import { channelsIn, dimsOf, type Layout } from "../../time/fact.ts";
+import { uniform } from "../../src/random.ts";
+import type { Known } from "../find/carried.ts";
+import { precise } from "../find/graphs.ts";
+import { isFailedRun } from "../find/respond.ts";
+import { fixedSizes, zeroInputs } from "../find/shapes.ts";
+import { rowsOf } from "../find/tables.ts";
+import { cut } from "../onnx/cut.ts";
+import { openModel, type Runner } from "../onnx/run.ts";
+import { DataType, makeTensor, type Tensor } from "../onnx/tensor.ts";
+import { channelsIn, dimsOf, type Layout } from "../time/fact.ts";
 
 /** A stream that enters, or an exit. */
 export interface Port {
