@@ -1,6 +1,7 @@
 /** What a model is, as everybody who needs to know it is told: inlined, followed through time, with all that carries a state. */
+import { refuseStateful } from "../src/stateful.ts";
 import { expanded } from "./expand/index.ts";
-import { type FindOptions, type Found, findCarried, isConvertible } from "./find/find.ts";
+import { type FindOptions, type Found, findCarried, isConvertible, refuseConverted } from "./find/find.ts";
 import { lift } from "./lift/lift.ts";
 import type { Model } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
@@ -16,6 +17,9 @@ export type AnalyseOptions = Omit<FindOptions, "kinds">;
  * its inputs have no time axis
  */
 export async function analyse(model: Model, options: AnalyseOptions = {}): Promise<Found> {
+  refuseConverted(model);
+  const [inputs, outputs] = [model.graph.inputs, model.graph.outputs].map((infos) => infos.map(({ name }) => name));
+  refuseStateful(inputs!, outputs!, model.file);
   const plain = expanded(lift(inlineFunctions(model)));
   const found = await findCarried(plain, { ...options, kinds: KINDS });
   if (isConvertible(found) || options.timeAxis !== undefined) return found;

@@ -2,6 +2,7 @@
 export { type Claim, describeClaim, type LanguageNames } from "../src/contract.ts";
 export { ERROR_EXIT_CODES, type ErrorCode, LongConvError, type Where } from "../src/errors.ts";
 export type { Reach } from "../src/reach.ts";
+export type { ToldStates } from "../src/stateful.ts";
 export type { Backend, ModelSource } from "./backend.ts";
 export { type Batch, type BatchOptions, createBatch, type GenerateBatchOptions, generateBatch } from "./batch.ts";
 export type { GenerationDefaults } from "./defaults.ts";

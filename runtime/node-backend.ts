@@ -43,8 +43,8 @@ export const nodeBackend: Backend = {
 
 type Options = InferenceSession.SessionOptions;
 
-// While a native library is being loaded, the end of its thread is the end of the process: not in the midst of other work.
-if (!isMainThread) await openApi();
+// A thread that ends while it loads a native library ends the process: so at once, not in the midst of other work.
+if (!isMainThread) void openApi();
 
 const openOrdinary = (source: ModelSource, options: Options): Promise<InferenceSession> =>
   isMainThread ? openBinding(source, options) : openApart(source, options);

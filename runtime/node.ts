@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { LongConvError } from "../src/errors.ts";
+import type { ToldStates } from "../src/stateful.ts";
 import { named } from "../src/unforeseen.ts";
 import { checkCount, notValid } from "./checks.ts";
 import { findModel, settingsOf } from "./folder.ts";
@@ -32,6 +33,8 @@ export interface LoadOptions {
   readonly tokenizer?: Tokenizer;
   /** Called with a sentence, once, when a call with `beyond` goes past the model's claim. Default: a warning on the console. */
   readonly onRemark?: (text: string) => void;
+  /** Outputs by the input that goes on from them, of a model whose names do not say it: `{ input_3: "stack_2" }`. */
+  readonly states?: ToldStates;
   /** More options of ONNX Runtime's session. Graph capture is refused: it replays wrong results. */
   readonly session?: InferenceSession.SessionOptions;
 }
@@ -68,6 +71,7 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
     return loadModel(onGpu ? nodeGpuBackend : nodeBackend, isFolder ? await modelIn(path, modelFile) : path, {
       session,
       onRemark: options.onRemark,
+      states: options.states,
       ...(await settingsOf(folder === undefined ? undefined : folderAt(folder), options.tokenizer)),
       ...(sliceLength === undefined ? {} : { sliceLength }),
     });

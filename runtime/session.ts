@@ -5,11 +5,11 @@ import {
   type LanguageNames,
   languageNames,
   NUM_LOGITS_TO_KEEP,
-  pairStates,
   SEQUENCE_LENGTH,
 } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { reachOf } from "../src/reach.ts";
+import { pairByName, type ToldStates } from "../src/stateful.ts";
 import { named } from "../src/unforeseen.ts";
 import type { Backend, ModelSource } from "./backend.ts";
 import { checkCount, notValid } from "./checks.ts";
@@ -32,6 +32,8 @@ export interface LoadModelOptions {
   readonly file?: string;
   /** Called with a sentence, once, when a call with `beyond` goes past the model's claim. Default: a warning on the console. */
   readonly onRemark?: ((text: string) => void) | undefined;
+  /** Outputs by the input that goes on from them, of a model whose names do not say it: `{ input_3: "stack_2" }`. */
+  readonly states?: ToldStates | undefined;
 }
 
 /**
@@ -48,7 +50,7 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
     const file = options.file ?? (typeof source === "string" ? source : undefined);
     const session = await backend.open(source, options.session ?? {});
     try {
-      const { all, batchSize, batchNames } = stateSpecs(session, file);
+      const { all, batchSize, batchNames } = stateSpecs(session, file, options.states);
       const { onRemark = (text) => console.warn(`longconv-ssm: ${text}`) } = options;
       const isState = new Set(all.flatMap((state) => [state.past, state.present]));
       const plain = (metadata: readonly InferenceSession.ValueMetadata[]) =>
@@ -85,9 +87,11 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
   });
 }
 
-function stateSpecs(session: InferenceSession, file: string | undefined) {
+const RENAME = "Write it in the layout of the state contract: longconv-ssm rename model.onnx -o recurrent.onnx";
+
+function stateSpecs(session: InferenceSession, file: string | undefined, told: ToldStates | undefined) {
   const remedy = "Convert it first: longconv-ssm convert model.onnx -o recurrent.onnx";
-  const pairs = pairStates(session.inputNames, session.outputNames);
+  const pairs = pairByName(session.inputNames, session.outputNames, told, file);
   const unpaired = session.inputNames.find(
     (name) => name.startsWith("past_") && !pairs.some((pair) => pair.past === name),
   );
@@ -101,12 +105,18 @@ function stateSpecs(session: InferenceSession, file: string | undefined) {
   }
   const fixedBatches = new Set<number>();
   const batchNames = new Set<string>();
+  const main = session.inputMetadata.find(({ name }) => !pairs.some(({ past }) => past === name));
+  const rows = main?.isTensor ? main.shape[0] : undefined;
   const all = pairs.map(({ past, present }): StateSpec => {
     const metadata = session.inputMetadata.find((value) => value.name === past);
     if (!metadata?.isTensor || metadata.shape.length === 0) {
       throw new LongConvError("not-converted", "the state has no batch axis", { file, tensor: past }, remedy);
     }
     const [batch, ...rest] = metadata.shape;
+    if (typeof batch === "number" && typeof rows === "string" && rest.includes(rows)) {
+      const reason = `the batch of a state must be its axis 0, it has the shape [${metadata.shape.join(", ")}]`;
+      throw new LongConvError("not-converted", reason, { file, tensor: past }, RENAME);
+    }
     if (typeof batch === "number") fixedBatches.add(batch);
     else if (batch) batchNames.add(batch);
     // A tensor that never holds an element may have symbolic axes (a length cache): any length will do, also 0.

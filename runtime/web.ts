@@ -1,6 +1,7 @@
 /** Entry point `longconv-ssm/web`: converted models in a browser, in the page or in a worker, through onnxruntime-web. */
 
 import { LongConvError } from "../src/errors.ts";
+import type { ToldStates } from "../src/stateful.ts";
 import { refuseGraphCapture } from "./capture/refuse.ts";
 import { checkCount } from "./checks.ts";
 import { findModel, settingsOf } from "./folder.ts";
@@ -46,6 +47,8 @@ export interface LoadOptions extends FileOptions {
   readonly tokenizer?: Tokenizer;
   /** Called with a sentence, once, when a call with `beyond` goes past the model's claim. Default: a warning on the console. */
   readonly onRemark?: (text: string) => void;
+  /** Outputs by the input that goes on from them, of a model whose names do not say it: `{ input_3: "stack_2" }`. */
+  readonly states?: ToldStates;
   /** More options of ONNX Runtime's session. Its own graph capture is refused: `graphCapture` is what makes it right. */
   readonly session?: InferenceSession.SessionOptions;
 }
@@ -81,6 +84,7 @@ export async function load(source: WebSource, options: LoadOptions = {}): Promis
   const folder = options.folder !== undefined ? webFiles(options.folder, options) : isFolder ? files : undefined;
   const model = await loadModel(backend, files.label, {
     onRemark: options.onRemark,
+    states: options.states,
     ...(await settingsOf(folder, options.tokenizer)),
     sliceLength,
   });

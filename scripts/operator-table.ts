@@ -24,6 +24,7 @@ const SCHEMAS: Readonly<Record<string, Schema>> = operators;
 
 /** Operators with a rule that no opset up to 24 has: their opset. */
 const LATER: Readonly<Record<string, string>> = {
+  BitCast: "26",
   CausalConvWithState: "27",
   CumProd: "26",
   SimplifiedLayerNormalization: "ONNX Runtime's own",

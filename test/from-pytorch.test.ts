@@ -61,7 +61,7 @@ const SAYS: readonly (readonly [RegExp, RegExp])[] = [
   [/^python /, /step 400: loss [0-3]\./],
   [/ inspect /, /2 long convolutions:[\s\S]*Nothing stands in the way/],
   [/ convert /, /^claim +proven[\s\S]*check +\d+ comparisons/],
-  [/ verify /, /perplexity/],
+  [/ verify /, /^verdict: the original's first choice at /m],
   [/ generate /, /^You may/],
 ];
 
@@ -79,30 +79,36 @@ test.each(steps)("%s", (command) => {
   if (says) expect(stdout).toMatch(says);
 });
 
-/** A command that serves, once it has printed its address. */
-async function serving(command: string): Promise<{ url: string; stop(): void }> {
+const servers: number[] = [];
+afterAll(() => {
+  // with what they have started
+  for (const server of servers) process.kill(-server);
+});
+
+/** The address of a command that serves, once it has printed it. */
+async function serving(command: string): Promise<string> {
   const [program = "", ...args] = command.split(" ");
   const child = spawn(program, args, { cwd: dir.folder, env: environment, detached: true });
+  servers.push(child.pid!);
   for await (const line of createInterface({ input: child.stdout })) {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: colours
     const url = /http:\/\/localhost:\d+\//.exec(line.replace(/\x1b\[\d+m/g, ""))?.[0];
-    if (url) return { url, stop: () => process.kill(-child.pid!) };
+    if (url) return url;
   }
   throw new Error(`${command} gives no address`);
 }
 
 test("the server streams a text to whoever asks", async () => {
-  const { url, stop } = await serving(commands.find((each) => each.startsWith("node server.js"))!.replace("8080", "0"));
+  const url = await serving(commands.find((each) => each.startsWith("node server.js"))!.replace("8080", "0"));
   const [, query = ""] = /curl --no-buffer 'http:\/\/localhost:8080\/(.*?)'/.exec(page)!;
   const answer = await fetch(url + query);
   expect(answer.status).toBe(200);
   expect((await answer.text()).length).toBeGreaterThan(40);
-  stop();
 });
 
 test("the page loads its model, writes and stops", async () => {
   expect(existsSync(dir.at("dist/model/onnx/model.onnx"))).toBe(true);
-  const { url, stop } = await serving("npx vite preview --port 0");
+  const url = await serving("npx vite preview --port 0");
   const browser = await launchChromium({ gpu: false });
   const view = await browser.newPage();
   view.setDefaultTimeout(0);
@@ -114,5 +120,4 @@ test("the page loads its model, writes and stops", async () => {
   await view.getByRole("button", { name: "Stop" }).click();
   await view.getByText("Stopped.").waitFor();
   await browser.close();
-  stop();
 });

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 /** By folder, the folders that it may import: data flows one way through them. `converter` itself is the walk, and its values. */
 const MAY_IMPORT: Readonly<Record<string, string>> = {
   converter:
-    "converter/apart converter/assemble converter/certify converter/check converter/deploy converter/expand converter/find converter/lift converter/onnx converter/output converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/verify converter/weights src src/process",
+    "converter/apart converter/assemble converter/certify converter/check converter/deploy converter/expand converter/find converter/lift converter/onnx converter/output converter/reduce converter/rename converter/solve converter/states converter/states/convolution converter/time converter/verify converter/weights src src/process",
   "converter/assemble": "converter converter/find converter/lower converter/onnx converter/time src",
   "converter/bound": "converter/onnx src",
   "converter/certify": "converter converter/reduce converter/solve src src/process",
@@ -37,7 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "runtime/sampling": "runtime src",
   "src/bench": "converter converter/check converter/find converter/floor converter/lift converter/onnx runtime src",
   "src/cli":
-    "converter converter/assemble converter/deploy converter/files converter/find converter/onnx converter/output converter/picture converter/reduce converter/verify converter/weights runtime src src/bench src/process",
+    "converter converter/assemble converter/deploy converter/files converter/find converter/onnx converter/output converter/picture converter/reduce converter/rename converter/verify converter/weights runtime src src/bench src/process",
   "src/process": "src",
   "converter/states":
     "converter/find converter/onnx converter/states/attention converter/states/meeting converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total",
@@ -55,6 +55,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/lift/rows": "converter/lift converter/onnx",
   "converter/states/total": "converter/find converter/onnx converter/states/rows converter/time src",
   "runtime/node-apart": "runtime src src/process",
+  "converter/rename": "converter/onnx src",
 };
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));

@@ -7,6 +7,8 @@ const PYTHON = ["there is no Python 3.11 with venv and pip", "install one"] as c
 /** Why tests of these files are skipped, and what would run them. */
 export const REASONS: readonly (readonly [file: string, reason: string, remedy: string])[] = [
   ["runtime/node-direct/session.test.ts", "ONNX Runtime is called directly on Linux only", "run the tests on Linux"],
+  ["converter/apart/apart.test.ts", "what a process takes is read from /proc", "run the tests on Linux"],
+  ["runtime/node-apart/threads.test.ts", "what a process takes is read from /proc", "run the tests on Linux"],
   ["src/cli/ending.test.ts", "what a process takes is read from /proc", "run the tests on Linux"],
   ["test/deploy/", ...PYTHON],
   [
@@ -15,6 +17,11 @@ export const REASONS: readonly (readonly [file: string, reason: string, remedy: 
     "pip install torch onnx onnxscript, or LONGCONV_PYTHON=path/to/python",
   ],
   ["test/package.test.ts", ...PYTHON],
+  [
+    "test/published.test.ts",
+    "the package index gives no wheels to `python3 -m pip download`",
+    "set LONGCONV_PYTHON to a Python with pip, where pypi.org is reached",
+  ],
   ["test/zoo.test.ts", "outputs of these models have no time axis", "nothing: it does not apply to them"],
 ];
 

@@ -54,7 +54,7 @@ async function sameAsExport(
   const runner = await openConverted(model, axes);
   for (const { input, output } of casesOf({ folder })) {
     const length = input.tensor.dims[axes[input.name] ?? 1]!;
-    for (const cuts of [[length], [7, 8, length], Array.from({ length }, (_, k) => k + 1)]) {
+    for (const cuts of [[length], [7, 8, length]]) {
       const results = await runner.run({ [input.name]: input.tensor }, cuts);
       expect(relativeDifference(Object.values(results)[0]!, output.tensor)).toBeLessThan(1e-4);
     }

@@ -7,10 +7,11 @@ import { valueInfoFromProto } from "../onnx/valueinfo.ts";
 /** Of the tensors of a graph and those around it. */
 export interface Known {
   readonly types: Map<string, number>;
-  /** Dimensions where all are known, else as many as there are axes. */
+  /** Numbers of axes. */
   readonly ranks: Map<string, number>;
   /** Elements of lists of integers: as many axes has what they are the shape of. */
   readonly counts: Map<string, number>;
+  /** Values of constants, and below their dimensions. */
   readonly constants: Map<string, () => Tensor>;
   readonly dims: Map<string, readonly number[]>;
 }
@@ -147,12 +148,9 @@ function rankOf(known: Known, { op, inputs, attributes }: Node): number | undefi
   const axes = (attributes.axes as readonly number[] | undefined)?.length ?? known.counts.get(inputs[1] ?? "");
   if (SAME_RANK.has(op)) return of(0);
   if (BROADCAST.has(op)) {
-    const all = inputs.map(
-      (name) => known.ranks.get(name) ?? (op === "Expand" ? known.counts.get(inputs[1]!) : undefined),
-    );
-    return all.every((rank) => rank !== undefined)
-      ? Math.max(...all, op === "Expand" ? (known.counts.get(inputs[1]!) ?? 0) : 0)
-      : undefined;
+    const shape = op === "Expand" ? known.counts.get(inputs[1] ?? "") : 0;
+    const all = [...inputs.map((name) => known.ranks.get(name)), shape];
+    return all.every((rank) => rank !== undefined) ? Math.max(...all) : undefined;
   }
   switch (op) {
     case "Shape":
@@ -174,10 +172,6 @@ function rankOf(known: Known, { op, inputs, attributes }: Node): number | undefi
       return of(0) !== undefined && of(1) !== undefined && of(0)! > 1 && of(1)! > 1
         ? Math.max(of(0)!, of(1)!)
         : undefined;
-    case "LSTM":
-    case "GRU":
-    case "RNN":
-      return undefined;
   }
   if (!op.startsWith("Reduce")) return undefined;
   if (attributes.keepdims !== 0) return of(0);

@@ -1,26 +1,32 @@
 /** `longconv-ssm check MODEL` */
 import type { Command } from "commander";
-import { checkContract, type Finding, RULES } from "../../converter/deploy/contract.ts";
+import { type ContractReport, checkContract, type Finding, RULES } from "../../converter/deploy/contract.ts";
+import type { Model } from "../../converter/onnx/graph.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { modelFileOf } from "../../converter/output/beside.ts";
+import { renameStates } from "../../converter/rename/rename.ts";
 import { describeClaim } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
+import { describePairs, pairByName, type ToldStates } from "../stateful.ts";
 import { newCommand, withAction } from "./command.ts";
 import { table } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
+import { told } from "./values.ts";
 
 /** The command's arguments and examples. */
 export function checkCommand(): Command {
   const command = newCommand("check", "Say whether a model keeps the state contract, whoever made it.", [
     ["longconv-ssm check recurrent.onnx", "names, pairs, types, shapes, zero start, aliasing, metadata; and its claim"],
     ["longconv-ssm check model/ --json", "the same for a program; exit code 6 where a rule is broken"],
-  ]).argument("<model>", "a .onnx file, or a folder with onnx/model.onnx or model.onnx");
+  ])
+    .argument("<model>", "a .onnx file, or a folder with onnx/model.onnx or model.onnx")
+    .option("--state <input=output>", "which output a state goes on from; may be repeated", told);
   return withAction(command, run);
 }
 
-async function run(terminal: Terminal, given: string): Promise<void> {
+async function run(terminal: Terminal, given: string, { state }: { readonly state?: ToldStates }): Promise<void> {
   const file = modelFileOf(given);
-  const report = checkContract(await readModel(file));
+  const report = reportOf(await readModel(file), state);
   const states = report.states.map(({ past, present, dims }) => [past, present, `[${dims?.join(", ") ?? "?"}]`]);
   const lines = RULES.map((rule) => {
     const found = report.findings.filter((finding) => finding.rule === rule);
@@ -47,6 +53,17 @@ async function run(terminal: Terminal, given: string): Promise<void> {
   const more = count > 1 ? `, and ${count - 1} more` : "";
   const reason = `does not keep the state contract: ${first.reason}${more}`;
   throw new LongConvError("not-converted", reason, { file, tensor: first.tensor }, "See docs/state-contract.md.");
+}
+
+/** Of a model whose states have other names: as it would be under those of the contract. */
+function reportOf(model: Model, told: ToldStates | undefined): ContractReport {
+  const [inputs, outputs] = [model.graph.inputs, model.graph.outputs].map((infos) => infos.map(({ name }) => name));
+  const pairs = pairByName(inputs!, outputs!, told, model.file);
+  const other = pairs.filter(({ past }) => !past.startsWith("past_"));
+  if (other.length === 0) return checkContract(model);
+  const report = checkContract(renameStates(model, { states: told }).model);
+  const reason = `states have other names (${describePairs(other)}): \`longconv-ssm rename\` writes them under those of the contract, as which they are checked here`;
+  return { ...report, kept: false, findings: [{ rule: "pairs", breaks: true, reason }, ...report.findings] };
 }
 
 const sentence = ({ breaks, tensor, reason }: Finding): string =>

@@ -8,6 +8,7 @@ import { convertCommand } from "./convert.ts";
 import { deployCommand } from "./deploy.ts";
 import { generateCommand } from "./generate.ts";
 import { inspectCommand } from "./inspect.ts";
+import { renameCommand } from "./rename.ts";
 import { verifyCommand } from "./verify.ts";
 
 const COMMANDS: readonly (() => Command)[] = [
@@ -18,6 +19,7 @@ const COMMANDS: readonly (() => Command)[] = [
   benchCommand,
   checkCommand,
   deployCommand,
+  renameCommand,
 ];
 
 export const program = new Command("longconv-ssm")

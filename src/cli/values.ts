@@ -131,3 +131,10 @@ export function checkTimeAxes(axes: TimeAxes = {}, { graph, file }: Model): void
     throw new LongConvError("usage", `--time-axis ${name}=${axis}: ${reason}`, { file });
   }
 }
+
+/** Parses which output an input goes on from, after those that were given before: `h=h_next`. */
+export function told(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const at = text.lastIndexOf("=");
+  if (at < 1 || at === text.length - 1) throw new InvalidArgumentError("It must be an input and an output: h=h_next.");
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}

@@ -21,6 +21,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   minP: "--min-p",
   outputName: "--output-name",
   repetitionPenalty: "--repetition-penalty",
+  states: "--state",
   stopTokens: "--stop-token",
   temperature: "--temperature",
   timeAxis: "--time-axis",

@@ -2,15 +2,17 @@
  * Attention, with or without a softmax: kept, with rows of keys and values carried. What is read by its positions as keys gets the
  * past in front; functions of two positions are computed for all keys and the new queries.
  */
-import { ATTENTION_MASK, BATCH_SIZE, pastKeyValues, presentKeyValues } from "../../../src/contract.ts";
+import { ATTENTION_MASK, BATCH_SIZE, type Claim, pastKeyValues, presentKeyValues } from "../../../src/contract.ts";
 import type { Carried, Kind, Known, Place, Realisation, StatePorts, StateReport } from "../../find/carried.ts";
 import { arranged, dynamicShape, shapeOperand } from "../../find/layout.ts";
 import type { Unclosed } from "../../find/region.ts";
+import { fixedSizes } from "../../find/shapes.ts";
 import { openPosition, rowsOf } from "../../find/tables.ts";
 import type { Builder } from "../../onnx/build.ts";
 import type { Node } from "../../onnx/graph.ts";
 import { DataType } from "../../onnx/tensor.ts";
 import { type Axis, channelsIn, type Layout } from "../../time/fact.ts";
+import { hidesFuture } from "./future.ts";
 import { type Hiding, hidesPadding } from "./hiding.ts";
 import { type Pairs, pairsFrom } from "./pairs.ts";
 import { positionsIn } from "./positions.ts";
@@ -30,7 +32,7 @@ export const ATTENTION: Kind<Unclosed> = {
     if (pairs.keyed.size === 0 || pairs.exits.length === 0) return undefined;
     const entries = entriesOf(known, pairs);
     const exits = pairs.exits.map((tensor): Port => ({ tensor, axes: pairs.layouts.get(tensor)! }));
-    const width = Math.max(...[...pairs.layouts.values()].map(numbersIn));
+    const width = Math.max(...[...pairs.layouts.values()].filter(isPair).map(numbersIn));
     const sight = await sightOf(known, entries, exits, width);
     if ("code" in sight) return refuse(node, sight.code, sight.reason);
     const columns = [...pairs.keyed.keys()].filter((tensor) => isMaskAlone(known, tensor));
@@ -39,15 +41,25 @@ export const ATTENTION: Kind<Unclosed> = {
       .map(([tensor, axes]) => cacheOf(known, tensor, axes));
     if (caches.length === 0 || caches.some((cache) => cache === undefined))
       return refuse(node, "unsupported-layout", "reads keys that are no floats with a row for each sequence");
+    const proven = fixedSizes(known.graphs.inputs).time === undefined && hidesFuture(known, pairs);
+    const claim: Claim = proven
+      ? { kind: "proven" }
+      : {
+          kind: "seen",
+          positions: sight.seen,
+          node: node.name,
+          because: "later positions were changed and left out up to there",
+        };
     const seesPadding = (await areShifted(known, pairs)) ? undefined : (true as const);
     return {
       ...{ opening: node, nodes: new Set(pairs.nodes), reason, seesPadding },
       exits: exits.map(({ tensor, axes }) => ({ tensor, fact: { kind: "stream" as const, axes } })),
-      plan: async () => realised(known, node, { pairs, caches: caches as Cache[], columns }, sight.seen),
+      plan: async () => realised(known, node, { pairs, caches: caches as Cache[], columns }, claim),
     } satisfies Carried;
   },
 };
 
+const isPair = (axes: Layout): boolean => axes.flat().includes("keys") && axes.flat().includes("time");
 const numbersIn = (axes: Layout): number => axes.reduce((product, axis) => product * channelsIn(axis), 1);
 
 /** The streams that enter, as they are in the graph. */
@@ -133,7 +145,7 @@ interface Found {
 /** Names that transformers.js and GenAI know. */
 const NAMES = ["key", "value", "more"];
 
-function realised(known: Known, node: Node, found: Found, seen: number): Realisation {
+function realised(known: Known, node: Node, found: Found, claim: Claim): Realisation {
   const { pairs, caches } = found;
   const report = ({ heads, width }: Cache): StateReport => ({
     ...{ state: "cache", form: "cache", channels: heads * width, lags: 0, order: 0 },
@@ -141,12 +153,7 @@ function realised(known: Known, node: Node, found: Found, seen: number): Realisa
   });
   return {
     ...{ opening: node, nodes: new Set(pairs.nodes), reports: caches.map(report), needsStart: false },
-    claim: {
-      kind: "seen",
-      positions: seen,
-      node: node.name,
-      because: "later positions were changed and left out up to there",
-    },
+    claim,
     add: (b, place) => addAttention(b, known, found, place),
   };
 }

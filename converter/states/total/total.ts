@@ -70,7 +70,10 @@ function isAnswer({ graphs, time }: Known, node: Node): boolean {
     for (const reader of graphs.index.consumers.get(name) ?? []) {
       if (readers.has(reader)) continue;
       readers.add(reader);
-      for (const output of reader.outputs) if (output && !reached.has(output)) reached.add(output), queue.push(output);
+      for (const output of reader.outputs.filter((each) => each && !reached.has(each))) {
+        reached.add(output);
+        queue.push(output);
+      }
     }
   return [...readers].every((reader) => reader.inputs.every((name) => !name || reached.has(name) || isStill(name)));
 }

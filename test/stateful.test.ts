@@ -1,0 +1,135 @@
+/** Files that carry their state already, renamed and then driven by the runtime: the data sets of each follow one another. */
+import path from "node:path";
+import { expect, test } from "vitest";
+import { convertModel } from "../converter/convert.ts";
+import { checkContract } from "../converter/deploy/contract.ts";
+import { inspect } from "../converter/inspect.ts";
+import { createBuilder, makeModel } from "../converter/onnx/build.ts";
+import { encodeModel } from "../converter/onnx/encode.ts";
+import type { Model } from "../converter/onnx/graph.ts";
+import { ortTensor } from "../converter/onnx/orttensor.ts";
+import { readModel } from "../converter/onnx/read.ts";
+import { openModel } from "../converter/onnx/run.ts";
+import { DataType, float32Tensor, type Tensor, toNumbers } from "../converter/onnx/tensor.ts";
+import { renameStates } from "../converter/rename/rename.ts";
+import { loadModel, nodeBackend, step, zeroState } from "../runtime/node.ts";
+import { ROOT } from "../scripts/root.ts";
+import { pairByName } from "../src/stateful.ts";
+import { casesOf } from "./testdata.ts";
+
+const folderOf = (name: string): string => path.join(ROOT, "test", "models", "stream", name);
+const fileOf = (name: string): string => path.join(folderOf(name), "model.onnx");
+
+const MODELS = [
+  ["stateful-gru", ["h0 → hn"], { past: "past_ssm.0", dims: ["batch_size", 1, 12] }],
+  ["vad-state", ["state → stateN"], { past: "past_ssm.0", dims: ["batch_size", 2, 12] }],
+  [
+    "encoder-caches",
+    ["cached_key_0", "cached_val_0", "cached_conv_0", "processed_lens"].map((name) => `${name} → new_${name}`),
+    { past: "past_ssm.3", dims: ["batch_size", 1] },
+  ],
+] as const;
+
+test.each(MODELS)("%s under the contract's names gives what it gave", async (name, pairs, last) => {
+  const original = await readModel(fileOf(name));
+  const { model, states } = renameStates(original);
+  expect(states.map(({ was }) => `${was.past} → ${was.present}`)).toEqual(pairs);
+  expect(states.at(-1)).toMatchObject(last);
+  expect(checkContract(model)).toMatchObject({ kept: true });
+  const loaded = await loadModel(nodeBackend, encodeModel(model));
+  const before = new Set(states.map(({ was }) => was.past));
+  const after = new Set(states.map(({ was }) => was.present));
+  let state = zeroState(loaded, casesOf({ folder: folderOf(name) })[0]!.inputs[0]!.tensor.dims[0]!);
+  for (const { inputs, outputs } of casesOf({ folder: folderOf(name) })) {
+    const given = inputs.filter((each) => !before.has(each.name));
+    const feeds = Object.fromEntries(given.map((each) => [each.name, ortTensor(each.name, each.tensor)]));
+    const result = await step(loaded, feeds as never, state, { advance: 1 });
+    for (const { name: output, tensor } of outputs.filter((each) => !after.has(each.name)))
+      expect(worst(result.outputs[output]!.data as Float32Array, tensor)).toBeLessThan(1e-4);
+    state = result.state;
+  }
+  await loaded.close();
+});
+
+const worst = (got: ArrayLike<number>, expected: Tensor): number =>
+  Math.max(...toNumbers(expected).map((value, k) => Math.abs(got[k]! - value)));
+
+test.each(MODELS)("%s is stateful already, say convert and inspect", async (name, [first]) => {
+  const error = { code: "already-converted", reason: expect.stringContaining(`is stateful already: ${first}`) };
+  await expect(convertModel(await readModel(fileOf(name)))).rejects.toMatchObject(error);
+  await expect(inspect(fileOf(name))).rejects.toMatchObject({ ...error, remedy: expect.stringContaining("rename") });
+});
+
+test("a cache that grows keeps its name, and its file is stateful already", async () => {
+  const { model, states } = renameStates(await readModel(fileOf("conv-attention-cache")));
+  expect(states.map(({ past, was }) => [past, was.past])).toEqual(
+    ["past_conv.0", "past_key_values.1.key", "past_key_values.1.value"].map((past) => [past, past]),
+  );
+  await expect(convertModel(model)).rejects.toMatchObject({ code: "already-converted" });
+});
+
+/** y = x + h, h' = h + x: named as nobody names it. */
+function unusual(): Model {
+  const b = createBuilder(11, ["signal", "input_3", "sum", "stack_2"]);
+  b.add("Add", ["signal", "input_3"], {}, { outputs: ["sum"] });
+  b.add("Add", ["signal", "input_3"], {}, { outputs: ["stack_2"] });
+  const info = (name: string) => ({ name, type: DataType.FLOAT, dims: [1, 4] });
+  return makeModel({
+    ...{ inputs: [info("signal"), info("input_3")], outputs: [info("sum"), info("stack_2")] },
+    ...{ nodes: b.nodes, initializers: b.initializers, opsets: 11 },
+  });
+}
+
+test("states as told, from another start than zero", async () => {
+  expect(() => renameStates(unusual())).toThrow("no input goes on from an output by its name");
+  expect(() => renameStates(unusual(), { states: { input_3: "nothing" } })).toThrow("no output 'nothing'");
+  const states = { input_3: "stack_2" };
+  expect(() => renameStates(unusual(), { states, initial: { signal: 1 } })).toThrow("'signal' is no state");
+  const { model } = renameStates(unusual(), { states, initial: { input_3: 0.5 } });
+  const runner = await openModel(model);
+  const signal = float32Tensor([1, 4], [1, 2, 3, 4]);
+  const first = await runner.run({ signal, "past_ssm.0": float32Tensor([1, 4], [0, 0, 0, 0]) });
+  expect([...toNumbers(first.sum!)]).toEqual([1.5, 2.5, 3.5, 4.5]);
+  const second = await runner.run({ signal, "past_ssm.0": first["present_ssm.0"]! });
+  expect([...toNumbers(second.sum!)]).toEqual([2.5, 4.5, 6.5, 8.5]);
+  await runner.close();
+});
+
+test("driven as they are where the batch is axis 0: by name, or as told", async () => {
+  const { Tensor } = nodeBackend;
+  const loaded = await loadModel(nodeBackend, encodeModel(unusual()), { states: { input_3: "stack_2" } });
+  const signal = new Tensor("float32", Float32Array.of(1, 2, 3, 4), [1, 4]);
+  const first = await step(loaded, { signal }, zeroState(loaded), { advance: 1 });
+  const second = await step(loaded, { signal }, first.state, { advance: 1 });
+  expect([...(second.outputs.sum!.data as Float32Array)]).toEqual([2, 4, 6, 8]);
+  await loaded.close();
+  const caches = await loadModel(nodeBackend, fileOf("encoder-caches"));
+  expect(caches.states.map(({ past, type, dims }) => [past, type, dims])).toEqual([
+    ["cached_key_0", "float32", [8, 12]],
+    ["cached_val_0", "float32", [8, 12]],
+    ["cached_conv_0", "float32", [12, 4]],
+    ["processed_lens", "int64", []],
+  ]);
+  let state = zeroState(caches, casesOf({ folder: folderOf("encoder-caches") })[0]!.inputs[0]!.tensor.dims[0]!);
+  for (const { input, output } of casesOf({ folder: folderOf("encoder-caches") })) {
+    const result = await step(caches, { x: ortTensor("x", input.tensor) } as never, state);
+    expect(worst(result.outputs[output.name]!.data as Float32Array, output.tensor)).toBeLessThan(1e-4);
+    state = result.state;
+  }
+  await caches.close();
+  for (const name of ["vad-state", "stateful-gru"])
+    await expect(loadModel(nodeBackend, fileOf(name))).rejects.toMatchObject({
+      code: "not-converted",
+      remedy: expect.stringContaining("rename"),
+    });
+});
+
+test("names that people are used to, and no others", () => {
+  const pairs = (inputs: string[], outputs: string[]) => pairByName(inputs, outputs).map(({ present }) => present);
+  expect(pairs(["x", "h", "c"], ["y", "hn", "cn"])).toEqual(["hn", "cn"]);
+  expect(pairs(["x", "h0", "c0"], ["y", "hn", "cn"])).toEqual(["hn", "cn"]);
+  expect(pairs(["past.0.key"], ["present.0.key"])).toEqual(["present.0.key"]);
+  expect(pairs(["x", "gru_state_in"], ["y", "gru_state_out"])).toEqual(["gru_state_out"]);
+  // a new x alone is a better x, and no state
+  expect(pairs(["x"], ["new_x"])).toEqual([]);
+});
