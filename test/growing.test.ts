@@ -3,21 +3,18 @@ import path from "node:path";
 import { AutoModelForCausalLM, env, Tensor as StockTensor } from "@huggingface/transformers";
 import * as ort from "onnxruntime-web";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { withLengthCache, withoutLengthCache } from "../converter/assemble/lengthcache.ts";
 import { convert } from "../converter/convert.ts";
-import { checkContract } from "../converter/deploy/contract.ts";
 import { deployGenai } from "../converter/deploy/deploy.ts";
 import { tritonConfig, tritonModel } from "../converter/deploy/triton.ts";
 import { encodeModel } from "../converter/onnx/encode.ts";
 import type { Model as Graph } from "../converter/onnx/graph.ts";
 import { readModel } from "../converter/onnx/read.ts";
 import { openModel, type Runner } from "../converter/onnx/run.ts";
-import { DataType, int64Tensor, toNumbers } from "../converter/onnx/tensor.ts";
+import { int64Tensor, toNumbers } from "../converter/onnx/tensor.ts";
 import { writeModel } from "../converter/onnx/write.ts";
 import { lookBeside } from "../converter/output/beside.ts";
 import { writeOutput } from "../converter/output/output.ts";
 import { targetOf } from "../converter/output/target.ts";
-import { traceOf } from "../converter/weights/rerun.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { createBatch, generateBatch } from "../runtime/batch.ts";
 import { generate } from "../runtime/generate.ts";
@@ -29,7 +26,6 @@ import { loadModel } from "../runtime/session.ts";
 import { concatStates, sliceState } from "../runtime/state.ts";
 import { stateFromBytes, stateToBytes } from "../runtime/state-file.ts";
 import { ROOT } from "../scripts/root.ts";
-import { reader, start, stepper, withOpen } from "../src/bench/drive.ts";
 import { METADATA } from "../src/contract.ts";
 import { scratch } from "./command.ts";
 import { environment, PROJECT, python, run } from "./deploy/python.ts";
@@ -42,11 +38,6 @@ async function collect(pieces: AsyncIterable<Piece>): Promise<number[]> {
   for await (const { token } of pieces) tokens.push(token);
   return tokens;
 }
-
-const withMetadata = (given: Graph, key: string, value: string): Graph => ({
-  ...given,
-  metadata: new Map([...given.metadata, [key, value]]),
-});
 
 describe.each(["h3-attention", "attention-mask"])("%s", (name) => {
   const dir = scratch();
@@ -131,95 +122,6 @@ describe.each(["h3-attention", "attention-mask"])("%s", (name) => {
       expect(Array.from(data as BigInt64Array, Number)).toEqual([...prompt, ...(await again(prompt, maxNewTokens!))]);
     }
     await stock.dispose();
-  });
-
-  test("bench steps at one length", async () => {
-    const one = { input_ids: int64Tensor([1, 1], [3]) };
-    await withOpen([converted], async (opened) => {
-      const read = await reader(opened, { input_ids: int64Tensor([1, 3], [1, 2, 3]) }, 3, start(opened, 1))();
-      const step = await stepper(opened, one, read);
-      const lengths = [await step(), await step()].map((outputs) =>
-        Object.entries(outputs as Record<string, { dims: readonly number[] }>)
-          .filter(([output]) => output.startsWith("present."))
-          .map(([, { dims }]) => dims[2]),
-      );
-      expect(lengths).toEqual([
-        [4, 4],
-        [4, 4],
-      ]);
-    });
-  });
-
-  test("what compares stored weights starts without rows: one pass gives what two do", async () => {
-    const ids = [1, 2, 3, 4, 5, 6];
-    const pass = (given: readonly number[]) => ({
-      length: given.length,
-      inputs: { input_ids: int64Tensor([1, given.length], given) },
-    });
-    const [whole, halves] = [
-      await traceOf(converted, [pass(ids)]),
-      await traceOf(converted, [pass(ids.slice(0, 3)), pass(ids.slice(3))]),
-    ];
-    const [rows, others] = [whole.get("logits")!, halves.get("logits")!];
-    expect(others.length).toBe(rows.length);
-    for (const [i, row] of rows.entries())
-      for (const [k, value] of row.entries()) expect(others[i]![k]!).toBeCloseTo(value, 4);
-    const first = await original.run({
-      input_ids: int64Tensor([1, 1], [1]),
-      ...(original.inputs.includes("attention_mask") && { attention_mask: int64Tensor([1, 1], [1]) }),
-    });
-    for (const [k, value] of toNumbers(first[original.outputs[0]!]!).entries())
-      expect(rows[0]![k]!).toBeCloseTo(value, 4);
-  });
-
-  test("its caches are states, whatever their index, and no length cache is added or taken off", () => {
-    for (const index of ["0", "2"]) {
-      const named = (infos: Graph["graph"]["inputs"]) =>
-        infos.map((info) => ({ ...info, name: info.name.replace(/^(past_key_values|present)\.\d+/, `$1.${index}`) }));
-      const { graph } = converted;
-      const other = { ...converted, graph: { ...graph, inputs: named(graph.inputs), outputs: named(graph.outputs) } };
-      const { states, findings } = checkContract(other);
-      expect(findings).toEqual([]);
-      expect(states.map(({ past }) => past)).toContain(`past_key_values.${index}.key`);
-      expect(withLengthCache(other, "input_ids")).toBe(other);
-      expect(withoutLengthCache(other)).toBe(other);
-    }
-  });
-
-  type Info = Graph["graph"]["inputs"][number];
-  const cache = (change: (info: Info) => Info) => (infos: readonly Info[]) =>
-    infos.map((info) => (/^(past_key_values|present)\./.test(info.name) ? change(info) : info));
-  test.each<[string, string, (given: Graph) => Graph]>([
-    ["version 1", "version", (given) => withMetadata(given, METADATA.version, "1")],
-    ["metadata without its caches", "version", (given) => withMetadata(given, METADATA.layers, "[]")],
-    [
-      "two axes that grow",
-      "shapes",
-      ({ graph, ...rest }) => ({
-        ...rest,
-        graph: { ...graph, inputs: cache((info) => ({ ...info, dims: info.dims!.with(1, "heads") }))(graph.inputs) },
-      }),
-    ],
-    [
-      "a present that does not grow",
-      "shapes",
-      ({ graph, ...rest }) => ({
-        ...rest,
-        graph: { ...graph, outputs: cache((info) => ({ ...info, dims: info.dims!.with(2, 4) }))(graph.outputs) },
-      }),
-    ],
-    [
-      "keys in float16",
-      "types",
-      ({ graph, ...rest }) => ({
-        ...rest,
-        graph: { ...graph, inputs: cache((info) => ({ ...info, type: DataType.FLOAT16 }))(graph.inputs) },
-      }),
-    ],
-  ])("check sees %s", (_, rule, broken) => {
-    const { kept, findings } = checkContract(broken(converted));
-    expect(kept).toBe(false);
-    expect(new Set(findings.filter(({ breaks }) => breaks).map((finding) => finding.rule))).toEqual(new Set([rule]));
   });
 
   test("Triton keeps states of one size, and its clients may carry others", () => {
