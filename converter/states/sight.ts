@@ -8,7 +8,7 @@ import { rowsOf } from "../find/tables.ts";
 import { cut } from "../onnx/cut.ts";
 import { openModel, type Runner } from "../onnx/run.ts";
 import { DataType, makeTensor, type Tensor } from "../onnx/tensor.ts";
-import { channelsIn, dimsOf, type Layout } from "../time/fact.ts";
+import { channelsIn, dimsOf, type Layout, timeAxis } from "../time/fact.ts";
 
 /** A stream that enters, or an exit. */
 export interface Port {
@@ -56,6 +56,52 @@ export async function sightOf(
   } finally {
     await bench.runner.close();
   }
+}
+
+/** The lengths at which every pair is looked at, the longest first, and bytes of the weights of all pairs. */
+const ALL_PAIRS = [2048, 1024, 512, 128] as const;
+const PAIR_BYTES = 2 ** 27;
+
+/**
+ * Looks at the weights of every pair of positions.
+ * @param weights tensors of pairs that the keys are summed with
+ * @returns the length, and the first position that has a weight for a later one; undefined where nothing can be run
+ */
+export async function weightAhead(
+  known: Known,
+  entries: readonly Port[],
+  weights: readonly Port[],
+  width: number,
+): Promise<{ readonly length: number; readonly at: readonly [number, number] | undefined } | undefined> {
+  const fixed = fixedSizes(known.graphs.inputs);
+  const bench = await openBench(known, entries, weights);
+  try {
+    for (const length of fixed.time === undefined ? ALL_PAIRS : [fixed.time]) {
+      if (4 * width * length ** 2 > PAIR_BYTES && length > ALL_PAIRS.at(-1)!) continue;
+      const made = await ran(bench, fixed.batch ?? 1, length, () => length, length);
+      if (!made) continue;
+      for (const { tensor, axes } of weights) {
+        const at = firstAhead(made[tensor]!, axes, length);
+        if (at) return { length, at };
+      }
+      return { length, at: undefined };
+    }
+    return undefined;
+  } finally {
+    await bench.runner.close();
+  }
+}
+
+/** The first pair of a position and a later one that has a weight. */
+function firstAhead({ dims, data }: Tensor, axes: Layout, length: number): readonly [number, number] | undefined {
+  const strides = dims.map((_, k) => dims.slice(k + 1).reduce((a, c) => a * c, 1));
+  const [row, key] = [timeAxis(axes), axes.findIndex((axis) => axis.includes("keys"))];
+  for (let at = 0; at < data.length; at++) {
+    if (!data[at]) continue;
+    const [i, j] = [Math.floor(at / strides[row]!) % length, Math.floor(at / strides[key]!) % length];
+    if (j > i) return [i, j];
+  }
+  return undefined;
 }
 
 /** Batches in which one sequence after the other is changed. */
@@ -187,20 +233,31 @@ const isSame = (a: Float64Array, b: Float64Array, largest: number): boolean =>
  * @param drawn the length for which entries are drawn, of which the first positions are taken
  */
 async function outputs(
-  { known: { graphs }, runner, entries, exits, typeOf }: Bench,
+  bench: Bench,
   batch: number,
   time: number,
   changedFrom: (row: number) => number,
   drawn = time,
 ): Promise<Float64Array[][][] | undefined> {
+  const made = await ran(bench, batch, time, changedFrom, drawn);
+  return made && bench.exits.map(({ tensor, axes }) => bySequence(made[tensor]!, axes, batch));
+}
+
+/** The exits as tensors. */
+async function ran(
+  { known: { graphs }, runner, entries, typeOf }: Bench,
+  batch: number,
+  time: number,
+  changedFrom: (row: number) => number,
+  drawn: number,
+): Promise<Record<string, Tensor> | undefined> {
   const sizes = { batch, time };
   const feeds: Record<string, Tensor> = { ...zeroInputs(graphs.model, graphs.inputs, sizes) };
   for (const [k, { tensor, axes }] of entries.entries())
     feeds[tensor] = randomEntry(typeOf(tensor), axes, sizes, changedFrom, k, drawn);
   const wanted = new Set(runner.inputs);
   try {
-    const made = await runner.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => wanted.has(name))));
-    return exits.map(({ tensor, axes }) => bySequence(made[tensor]!, axes, batch));
+    return await runner.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => wanted.has(name))));
   } catch (error) {
     if (!isFailedRun(error)) throw error;
     return undefined;
