@@ -15,7 +15,7 @@ export function within<T>(ms: number, work: () => T): { readonly value: T } | un
   const before = global[WORK];
   global[WORK] = () => ({ value: work() });
   try {
-    return script.runInThisContext({ timeout: ms });
+    return script.runInThisContext({ timeout: Math.ceil(ms) });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ERR_SCRIPT_EXECUTION_TIMEOUT") throw error;
     return undefined;

@@ -148,7 +148,10 @@ function endOfOne(pattern: string, from: number): number {
   for (let at = from; at < pattern.length; at++) {
     if (pattern[at] === "\\") at++;
     else if (pattern[at] === "[") depth++;
-    else if (pattern[at] === "]" && at > from + 1 && --depth === 0) return at + 1;
+    else if (pattern[at] === "]" && at > from + 1) {
+      depth -= 1;
+      if (depth === 0) return at + 1;
+    }
   }
   return pattern.length;
 }

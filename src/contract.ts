@@ -103,7 +103,7 @@ export function leastClaim(claims: readonly Claim[]): Claim {
 
 /** What the metadata says of one state: of a converted convolution, of an operator that is kept, of the counter of positions. */
 export interface LayerMetadata {
-  /** Index in past_ssm.{i} or past_conv.{i}. */
+  /** Index in past_ssm.{i}, past_conv.{i} or past_key_values.{i}; values have the one after their key here. */
   readonly index: number;
   readonly state: "ssm" | "conv" | "cache";
   /** Name of the node at which the convolution began in the source graph; of a counter, the first that meets positions. */

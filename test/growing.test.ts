@@ -1,11 +1,21 @@
 /** States that grow, in the runtime: an H3 with attention, and an export that takes a mask; the exported graph is the judge. */
 import path from "node:path";
+import { AutoModelForCausalLM, env, Tensor as StockTensor } from "@huggingface/transformers";
+import * as ort from "onnxruntime-web";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
+import { deployGenai } from "../converter/deploy/deploy.ts";
+import { tritonConfig, tritonModel } from "../converter/deploy/triton.ts";
 import { encodeModel } from "../converter/onnx/encode.ts";
+import type { Model as Graph } from "../converter/onnx/graph.ts";
 import { readModel } from "../converter/onnx/read.ts";
 import { openModel, type Runner } from "../converter/onnx/run.ts";
 import { int64Tensor, toNumbers } from "../converter/onnx/tensor.ts";
+import { writeModel } from "../converter/onnx/write.ts";
+import { lookBeside } from "../converter/output/beside.ts";
+import { writeOutput } from "../converter/output/output.ts";
+import { targetOf } from "../converter/output/target.ts";
+import type { Backend } from "../runtime/backend.ts";
 import { createBatch, generateBatch } from "../runtime/batch.ts";
 import { generate } from "../runtime/generate.ts";
 import type { Model } from "../runtime/model.ts";
@@ -17,6 +27,8 @@ import { concatStates, sliceState } from "../runtime/state.ts";
 import { stateFromBytes, stateToBytes } from "../runtime/state-file.ts";
 import { ROOT } from "../scripts/root.ts";
 import { METADATA } from "../src/contract.ts";
+import { scratch } from "./command.ts";
+import { environment, PROJECT, python, run } from "./deploy/python.ts";
 import { topTwo } from "./greedy.ts";
 
 const fileOf = (name: string) => path.join(ROOT, "test", "models", "stream", name, "model.onnx");
@@ -28,10 +40,12 @@ async function collect(pieces: AsyncIterable<Piece>): Promise<number[]> {
 }
 
 describe.each(["h3-attention", "attention-mask"])("%s", (name) => {
+  const dir = scratch();
+  let converted: Graph;
   let model: Model;
   let original: Runner;
   beforeAll(async () => {
-    const { model: converted } = await convert(fileOf(name));
+    ({ model: converted } = await convert(fileOf(name)));
     expect(converted.metadata.get(METADATA.version)).toBe("2");
     model = await loadModel(nodeBackend, encodeModel(converted), { sliceLength: 4 });
     original = await openModel(await readModel(fileOf(name)));
@@ -39,6 +53,7 @@ describe.each(["h3-attention", "attention-mask"])("%s", (name) => {
   afterAll(async () => {
     await model?.close();
     await original?.close();
+    dir.remove();
   });
 
   /** What the exported graph makes, the whole sequence again for each token. */
@@ -88,6 +103,71 @@ describe.each(["h3-attention", "attention-mask"])("%s", (name) => {
       }),
     );
     expect(joined).toEqual(expected);
+  });
+
+  test("transformers.js makes the same tokens from a folder", async () => {
+    const folder = dir.at("folder");
+    await writeOutput(converted, await lookBeside(fileOf(name)), targetOf(folder));
+    env.allowRemoteModels = false;
+    const stock = await AutoModelForCausalLM.from_pretrained(folder);
+    for (const { inputIds, maxNewTokens } of REQUESTS.slice(0, 2)) {
+      const prompt = inputIds as number[];
+      const dims = [1, prompt.length];
+      const inputs = {
+        input_ids: new StockTensor("int64", BigInt64Array.from(prompt, BigInt), dims),
+        attention_mask: new StockTensor("int64", new BigInt64Array(prompt.length).fill(1n), dims),
+      };
+      const options = { ...inputs, max_new_tokens: maxNewTokens, do_sample: false };
+      const { data } = (await stock.generate(options as never)) as StockTensor;
+      expect(Array.from(data as BigInt64Array, Number)).toEqual([...prompt, ...(await again(prompt, maxNewTokens!))]);
+    }
+    await stock.dispose();
+  });
+
+  test("Triton keeps states of one size, and its clients may carry others", () => {
+    const triton = tritonModel(converted);
+    for (const strategy of ["oldest", "direct"] as const)
+      expect(() => tritonConfig(triton, { name: "m", strategy })).toThrow(/grows with the sequence/);
+    const config = tritonConfig(triton, { name: "m", strategy: "client" });
+    expect(config).toMatch(/present\.\d\.key"[^}]*dims: \[ \d, -1, \d+ \]/);
+  });
+
+  describe.skipIf(!python)("Python", { timeout: 600_000 }, () => {
+    const { inputIds, maxNewTokens } = REQUESTS[0]!;
+    const example = async (name: string, ...args: string[]) => {
+      const printed = await run(await environment("newest"), [path.join(PROJECT, "examples", name), ...args]);
+      return printed.trim().split(" ").map(Number);
+    };
+    const prompt = (inputIds as number[]).map(String);
+
+    test("ONNX Runtime makes the same tokens", async () => {
+      await writeModel(converted, dir.at("python.onnx"));
+      const made = await example("python/generate.py", dir.at("python.onnx"), String(maxNewTokens), ...prompt);
+      expect(made).toEqual(await again(inputIds as number[], maxNewTokens!));
+    });
+
+    test("ONNX Runtime GenAI makes the same tokens", async () => {
+      await writeModel(converted, dir.at("genai.onnx"));
+      const due = await again(inputIds as number[], maxNewTokens!);
+      const endTokens = [Array.from({ length: 31 }, (_, id) => id).find((id) => !due.includes(id))!];
+      await deployGenai(dir.at("genai.onnx"), dir.at("genai"), { endTokens });
+      const made = await example("genai/generate.py", dir.at("genai"), String(maxNewTokens), "--ids", ...prompt);
+      expect(made).toEqual(due);
+    });
+  });
+
+  test("WebAssembly makes the same tokens, a batch of unequal prompts", async () => {
+    ort.env.wasm.numThreads = 1;
+    const backend: Backend = {
+      ...nodeBackend,
+      ...{ Tensor: ort.Tensor, writesIntoFetches: false, oneRunAtATime: true },
+      open: (source) => ort.InferenceSession.create(source as Uint8Array, { executionProviders: ["wasm"] }),
+    };
+    const web = await loadModel(backend, encodeModel(converted), { sliceLength: 4 });
+    const tokens: number[][] = REQUESTS.map(() => []);
+    for await (const { row, token } of generateBatch(web, REQUESTS)) tokens[row]!.push(token);
+    expect(tokens).toEqual(await due());
+    await web.close();
   });
 
   test("forks, rows of others, and bytes", async () => {

@@ -187,7 +187,7 @@ describe("a claim that ends earlier", () => {
     [{ [METADATA.claim]: '{"kind":"seen","rows":0}' }, /no claim/],
     [{ [METADATA.positions]: "many" }, /longconv\.positions is 'many'/],
     [{ [METADATA.positions]: "-3" }, /no number of positions/],
-    [{ [METADATA.version]: "2" }, /longconv\.version is '2'/],
+    [{ [METADATA.version]: "3" }, /longconv\.version is '3'/],
   ])("metadata that are not understood pass for no limit nowhere: %j", async (entries, reason) => {
     const bytes = encodeModel(saying(graph, entries));
     await expect(loadModel(nodeBackend, bytes)).rejects.toMatchObject({

@@ -2,6 +2,7 @@
 import { ATTENTION_MASK } from "../../src/contract.ts";
 import type { Realisation, StatePorts, SymbolNames } from "../find/carried.ts";
 import type { Found } from "../find/find.ts";
+import { typeIn } from "../find/graphs.ts";
 import type { Driven } from "../find/language.ts";
 import { stepCondition } from "../lower/lower.ts";
 import { promptTables } from "../lower/tables.ts";
@@ -87,7 +88,7 @@ function addStates(
       read: () => read,
       original: ({ name }) => originals.get(name)!,
       typeOf: (tensor) => {
-        const seen = found.graphs.shapes.seen.get(tensor)?.type ?? DataType.FLOAT;
+        const seen = typeIn(found.graphs, tensor);
         return seen === DataType.FLOAT ? floatTypeOf(found.original, tensor) : seen;
       },
     });

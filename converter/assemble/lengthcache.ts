@@ -10,6 +10,10 @@ export const PAST_LENGTH = "past_key_values.0.key";
 /** [batch_size, 1, total_sequence_length, 0] float32 */
 export const PRESENT_LENGTH = "present.0.key";
 
+/** Whether it is the length cache; the rows of an attention's keys may have its name, and hold elements. */
+export const isLengthCache = ({ name, dims }: ValueInfo): boolean =>
+  (name === PAST_LENGTH || name === PRESENT_LENGTH) && dims?.slice(1).includes(0) === true;
+
 const info = (name: string, length: string): ValueInfo => ({
   name,
   type: DataType.FLOAT,
@@ -18,13 +22,14 @@ const info = (name: string, length: string): ValueInfo => ({
 
 /**
  * Adds `past_key_values.0.key` → `present.0.key`: the length of the past as the third dimension of a tensor that never
- * holds an element, so that the state stays as small as it was. transformers.js reads the length from there.
+ * holds an element, so that the state stays as small as it was. transformers.js reads the length from there. A model that
+ * carries rows of keys and values stays as it is: their length is read.
  * @param stream an input [batch, sequence_length, …]; its first two dimensions are read
  * @throws LongConvError invalid-graph where the model has no such input
  */
 export function withLengthCache(model: Model, stream: string): Model {
   const { graph } = model;
-  if (graph.inputs.some(({ name }) => name === PAST_LENGTH)) return model;
+  if (graph.inputs.some(({ name }) => name.startsWith("past_key_values."))) return model;
   if (!graph.inputs.some(({ name }) => name === stream))
     throw new LongConvError("invalid-graph", "no such input to read the length from", {
       file: model.file || undefined,
@@ -50,11 +55,12 @@ export function withLengthCache(model: Model, stream: string): Model {
 /** Leaves the length cache out again: drivers with buffers of fixed size cannot carry it. */
 export function withoutLengthCache(model: Model): Model {
   const { graph } = model;
+  if (!graph.inputs.some(isLengthCache)) return model;
   return {
     ...model,
     graph: {
       ...graph,
-      inputs: graph.inputs.filter(({ name }) => name !== PAST_LENGTH),
+      inputs: graph.inputs.filter((input) => !isLengthCache(input)),
       outputs: graph.outputs.filter(({ name }) => name !== PRESENT_LENGTH),
       nodes: graph.nodes.filter(({ outputs }) => !outputs.includes(PRESENT_LENGTH)),
     },

@@ -12,7 +12,7 @@ import {
 } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { type Reach, reachOf } from "../../src/reach.ts";
-import { PAST_LENGTH, PRESENT_LENGTH } from "../assemble/lengthcache.ts";
+import { isLengthCache, PAST_LENGTH, PRESENT_LENGTH } from "../assemble/lengthcache.ts";
 import { convertedLanguage } from "../find/language.ts";
 import type { Model, ValueInfo } from "../onnx/graph.ts";
 import { DataType } from "../onnx/tensor.ts";
@@ -59,7 +59,7 @@ export function checkContract(model: Model): ContractReport {
     past: inputs.find(({ name }) => name === past)!,
     present: outputs.find(({ name }) => name === present)!,
   }));
-  const states = pairs.filter(({ past }) => past.name !== PAST_LENGTH);
+  const states = pairs.filter(({ past }) => !isLengthCache(past));
   const reach = reachIn(model);
   const findings = [
     ...pairing(model, pairs),
@@ -104,11 +104,11 @@ function pairing({ graph }: Model, pairs: readonly Pair[]): Finding[] {
     infos
       .filter(({ name }) => prefix.test(name) && !paired.has(name))
       .map(({ name }) => broken("pairs", name, `has no ${missing}`));
-  const none = pairs.every(({ past }) => past.name === PAST_LENGTH)
+  const none = pairs.every(({ past }) => isLengthCache(past))
     ? [broken("pairs", undefined, "no input past_* with an output present_*: the model carries no state")]
     : [];
   const foreign = pairs.filter(
-    ({ past }) => past.name !== PAST_LENGTH && !/^past_((ssm|conv)\.\d+|key_values\.\d+\.\w+)$/.test(past.name),
+    ({ past }) => !isLengthCache(past) && !/^past_((ssm|conv)\.\d+|key_values\.\d+\.\w+)$/.test(past.name),
   );
   const unusual = foreign.length
     ? [
@@ -119,7 +119,7 @@ function pairing({ graph }: Model, pairs: readonly Pair[]): Finding[] {
         ),
       ]
     : [];
-  const length = pairs.some(({ past }) => past.name === PAST_LENGTH)
+  const length = pairs.some(({ past }) => isLengthCache(past))
     ? [remark("pairs", PAST_LENGTH, `a length cache without elements, paired with ${PRESENT_LENGTH}; no state`)]
     : [];
   return [
@@ -166,13 +166,21 @@ function shapes({ past, present }: Pair): Finding[] {
   if (!declared) findings.push(remark("shapes", present.name, "its shape is not declared"));
   else if (declared.length !== past.dims.length || rest.some((dim, i) => i !== grows && declared[i + 1] !== dim))
     findings.push(broken("shapes", present.name, `shape [${declared}] differs from [${past.dims}] of '${past.name}'`));
+  else if (grows !== undefined && typeof declared[grows + 1] === "number")
+    findings.push(
+      broken(
+        "shapes",
+        present.name,
+        `dimension ${grows + 1} is ${declared[grows + 1]}, and that of '${past.name}' grows`,
+      ),
+    );
   return findings;
 }
 
 /** A state with a default value in the file would start from it in runtimes that leave inputs out. */
 const zeroStart = ({ graph }: Model): Finding[] =>
   [...graph.initializers.keys()]
-    .filter((name) => /^past_(ssm|conv)\./.test(name))
+    .filter((name) => /^past_(ssm|conv|key_values)\./.test(name))
     .map((name) => broken("zero-start", name, "has a value in the file; states are inputs, and start at zero"));
 
 function aliasing(model: Model, { past, present }: Pair): Finding[] {
@@ -206,9 +214,7 @@ function version({ metadata }: Model, states: readonly Pair[]): Finding[] {
     const known = KNOWN_VERSIONS.join(" and ");
     return [broken("version", undefined, `${METADATA.version} is '${said}', this is version ${known}`)];
   }
-  const grows = states.filter(
-    ({ past }) => past.dims?.slice(1).some((dim) => typeof dim === "string") && past.name !== PAST_LENGTH,
-  );
+  const grows = states.filter(({ past }) => past.dims?.slice(1).some((dim) => typeof dim === "string"));
   if (grows.length > 0 && said === CONTRACT_VERSION)
     return [
       broken(
@@ -219,8 +225,18 @@ function version({ metadata }: Model, states: readonly Pair[]): Finding[] {
     ];
   const layers = metadata.get(METADATA.layers);
   if (layers === undefined) return [remark("version", undefined, `no metadata ${METADATA.layers}`)];
+  const caches = layersOf(layers).filter(({ state }) => state === "cache").length;
+  const carried = states.filter(({ past }) => past.name.startsWith("past_key_values.")).length;
+  if (caches !== carried)
+    return [
+      broken(
+        "version",
+        undefined,
+        `${METADATA.layers} has ${caches} states of keys and values, the inputs have ${carried}`,
+      ),
+    ];
   return layersOf(layers).flatMap((layer) => {
-    // rows of keys and values are checked by their declared shapes
+    // those are counted above: keys and values are two, under one index
     if (layer.order === 0 || layer.state === "cache") return [];
     const name = `past_${layer.state}.${layer.index}`;
     const dims = states.find(({ past }) => past.name === name)?.past.dims;

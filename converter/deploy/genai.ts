@@ -18,6 +18,13 @@ import { DataType } from "../onnx/tensor.ts";
 import type { Json } from "../output/beside.ts";
 import { withConstantInput } from "./constant.ts";
 
+const KEY_OR_VALUE = /^past_key_values\.(\d+)\.(key|value)$/;
+const RECURRENT = /^past_key_values\.(\d+)\.recurrent_state$/;
+
+/** Indices in the names of inputs. */
+const layersIn = (inputs: readonly ValueInfo[], name: RegExp): number[] =>
+  inputs.flatMap((input) => name.exec(input.name)?.slice(1, 2).map(Number) ?? []);
+
 /** Dimensions of the convolution state that GenAI wants beside each recurrent state. */
 const DUMMY = ["batch_size", 1, 1] as const;
 
@@ -28,18 +35,24 @@ const DUMMY = ["batch_size", 1, 1] as const;
  * cache goes, and `num_logits_to_keep` becomes a constant 0: GenAI feeds no such input and picks the last logits itself.
  *
  * GenAI binds one buffer as past and present; each present is written by the last node, from a tensor of its own.
- * @throws LongConvError bad-input where the model has no `input_ids` and `logits`, not-converted where it has no states
+ * Keys and values keep their names, and the other states are layers between theirs.
+ * @throws LongConvError bad-input where the model has no `input_ids` and `logits`, or a state of another kind or rank; not-converted where it has no states
  */
 export function genaiModel(converted: Model): Model {
   const model = withConstantInput(withoutLengthCache(converted), NUM_LOGITS_TO_KEEP, 0);
   const { graph } = model;
   languageOf(model);
-  const pairs = statesOf(model);
+  const all = statesOf(model);
+  refuseOtherShapes(all, model.file || undefined);
+  const pairs = all.filter(({ past }) => !KEY_OR_VALUE.test(past));
+  const caches = new Set(layersIn(graph.inputs, KEY_OR_VALUE));
+  const layers = Array.from({ length: pairs.length + caches.size }, (_, i) => i).filter((i) => !caches.has(i));
   const b = createBuilder(model.opsets.get("") ?? 13, namesOf(graph));
   const [inputs, outputs]: ValueInfo[][] = [[], []];
   const after = b.subgraph();
   const shape = largestShape(pairs.map(({ info }) => info));
-  for (const [i, { past, present, info }] of pairs.entries()) {
+  for (const [k, { past, present, info }] of pairs.entries()) {
+    const i = layers[k]!;
     const dims = ["batch_size", ...shape, 1];
     const state = (end: string, of: ValueInfo["dims"]) => [
       { name: `past_key_values.${i}.${end}`, type: DataType.FLOAT, dims: of },
@@ -97,10 +110,27 @@ function statesOf({ graph, file }: Model): { past: string; present: string; info
   return pairs.map((pair) => ({ ...pair, info: graph.inputs.find(({ name }) => name === pair.past)! }));
 }
 
+/** @throws LongConvError bad-input for a state that GenAI's are not made for */
+function refuseOtherShapes(pairs: readonly { readonly info: ValueInfo }[], file: string | undefined): void {
+  const refuse = (tensor: string, reason: string) =>
+    new LongConvError(
+      "bad-input",
+      `${reason}; ONNX Runtime GenAI has keys and values that grow, and states of two dimensions of a fixed size`,
+      { file, tensor },
+      "Use longconv-ssm's own runtime, transformers.js or ONNX Runtime itself for this model.",
+    );
+  for (const { info } of pairs) {
+    if (KEY_OR_VALUE.test(info.name)) continue;
+    const dims = info.dims?.slice(1) ?? [];
+    if (dims.some((dim) => typeof dim !== "number")) throw refuse(info.name, "the state grows, and is no key or value");
+    if (dims.length !== 2) throw refuse(info.name, `the state has ${dims.length} dimensions behind the batch`);
+  }
+}
+
 /** The largest of each dimension behind the batch. */
 function largestShape(infos: readonly ValueInfo[]): number[] {
   const shapes = infos.map(({ dims }) => dims!.slice(1).map(Number));
-  return shapes[0]!.map((_, k) => Math.max(...shapes.map((dims) => dims[k]!)));
+  return (shapes[0] ?? []).map((_, k) => Math.max(...shapes.map((dims) => dims[k]!)));
 }
 
 function languageOf(model: Model): LanguageNames {
@@ -143,8 +173,11 @@ export function genaiConfig(model: Model, options: GenaiConfigOptions): Json {
     const remedy = `ONNX Runtime GenAI needs one from 0 to ${vocabulary - 1}: name it in \`endTokens\`, or as eos_token_id in generation_config.json.`;
     throw new LongConvError("usage", reason, { file: model.file }, remedy);
   }
-  const layers = model.graph.inputs.filter(({ name }) => name.endsWith(".recurrent_state"));
-  const masked = model.graph.inputs.some(({ name }) => name === ATTENTION_MASK);
+  const { inputs } = model.graph;
+  const [recurrent, cache] = [RECURRENT, KEY_OR_VALUE].map((kind) => inputs.find(({ name }) => kind.test(name))?.dims);
+  const layers = [RECURRENT, KEY_OR_VALUE].flatMap((kind) => layersIn(inputs, kind));
+  const [heads, width] = [1, 3].map((axis) => Number(cache?.[axis] ?? 1));
+  const masked = inputs.some(({ name }) => name === ATTENTION_MASK);
   const end = endTokens.length === 1 ? endTokens[0]! : endTokens;
   return {
     model: {
@@ -156,12 +189,12 @@ export function genaiConfig(model: Model, options: GenaiConfigOptions): Json {
       decoder: {
         session_options: { log_id: "onnxruntime-genai", provider_options: [] },
         filename: file,
-        // no attention: these only have to be there
-        num_attention_heads: 1,
-        num_key_value_heads: 1,
-        head_size: 1,
-        hidden_size: Number(layers[0]?.dims?.[2] ?? 1),
-        num_hidden_layers: layers.length,
+        // without attention these only have to be there
+        num_attention_heads: heads!,
+        num_key_value_heads: heads!,
+        head_size: width!,
+        hidden_size: Number(recurrent?.[2] ?? heads! * width!),
+        num_hidden_layers: Math.max(-1, ...layers) + 1,
         inputs: {
           input_ids: ids,
           ...(masked ? { attention_mask: ATTENTION_MASK } : {}),

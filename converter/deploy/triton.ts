@@ -60,7 +60,7 @@ export const tritonModel = (model: Model, logits: "last" | "all" = "last"): Mode
 /**
  * config.pbtxt for a model of {@link tritonModel}. Triton has no field for the longest sequence: the claim and the positions
  * are parameters, which a client can ask for.
- * @throws LongConvError beyond-claim for more rows; unsupported-layout where a tensor's first axis is not a batch of any size; not-converted
+ * @throws LongConvError bad-input for a state that grows in Triton's hands; beyond-claim for more rows; unsupported-layout where a tensor's first axis is not a batch of any size; not-converted
  */
 export function tritonConfig(model: Model, options: TritonOptions): string {
   const { name, strategy = "oldest" } = options;
@@ -72,6 +72,19 @@ export function tritonConfig(model: Model, options: TritonOptions): string {
   );
   if (pairs.length === 0)
     throw new LongConvError("not-converted", "the model carries no state", { file: model.file }, "Convert it first.");
+  const grown = pairs.find(({ past }) =>
+    inputs
+      .find(({ name }) => name === past)!
+      .dims?.slice(1)
+      .some(isOpen),
+  );
+  if (grown && strategy !== "client")
+    throw new LongConvError(
+      "bad-input",
+      "the state grows with the sequence, and Triton keeps states of one size: it could neither start it without rows nor batch sequences of different lengths",
+      { file: model.file || undefined, tensor: grown.past },
+      "Choose the strategy `client`: the client sends and receives the states.",
+    );
   const states = new Set(strategy === "client" ? [] : pairs.flatMap(({ past, present }) => [past, present]));
   const plain = (infos: readonly ValueInfo[]) => infos.filter((info) => !states.has(info.name));
   const tensor = (info: ValueInfo): Message => ({
@@ -140,6 +153,8 @@ function dimsOf(model: Model, { name, dims }: ValueInfo): number[] {
   }
   return dims.slice(1).map((dim) => (typeof dim === "number" ? dim : -1));
 }
+
+const isOpen = (dim: unknown): boolean => typeof dim !== "number";
 
 /** Enums are written without quotes. */
 const ENUM_FIELDS = new Set(["data_type"]);

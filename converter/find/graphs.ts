@@ -18,3 +18,7 @@ export interface Graphs {
 /** A model cut from the graph, with its transforms in float64. */
 export const precise = ({ shapes }: Pick<Graphs, "shapes">, model: Model): Model =>
   withPreciseTransforms(model, (tensor) => shapes.seen.get(tensor)?.type === DataType.DOUBLE);
+
+/** onnx.TensorProto.DataType of a tensor that was seen, or of an input; float32 of what is neither. */
+export const typeIn = ({ model, shapes }: Pick<Graphs, "model" | "shapes">, tensor: string): number =>
+  shapes.seen.get(tensor)?.type ?? model.graph.inputs.find(({ name }) => name === tensor)?.type ?? DataType.FLOAT;

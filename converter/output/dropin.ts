@@ -33,12 +33,12 @@ export interface DropIn {
 }
 
 /**
- * Adds the length cache, and names the family under which the model is loaded.
+ * Adds the length cache where no state grows, and names the family under which the model is loaded.
  * @param source config.json of the source
  */
 export function forTransformersJs(model: Model, source: Json = {}): DropIn {
   const indices = model.graph.inputs.flatMap(({ name }) => {
-    const index = /^past_(?:ssm|conv)\.(\d+)$/.exec(name)?.[1];
+    const index = /^past_(?:ssm|conv|key_values)\.(\d+)/.exec(name)?.[1];
     return index === undefined ? [] : [Number(index)];
   });
   return {

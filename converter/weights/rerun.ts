@@ -38,7 +38,7 @@ export async function traceOf(model: Model, passes: readonly Pass[]): Promise<Tr
     const pairs = pairStates(runner.inputs, runner.outputs);
     const presents = new Set(pairs.map(({ present }) => present));
     const declared = new Map(model.graph.inputs.map((input) => [input.name, input]));
-    let states = Object.fromEntries(pairs.map(({ past }) => [past, zeros(dimsOf(declared.get(past)!, 0))]));
+    let states = Object.fromEntries(pairs.map(({ past }) => [past, zeros(startOf(declared.get(past)!))]));
     const trace = new Map<string, (Float32Array | Float64Array)[]>();
     let seen = 0;
     for (const { length, inputs } of passes) {
@@ -70,6 +70,10 @@ function ownInputs({ graph }: Model): ValueInfo[] {
 }
 
 const dimsOf = ({ dims = [] }: ValueInfo, length: number): number[] => dims.map((dim) => sizeOf(dim, length));
+
+/** A state that grows has no rows at the start. */
+const startOf = ({ dims = [] }: ValueInfo): number[] =>
+  dims.map((dim, k) => (k === 0 || typeof dim === "number" ? sizeOf(dim, 0) : 0));
 
 /** One sequence; a symbol may be a product of several, such as `batch_time`. */
 function sizeOf(dim: DeclaredDim, length: number): number {

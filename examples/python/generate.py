@@ -35,7 +35,7 @@ def generate(path, prompt, count):
         binding = session.io_binding()
         binding.bind_cpu_input("input_ids", step)
         if "attention_mask" in names:
-            binding.bind_cpu_input("attention_mask", np.ones_like(step))
+            binding.bind_cpu_input("attention_mask", np.ones((1, len(tokens)), np.int64))
         if "num_logits_to_keep" in names:
             binding.bind_cpu_input("num_logits_to_keep", np.array(1, np.int64))
         for name, state in states.items():

@@ -54,8 +54,10 @@ export interface BenchMemory {
   readonly weightBytes: number;
   /** Weights of the original. */
   readonly exportedWeightBytes: number;
-  /** States of one sequence. */
+  /** States of one sequence, at its start. */
   readonly stateBytes: number;
+  /** What each position adds to them; 0 where no state grows. */
+  readonly positionBytes: number;
   /** Resident memory of a process that has run the converted model for one token; undefined where it is not known. */
   readonly residentBytes: number | undefined;
   /** The same of the original over the longest of the contexts. */
@@ -99,7 +101,8 @@ export async function bench(original: string, converted: string, options: BenchO
     async (own, floor, exported) => {
       const three = { own, floor, exported, cases: casesOf(found, least, end.positions) };
       const token = await timeToken(three, contexts, options);
-      return { token, prompt: await timePrompt(three, tokens, time, options), stateBytes: stateBytesOf(own, least) };
+      const prompt = await timePrompt(three, tokens, time, options);
+      return { token, prompt, stateBytes: stateBytesOf(own, least), positionBytes: positionBytesOf(own) };
     },
     threads,
   );
@@ -118,6 +121,7 @@ export async function bench(original: string, converted: string, options: BenchO
       weightBytes: initializerBytes(subjects.converted),
       exportedWeightBytes: initializerBytes(found.original),
       stateBytes: timed.stateBytes,
+      positionBytes: timed.positionBytes,
       residentBytes: await resident(subjects.converted, 1),
       exportedResidentBytes: await resident(found.original, Math.max(...contexts)),
     },
@@ -139,6 +143,13 @@ export async function bench(original: string, converted: string, options: BenchO
 function stateBytesOf(opened: Opened, batch: number): number {
   const states = Object.values(start(opened, batch).states);
   return states.reduce((sum, { data }) => sum + (data as Float32Array).byteLength, 0) / batch;
+}
+
+/** Bytes of one row of the states that grow. */
+function positionBytesOf({ inputs, states }: Opened): number {
+  const shapes = states.map(({ past }) => inputs.get(past)?.dims?.slice(1) ?? []);
+  const rows = shapes.filter((dims) => dims.some((dim) => typeof dim !== "number"));
+  return rows.reduce((sum, dims) => sum + 4 * dims.reduce<number>((a, b) => (typeof b === "number" ? a * b : a), 1), 0);
 }
 
 /**

@@ -125,7 +125,8 @@ function zeros({ inputs }: Opened, past: string, batch: number): OrtTensor {
 
 /**
  * Steps from a position on, forever: every run reads the token, and past and present change places in two sets of
- * buffers, as in the runtime. Where a sequence ends, the next run starts from that position again.
+ * buffers, as in the runtime. Where a sequence ends, the next run starts from that position again; where a state grows, every
+ * run does, with new tensors, so that all are of one length.
  * @param feeds inputs of the original model for one position
  * @param end positions that a sequence has at most
  * @throws LongConvError runtime-failed
@@ -139,7 +140,17 @@ export async function stepper(
 ): Promise<() => Promise<unknown>> {
   const { states } = opened;
   const fixed = fixedFeeds(opened, feeds, batch, from.tokens + 1);
-  const outputs = await runOnce(opened, { ...fixed, ...from.states });
+  const again = { ...fixed, ...from.states };
+  if (
+    states.some(({ past }) =>
+      opened.inputs
+        .get(past)
+        ?.dims?.slice(1)
+        .some((dim) => typeof dim === "string"),
+    )
+  )
+    return () => runOnce(opened, again);
+  const outputs = await runOnce(opened, again);
   const presents = new Set(states.map(({ present }) => present));
   const rest = Object.fromEntries(Object.entries(outputs).filter(([name]) => !presents.has(name)));
   const first = states.map((pair) => from.states[pair.past]!);

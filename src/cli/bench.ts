@@ -133,8 +133,8 @@ function reportOf({ machine, memory, decode, prompt, batch }: BenchReport): stri
     `${Math.round(prompt.tokensPerSecond)} of a prompt`,
   ];
   const { cpu, cores, node } = machine;
-  const { weightBytes, exportedWeightBytes, stateBytes } = memory;
-  const sizes = `weights ${byteSize(weightBytes)} (exported: ${byteSize(exportedWeightBytes)}), state of one sequence ${byteSize(stateBytes)}`;
+  const { weightBytes, exportedWeightBytes, stateBytes, positionBytes } = memory;
+  const sizes = `weights ${byteSize(weightBytes)} (exported: ${byteSize(exportedWeightBytes)}), state of one sequence ${byteSize(stateBytes)}${positionBytes ? ` and ${byteSize(positionBytes)} for each position` : ""}`;
   const { residentBytes, exportedResidentBytes } = memory;
   const known = (bytes: number | undefined) => (bytes === undefined ? "not known" : byteSize(bytes));
   const resident = `resident memory of a process that runs it ${known(residentBytes)} (exported: ${known(exportedResidentBytes)}), with Node and ONNX Runtime`;

@@ -25,9 +25,13 @@ export interface Done {
   readonly seconds: number;
 }
 
-/** Bytes of float32 state of one sequence. */
+/** Bytes of float32 state of one sequence, before what grows. */
 const stateBytes = (layers: readonly LayerReport[]): number =>
-  layers.reduce((sum, { order, channels }) => sum + 4 * order * channels, 0);
+  layers.reduce((sum, { order, channels, dims = [order, channels] }) => sum + 4 * dims.reduce((a, b) => a * b, 1), 0);
+
+/** Bytes that each position adds to it: rows of keys and values. */
+const positionBytes = (layers: readonly LayerReport[]): number =>
+  layers.reduce((sum, { form, channels }) => sum + (form === "cache" ? 4 * channels : 0), 0);
 
 /** The report for people. */
 export function conversionReport({
@@ -58,7 +62,7 @@ export function conversionReport({
     "",
     table([heading, ...rows]),
     "",
-    `state     ${byteSize(stateBytes(layers))} for each sequence`,
+    `state     ${byteSize(stateBytes(layers))} for each sequence${growth(layers)}`,
     `check     ${check.comparisons.length} comparisons with the original; largest difference ${scientific(check.largest)} of the largest output (allowed: ${scientific(check.tolerance)})`,
     ...(from === undefined ? [] : [`trained   with ${trainingLength} positions (${path.basename(from)})`]),
     ...weights.map(weightsLine),
@@ -109,6 +113,11 @@ function helpFor(layers: readonly LayerReport[], positions: number): string[] {
   return cut?.extendable ? [`          --horizon ${2 * cut.lags} follows its kernel further`] : [];
 }
 
+function growth(layers: readonly LayerReport[]): string {
+  const bytes = positionBytes(layers);
+  return bytes > 0 ? `, and ${byteSize(bytes)} for each position that it has read` : "";
+}
+
 /** The report for programs. */
 export function conversionJson({ file, conversion, target, trainingLength, weights, seconds }: Done) {
   const { layers, claim, renamed, language, check, positions } = conversion;
@@ -118,6 +127,7 @@ export function conversionJson({ file, conversion, target, trainingLength, weigh
     kind: target.kind,
     trainingLength,
     stateBytes: stateBytes(layers),
+    positionBytes: positionBytes(layers),
     seconds,
     layers: layers.map(({ certificate, reduction, ...layer }) => ({
       ...layer,

@@ -4,6 +4,7 @@
  */
 import { ATTENTION_MASK, BATCH_SIZE, type Claim, pastKeyValues, presentKeyValues } from "../../../src/contract.ts";
 import type { Carried, Kind, Known, Place, Realisation, StatePorts, StateReport } from "../../find/carried.ts";
+import { typeIn } from "../../find/graphs.ts";
 import { arranged, dynamicShape, shapeOperand } from "../../find/layout.ts";
 import type { Unclosed } from "../../find/region.ts";
 import { fixedSizes } from "../../find/shapes.ts";
@@ -12,11 +13,11 @@ import type { Builder } from "../../onnx/build.ts";
 import type { Node } from "../../onnx/graph.ts";
 import { DataType } from "../../onnx/tensor.ts";
 import { type Axis, channelsIn, type Layout } from "../../time/fact.ts";
+import { type Port, sightOf, weightAhead } from "../sight.ts";
 import { hidesFuture } from "./future.ts";
 import { type Hiding, hidesPadding } from "./hiding.ts";
 import { type Pairs, pairsFrom } from "./pairs.ts";
 import { positionsIn } from "./positions.ts";
-import { type Port, sightOf } from "./sight.ts";
 
 export const ATTENTION: Kind<Unclosed> = {
   name: "attention",
@@ -33,20 +34,27 @@ export const ATTENTION: Kind<Unclosed> = {
     const entries = entriesOf(known, pairs);
     const exits = pairs.exits.map((tensor): Port => ({ tensor, axes: pairs.layouts.get(tensor)! }));
     const width = Math.max(...[...pairs.layouts.values()].filter(isPair).map(numbersIn));
-    const sight = await sightOf(known, entries, exits, width);
+    const proven = fixedSizes(known.graphs.inputs).time === undefined && hidesFuture(known, pairs);
+    // what is known by rule is looked at once
+    const sight = await sightOf(known, entries, exits, proven ? Infinity : width);
     if ("code" in sight) return refuse(node, sight.code, sight.reason);
+    const weights = proven ? undefined : await weightAhead(known, entries, weightsOf(pairs), width);
+    if (weights?.at) {
+      const [position, later] = weights.at;
+      return refuse(node, "not-causal", `lets position ${position} see position ${later}, which comes later`);
+    }
     const columns = [...pairs.keyed.keys()].filter((tensor) => isMaskAlone(known, tensor));
     const caches = [...pairs.keyed]
       .filter(([tensor]) => !columns.includes(tensor))
       .map(([tensor, axes]) => cacheOf(known, tensor, axes));
     if (caches.length === 0 || caches.some((cache) => cache === undefined))
       return refuse(node, "unsupported-layout", "reads keys that are no floats with a row for each sequence");
-    const proven = fixedSizes(known.graphs.inputs).time === undefined && hidesFuture(known, pairs);
+    const seen = Math.min(sight.seen, weights?.length ?? sight.seen);
     const claim: Claim = proven
       ? { kind: "proven" }
       : {
           kind: "seen",
-          positions: sight.seen,
+          positions: seen,
           node: node.name,
           because: "later positions were changed and left out up to there",
         };
@@ -61,6 +69,17 @@ export const ATTENTION: Kind<Unclosed> = {
 
 const isPair = (axes: Layout): boolean => axes.flat().includes("keys") && axes.flat().includes("time");
 const numbersIn = (axes: Layout): number => axes.reduce((product, axis) => product * channelsIn(axis), 1);
+
+/** Tensors of pairs that a product sums over the keys. */
+function weightsOf({ nodes, layouts }: Pairs): Port[] {
+  const isWeights = (name: string) => isPair(layouts.get(name) ?? []);
+  const sums = nodes.filter(
+    ({ op, outputs }) => op === "MatMul" && !(layouts.get(outputs[0]!) ?? []).flat().includes("keys"),
+  );
+  return sums.flatMap(({ inputs }) =>
+    inputs.filter(isWeights).map((tensor) => ({ tensor, axes: layouts.get(tensor)! })),
+  );
+}
 
 /** The streams that enter, as they are in the graph. */
 function entriesOf({ time }: Known, { keyed, queried }: Pairs): Port[] {
@@ -83,7 +102,7 @@ interface Cache {
 }
 
 function cacheOf({ graphs }: Known, tensor: string, axes: Layout): Cache | undefined {
-  const type = graphs.shapes.seen.get(tensor)?.type;
+  const type = typeIn(graphs, tensor);
   const factors = axes.flat();
   if (type !== DataType.FLOAT || !factors.includes("batch") || factors.filter((f) => f === "keys").length !== 1)
     return undefined;

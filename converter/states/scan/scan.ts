@@ -14,6 +14,7 @@ import type { Layout } from "../../time/fact.ts";
 import { isOffset } from "../../time/offset.ts";
 import { fromFront } from "../../time/rule.ts";
 import { scanAxes } from "../../time/rules/control.ts";
+import { mixesBatch } from "../sight.ts";
 import { type Start, startOf } from "../start.ts";
 import { maskedBody } from "./masked.ts";
 
@@ -41,16 +42,23 @@ export const SCAN: Kind<Unclosed> = {
       states.push({ dims, start });
     }
     const last = layouts.states.map((dims): Layout => [["batch"], ...dims.map((size) => (size === 1 ? [] : [size]))]);
+    const exits = node.outputs.flatMap((tensor, i): Exit[] => {
+      if (!tensor) return [];
+      if (i < count) return [{ tensor, fact: { kind: "last", axes: last[i]! } }];
+      return [{ tensor, fact: { kind: "stream", axes: layouts.streams[i - count]! } }];
+    });
+    const scanned = [...new Set(node.inputs.slice(count))].flatMap((tensor) => {
+      const fact = facts.get(tensor);
+      return fact?.kind === "stream" ? [{ tensor, axes: fact.axes }] : [];
+    });
+    const ends = exits.map(({ tensor, fact: { axes } }) => ({ tensor, axes }));
+    const isMixed = await mixesBatch(known, scanned, ends);
+    if (isMixed === undefined)
+      return refuse("mixes-batch", "does not run by itself, so other sequences may be read in its loop");
+    if (isMixed) return refuse("mixes-batch", "reads other sequences of the batch in its loop");
     return {
       ...{ opening: node, nodes: new Set([node]), reason },
-      exits: node.outputs.flatMap((tensor, i) => {
-        if (!tensor) return [];
-        const fact =
-          i < count
-            ? { kind: "last" as const, axes: last[i]! }
-            : { kind: "stream" as const, axes: layouts.streams[i - count]! };
-        return [{ tensor, fact }];
-      }),
+      exits,
       plan: async () => realised(node, states),
     } satisfies Carried;
   },
@@ -64,6 +72,11 @@ const isStill = ({ time, constants, graphs }: Known, name: string): boolean => {
   if (constants.has(name) || graphs.model.graph.initializers.has(name)) return true;
   return fact?.kind === "constant" || fact?.kind === "still";
 };
+
+interface Exit {
+  readonly tensor: string;
+  readonly fact: { readonly kind: "last" | "stream"; readonly axes: Layout };
+}
 
 interface State {
   /** Behind the batch. */

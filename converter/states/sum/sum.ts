@@ -5,6 +5,7 @@
  */
 import { BATCH_SIZE, pastSsm, presentSsm } from "../../../src/contract.ts";
 import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
+import { typeIn } from "../../find/graphs.ts";
 import type { Unclosed } from "../../find/region.ts";
 import type { Builder } from "../../onnx/build.ts";
 import type { Node } from "../../onnx/graph.ts";
@@ -28,7 +29,7 @@ export const SUM: Kind<Unclosed> = {
     });
     if (node.attributes.reverse) return refuse("not-causal", "sums the time axis from its end");
     if (isOffset(fact)) return refuse("mixes-time", "sums over the padding before the first position");
-    const type = graphs.shapes.seen.get(stream)?.type ?? DataType.FLOAT;
+    const type = typeIn(graphs, stream);
     const batchFirst = axes[0]!.join() === "batch" && axes[timeAxis(axes)]!.join() === "time";
     if (!batchFirst || !FLOATS.has(type)) return undefined;
     return {

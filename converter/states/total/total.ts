@@ -4,6 +4,7 @@
  */
 import { BATCH_SIZE, pastSsm, presentSsm } from "../../../src/contract.ts";
 import type { Carried, Kind, Known, Place, Realisation, StateReport } from "../../find/carried.ts";
+import { typeIn } from "../../find/graphs.ts";
 import type { Unclosed } from "../../find/region.ts";
 import type { Builder } from "../../onnx/build.ts";
 import type { Node } from "../../onnx/graph.ts";
@@ -41,7 +42,7 @@ export const TOTAL: Kind<Unclosed> = {
     if (!join || fact?.kind !== "stream" || isOffset(fact) || !isAnswer(known, node)) return undefined;
     const { axes } = fact;
     const over = axesOver(known, node, axes);
-    const type = known.graphs.shapes.seen.get(stream)?.type ?? DataType.FLOAT;
+    const type = typeIn(known.graphs, stream);
     const isPlain = axes[0]!.join() === "batch" && axes[timeAxis(axes)]!.join() === "time";
     if (!over?.includes(timeAxis(axes)) || over.includes(axisOf(axes, "batch")) || !isPlain || type !== DataType.FLOAT)
       return undefined;

@@ -1,14 +1,14 @@
 /** What positions see: an attention is run alone, with later positions changed and left out, and other sequences changed. */
-import { uniform } from "../../../src/random.ts";
-import type { Known } from "../../find/carried.ts";
-import { precise } from "../../find/graphs.ts";
-import { isFailedRun } from "../../find/respond.ts";
-import { fixedSizes, zeroInputs } from "../../find/shapes.ts";
-import { rowsOf } from "../../find/tables.ts";
-import { cut } from "../../onnx/cut.ts";
-import { openModel, type Runner } from "../../onnx/run.ts";
-import { DataType, makeTensor, type Tensor } from "../../onnx/tensor.ts";
-import { dimsOf, type Layout, timeAxis } from "../../time/fact.ts";
+import { uniform } from "../../src/random.ts";
+import type { Known } from "../find/carried.ts";
+import { precise } from "../find/graphs.ts";
+import { isFailedRun } from "../find/respond.ts";
+import { fixedSizes, zeroInputs } from "../find/shapes.ts";
+import { rowsOf } from "../find/tables.ts";
+import { cut } from "../onnx/cut.ts";
+import { openModel, type Runner } from "../onnx/run.ts";
+import { DataType, makeTensor, type Tensor } from "../onnx/tensor.ts";
+import { channelsIn, dimsOf, type Layout, timeAxis } from "../time/fact.ts";
 
 /** A stream that enters, or an exit. */
 export interface Port {
@@ -39,17 +39,7 @@ export async function sightOf(
   width: number,
 ): Promise<Sight> {
   const { graphs } = known;
-  const names = new Set(entries.map(({ tensor }) => tensor));
-  const others = graphs.model.graph.inputs.filter(({ name }) => !names.has(name));
-  const typeOf = (tensor: string) =>
-    graphs.shapes.seen.get(tensor)?.type ?? graphs.model.graph.inputs.find(({ name }) => name === tensor)!.type;
-  const given = entries.map(({ tensor }) => ({ name: tensor, type: typeOf(tensor), dims: undefined }));
-  const part = cut(
-    graphs.model,
-    [...others, ...given],
-    exits.map(({ tensor }) => tensor),
-  );
-  const runner = await openModel(precise(graphs, part));
+  const bench = await openBench(known, entries, exits);
   try {
     const fixed = fixedSizes(graphs.inputs);
     let seen = 0;
@@ -57,15 +47,117 @@ export async function sightOf(
       const bytes = 4 * width * length ** 2 * ((places ?? everyOf(length)).length + 1);
       if (seen > 0 && (fixed.time !== undefined || bytes > MOST_BYTES)) break;
       const time = fixed.time ?? length;
-      const found = await lookAt({ known, runner, entries, exits, typeOf }, time, places ?? everyOf(time), fixed);
+      const found = await lookAt(bench, time, places ?? everyOf(time), fixed);
       if (found === undefined) break;
       if ("code" in found) return found;
       seen = time;
     }
     return { seen };
   } finally {
-    await runner.close();
+    await bench.runner.close();
   }
+}
+
+/** The lengths at which every pair is looked at, the longest first, and bytes of the weights of all pairs. */
+const ALL_PAIRS = [2048, 1024, 512, 128] as const;
+const PAIR_BYTES = 2 ** 27;
+
+/**
+ * Looks at the weights of every pair of positions.
+ * @param weights tensors of pairs that the keys are summed with
+ * @returns the length, and the first position that has a weight for a later one; undefined where nothing can be run
+ */
+export async function weightAhead(
+  known: Known,
+  entries: readonly Port[],
+  weights: readonly Port[],
+  width: number,
+): Promise<{ readonly length: number; readonly at: readonly [number, number] | undefined } | undefined> {
+  const fixed = fixedSizes(known.graphs.inputs);
+  const bench = await openBench(known, entries, weights);
+  try {
+    for (const length of fixed.time === undefined ? ALL_PAIRS : [fixed.time]) {
+      if (4 * width * length ** 2 > PAIR_BYTES && length > ALL_PAIRS.at(-1)!) continue;
+      const made = await ran(bench, fixed.batch ?? 1, length, () => length, length);
+      if (!made) continue;
+      for (const { tensor, axes } of weights) {
+        const at = firstAhead(made[tensor]!, axes, length);
+        if (at) return { length, at };
+      }
+      return { length, at: undefined };
+    }
+    return undefined;
+  } finally {
+    await bench.runner.close();
+  }
+}
+
+/** The first pair of a position and a later one that has a weight. */
+function firstAhead({ dims, data }: Tensor, axes: Layout, length: number): readonly [number, number] | undefined {
+  const strides = dims.map((_, k) => dims.slice(k + 1).reduce((a, c) => a * c, 1));
+  const [row, key] = [timeAxis(axes), axes.findIndex((axis) => axis.includes("keys"))];
+  for (let at = 0; at < data.length; at++) {
+    if (!data[at]) continue;
+    const [i, j] = [Math.floor(at / strides[row]!) % length, Math.floor(at / strides[key]!) % length];
+    if (j > i) return [i, j];
+  }
+  return undefined;
+}
+
+/** Batches in which one sequence after the other is changed. */
+const BATCHES = [2, 3, 17] as const;
+
+/** Whether an exit of one sequence depends on the others of the batch, or on how many there are; undefined: it cannot be run. */
+export async function mixesBatch(
+  known: Known,
+  entries: readonly Port[],
+  exits: readonly Port[],
+): Promise<boolean | undefined> {
+  const fixed = fixedSizes(known.graphs.inputs);
+  const time = fixed.time ?? 5;
+  const bench = await openBench(known, entries, exits);
+  try {
+    let isRun = false;
+    const alone = fixed.batch === undefined ? await outputs(bench, 1, time, () => time) : undefined;
+    for (const batch of fixed.batch === undefined ? BATCHES : [fixed.batch]) {
+      const plain = await outputs(bench, batch, time, () => time);
+      if (!plain) continue;
+      isRun = true;
+      const isKept = (made: Float64Array[][][], from: number, row: number) =>
+        plain.every((rows, k) =>
+          rows[row]!.every((values, i) => isSame(values, made[k]![from]![i]!, largestOf(rows.flat()))),
+        );
+      if (alone && !isKept(alone, 0, batch - 1)) return true;
+      for (let other = 0; other < batch; other++) {
+        const changed = (await outputs(bench, batch, time, (row) => (row === other ? 0 : time)))!;
+        for (let row = 0; row < batch; row++) if (row !== other && !isKept(changed, row, row)) return true;
+      }
+    }
+    return isRun ? false : undefined;
+  } finally {
+    await bench.runner.close();
+  }
+}
+
+async function openBench(known: Known, entries: readonly Port[], exits: readonly Port[]): Promise<Bench> {
+  const { graphs } = known;
+  const names = new Set(entries.map(({ tensor }) => tensor));
+  const others = graphs.model.graph.inputs.filter(({ name }) => !names.has(name));
+  const typeOf = (tensor: string) =>
+    graphs.shapes.seen.get(tensor)?.type ?? graphs.model.graph.inputs.find(({ name }) => name === tensor)!.type;
+  // ONNX Runtime asks for ranks inside of loops
+  const given = entries.map(({ tensor, axes }) => ({
+    ...{ name: tensor, type: typeOf(tensor) },
+    dims: axes.map((axis, k) =>
+      axis.every((factor) => typeof factor === "number") ? channelsIn(axis) : `${tensor}_${k}`,
+    ),
+  }));
+  const part = cut(
+    graphs.model,
+    [...others, ...given],
+    exits.map(({ tensor }) => tensor),
+  );
+  return { known, runner: await openModel(precise(graphs, part)), entries, exits, typeOf };
 }
 
 const everyOf = (length: number): readonly number[] => Array.from({ length: length - 1 }, (_, i) => i);
@@ -141,20 +233,31 @@ const isSame = (a: Float64Array, b: Float64Array, largest: number): boolean =>
  * @param drawn the length for which entries are drawn, of which the first positions are taken
  */
 async function outputs(
-  { known: { graphs }, runner, entries, exits, typeOf }: Bench,
+  bench: Bench,
   batch: number,
   time: number,
   changedFrom: (row: number) => number,
   drawn = time,
 ): Promise<Float64Array[][][] | undefined> {
+  const made = await ran(bench, batch, time, changedFrom, drawn);
+  return made && bench.exits.map(({ tensor, axes }) => bySequence(made[tensor]!, axes, batch));
+}
+
+/** The exits as tensors. */
+async function ran(
+  { known: { graphs }, runner, entries, typeOf }: Bench,
+  batch: number,
+  time: number,
+  changedFrom: (row: number) => number,
+  drawn: number,
+): Promise<Record<string, Tensor> | undefined> {
   const sizes = { batch, time };
   const feeds: Record<string, Tensor> = { ...zeroInputs(graphs.model, graphs.inputs, sizes) };
   for (const [k, { tensor, axes }] of entries.entries())
     feeds[tensor] = randomEntry(typeOf(tensor), axes, sizes, changedFrom, k, drawn);
   const wanted = new Set(runner.inputs);
   try {
-    const made = await runner.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => wanted.has(name))));
-    return exits.map(({ tensor, axes }) => bySequence(made[tensor]!, axes, batch));
+    return await runner.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => wanted.has(name))));
   } catch (error) {
     if (!isFailedRun(error)) throw error;
     return undefined;
@@ -204,8 +307,9 @@ function randomEntry(
 
 /** [sequence][position] */
 function bySequence(tensor: Tensor, axes: Layout, batch: number): Float64Array[][] {
-  const rows = rowsOf(tensor, timeAxis(axes));
-  const rest = axes.filter((_, k) => k !== timeAxis(axes));
+  const time = axes.findIndex((axis) => axis.includes("time"));
+  const rows = time < 0 ? [Float64Array.from(tensor.data as Float32Array)] : rowsOf(tensor, time);
+  const rest = axes.filter((_, k) => k !== time);
   const sizes = rest.flat().map((factor) => (factor === "batch" ? batch : Number(factor)));
   const at = rest.flat().indexOf("batch");
   const inner = sizes.slice(at + 1).reduce((a, c) => a * c, 1);

@@ -1,0 +1,65 @@
+/** A loop along time whose body reads other sequences of the batch is no state of each sequence: it is refused. */
+
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { convertModel } from "../../convert.ts";
+import { withAttributes } from "../../onnx/build.ts";
+import type { Model, Node } from "../../onnx/graph.ts";
+import { makeNode } from "../../onnx/node.ts";
+import type { GraphProto } from "../../onnx/proto.ts";
+import { readModel } from "../../onnx/read.ts";
+import { withFields } from "../../onnx/schema.ts";
+import { int64Tensor } from "../../onnx/tensor.ts";
+
+const number = (name: string, values: number[], dims: number[]) =>
+  makeNode(`${name}_node`, "Constant", [], [name], { attributes: { value: { tensor: int64Tensor(dims, values) } } });
+
+/** What the body makes of its scan input, [batch, channels], as 'mixed'. */
+const MIXED: Readonly<Record<string, (input: string) => Node[]>> = {
+  "the mean of the batch": (input) => [
+    number("rows", [0], [1]),
+    makeNode("mean", "ReduceMean", [input, "rows"], ["of_all"], { attributes: { keepdims: 1 } }),
+    makeNode("mixed_node", "Add", [input, "of_all"], ["mixed"]),
+  ],
+  "a softmax over the batch": (input) => [
+    makeNode("softmax", "Softmax", [input], ["of_all"], { attributes: { axis: 0 } }),
+    makeNode("mixed_node", "Add", [input, "of_all"], ["mixed"]),
+  ],
+  "the first sequence": (input) => [
+    number("first", [0], [1]),
+    makeNode("pick", "Gather", [input, "first"], ["of_all"], { attributes: { axis: 0 } }),
+    makeNode("mixed_node", "Add", [input, "of_all"], ["mixed"]),
+  ],
+  "a running sum over the batch": (input) => [
+    number("rows", [0], []),
+    makeNode("mixed_node", "CumSum", [input, "rows"], ["mixed"]),
+  ],
+};
+
+/** The model with these nodes in front of what its loop's body makes of the scan input. */
+function withBody(model: Model, mixing: (input: string) => Node[]): Model {
+  const nodes = model.graph.nodes.map((node) => {
+    if (node.op !== "Scan") return node;
+    const body = node.attributes.body as GraphProto;
+    const input = body.input!.at(-1)!.name!;
+    const rest = body.node!.map((each) =>
+      withFields(each, { input: each.input!.map((name) => (name === input ? "mixed" : name)) }),
+    );
+    return withAttributes(node, {
+      body: { graph: withFields(body, { node: [...mixing(input).map(({ proto }) => proto), ...rest] }) },
+    });
+  });
+  return { ...model, graph: { ...model.graph, nodes } };
+}
+
+const gated = () =>
+  readModel(fileURLToPath(new URL("../../../test/models/stream/gated-scan/model.onnx", import.meta.url)));
+
+test("each sequence by itself is carried", async () => {
+  const alone = withBody(await gated(), (input) => [makeNode("mixed_node", "Identity", [input], ["mixed"])]);
+  expect((await convertModel(alone)).layers.map(({ form }) => form)).toEqual(["recurrent"]);
+});
+
+test.each(Object.entries(MIXED))("%s is refused", async (_, mixing) => {
+  await expect(convertModel(withBody(await gated(), mixing))).rejects.toMatchObject({ code: "mixes-batch" });
+});
