@@ -1,9 +1,9 @@
 /** Finite reach: what each operator does to the positions, what stands before the first, and what is refused; the check compares. */
 import { describe, expect, test } from "vitest";
+import type { ErrorCode } from "../../../src/errors.ts";
 import { CHANNELS, small } from "../../../test/small.ts";
 import { convertModel } from "../../convert.ts";
 import type { Builder } from "../../onnx/build.ts";
-import type { ErrorCode } from "../../../src/errors.ts";
 
 /** Nodes on a stream [batch, channels, time]; gives one of as many channels. */
 type Layers = (b: Builder, x: string) => string;
@@ -74,7 +74,12 @@ describe("refused", () => {
   test.each<[string, ErrorCode, RegExp, Layers]>([
     ["symmetric", "not-causal", /looks 1 positions ahead/, (b, x) => relu(b, conv(b, x, 3, { pads: [1, 1] }))],
     ["SAME_UPPER", "not-causal", /looks 1 positions ahead/, (b, x) => conv(b, x, 3, { auto_pad: "SAME_UPPER" })],
-    ["a shift to the left", "not-causal", /looks 2 positions ahead/, (b, x) => slice(b, pad(b, relu(b, x), 0, 2), 2, END)],
+    [
+      "a shift to the left",
+      "not-causal",
+      /looks 2 positions ahead/,
+      (b, x) => slice(b, pad(b, relu(b, x), 0, 2), 2, END),
+    ],
     ["reflected", "not-causal", /later ones/, (b, x) => conv(b, pad(b, relu(b, x), 2, 0, { mode: "reflect" }), 3)],
     [
       "a mean that leaves padding out",
