@@ -11,6 +11,7 @@ export const REASONS: readonly (readonly [file: string, reason: string, remedy: 
   ["runtime/node-apart/threads.test.ts", "what a process takes is read from /proc", "run the tests on Linux"],
   ["src/cli/ending.test.ts", "what a process takes is read from /proc", "run the tests on Linux"],
   ["test/deploy/", ...PYTHON],
+  ["test/growing.test.ts", ...PYTHON],
   [
     "test/export/export.test.ts",
     "Python has no torch, onnx and onnxscript",

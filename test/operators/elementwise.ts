@@ -44,6 +44,7 @@ export const ELEMENTWISE_CASES: readonly OperatorCase[] = [
   row("Add", [X, "t 4"], X),
   row("Add", ["t b 4", floats(1, 4)], "t b 4"),
   // every position meets every other one
+  row("BitCast", ["b t 4"], "b t 4", { attributes: { to: 6 }, opset: 26, notRun: "operator of opset 26" }),
   row("Mul", ["b t 1", "b 1 t"], { mixes: /every position with every other/ }),
   row("Mul", ["b 1 4", "b 1 1 4"], { refuses: "mixes-batch" }),
   row("Add", ["b t 4", "t b 4"], { mixes: /differ/ }),

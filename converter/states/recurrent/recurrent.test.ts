@@ -1,0 +1,64 @@
+/** Recurrent layers of language models: padding leaves their state alone; backwards along time they are refused. */
+import { expect, test } from "vitest";
+import { ATTENTION_MASK } from "../../../src/contract.ts";
+import { ofIds } from "../../../test/small.ts";
+import { convertModel } from "../../convert.ts";
+import { DataType } from "../../onnx/tensor.ts";
+
+const [VOCABULARY, WIDTH, HIDDEN] = [11, 4, 3];
+const GATES = { RNN: 1, GRU: 3, LSTM: 4 } as const;
+type Operator = keyof typeof GATES;
+
+const wave = (size: number, by: number) => Array.from({ length: size }, (_, i) => Math.sin(by * (i + 1)));
+
+/** ids → embedding → layer → logits */
+const language = (op: Operator, attributes = {}, start?: number) =>
+  ofIds(DataType.INT64, VOCABULARY, (b) => {
+    const embedded = b.one("Gather", [b.floats("table", [VOCABULARY, WIDTH], wave(VOCABULARY * WIDTH, 1.3)), "ids"]);
+    const turned = b.one("Transpose", [embedded], { perm: [1, 0, 2] });
+    const gates = GATES[op] * HIDDEN;
+    const weights = [
+      b.floats("w", [1, gates, WIDTH], wave(gates * WIDTH, 0.7)),
+      b.floats("r", [1, gates, HIDDEN], wave(gates * HIDDEN, 0.9)),
+      b.floats("b", [1, 2 * gates], wave(2 * gates, 0.4)),
+    ];
+    const initial = () => {
+      const batch = b.one("Shape", ["ids"], { start: 0, end: 1 });
+      const size = b.one("Concat", [b.ints("one", [1]), batch, b.ints("hidden", [HIDDEN])], { axis: 0 });
+      return b.one("Expand", [b.floats("start", [1], [start!]), size]);
+    };
+    const inputs = [turned, ...weights, ...(start === undefined ? [] : ["", initial()])];
+    const y = b.one(op, inputs, { hidden_size: HIDDEN, ...attributes });
+    const back = b.one("Transpose", [b.one("Squeeze", [y, b.ints("ways", [1])])], { perm: [1, 0, 2] });
+    b.one(
+      "MatMul",
+      [back, b.floats("head", [HIDDEN, VOCABULARY], wave(HIDDEN * VOCABULARY, 0.6))],
+      {},
+      { outputs: ["y"] },
+    );
+  });
+
+test.each<Operator>(["RNN", "GRU", "LSTM"])("%s: exact, also behind padding", async (op) => {
+  const { model, layers, check, claim } = await convertModel(language(op));
+  expect(layers.map(({ form, order, channels }) => [form, order, channels])).toEqual([
+    ["recurrent", op === "LSTM" ? 2 : 1, HIDDEN],
+  ]);
+  expect(model.graph.inputs.map(({ name }) => name)).toContain(ATTENTION_MASK);
+  expect(check.comparisons.map(({ way }) => way)).toContain("padded");
+  expect(check.largest).toBeLessThan(1e-6);
+  expect(claim.kind).toBe("proven");
+});
+
+test("a start that is not zero counts where a sequence begins", async () => {
+  const { layers, check } = await convertModel(language("GRU", {}, 0.5));
+  expect(layers.map(({ form }) => form)).toEqual(["recurrent", "counter"]);
+  expect(check.comparisons.map(({ way }) => way)).toContain("padded");
+  expect(check.largest).toBeLessThan(1e-6);
+});
+
+test("backwards is refused", async () => {
+  await expect(convertModel(language("LSTM", { direction: "reverse" }))).rejects.toMatchObject({
+    code: "not-causal",
+    reason: expect.stringContaining("backwards along time"),
+  });
+});

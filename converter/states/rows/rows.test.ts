@@ -1,0 +1,99 @@
+/** Finite reach: what each operator does to the positions, what stands before the first, and what is refused; the check compares. */
+import { describe, expect, test } from "vitest";
+import type { ErrorCode } from "../../../src/errors.ts";
+import { CHANNELS, small } from "../../../test/small.ts";
+import { convertModel } from "../../convert.ts";
+import type { Builder } from "../../onnx/build.ts";
+
+/** Nodes on a stream [batch, channels, time]; gives one of as many channels. */
+type Layers = (b: Builder, x: string) => string;
+
+const model = (layers: Layers) =>
+  small({
+    build(b) {
+      const turned = b.one("Transpose", ["x"], { perm: [0, 2, 1] });
+      b.one("Transpose", [layers(b, turned)], { perm: [0, 2, 1] }, { outputs: ["y"] });
+    },
+  });
+
+const filter = (b: Builder, taps: number, inputs = CHANNELS) =>
+  b.floats(
+    "filter",
+    [CHANNELS, inputs, taps],
+    Array.from({ length: CHANNELS * inputs * taps }, (_, i) => Math.cos(1 + i)),
+  );
+const conv = (b: Builder, x: string, taps: number, attributes = {}) =>
+  b.one("Conv", [x, filter(b, taps), b.floats("bias", [CHANNELS], [0.5, -1, 2, 0.25])], attributes);
+const relu = (b: Builder, x: string) => b.one("Relu", [x]);
+const pad = (b: Builder, x: string, before: number, after: number, mode = {}) =>
+  b.one("Pad", [x, b.ints("pads", [0, 0, before, 0, 0, after])], mode);
+const slice = (b: Builder, x: string, from: number, to: number) =>
+  b.one("Slice", [x, b.ints("from", [from]), b.ints("to", [to]), b.ints("axis", [2])]);
+const END = 2 ** 53 - 1;
+
+describe("carried, with so many rows", () => {
+  test.each<[string, readonly number[], Layers]>([
+    ["padded by the Conv itself", [2], (b, x) => relu(b, conv(b, x, 3, { pads: [2, 0] }))],
+    ["dilated", [6], (b, x) => relu(b, conv(b, x, 3, { pads: [6, 0], dilations: [3] }))],
+    ["padded on both sides and cut", [4], (b, x) => relu(b, slice(b, conv(b, x, 5, { pads: [4, 4] }), 0, -4))],
+    ["padded once, then valid", [2, 3], (b, x) => conv(b, relu(b, conv(b, pad(b, x, 5, 0), 3)), 4)],
+    [
+      "a skip that is cut to the end",
+      [2],
+      (b, x) => {
+        const padded = pad(b, x, 2, 0);
+        return b.one("Add", [relu(b, conv(b, padded, 3)), slice(b, padded, 2, END)]);
+      },
+    ],
+    ["the first position repeated", [2], (b, x) => relu(b, conv(b, pad(b, x, 2, 0, { mode: "edge" }), 3))],
+    ["the largest of four", [3], (b, x) => b.one("MaxPool", [x], { kernel_shape: [4], pads: [3, 0] })],
+    [
+      "the mean of four, padding counted",
+      [3],
+      (b, x) => b.one("AveragePool", [relu(b, x)], { kernel_shape: [4], pads: [3, 0], count_include_pad: 1 }),
+    ],
+    ["one position before, behind what is not linear", [1], (b, x) => slice(b, pad(b, relu(b, x), 1, 0), 0, -1)],
+    [
+      "positions of two times that meet",
+      [1],
+      (b, x) => {
+        const padded = relu(b, pad(b, x, 1, 0));
+        return b.one("Mul", [slice(b, padded, 1, END), slice(b, padded, 0, -1)]);
+      },
+    ],
+  ])("%s", async (_, rows, layers) => {
+    const { layers: reports, claim, check } = await convertModel(model(layers));
+    const carried = reports.filter(({ form }) => form === "rows" || form === "window");
+    expect(carried.map(({ order }) => order)).toEqual(rows);
+    expect(claim.kind).toBe("proven");
+    expect(check.largest).toBeLessThan(1e-6);
+  });
+});
+
+describe("refused", () => {
+  test.each<[string, ErrorCode, RegExp, Layers]>([
+    ["symmetric", "not-causal", /looks 1 positions ahead/, (b, x) => relu(b, conv(b, x, 3, { pads: [1, 1] }))],
+    ["SAME_UPPER", "not-causal", /looks 1 positions ahead/, (b, x) => conv(b, x, 3, { auto_pad: "SAME_UPPER" })],
+    [
+      "a shift to the left",
+      "not-causal",
+      /looks 2 positions ahead/,
+      (b, x) => slice(b, pad(b, relu(b, x), 0, 2), 2, END),
+    ],
+    ["reflected", "not-causal", /later ones/, (b, x) => conv(b, pad(b, relu(b, x), 2, 0, { mode: "reflect" }), 3)],
+    [
+      "a mean that leaves padding out",
+      "mixes-time",
+      /leave padding out/,
+      (b, x) => b.one("AveragePool", [relu(b, x)], { kernel_shape: [4], pads: [3, 0] }),
+    ],
+    [
+      "padding where positions were left out",
+      "mixes-time",
+      /earlier positions were left out/,
+      (b, x) => pad(b, relu(b, conv(b, x, 3)), 2, 0),
+    ],
+  ])("%s", async (_, code, reason, layers) => {
+    await expect(convertModel(model(layers))).rejects.toMatchObject({ code, reason: expect.stringMatching(reason) });
+  });
+});
