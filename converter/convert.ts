@@ -23,10 +23,8 @@ import type { ChooseOptions } from "./choose.ts";
 import { type Required, refuseShort } from "./claim.ts";
 import { type Found, isConvertible, refusalError } from "./find/find.ts";
 import { tokenInput } from "./find/language.ts";
-import { lift } from "./lift/lift.ts";
 import { encodeModel } from "./onnx/encode.ts";
 import { type Model, whereOf } from "./onnx/graph.ts";
-import { inlineFunctions } from "./onnx/inline.ts";
 import { decodeModel, readModel } from "./onnx/read.ts";
 import { refuseOptions } from "./options.ts";
 import { type Planned, plan } from "./plan.ts";
@@ -141,8 +139,7 @@ export async function convertModel(
     };
     const say = (step: Progress["step"], done = 0, total?: number) => options.onProgress({ step, done, total });
     say("find");
-    const model = lift(inlineFunctions(read));
-    const found = await analyse(model, {
+    const found = await analyse(read, {
       timeAxis: options.timeAxis,
       inputName: options.inputName,
       outputName: options.outputName,

@@ -47,14 +47,14 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/states/meeting": "converter/find converter/onnx converter/states/rows converter/time",
   "converter/states/recurrent":
     "converter/find converter/onnx converter/states converter/time converter/time/rules src",
-  "converter/states/rows": "converter/find converter/onnx converter/time converter/time/rules src",
+  "converter/states/rows": "converter/find converter/onnx converter/states converter/time converter/time/rules src",
   "converter/states/scan": "converter/find converter/onnx converter/states converter/time converter/time/rules src",
-  "converter/states/sum": "converter/find converter/onnx converter/states/rows converter/time src",
+  "converter/states/sum": "converter/find converter/onnx converter/states converter/states/rows converter/time src",
   "converter/apart": "converter converter/onnx converter/verify src/process",
   "converter/expand": "converter/onnx",
   "converter/lift": "converter/lift/rows converter/onnx src",
   "converter/lift/rows": "converter/lift converter/onnx",
-  "converter/states/total": "converter/find converter/onnx converter/states/rows converter/time src",
+  "converter/states/total": "converter/find converter/onnx converter/states converter/states/rows converter/time src",
   "runtime/node-apart": "runtime src src/process",
   "converter/rename": "converter/onnx src",
 };

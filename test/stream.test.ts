@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
-import { zeros } from "../converter/find/shapes.ts";
+import { stateAtStart } from "../converter/find/shapes.ts";
 import type { Model } from "../converter/onnx/graph.ts";
 import { joinRows } from "../converter/onnx/join.ts";
 import { openModel, type Runner } from "../converter/onnx/run.ts";
@@ -51,16 +51,7 @@ async function drive(model: Model, runner: Runner, row: Row, feeds: Map<string, 
   const declared = new Map(model.graph.inputs.map((input) => [input.name, input]));
   const batch = feeds.get(main)!.dims[mainAxis === 0 ? 1 : 0]!;
   let states: Record<string, Tensor> = Object.fromEntries(
-    pairs.map(({ past }) => {
-      const { type, dims } = declared.get(past)!;
-      return [
-        past,
-        zeros(
-          type,
-          dims!.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0)),
-        ),
-      ];
-    }),
+    pairs.map(({ past }) => [past, stateAtStart(declared.get(past)!, batch)]),
   );
   const pieces = new Map<string, Tensor[]>();
   let from = 0;

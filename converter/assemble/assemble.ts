@@ -85,7 +85,7 @@ function addStates(
     const ports = realisation.add(b, {
       ...{ index, symbols, mask, path, isStep, tables: tables[i] },
       model: found.original,
-      read: () => read,
+      read,
       original: ({ name }) => originals.get(name)!,
       typeOf: (tensor) => {
         const seen = typeIn(found.graphs, tensor);

@@ -2,7 +2,7 @@
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
 import type { Found } from "../find/find.ts";
 import type { Graphs } from "../find/graphs.ts";
-import { zeros } from "../find/shapes.ts";
+import { stateAtStart } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";
 import { joinRows } from "../onnx/join.ts";
 import type { Runner } from "../onnx/run.ts";
@@ -75,14 +75,9 @@ export async function drive(
 ): Promise<Trace> {
   const pairs = pairStates(runner.inputs, runner.outputs);
   const declared = new Map(converted.graph.inputs.map((input) => [input.name, input]));
-  let states: Record<string, Tensor> = {};
-  for (const { past } of pairs) {
-    const { type, dims } = declared.get(past)!;
-    states[past] = zeros(
-      type,
-      dims!.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0)),
-    );
-  }
+  let states: Record<string, Tensor> = Object.fromEntries(
+    pairs.map(({ past }) => [past, stateAtStart(declared.get(past)!, batch)]),
+  );
   const trace = new Map<string, Row[]>();
   let from = 0;
   for (const to of cuts) {

@@ -39,7 +39,7 @@ export interface Place {
   /** onnx.TensorProto.DataType of a tensor of the exported graph. */
   readonly typeOf: (tensor: string) => number;
   /** Name of a tensor [batch, 1, 1] float32 that is 0 where nothing was read before this call; of realisations that need it. */
-  readonly read: () => string;
+  readonly read: string;
 }
 
 /** A state as it comes in and goes out. */

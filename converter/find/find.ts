@@ -71,7 +71,6 @@ export interface FindOptions extends InputOptions, GivenNames {
  * @throws LongConvError already-converted; usage for names that a language model cannot have; where the model cannot be run or its inputs have no time axis
  */
 export async function findCarried(given: Model, options: FindOptions): Promise<Found> {
-  refuseConverted(given);
   const { model: named, renamed, language } = withKnownNames(withoutUnused(given), options);
   const original = withFloatShifts(named);
   const halves = castsToHalf(original);

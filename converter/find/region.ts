@@ -7,7 +7,7 @@ import { channelCount, type Layout } from "../time/fact.ts";
 import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
 import { isOffset } from "../time/offset.ts";
 import { coneOf, type Exit } from "./cone.ts";
-import type { Graphs } from "./graphs.ts";
+import { type Graphs, typeIn } from "./graphs.ts";
 import { grow } from "./grow.ts";
 import { type ProbeFailure, probe } from "./probe.ts";
 import { type End, isFailedRun, openRegion } from "./respond.ts";
@@ -37,6 +37,14 @@ export interface Unclosed extends Closed {
   readonly remedy?: string | undefined;
 }
 
+/** The answer of a kind of state that refuses an opening. @param at the node to be named, where it is another one */
+export const unclosed = (
+  opening: Node,
+  code: ErrorCode,
+  reason: string,
+  { at = opening, remedy }: { readonly at?: Node; readonly remedy?: string | undefined } = {},
+): Unclosed => ({ opening, nodes: new Set([opening]), exits: [], at, code, reason, remedy });
+
 /** What a state of float32 carries as it is computed; half precision is analysed in float32. */
 const FLOATS = new Set<number>([DataType.FLOAT]);
 
@@ -53,16 +61,9 @@ export async function closeRegion(
   const { model, index, shapes } = graphs;
   const cone = coneOf(model.graph.nodes, index, time, closed, opening);
   const fact = time.facts.get(cone.entry);
-  const refuse = (at: Node, code: ErrorCode, reason: string): Unclosed => ({
-    opening: opening.node,
-    nodes: new Set([opening.node]),
-    exits: [],
-    at,
-    code,
-    reason,
-  });
+  const refuse = (at: Node, code: ErrorCode, reason: string) => unclosed(opening.node, code, reason, { at });
   if (fact?.kind !== "stream" || isOffset(fact)) return refuse(opening.node, "mixes-time", opening.reason);
-  const entry: End = { tensor: cone.entry, axes: fact.axes, type: typeOf(graphs, cone.entry) };
+  const entry: End = { tensor: cone.entry, axes: fact.axes, type: typeIn(graphs, cone.entry) };
 
   if (!FLOATS.has(entry.type))
     return refuse(
@@ -108,8 +109,8 @@ export async function probedAt(
   const fact = time.facts.get(tensor);
   const seen = graphs.shapes.seen.get(exit.tensor);
   let failure: ProbeFailure = { code: "mixes-time", reason: opening.reason, stage: 0 };
-  if (fact?.kind !== "stream" || isOffset(fact) || !seen || !FLOATS.has(typeOf(graphs, tensor))) return failure;
-  const entry: End = { tensor, axes: fact.axes, type: typeOf(graphs, tensor) };
+  if (fact?.kind !== "stream" || isOffset(fact) || !seen || !FLOATS.has(typeIn(graphs, tensor))) return failure;
+  const entry: End = { tensor, axes: fact.axes, type: typeIn(graphs, tensor) };
   for (const axes of orderedLayouts(possibleLayouts(seen, graphs.shapes.runs), entry.axes)) {
     const end: End = { tensor: exit.tensor, axes, type: seen.type };
     const found = await probeRegion(graphs, opening, entry, end, exit.nodes);
@@ -129,9 +130,6 @@ function orderedLayouts(layouts: readonly Layout[], entry: Layout): Layout[] {
         : 2;
   return [...layouts].sort((a, b) => score(a) - score(b));
 }
-
-const typeOf = ({ model, shapes }: Graphs, tensor: string): number =>
-  shapes.seen.get(tensor)?.type ?? model.graph.inputs.find((input) => input.name === tensor)?.type ?? 1;
 
 /** Probes a region at every length that the graph allows. */
 async function probeRegion(

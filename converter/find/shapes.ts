@@ -1,6 +1,6 @@
 /** Shapes by running: every tensor's type and dimensions, read off runs at sizes that occur nowhere else in the graph. */
 import { cut } from "../onnx/cut.ts";
-import type { Model } from "../onnx/graph.ts";
+import type { Model, ValueInfo } from "../onnx/graph.ts";
 import { openModel } from "../onnx/run.ts";
 import { DataType, makeTensor, type Tensor } from "../onnx/tensor.ts";
 import { dimsOf, type Layout, type Sizes } from "../time/fact.ts";
@@ -57,6 +57,13 @@ export function zeros(type: number, dims: readonly number[]): Tensor {
   if (type === DataType.DOUBLE) return makeTensor(type, dims, new Float64Array(size));
   return makeTensor(DataType.FLOAT, dims, new Float32Array(size));
 }
+
+/** A state at the start of so many sequences: zeros, and no rows along an axis that grows. */
+export const stateAtStart = ({ type, dims = [] }: Pick<ValueInfo, "type" | "dims">, batch: number): Tensor =>
+  zeros(
+    type,
+    dims.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0)),
+  );
 
 /** Shapes of the graph's inputs at the given sizes, by name. */
 export const shapesAt = (model: Model, inputs: InputAxes, sizes: Sizes): ReadonlyMap<string, readonly number[]> =>

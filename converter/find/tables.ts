@@ -147,3 +147,21 @@ export function rowsOf(tensor: Tensor, axis: number): Float64Array[] {
     return row;
   });
 }
+
+/** The rows of each sequence of a batch, [sequence][position]; one row of a tensor without time. */
+export function bySequence(tensor: Tensor, axes: Layout, batch: number): Float64Array[][] {
+  const time = axes.findIndex((axis) => axis.includes("time"));
+  const rows = time < 0 ? [Float64Array.from(tensor.data as Float32Array)] : rowsOf(tensor, time);
+  const rest = axes.filter((_, k) => k !== time);
+  const sizes = rest.flat().map((factor) => (factor === "batch" ? batch : Number(factor)));
+  const at = rest.flat().indexOf("batch");
+  const inner = sizes.slice(at + 1).reduce((a, c) => a * c, 1);
+  return Array.from({ length: batch }, (_, b) =>
+    rows.map((row) =>
+      Float64Array.from(
+        { length: row.length / batch },
+        (_, i) => row[(Math.floor(i / inner) * batch + b) * inner + (i % inner)]!,
+      ),
+    ),
+  );
+}

@@ -1,10 +1,10 @@
 /** What positions see: an attention is run alone, with later positions changed and left out, and other sequences changed. */
 import { uniform } from "../../src/random.ts";
 import type { Known } from "../find/carried.ts";
-import { precise } from "../find/graphs.ts";
+import { precise, typeIn } from "../find/graphs.ts";
 import { isFailedRun } from "../find/respond.ts";
 import { fixedSizes, zeroInputs } from "../find/shapes.ts";
-import { rowsOf } from "../find/tables.ts";
+import { bySequence } from "../find/tables.ts";
 import { cut } from "../onnx/cut.ts";
 import { openModel, type Runner } from "../onnx/run.ts";
 import { DataType, makeTensor, type Tensor } from "../onnx/tensor.ts";
@@ -143,8 +143,7 @@ async function openBench(known: Known, entries: readonly Port[], exits: readonly
   const { graphs } = known;
   const names = new Set(entries.map(({ tensor }) => tensor));
   const others = graphs.model.graph.inputs.filter(({ name }) => !names.has(name));
-  const typeOf = (tensor: string) =>
-    graphs.shapes.seen.get(tensor)?.type ?? graphs.model.graph.inputs.find(({ name }) => name === tensor)!.type;
+  const typeOf = (tensor: string) => typeIn(graphs, tensor);
   // ONNX Runtime asks for ranks inside of loops
   const given = entries.map(({ tensor, axes }) => ({
     ...{ name: tensor, type: typeOf(tensor) },
@@ -303,22 +302,4 @@ function randomEntry(
   return type === DataType.DOUBLE
     ? makeTensor(type, dims, values)
     : makeTensor(DataType.FLOAT, dims, Float32Array.from(values));
-}
-
-/** [sequence][position] */
-function bySequence(tensor: Tensor, axes: Layout, batch: number): Float64Array[][] {
-  const time = axes.findIndex((axis) => axis.includes("time"));
-  const rows = time < 0 ? [Float64Array.from(tensor.data as Float32Array)] : rowsOf(tensor, time);
-  const rest = axes.filter((_, k) => k !== time);
-  const sizes = rest.flat().map((factor) => (factor === "batch" ? batch : Number(factor)));
-  const at = rest.flat().indexOf("batch");
-  const inner = sizes.slice(at + 1).reduce((a, c) => a * c, 1);
-  return Array.from({ length: batch }, (_, b) =>
-    rows.map((row) =>
-      Float64Array.from(
-        { length: row.length / batch },
-        (_, i) => row[(Math.floor(i / inner) * batch + b) * inner + (i % inner)]!,
-      ),
-    ),
-  );
 }

@@ -1,7 +1,9 @@
 /** What an operator with a state of its own begins with. */
-import type { Known } from "../find/carried.ts";
+import { BATCH_SIZE, pastSsm, presentSsm } from "../../src/contract.ts";
+import type { Known, Place, StatePorts } from "../find/carried.ts";
 import { openPosition } from "../find/tables.ts";
-import { type Tensor, toNumbers } from "../onnx/tensor.ts";
+import type { Builder } from "../onnx/build.ts";
+import { DataType, type Tensor, toNumbers } from "../onnx/tensor.ts";
 
 /** Zeros, or the name of a tensor that does not depend on the sequence. */
 export type Start = { readonly tensor: string } | "zeros";
@@ -20,4 +22,23 @@ export async function startOf({ graphs, time, constants }: Known, name: string):
   const reader = await openPosition(graphs, name);
   const values = await reader.at(SHORT).finally(() => reader.close());
   return isZero(values) ? "zeros" : { tensor: name };
+}
+
+/** `first` where a sequence begins with this call, else `past`. @param shape of the condition: -1 at the batch, 1 elsewhere */
+export function begunWith(
+  b: Builder,
+  { read }: Pick<Place, "read">,
+  first: string,
+  past: string,
+  shape: readonly number[],
+): string {
+  const begins = b.one("Equal", [read, b.floats("zero", [1], [0])], {}, { hint: "begins" });
+  const condition = b.one("Reshape", [begins, b.ints("each", shape)], {}, { hint: "begins" });
+  return b.one("Where", [condition, first, past], {}, { hint: "past" });
+}
+
+/** A float32 state past_ssm.{index} with these dimensions behind the batch. */
+export function ssmPorts(index: number, dims: readonly number[]): StatePorts {
+  const info = (name: string) => ({ name, type: DataType.FLOAT, dims: [BATCH_SIZE, ...dims] });
+  return { past: info(pastSsm(index)), present: info(presentSsm(index)) };
 }

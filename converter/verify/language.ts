@@ -2,7 +2,7 @@
 import { ATTENTION_MASK, isDriven, type LanguageNames, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { besideFeed, convertedLanguage, exportedLanguage, shapedLikeLanguage } from "../find/language.ts";
-import { zeros } from "../find/shapes.ts";
+import { stateAtStart } from "../find/shapes.ts";
 import type { Model } from "../onnx/graph.ts";
 import { openModel, type Runner } from "../onnx/run.ts";
 import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
@@ -90,18 +90,8 @@ async function* readPieces(
   const wanted = [logits, ...pairs.map(({ present }) => present)];
   const batch = rows.length;
   const length = rows[0]!.length;
-  // A symbolic dimension of a state that never holds an element starts at 0.
-  let states = Object.fromEntries(
-    pairs.map(({ past }): [string, Tensor] => {
-      const { type, dims = [] } = declared.get(past)!;
-      return [
-        past,
-        zeros(
-          type,
-          dims.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0)),
-        ),
-      ];
-    }),
+  let states: Record<string, Tensor> = Object.fromEntries(
+    pairs.map(({ past }) => [past, stateAtStart(declared.get(past)!, batch)]),
   );
   for (let from = 0; from < length; from += piece) {
     const to = Math.min(length, from + piece);

@@ -6,7 +6,7 @@ import { ATTENTION_MASK, BATCH_SIZE, type Claim, pastKeyValues, presentKeyValues
 import type { Carried, Kind, Known, Place, Realisation, StatePorts, StateReport } from "../../find/carried.ts";
 import { typeIn } from "../../find/graphs.ts";
 import { arranged, dynamicShape, shapeOperand } from "../../find/layout.ts";
-import type { Unclosed } from "../../find/region.ts";
+import { type Unclosed, unclosed } from "../../find/region.ts";
 import { fixedSizes } from "../../find/shapes.ts";
 import { openPosition, rowsOf } from "../../find/tables.ts";
 import type { Builder } from "../../onnx/build.ts";
@@ -24,9 +24,7 @@ export const ATTENTION: Kind<Unclosed> = {
   isFirst: (_known, { node, reason }) => node.op === "MatMul" && reason.startsWith("combines every position"),
   async find(known, opening) {
     const { node, reason } = opening;
-    const refuse = (at: Node, code: Unclosed["code"], why: string): Unclosed => ({
-      ...{ opening: node, nodes: new Set([node]), exits: [], at, code, reason: why },
-    });
+    const refuse = (at: Node, code: Unclosed["code"], why: string) => unclosed(node, code, why, { at });
     const pairs = pairsFrom(known, node);
     if (!pairs) return ATTENTION.isFirst(known, opening) ? refuse(node, "mixes-time", reason) : undefined;
     if ("reason" in pairs) return refuse(pairs.node, "mixes-time", `${reason}: '${pairs.node.name}' ${pairs.reason}`);

@@ -2,17 +2,16 @@
  * Recurrent layers along time: RNN, GRU and LSTM are kept, and begin with the hidden state that the call before has left.
  * https://onnx.ai/onnx/operators/onnx__LSTM.html
  */
-import { BATCH_SIZE, pastSsm, presentSsm } from "../../../src/contract.ts";
 import { LongConvError } from "../../../src/errors.ts";
 import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
-import type { Unclosed } from "../../find/region.ts";
+import { type Unclosed, unclosed } from "../../find/region.ts";
 import type { Builder } from "../../onnx/build.ts";
 import type { Node } from "../../onnx/graph.ts";
 import { DataType } from "../../onnx/tensor.ts";
 import { type Axis, channelsIn, type Fact, type Layout, timeAxis } from "../../time/fact.ts";
 import { isOffset } from "../../time/offset.ts";
 import { recurrentLayouts } from "../../time/rules/recurrent.ts";
-import { type Start, startOf } from "../start.ts";
+import { begunWith, type Start, ssmPorts, startOf } from "../start.ts";
 
 /** States that each operator carries: the hidden one, and the cell. */
 const STATES: Readonly<Record<string, number>> = { RNN: 1, GRU: 1, LSTM: 2 };
@@ -26,9 +25,7 @@ export const RECURRENT: Kind<Unclosed> = {
   async find(known, opening) {
     const { node, reason } = opening;
     if (!isRecurrent(node)) return undefined;
-    const refuse = (code: Unclosed["code"], why: string): Unclosed => ({
-      ...{ opening: node, nodes: new Set([node]), exits: [], at: node, code, reason: why },
-    });
+    const refuse = (code: Unclosed["code"], why: string) => unclosed(node, code, why);
     const fact = known.time.facts.get(node.inputs[0]!);
     if (fact?.kind !== "stream" || fact.axes.length !== 3) return refuse("mixes-time", reason);
     if (isOffset(fact)) return refuse("mixes-time", "is recurrent over the padding before the first position");
@@ -79,8 +76,7 @@ function realised(node: Node, layer: Layer): Realisation {
     needsStart: starts.some((start) => start !== "zeros"),
     add: (b, place) => {
       const { index, original } = place;
-      const info = (name: string) => ({ name, type: DataType.FLOAT, dims: [BATCH_SIZE, starts.length, channels] });
-      const ports = { past: info(pastSsm(index)), present: info(presentSsm(index)) };
+      const ports = ssmPorts(index, [starts.length, channels]);
       addLayer(b, original(node), layer, place, { past: ports.past.name, present: ports.present.name, channels });
       return [ports];
     },
@@ -96,21 +92,13 @@ function addLayer(
   { past, present, channels }: { readonly past: string; readonly present: string; readonly channels: number },
 ): void {
   const { starts, hidden, layout } = layer;
-  const { read } = place;
   const one = layout ? [0, 1, hidden] : [1, -1, hidden];
   const rows = starts.map((_, i) => (starts.length === 1 ? past : row(b, past, i)));
   const states = rows.map((own, i) => {
     const shaped = b.one("Reshape", [own, b.ints("state", one)], {}, { hint: "state" });
     const start = starts[i]!;
     if (start === "zeros") return shaped;
-    const begins = b.one("Equal", [read(), b.floats("zero", [1], [0])], {}, { hint: "begins" });
-    const condition = b.one(
-      "Reshape",
-      [begins, b.ints("each", layout ? [-1, 1, 1] : [1, -1, 1])],
-      {},
-      { hint: "begins" },
-    );
-    return b.one("Where", [condition, start.tensor, shaped], {}, { hint: "state" });
+    return begunWith(b, place, start.tensor, shaped, layout ? [-1, 1, 1] : [1, -1, 1]);
   });
   const shown = shownOf(b, node, layer, place);
   const inputs = [...node.inputs];

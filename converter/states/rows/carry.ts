@@ -6,6 +6,7 @@ import { fromCanonical, shapeOperand, toCanonical } from "../../find/layout.ts";
 import type { Builder } from "../../onnx/build.ts";
 import { DataType, float32Tensor } from "../../onnx/tensor.ts";
 import { axisSize, channelCount, type Layout, timeAxis } from "../../time/fact.ts";
+import { begunWith } from "../start.ts";
 import type { History } from "./history.ts";
 
 /** A stream whose last rows are carried. */
@@ -46,7 +47,7 @@ export const stateDims = ({ axes, rows }: Carry): number[] =>
 
 /** Adds the stream with its past in front: T + rows positions in the stream's layout; `present` is what goes on. */
 export function carried(b: Builder, carry: Carry, place: Place): { stream: string; ports: StatePorts } {
-  const { index, symbols, mask, read, typeOf } = place;
+  const { index, symbols, mask, typeOf } = place;
   const { axes, rows } = carry;
   const type = typeOf(carry.tensor);
   const layout = stateLayout(axes);
@@ -59,7 +60,7 @@ export function carried(b: Builder, carry: Carry, place: Place): { stream: strin
   const x = mask === undefined ? own : hidden(b, { ...carry, type }, own, layout, { symbols, mask });
   const cast = (tensor: string, to: number) =>
     stateType === type ? tensor : b.one("Cast", [tensor], { to }, { hint: "rows" });
-  const past = begun(b, { ...carry, type }, cast(ports.past.name, type), x, layout, read);
+  const past = begun(b, { ...carry, type }, cast(ports.past.name, type), x, layout, place);
   const window = b.one("Concat", [past, x], { axis }, { hint: "window" });
   const last = [b.ints("from", [-rows]), b.ints("to", [END]), b.ints("axis", [axis])];
   if (stateType === type) b.one("Slice", [window, ...last], {}, { outputs: [ports.present.name] });
@@ -77,30 +78,20 @@ const longer = (b: Builder, symbols: SymbolNames, rows: number): SymbolNames => 
 });
 
 /** The state; where nothing was read before, what the graph has before the first position. */
-function begun(b: Builder, carry: Typed, past: string, x: string, layout: Layout, read: Place["read"]): string {
+function begun(b: Builder, carry: Typed, past: string, x: string, layout: Layout, place: Place): string {
   const { history, rows } = carry;
   if (history.kind === "zeros") return past;
-  const shape = b.ints(
-    "shape",
+  const cut = [b.ints("from", [0]), b.ints("to", [1]), b.ints("axis", [timeAxis(layout)])];
+  const first =
+    history.kind === "first"
+      ? b.one("Slice", [x, ...cut], {}, { hint: "first" })
+      : typed(b, rowsTensor(b, layout, rows, history.rows), carry.type);
+  return begunWith(
+    b,
+    place,
+    first,
+    past,
     layout.map((_, k) => (k === 0 ? -1 : 1)),
-  );
-  const begins = b.one("Equal", [read(), b.floats("zero", [1], [0])], {}, { hint: "begins" });
-  const condition = b.one("Reshape", [begins, shape], {}, { hint: "begins" });
-  const axis = timeAxis(layout);
-  if (history.kind === "first") {
-    const first = b.one(
-      "Slice",
-      [x, b.ints("from", [0]), b.ints("to", [1]), b.ints("axis", [axis])],
-      {},
-      { hint: "first" },
-    );
-    return b.one("Where", [condition, first, past], {}, { hint: "past" });
-  }
-  return b.one(
-    "Where",
-    [condition, typed(b, rowsTensor(b, layout, rows, history.rows), carry.type), past],
-    {},
-    { hint: "past" },
   );
 }
 

@@ -5,10 +5,10 @@ import { randomInputs } from "../../find/feeds.ts";
 import { precise } from "../../find/graphs.ts";
 import { isFailedRun } from "../../find/respond.ts";
 import { fixedSizes } from "../../find/shapes.ts";
-import { rowsOf } from "../../find/tables.ts";
+import { bySequence } from "../../find/tables.ts";
 import { cut } from "../../onnx/cut.ts";
 import { openModel } from "../../onnx/run.ts";
-import { axisOf, channelCount, type Layout, type Offset, timeAxis } from "../../time/fact.ts";
+import { channelCount, type Layout, type Offset } from "../../time/fact.ts";
 
 export type History =
   | { readonly kind: "zeros" }
@@ -74,24 +74,9 @@ async function rowsBefore(
   try {
     const wanted = new Set(runner.inputs);
     const outputs = await runner.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => wanted.has(name))));
-    const rows = rowsOf(outputs[tensor]!, timeAxis(axes));
-    // the batch comes before the channels in what is left of the layout, or in front of them all
-    const batch = axisOf(
-      axes.filter((_, k) => k !== timeAxis(axes)),
-      "batch",
-    );
-    const inner = axes.filter((_, k) => k !== timeAxis(axes)).slice(batch + 1);
-    const size = channelCount(inner);
-    const of = (row: Float64Array, b: number) => {
-      const whole = row.length / (sizes.batch * size);
-      return Float64Array.from({ length: whole * size }, (_, i) => {
-        const [outer, at] = [Math.floor(i / size), i % size];
-        return row[(outer * sizes.batch + b) * size + at]!;
-      });
-    };
-    return Array.from({ length: sizes.batch }, (_, b) => ({
-      before: rows.slice(offset.left - own, offset.left).map((row) => of(row, b)),
-      at: of(rows[offset.left]!, b),
+    return bySequence(outputs[tensor]!, axes, sizes.batch).map((rows) => ({
+      before: rows.slice(offset.left - own, offset.left),
+      at: rows[offset.left]!,
     }));
   } catch (error) {
     if (!isFailedRun(error)) throw error;

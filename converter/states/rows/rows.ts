@@ -3,7 +3,7 @@
  * they are, on their input with its last rows in front; padding gives way to those.
  */
 import type { Carried, Kind, Known, Realisation, StateReport } from "../../find/carried.ts";
-import type { Unclosed } from "../../find/region.ts";
+import { type Unclosed, unclosed } from "../../find/region.ts";
 import { fixedSizes } from "../../find/shapes.ts";
 import type { Builder } from "../../onnx/build.ts";
 import type { GraphIndex, Node } from "../../onnx/graph.ts";
@@ -50,9 +50,8 @@ export const ROWS: Kind<Unclosed> = {
       length: fixed === undefined ? undefined : fixed + more,
     });
     if (!move) return undefined;
-    const refuse = (code: Unclosed["code"], reason: string, remedy?: string): Unclosed => ({
-      ...{ opening: node, nodes: new Set([node]), exits: [], at: node, code, reason, remedy },
-    });
+    const refuse = (code: Unclosed["code"], reason: string, remedy?: string) =>
+      unclosed(node, code, reason, { remedy });
     if ("code" in move) return refuse(move.code, move.reason, move.remedy);
     const moved = { left: offset.left + move.front - move.reach, right: offset.right + move.back };
     const problem = misplaced(offset, move, moved);

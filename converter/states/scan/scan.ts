@@ -2,9 +2,8 @@
  * A loop along time: Scan is kept, and begins with the states that the call before has left.
  * https://onnx.ai/onnx/operators/onnx__Scan.html
  */
-import { BATCH_SIZE, pastSsm, presentSsm } from "../../../src/contract.ts";
 import type { Carried, Kind, Known, Place, Realisation } from "../../find/carried.ts";
-import type { Unclosed } from "../../find/region.ts";
+import { type Unclosed, unclosed } from "../../find/region.ts";
 import { possibleLayouts } from "../../find/shapes.ts";
 import type { Builder } from "../../onnx/build.ts";
 import type { Node } from "../../onnx/graph.ts";
@@ -15,7 +14,7 @@ import { isOffset } from "../../time/offset.ts";
 import { fromFront } from "../../time/rule.ts";
 import { scanAxes } from "../../time/rules/control.ts";
 import { mixesBatch } from "../sight.ts";
-import { type Start, startOf } from "../start.ts";
+import { begunWith, type Start, ssmPorts, startOf } from "../start.ts";
 import { maskedBody } from "./masked.ts";
 
 export const SCAN: Kind<Unclosed> = {
@@ -24,9 +23,7 @@ export const SCAN: Kind<Unclosed> = {
   async find(known, { node, reason }) {
     if (!isScan(node)) return undefined;
     const { facts } = known.time;
-    const refuse = (code: Unclosed["code"], why: string): Unclosed => ({
-      ...{ opening: node, nodes: new Set([node]), exits: [], at: node, code, reason: why },
-    });
+    const refuse = (code: Unclosed["code"], why: string) => unclosed(node, code, why);
     const count = node.inputs.length - Number(node.attributes.num_scan_inputs);
     if (node.inputs.slice(count).some((name) => isOffset(facts.get(name)!)))
       return refuse("mixes-time", "loops over the padding before the first position");
@@ -133,10 +130,7 @@ function realised(node: Node, states: readonly State[]): Realisation {
       },
     })),
     add: (b, place) => {
-      const ports = states.map(({ dims }, i) => {
-        const info = (name: string) => ({ name, type: DataType.FLOAT, dims: [BATCH_SIZE, ...dims] });
-        return { past: info(pastSsm(place.index + i)), present: info(presentSsm(place.index + i)) };
-      });
+      const ports = states.map(({ dims }, i) => ssmPorts(place.index + i, dims));
       addScan(
         b,
         place.original(node),
@@ -159,10 +153,7 @@ function addScan(
   const begun = states.map(({ dims, start }, i) => {
     const [past] = names[i]!;
     if (start === "zeros") return past!;
-    const begins = b.one("Equal", [place.read(), b.floats("zero", [1], [0])], {}, { hint: "begins" });
-    const shape = b.ints("each", [-1, ...dims.map(() => 1)]);
-    const condition = b.one("Reshape", [begins, shape], {}, { hint: "begins" });
-    return b.one("Where", [condition, start.tensor, past!], {}, { hint: "state" });
+    return begunWith(b, place, start.tensor, past!, [-1, ...dims.map(() => 1)]);
   });
   const { mask } = place;
   const looped =

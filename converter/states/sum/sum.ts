@@ -3,16 +3,16 @@
  * small addends are not lost in a large sum (Knuth, TAOCP 2, 4.2.2, theorem B).
  * https://onnx.ai/onnx/operators/onnx__CumSum.html
  */
-import { BATCH_SIZE, pastSsm, presentSsm } from "../../../src/contract.ts";
 import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
 import { typeIn } from "../../find/graphs.ts";
-import type { Unclosed } from "../../find/region.ts";
+import { type Unclosed, unclosed } from "../../find/region.ts";
 import type { Builder } from "../../onnx/build.ts";
 import type { Node } from "../../onnx/graph.ts";
 import { DataType } from "../../onnx/tensor.ts";
 import { axisSize, channelCount, type Layout, timeAxis } from "../../time/fact.ts";
 import { isOffset } from "../../time/offset.ts";
 import { maskFor } from "../rows/carry.ts";
+import { ssmPorts } from "../start.ts";
 
 const END = 2 ** 53 - 1;
 const FLOATS = new Set<number>([DataType.FLOAT, DataType.FLOAT16, DataType.BFLOAT16]);
@@ -24,9 +24,7 @@ export const SUM: Kind<Unclosed> = {
     const fact = time.facts.get(stream);
     if (!isSum(node) || stream !== node.inputs[0] || fact?.kind !== "stream") return undefined;
     const { axes } = fact;
-    const refuse = (code: Unclosed["code"], why: string): Unclosed => ({
-      ...{ opening: node, nodes: new Set([node]), exits: [], at: node, code, reason: why },
-    });
+    const refuse = (code: Unclosed["code"], why: string) => unclosed(node, code, why);
     if (node.attributes.reverse) return refuse("not-causal", "sums the time axis from its end");
     if (isOffset(fact)) return refuse("mixes-time", "sums over the padding before the first position");
     const type = typeIn(graphs, stream);
@@ -54,8 +52,7 @@ function realised(node: Node, axes: Layout): Realisation {
   return {
     ...{ opening: node, nodes: new Set([node]), reports: [report], needsStart: false },
     add: (b, place) => {
-      const info = (name: string) => ({ name, type: DataType.FLOAT, dims: [BATCH_SIZE, ...dims] });
-      const ports = { past: info(pastSsm(place.index)), present: info(presentSsm(place.index)) };
+      const ports = ssmPorts(place.index, dims);
       addSum(b, place.original(node), axes, place, ports.past.name, ports.present.name);
       return [ports];
     },

@@ -2,7 +2,6 @@
  * Answers for the whole sequence: a sum, a mean or an extreme over time whose result no position reads. What comes out is the answer
  * after what was read so far. https://onnx.ai/onnx/operators/onnx__ReduceMean.html
  */
-import { BATCH_SIZE, pastSsm, presentSsm } from "../../../src/contract.ts";
 import type { Carried, Kind, Known, Place, Realisation, StateReport } from "../../find/carried.ts";
 import { typeIn } from "../../find/graphs.ts";
 import type { Unclosed } from "../../find/region.ts";
@@ -13,6 +12,7 @@ import { axisOf, axisSize, channelCount, type Fact, type Layout, timeAxis } from
 import { isOffset } from "../../time/offset.ts";
 import { fromFront } from "../../time/rule.ts";
 import { maskFor } from "../rows/carry.ts";
+import { begunWith, ssmPorts } from "../start.ts";
 
 /** How two parts of a sequence are put together, and what an empty part is. */
 interface Join {
@@ -108,8 +108,7 @@ function realised(node: Node, total: Total): Realisation {
     ...{ opening: node, nodes: new Set([node]), reports: [report] },
     needsStart: total.join.op !== "Add" || total.join.mean === true,
     add: (b, place) => {
-      const info = (name: string) => ({ name, type: DataType.FLOAT, dims: [BATCH_SIZE, ...dims] });
-      const ports = { past: info(pastSsm(place.index)), present: info(presentSsm(place.index)) };
+      const ports = ssmPorts(place.index, dims);
       addTotal(b, node, total, place, ports.past.name, ports.present.name);
       return [ports];
     },
@@ -127,20 +126,12 @@ function addTotal(
   const shown = place.mask && maskFor(b, axes, place.symbols, place.mask);
   const x = shown ? hidden(b, stream, shown, join) : stream;
   const part = reduced(b, join.reduce, x, over);
-  const rank = axes.length;
-  const each = b.ints(
-    "each",
-    Array.from({ length: rank }, (_, k) => (k === 0 ? -1 : 1)),
-  );
-  const begins = () =>
-    b.one("Reshape", [b.one("Equal", [place.read(), b.floats("zero", [1], [0])]), each], {}, { hint: "begins" });
-  const before =
-    join.op === "Add"
-      ? past
-      : b.one("Where", [begins(), b.floats("empty", [1], [join.empty]), past], {}, { hint: "before" });
+  const shape = axes.map((_, k) => (k === 0 ? -1 : 1));
+  const empty = () => b.floats("empty", [1], [join.empty]);
+  const before = join.op === "Add" ? past : begunWith(b, place, empty(), past, shape);
   b.add(join.op, [before, part], {}, { outputs: [present] });
   const answer = join.mean
-    ? b.one("Div", [present, countOf(b, axes, over, place, each)], {}, { hint: "mean" })
+    ? b.one("Div", [present, countOf(b, axes, over, place, b.ints("each", shape))], {}, { hint: "mean" })
     : present;
   if (kept) b.one("Identity", [answer], {}, { outputs: node.outputs });
   else b.one("Squeeze", [answer, b.ints("axes", over)], {}, { outputs: node.outputs });
@@ -174,7 +165,7 @@ function countOf(
   const added = mask
     ? b.one("ReduceSum", [mask, b.ints("axes", [1])], { keepdims: 1 }, { hint: "count" })
     : b.one("Cast", [symbols.time()], { to: DataType.FLOAT }, { hint: "count" });
-  const positions = b.one("Add", [read(), added], {}, { hint: "count" });
+  const positions = b.one("Add", [read, added], {}, { hint: "count" });
   const width = channelCount(axes.filter((_, k) => over.includes(k)));
   const count =
     width === 1 ? positions : b.one("Mul", [positions, b.floats("width", [1], [width])], {}, { hint: "count" });
