@@ -3,30 +3,16 @@
  *
  *     npm run build && node dist/scripts/claims-table.js
  */
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { convert } from "../converter/convert.ts";
 import { type Claim, describeClaim } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { noArguments } from "./arguments.ts";
+import { modelFiles } from "./model-files.ts";
 import { ROOT } from "./root.ts";
 
 noArguments("claims-table");
-
-const MODELS = path.join(ROOT, "test/models");
-
-/** Every model file, with the name that the page gives it. */
-function models(): { name: string; file: string }[] {
-  const folders = readdirSync(MODELS, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return folders.flatMap(({ name }) => {
-    const folder = path.join(MODELS, name);
-    if (existsSync(path.join(folder, "model.onnx"))) return [{ name, file: path.join(folder, "model.onnx") }];
-    return readdirSync(folder).flatMap((each) => {
-      const file = each.endsWith(".onnx") ? path.join(folder, each) : path.join(folder, each, "model.onnx");
-      return existsSync(file) ? [{ name: `${name}/${each}`, file }] : [];
-    });
-  });
-}
 
 const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
 
@@ -49,7 +35,7 @@ async function rowOf({ name, file }: { name: string; file: string }): Promise<Ro
 }
 
 const rows: Row[] = [];
-for (const model of models()) {
+for (const model of modelFiles()) {
   const row = await rowOf(model);
   console.error(row.text);
   rows.push(row);
