@@ -1,14 +1,19 @@
 /** What a model is, as everybody who needs to know it is told: inlined, followed through time, with all that carries a state. */
 import { refuseStateful } from "../src/stateful.ts";
 import { expanded } from "./expand/index.ts";
+import type { Kind } from "./find/carried.ts";
 import { type FindOptions, type Found, findCarried, isConvertible, refuseConverted } from "./find/find.ts";
+import type { Unclosed } from "./find/region.ts";
 import { lift } from "./lift/lift.ts";
 import type { Model } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
 import { KINDS } from "./states/index.ts";
 import { timeAxis } from "./time/fact.ts";
 
-export type AnalyseOptions = Omit<FindOptions, "kinds">;
+export interface AnalyseOptions extends Omit<FindOptions, "kinds"> {
+  /** Kinds of state beside those of {@link KINDS}. */
+  readonly kinds?: readonly Kind<Unclosed>[] | undefined;
+}
 
 /**
  * Follows time through a model and finds every state that it must carry, and what stands in the way. Where the first input's
@@ -20,8 +25,10 @@ export async function analyse(model: Model, options: AnalyseOptions = {}): Promi
   refuseConverted(model);
   const [inputs, outputs] = [model.graph.inputs, model.graph.outputs].map((infos) => infos.map(({ name }) => name));
   refuseStateful(inputs!, outputs!, model.file);
-  const plain = expanded(lift(inlineFunctions(model)));
-  const found = await findCarried(plain, { ...options, kinds: KINDS });
+  const kinds = [...(options.kinds ?? []), ...KINDS];
+  const own = new Set(kinds.flatMap(({ operators = {} }) => Object.keys(operators)));
+  const plain = expanded(lift(inlineFunctions(model, own)));
+  const found = await findCarried(plain, { ...options, kinds });
   if (isConvertible(found) || options.timeAxis !== undefined) return found;
   const { main, layouts } = found.graphs.inputs;
   const usual = timeAxis(layouts.get(main.name)!);
@@ -32,7 +39,7 @@ export async function analyse(model: Model, options: AnalyseOptions = {}): Promi
   if (typeof main.dims![usual] === "string") return found;
   const along: Found[] = [];
   for (const axis of others) {
-    const tried = await findCarried(plain, { ...options, kinds: KINDS, timeAxis: { [main.name]: axis } }).catch(
+    const tried = await findCarried(plain, { ...options, kinds, timeAxis: { [main.name]: axis } }).catch(
       () => undefined,
     );
     if (tried && isConvertible(tried)) along.push(tried);

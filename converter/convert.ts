@@ -12,7 +12,7 @@ import {
 import { LongConvError } from "../src/errors.ts";
 import type { ProcessOptions } from "../src/process/limits.ts";
 import { named } from "../src/unforeseen.ts";
-import { analyse } from "./analyse.ts";
+import { type AnalyseOptions, analyse } from "./analyse.ts";
 import { apart } from "./apart/apart.ts";
 import { assemble } from "./assemble/assemble.ts";
 import { canKeepLast } from "./assemble/head.ts";
@@ -116,17 +116,24 @@ export async function convert(source: string | Uint8Array, given: ConvertOptions
   });
 }
 
+/** What only code of the project asks for. */
+interface Inside {
+  /** Takes what was found, and what takes its place. */
+  readonly onPlanned?: ((found: Found, planned: readonly Planned[]) => void) | undefined;
+  /** Kinds of state beside those that are known. */
+  readonly kinds?: AnalyseOptions["kinds"];
+}
+
 /**
  * {@link convert} for a model that was read, or made in memory.
  * @param sha256 of the bytes that it was decoded from; default: of its file, else of the bytes that it would be
- * @param onPlanned takes what was found, and what takes its place
  * @throws LongConvError as {@link convert}
  */
 export async function convertModel(
   read: Model,
   given: ConvertOptions = {},
   sha256?: string,
-  onPlanned?: (found: Found, planned: readonly Planned[]) => void,
+  { onPlanned, kinds }: Inside = {},
 ): Promise<Conversion> {
   return named(read.file, async () => {
     refuseOptions(given);
@@ -143,6 +150,7 @@ export async function convertModel(
       timeAxis: options.timeAxis,
       inputName: options.inputName,
       outputName: options.outputName,
+      kinds,
       onProgress: (done) => say("find", done),
     });
     refuseUnlessConvertible(found);

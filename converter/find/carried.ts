@@ -5,6 +5,7 @@ import type { Builder } from "../onnx/build.ts";
 import type { Model, Node, ValueInfo } from "../onnx/graph.ts";
 import type { Constant } from "../time/fold.ts";
 import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
+import type { Rule } from "../time/rule.ts";
 import type { Graphs } from "./graphs.ts";
 
 /** Where the nodes of a graph find the batch size and the sequence length. */
@@ -89,6 +90,8 @@ export interface Carried extends Closed {
 /** A kind of state. */
 export interface Kind<Refused> {
   readonly name: string;
+  /** Operators of its own and what they are to time, by domain and name; functions of these names are not inlined. */
+  readonly operators?: Readonly<Record<string, Rule>> | undefined;
   /** Whether it is asked before the opening is probed for a convolution. */
   isFirst(known: Known, opening: Opening): boolean;
   /** Closes an opening; undefined where the opening is none of this kind. */

@@ -13,6 +13,7 @@ import { type Constant, foldConstants } from "../time/fold.ts";
 import { type Closed, followTime, type Opening, type Refusal, type TimeFacts } from "../time/follow.ts";
 import { type InputAxes, type InputOptions, inputAxes } from "../time/inputs.ts";
 import { lengthOutputs } from "../time/outputs.ts";
+import type { Rule } from "../time/rule.ts";
 import { lengthSteps } from "../time/steps.ts";
 import { closeBranches } from "./branches.ts";
 import type { Carried, Kind, Known } from "./carried.ts";
@@ -90,13 +91,14 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
   };
   // the twin that is analysed counts further, in float32
   const typeOf = (tensor: string) => halves.get(tensor) ?? graphs.shapes.seen.get(tensor)?.type;
+  const brought = Object.assign({}, ...options.kinds.map(({ operators }) => operators)) as Record<string, Rule>;
   const closed: Closed[] = [];
   const tables = new Map<string, Layout>();
   const regions: Region[] = [];
   const kept: Carried[] = [];
   const refused: Refusal[] = [];
   for (;;) {
-    const time = followTime(model, inputs, constants, closed, tables, typeOf);
+    const time = followTime(model, inputs, constants, closed, tables, typeOf, brought);
     const opening = time.openings[0];
     if (!opening) {
       const { refusals: uncounted, ...counter } = planCounter({ index: graphs.index, time, tables, constants });

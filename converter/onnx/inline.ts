@@ -25,14 +25,17 @@ interface Context {
 /**
  * The model without model-local functions and without LongConv nodes: every call is replaced by the function's nodes,
  * under fresh names and with the calling node's metadata. Inner nodes of a call `c` are named `c/…`.
+ * @param kept functions that are left as they are, by domain and name: `domain::Name`
  * @throws LongConvError `invalid-graph` for a function that calls itself, `too-large` for more nodes than a model has,
  *   `unsupported-opset` where a function was
  *   written for another opset and uses an operator that changed between the two, `unsupported-layout` for a LongConv
  *   node with attributes or without its two inputs
  */
-export function inlineFunctions(model: Model): Model {
+export function inlineFunctions(model: Model, kept: ReadonlySet<string> = new Set()): Model {
   const functions = new Map<string, FunctionProto>();
-  for (const each of model.proto.functions ?? []) functions.set(keyOf(each.domain, each.name, each), each);
+  const isKept = ({ domain, name }: FunctionProto) => kept.has(`${standardDomain(domain)}::${name}`);
+  const all = model.proto.functions ?? [];
+  for (const each of all) if (!isKept(each)) functions.set(keyOf(each.domain, each.name, each), each);
   const calls = (node: { domain: string; op: string }) => node.domain === LONGCONV_DOMAIN && node.op === LONGCONV_OP;
   if (!functions.size && !model.graph.nodes.some(calls)) return model;
   const builder = createBuilder(model.opsets.get("") ?? 0, namesOf(model.graph));
@@ -53,7 +56,8 @@ export function inlineFunctions(model: Model): Model {
     ...model,
     opsets: context.opsets,
     graph: { ...model.graph, initializers, nodes: topological(nodes, given, outputs, model.file) },
-    proto: withFields(model.proto, { functions: [] }),
+    // what a kept one calls stays with it
+    proto: withFields(model.proto, { functions: all.some(isKept) ? all : [] }),
   };
 }
 

@@ -65,6 +65,7 @@ const isData = (fact: Fact): boolean => fact.kind === "stream" || fact.kind === 
  * outputs are open, and so is everything that reads them.
  * @param tables functions of the position that were seen to have one row for each position
  * @param typeOf onnx.TensorProto.DataType of a tensor, where it is known
+ * @param brought rules of operators that kinds of state bring along
  */
 export function followTime(
   model: Model,
@@ -73,8 +74,10 @@ export function followTime(
   closed: readonly Closed[],
   tables: ReadonlyMap<string, Layout> = new Map(),
   typeOf: (tensor: string) => number | undefined = () => undefined,
+  brought: Context["brought"] = {},
 ): TimeFacts {
-  const context: Context = { opset: model.opsets.get("") ?? 1, sizes: inputs.sizes, fixed: inputs.fixed, typeOf };
+  const opset = model.opsets.get("") ?? 1;
+  const context: Context = { opset, sizes: inputs.sizes, fixed: inputs.fixed, typeOf, brought };
   const facts = new Map<string, Fact>();
   const openings: Opening[] = [];
   const refusals: Refusal[] = [];
@@ -174,7 +177,8 @@ export function judge(
       return { outputs: [{ kind: "position", axes: undefined }] };
     if (followed) return { outputs: [followed] };
   }
-  const rule = RULES[node.domain ? `${node.domain}::${node.op}` : node.op];
+  const key = node.domain ? `${node.domain}::${node.op}` : node.op;
+  const rule = RULES[key] ?? context.brought?.[key];
   // what does not depend on the data is run, whatever it is, and probed
   if (!rule && !data) return { outputs: node.outputs.map(() => ({ kind: "position", axes: undefined })) };
   if (!rule)

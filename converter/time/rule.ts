@@ -23,6 +23,8 @@ export interface Context {
   readonly fixed: boolean;
   /** onnx.TensorProto.DataType of a tensor, where it is known. */
   readonly typeOf: (tensor: string) => number | undefined;
+  /** Rules of operators that kinds of state bring along, by domain and name. */
+  readonly brought?: Readonly<Record<string, Rule>> | undefined;
 }
 
 /** The answer of a rule. */

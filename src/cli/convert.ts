@@ -3,10 +3,12 @@ import type { Command } from "commander";
 import { DEFAULT_TOLERANCE } from "../../converter/choose.ts";
 import type { Required } from "../../converter/claim.ts";
 import { convertModel, type Progress } from "../../converter/convert.ts";
+import type { Found } from "../../converter/find/find.ts";
 import { readModel } from "../../converter/onnx/read.ts";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import { writeOutput } from "../../converter/output/output.ts";
 import { filesOf, refuseTarget, targetOf } from "../../converter/output/target.ts";
+import type { Planned } from "../../converter/plan.ts";
 import { WEIGHT_KINDS, type WeightKind } from "../../converter/weights/weights.ts";
 import { METADATA } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
@@ -169,10 +171,11 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
     ...(options.numLogitsToKeep ? {} : { numLogitsToKeep: false }),
     onProgress: ({ step, done, total }: Progress) => terminal.progress(STEPS[step], done, total),
   };
-  const conversion = await convertModel(model, settings, undefined, (found, planned) => {
+  const onPlanned = (found: Found, planned: readonly Planned[]) => {
     const solved = planned.flatMap((each) => (each.solved ? [each.solved] : []));
     if (page) seen = { found, candidates: solved, forms: solved.map(({ chosen }) => chosen) };
-  });
+  };
+  const conversion = await convertModel(model, settings, undefined, { onPlanned });
   terminal.signal.throwIfAborted();
   const stored = kinds.length > 1 ? await sideBySide(terminal, conversion.model, kinds) : undefined;
   const read = [...inputs, ...beside.copied.values()];
