@@ -31,7 +31,7 @@ export interface Site {
 }
 
 export interface LowerOptions {
-  /** "both" (default): T = 1 and any other T, chosen by an If; "step": T = 1 only; "prompt": any T. No control flow. */
+  /** "both" (default): T = 1 and any other T, chosen by an If; "step": T = 1 only; "prompt": any T. Neither has an If. */
   readonly path?: "both" | "step" | "prompt";
   /** Tokens in a chunk of the prompt pass of a modal form; default by its order. */
   readonly chunk?: number | undefined;
@@ -102,7 +102,10 @@ export function lowerConvolution(b: Builder, form: Form, site: Site, options: Lo
   }
   const state = stateOf(recurrence, site.index);
   const tensors = { x, past: state.past.name, present: state.present.name };
-  const y = path === "both" ? chooseByLength(b, recurrence, site, tensors) : onPath(b, recurrence, path, site, tensors);
+  const y =
+    path === "both"
+      ? chooseByLength(b, recurrence, site, tensors)
+      : onPath(b, recurrence, path, site, { ...tensors, straight: true });
   return { output: typed(y), state };
 }
 

@@ -15,8 +15,8 @@ const LEAST_LOG = -1e4;
 
 /**
  * Adds the powers of all duos.
- * @param chunks n, a scalar
- * @returns [duos, 4(n+1)]: for each entry of a duo's 2 × 2 block zero, then that of Λ^(cj), j = 0 … n-1
+ * @param chunks g, a scalar
+ * @returns [duos, 4(g+1)]: for each entry of a duo's 2 × 2 block zero, then that of Λ^(cj), j = 0 … g-1
  */
 export function buildPowers(b: Builder, duos: readonly Duo[], chunk: number, chunks: string): string {
   const entries = duos.flatMap(entriesOf);

@@ -6,19 +6,24 @@
  *
  *     inside a chunk      Y_I = K X_I                                   a MatMul for each channel
  *     what it adds        E_I = P X_I,       P_k = λ^(c-1-k)            one MatMul
- *     across chunks       U_I = Λ^(cI) u_0 + Σ_{J<I} Λ^(c(I-1-J)) E_J   a MatMul for each pair of states
+ *     across chunks       U_I = Λ^(cI) u_0 + Σ_{J<I} Λ^(c(I-1-J)) E_J   a MatMul for each pair of states, over a group of chunks
+ *     across groups       u_0 of the next = Λ^c U_{g-1} + E_{g-1}       Scan, where there is more than one
  *     from its start      Y_I += Re(V (c̄ ∘ U_I)),  V_k = λ^(k+1)        one MatMul
  *     to the end          Λ^r U_{n-1} + Σ_k λ^(r-1-k) x_k               r tokens in the last chunk
  *
  * No power is negative, so nothing can blow up.
  */
+import { BATCH_SIZE } from "../../src/contract.ts";
 import { type Kernels, type Modal, orderOf } from "../form.ts";
 import type { Builder } from "../onnx/build.ts";
 import { DataType } from "../onnx/tensor.ts";
+import { valueInfoToProto } from "../onnx/valueinfo.ts";
 import { kernelOf } from "../solve/evaluate.ts";
 import { type Duo, duosOf, gatherMatrix, leapBlocks, spreadMatrix, spreadResidues } from "./modes.ts";
 import type { PathTensors } from "./recurrence.ts";
 import type { PromptTables } from "./tables.ts";
+
+const END = 2 ** 53 - 1;
 
 /**
  * Tokens in a chunk for states of this order, by measurement (docs/parts/lowering.md): work inside a chunk grows with
@@ -63,7 +68,7 @@ function acrossChunks(
   b: Builder,
   modal: Modal,
   duos: readonly Duo[],
-  { past }: PathTensors,
+  { past, straight }: PathTensors,
   x: string,
   chunk: number,
   tables: PromptTables,
@@ -75,12 +80,79 @@ function acrossChunks(
   const byState = b.one("Reshape", [added, b.ints("by_state", [0, width, -1, channels])]);
   const whole = orderOf(modal) === width ? past : b.one("Pad", [past, b.ints("row", [0, 0, 0, 0, 1, 0])]);
   const carried = b.one("Reshape", [whole, b.ints("carried", [0, width, 1, channels])]);
-  const columns = b.one("Reshape", [
-    b.one("Concat", [carried, byState], { axis: 2 }),
-    b.ints("by_duo", [0, duos.length, -1, channels]),
-  ]);
   const scan = b.one("Gather", [tables.powers, tables.entries], { axis: 1 }, { hint: "scan" });
+  const many = { scan, carried, byState, chunk, tables };
+  if (straight) return acrossGroups(b, duos, channels, many);
+  const short = b.subgraph();
+  const inOne = afterState(short, duos, channels, scan, carried, byState);
+  const long = b.subgraph();
+  const inMany = acrossGroups(long, duos, channels, many);
+  const isOne = b.one("Equal", [tables.groups, b.ints("one_group", [1])]);
+  return b.one(
+    "If",
+    [isOne],
+    {
+      then_branch: { graph: short.finish("one_group", [inOne]) },
+      else_branch: { graph: long.finish("many_groups", [inMany]) },
+    },
+    { hint: "starts" },
+  );
+}
+
+/** The states before each of some chunks, [batch, duos, 2 chunks, channels]. @param before the first, [batch, 2 duos, 1, channels] */
+function afterState(
+  b: Builder,
+  duos: readonly Duo[],
+  channels: number,
+  scan: string,
+  before: string,
+  added: string,
+): string {
+  const whole = b.one("Concat", [before, added], { axis: 2 });
+  const columns = b.one("Reshape", [whole, b.ints("by_duo", [0, duos.length, -1, channels])]);
   return b.one("MatMul", [scan, columns], undefined, { hint: "starts" });
+}
+
+/** {@link afterState} group by group, the state carried from one to the next. */
+function acrossGroups(
+  b: Builder,
+  duos: readonly Duo[],
+  channels: number,
+  given: { scan: string; carried: string; byState: string; chunk: number; tables: PromptTables },
+): string {
+  const { scan, carried, byState, chunk, tables } = given;
+  const width = 2 * duos.length;
+  const [front, back] = [b.ints("states", [0, width]), b.ints("channels", [channels])];
+  const apart = b.one("Concat", [front, tables.groups, tables.group, back], { axis: 0 });
+  const groups = b.one("Reshape", [byState, apart]);
+
+  const inner = b.subgraph();
+  const [before, added] = [b.name("before_group"), b.name("group_adds")];
+  const starts = afterState(inner, duos, channels, scan, before, added);
+  const byRow = inner.one("Reshape", [starts, b.ints("by_row", [0, width, -1, channels])]);
+  const last = (tensor: string) =>
+    inner.one("Slice", [tensor, b.ints("from", [-1]), b.ints("to", [END]), b.ints("axis", [2])]);
+  const state = inner.one("Reshape", [last(byRow), b.ints("by_pair", [0, duos.length, 2, channels])]);
+  const leap = b.floats("leap", [duos.length, 2, 2], leapBlocks(duos, chunk).subarray(-4 * duos.length));
+  const turned = inner.one("Reshape", [inner.one("MatMul", [leap, state]), b.ints("row", [0, width, 1, channels])]);
+  const after = inner.one("Add", [turned, last(added)], undefined, { hint: "after_group" });
+  // ONNX Runtime wants shapes here and infers them in newer opsets only
+  const info = (name: string, rows: number | string) => ({
+    ...{ name, type: DataType.FLOAT },
+    dims: [BATCH_SIZE, width, rows, channels],
+  });
+  const body = {
+    ...inner.finish("across_groups", [info(after, 1), info(byRow, "group")]),
+    input: [info(before, 1), info(added, "group")].map(valueInfoToProto),
+  };
+  const axes = { scan_input_axes: [2], scan_output_axes: [2] };
+  const [, all] = b.add(
+    "Scan",
+    [carried, groups],
+    { body: { graph: body }, num_scan_inputs: 1, ...axes },
+    { outputs: 2, hint: "group_starts" },
+  );
+  return b.one("Reshape", [all!, b.ints("by_duo", [0, duos.length, -1, channels])], undefined, { hint: "starts" });
 }
 
 /** What the state before each chunk adds to its tokens; [batch, chunk · n, channels]. */

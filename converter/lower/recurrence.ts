@@ -13,6 +13,8 @@ export interface PathTensors {
    * `past`, so that whatever order a runtime chooses, the past is read before it is overwritten.
    */
   readonly present: string;
+  /** Nothing is chosen at run time: no If. */
+  readonly straight?: boolean | undefined;
 }
 
 /** One layer's recurrence: the same function of (x, past) twice, for one token and for any number of them. */

@@ -2,14 +2,18 @@
  * What the prompt passes of a model's layers share: how a prompt is cut into chunks, and powers of their poles. It is made
  * once for all of them, in an If beside theirs, because a node of a few numbers costs ONNX Runtime as much as one of many.
  *
- * T tokens are n chunks of c, the last of them r tokens long. They are laid out by their place in a chunk, token k of chunk I
- * at k n + I, so that what is the same for every chunk is one matrix product over all of them; places past the end hold the
- * last token again, and nothing that is kept reads them.
+ * T tokens are chunks of c, the last of them r tokens long, and the chunks are N groups of g ≤ {@link MOST_IN_GROUP}, as few and as
+ * equal as can be, n = N g chunks in all. They are laid out by their place in a chunk, token k of
+ * chunk I at k n + I, so that what is the same for every chunk is one matrix product over all of them; places past the end hold
+ * the last token again, and nothing that is kept reads them.
  */
 import type { Builder, SubgraphBuilder } from "../onnx/build.ts";
 import { DataType } from "../onnx/tensor.ts";
 import type { Duo } from "./modes.ts";
 import { buildPowers } from "./powers.ts";
+
+/** Chunks whose states come from one product; with more of them its zeros cost more than a scan over groups. */
+const MOST_IN_GROUP = 64;
 
 /** What a prompt pass has to know of the prompt's length; names of tensors. */
 export interface PromptTables {
@@ -17,15 +21,19 @@ export interface PromptTables {
   readonly tokens: string;
   /** int64 [T]: the place of each token. */
   readonly places: string;
-  /** int64 scalar n - 1. */
+  /** int64 [1]: N. */
+  readonly groups: string;
+  /** int64 [1]: g. */
+  readonly group: string;
+  /** int64 scalar: the chunk that the last token is in. */
   readonly lastChunk: string;
   /** int64 scalar r - 1. */
   readonly lastToken: string;
   /** int64 [1], c - r. */
   readonly missing: string;
-  /** int64 [2n, 2(n+1)]: where the entries of a duo's scan matrix are among its powers. */
+  /** int64 [2g, 2(g+1)]: where the entries of a duo's scan matrix over a group are among its powers. */
   readonly entries: string;
-  /** float32 [duos, 4(n+1)]: for each entry of a duo's 2 × 2 block zero, then that of Λ^(cj), j = 0 … n-1. */
+  /** float32 [duos, 4(g+1)]: for each entry of a duo's 2 × 2 block zero, then that of Λ^(cj), j = 0 … g-1. */
   readonly powers: string;
 }
 
@@ -71,6 +79,8 @@ export function promptTables(
 const outsideOf = (tables: PromptTables, renamed: (name: string) => string): PromptTables => ({
   tokens: renamed(tables.tokens),
   places: renamed(tables.places),
+  groups: renamed(tables.groups),
+  group: renamed(tables.group),
   lastChunk: renamed(tables.lastChunk),
   lastToken: renamed(tables.lastToken),
   missing: renamed(tables.missing),
@@ -104,13 +114,13 @@ function tablesIn(
   const result: (PromptTables | undefined)[] = wanted.map(() => undefined);
   for (const chunk of new Set(wanted.flatMap((each) => (each ? [each.chunk] : [])))) {
     const layers = wanted.flatMap((each, i) => (each?.chunk === chunk ? [i] : []));
-    const { chunks, ...tables } = chunkTables(b, length, chunk);
+    const { inGroup, ...tables } = chunkTables(b, length, chunk);
     const counts = layers.map((i) => wanted[i]!.duos.length);
     const all = buildPowers(
       b,
       layers.flatMap((i) => wanted[i]!.duos),
       chunk,
-      chunks,
+      inGroup,
     );
     const each =
       layers.length === 1
@@ -124,7 +134,7 @@ function tablesIn(
 }
 
 /** All that follows from T and c. */
-function chunkTables(b: Builder, length: string, chunk: number): Omit<PromptTables, "powers"> & { chunks: string } {
+function chunkTables(b: Builder, length: string, chunk: number): Omit<PromptTables, "powers"> & { inGroup: string } {
   const [zero, one] = [b.ints("zero", 0), b.ints("one", 1)];
   const scalar = b.ints("scalar", []);
   const column = b.ints("column", [-1, 1]);
@@ -133,7 +143,11 @@ function chunkTables(b: Builder, length: string, chunk: number): Omit<PromptTabl
   const T = b.one("Reshape", [length, scalar], undefined, { hint: "length" });
   const lastIndex = b.one("Sub", [T, one], undefined, { hint: "last" });
   const lastChunk = b.one("Div", [lastIndex, size], undefined, { hint: "last_chunk" });
-  const chunks = b.one("Add", [lastChunk, one], undefined, { hint: "chunks" });
+  const needed = b.one("Add", [lastChunk, one], undefined, { hint: "chunks" });
+  const more = b.one("Div", [lastChunk, b.ints("most", MOST_IN_GROUP)]);
+  const count = b.one("Add", [more, one], undefined, { hint: "groups" });
+  const inGroup = b.one("Div", [b.one("Add", [needed, more]), count], undefined, { hint: "in_group" });
+  const chunks = b.one("Mul", [count, inGroup], undefined, { hint: "chunks" });
   const lastToken = b.one("Mod", [lastIndex, size], undefined, { hint: "last_token" });
 
   const inChunk = b.ints(
@@ -147,7 +161,12 @@ function chunkTables(b: Builder, length: string, chunk: number): Omit<PromptTabl
   const place = b.one("Mul", [b.one("Mod", [t, size]), chunks]);
   const places = b.one("Add", [place, b.one("Div", [t, size])], undefined, { hint: "places" });
   const missing = b.one("Sub", [b.ints("last_place", [chunk - 1]), lastToken], undefined, { hint: "missing" });
-  return { chunks, tokens, places, lastChunk, lastToken, missing, entries: scanEntries(b, chunks) };
+  const flat = b.ints("flat", [-1]);
+  const [groups, group] = [b.one("Reshape", [count, flat]), b.one("Reshape", [inGroup, flat])];
+  return {
+    ...{ inGroup, groups, group, tokens, places, lastChunk, lastToken, missing },
+    entries: scanEntries(b, inGroup),
+  };
 }
 
 /**
