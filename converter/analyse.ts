@@ -1,14 +1,14 @@
 /** What a model is, as everybody who needs to know it is told: inlined, followed through time, with all that carries a state. */
 import { refuseStateful } from "../src/stateful.ts";
 import { expanded } from "./expand/index.ts";
+import { inlineFunctions } from "./expand/inline.ts";
 import type { Kind } from "./find/carried.ts";
 import { type FindOptions, type Found, findCarried, isConvertible, refuseConverted } from "./find/find.ts";
 import type { Unclosed } from "./find/region.ts";
+import type { Model } from "./graph/graph.ts";
 import { lift } from "./lift/lift.ts";
-import type { Model } from "./onnx/graph.ts";
-import { inlineFunctions } from "./onnx/inline.ts";
 import { KINDS } from "./states/index.ts";
-import { timeAxis } from "./time/fact.ts";
+import { timeAxis } from "./time/facts/fact.ts";
 
 export interface AnalyseOptions extends Omit<FindOptions, "kinds"> {
   /** Kinds of state beside those of {@link KINDS}. */

@@ -14,11 +14,11 @@ import {
   small,
   steps,
 } from "../test/small.ts";
-import { createBuilder, makeModel } from "./onnx/build.ts";
-import type { Model, ValueInfo } from "./onnx/graph.ts";
-import { LONGCONV_DOMAIN, LONGCONV_OP } from "./onnx/longconv.ts";
-import { openModel } from "./onnx/run.ts";
-import { DataType, float32Tensor, int64Tensor, toNumbers } from "./onnx/tensor.ts";
+import { createBuilder, makeModel } from "./graph/build.ts";
+import type { Model, ValueInfo } from "./graph/graph.ts";
+import { LONGCONV_DOMAIN, LONGCONV_OP } from "./graph/longconv.ts";
+import { DataType, float32Tensor, int64Tensor, toNumbers } from "./graph/tensor.ts";
+import { openModel } from "./ort/run.ts";
 
 for (const how of ["Gather -1", "Slice -1:", "Gather n-1"] as const) {
   test(`the last position only, by ${how}`, async () => {

@@ -8,7 +8,7 @@ export type { Certificate, LayerBounds, Sizes } from "./certify/certify.ts";
 export type { PerChannel } from "./certify/norms.ts";
 export type { CheckReport, Comparison } from "./check/check.ts";
 export type { Way as CheckWay } from "./check/trials.ts";
-export type { ChooseOptions } from "./choose.ts";
+export type { ChooseOptions } from "./choose/choose.ts";
 export type { Required as RequiredClaim } from "./claim.ts";
 export { type Conversion, type ConvertOptions, convert, type Progress } from "./convert.ts";
 export {
@@ -27,19 +27,10 @@ export {
   deployTriton,
 } from "./deploy/deploy.ts";
 export { STRATEGIES, type Strategy } from "./deploy/triton.ts";
+export { encodeModel } from "./file/encode.ts";
+export { decodeModel, readModel } from "./file/read.ts";
+export { type WriteOptions, writeModel } from "./file/write.ts";
 export type { KernelEnd } from "./find/kernel.ts";
-export type { Modal } from "./form.ts";
-export {
-  type DeclaredValue,
-  type InspectedLayer,
-  type InspectedState,
-  type Inspection,
-  type InspectOptions,
-  inspect,
-  type Obstacle,
-  type PositionCounter,
-} from "./inspect.ts";
-export { encodeModel } from "./onnx/encode.ts";
 export type {
   Attributes,
   AttributeValue,
@@ -50,20 +41,29 @@ export type {
   Model,
   Node,
   ValueInfo,
-} from "./onnx/graph.ts";
-export type * from "./onnx/proto.ts";
-export { decodeModel, readModel } from "./onnx/read.ts";
-export type { Tensor, TypedArray } from "./onnx/tensor.ts";
-export { type WriteOptions, writeModel } from "./onnx/write.ts";
+} from "./graph/graph.ts";
+export type * from "./graph/proto.ts";
+export type { Tensor, TypedArray } from "./graph/tensor.ts";
+export {
+  type DeclaredValue,
+  type InspectedLayer,
+  type InspectedState,
+  type Inspection,
+  type InspectOptions,
+  inspect,
+  type Obstacle,
+  type PositionCounter,
+} from "./inspect.ts";
 export { type Beside, type Json, lookBeside, modelFileOf } from "./output/beside.ts";
 export { type OutputOptions, writeOutput } from "./output/output.ts";
 export { type Target, targetOf } from "./output/target.ts";
 export type { Reduction } from "./reduce/reduce.ts";
 export type { LayerReport } from "./report.ts";
+export type { Modal } from "./solve/form.ts";
 export { readIds } from "./verify/ids.ts";
 export type { Score } from "./verify/score.ts";
 export type { SignalRow, Way } from "./verify/signals.ts";
-export { type LanguageRow, type Verification, type VerifyOptions, verify } from "./verify/verify.ts";
+export { type LanguageRow, type Verification, type VerifyOptions, verify } from "./verify.ts";
 export type { WeightsReport } from "./weights/compare.ts";
 export { type Stored, storeWeights } from "./weights/store.ts";
 export { WEIGHT_KINDS, type WeightKind } from "./weights/weights.ts";

@@ -7,21 +7,21 @@ import { analyse } from "./analyse.ts";
 import { apart } from "./apart/apart.ts";
 import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
 import { evaluateTables } from "./assemble/tables.ts";
-import { type Extent, extentOf } from "./extent.ts";
+import { type Extent, extentOf } from "./choose/extent.ts";
+import { inlineFunctions } from "./expand/inline.ts";
+import { initializerBytes } from "./file/encode.ts";
+import { decodeModel, readModel } from "./file/read.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
 import type { Carried } from "./find/carried.ts";
 import { type Found, isConvertible } from "./find/find.ts";
 import type { KernelEnd, KernelSource } from "./find/kernel.ts";
 import type { Region } from "./find/region.ts";
 import { remedyOf } from "./find/remedies.ts";
+import { type Model, type Node, type ValueInfo, whereOf } from "./graph/graph.ts";
+import { typeName } from "./graph/tensor.ts";
 import { lift } from "./lift/lift.ts";
-import { initializerBytes } from "./onnx/encode.ts";
-import { type Model, type Node, type ValueInfo, whereOf } from "./onnx/graph.ts";
-import { inlineFunctions } from "./onnx/inline.ts";
-import { decodeModel, readModel } from "./onnx/read.ts";
-import { typeName } from "./onnx/tensor.ts";
 import { lookBeside, modelFileOf } from "./output/beside.ts";
-import { describeLayout } from "./time/fact.ts";
+import { describeLayout } from "./time/facts/fact.ts";
 import type { Refusal } from "./time/follow.ts";
 
 export interface InspectOptions {

@@ -1,11 +1,11 @@
 /** What takes the place of everything that carries a state: a form for each convolution, the realisation of all others. */
 import { type Claim, leastClaim } from "../src/contract.ts";
-import { type ChooseOptions, type Chosen, chooseForms } from "./choose.ts";
+import { type ChooseOptions, type Chosen, chooseForms } from "./choose/choose.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
 import type { Carried, Realisation } from "./find/carried.ts";
 import { type Found, refusalError } from "./find/find.ts";
-import { type Form, stateOrder } from "./form.ts";
 import type { LayerReport } from "./report.ts";
+import { type Form, stateOrder } from "./solve/form.ts";
 import { convolution } from "./states/convolution/convolution.ts";
 
 /** A realisation, and what is known of it. */

@@ -6,7 +6,7 @@ import type { Certificate } from "./certify/certify.ts";
 import { counterClaim } from "./claim.ts";
 import type { Realisation } from "./find/carried.ts";
 import type { Found } from "./find/find.ts";
-import type { Node } from "./onnx/graph.ts";
+import type { Node } from "./graph/graph.ts";
 import type { Reduction } from "./reduce/reduce.ts";
 
 /** A state of a converted model, for reports: a convolution, an operator that is kept, or the counter of positions. */

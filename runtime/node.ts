@@ -1,21 +1,21 @@
 /** Entry point `longconv-ssm/node`: converted models in Node, through onnxruntime-node. */
 
 import { join } from "node:path";
+import { checkCount, notValid } from "../src/checks.ts";
 import { LongConvError } from "../src/errors.ts";
 import type { ToldStates } from "../src/stateful.ts";
 import { named } from "../src/unforeseen.ts";
-import { checkCount, notValid } from "./checks.ts";
-import { findModel, settingsOf } from "./folder.ts";
-import type { Model } from "./model.ts";
-import { nodeBackend, nodeBindingBackend } from "./node-backend.ts";
-import { folderAt, kindOf } from "./node-folder.ts";
-import { nodeGpuBackend } from "./node-gpu.ts";
-import type { InferenceSession } from "./ort.ts";
-import { loadModel } from "./session.ts";
-import type { Tokenizer } from "./text.ts";
+import { findModel, settingsOf } from "./model/folder.ts";
+import type { Model } from "./model/model.ts";
+import { loadModel } from "./model/session.ts";
+import { nodeBackend, nodeBindingBackend } from "./node/backend.ts";
+import { folderAt, kindOf } from "./node/folder.ts";
+import { nodeGpuBackend } from "./node/gpu.ts";
+import type { InferenceSession } from "./sessions/ort.ts";
+import type { Tokenizer } from "./text/text.ts";
 
 export * from "./api.ts";
-export { type LoadModelOptions, loadModel } from "./session.ts";
+export { type LoadModelOptions, loadModel } from "./model/session.ts";
 export { nodeBackend, nodeBindingBackend, nodeGpuBackend };
 
 export interface LoadOptions {

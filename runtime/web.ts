@@ -1,21 +1,21 @@
 /** Entry point `longconv-ssm/web`: converted models in a browser, in the page or in a worker, through onnxruntime-web. */
 
+import { checkCount } from "../src/checks.ts";
 import { LongConvError } from "../src/errors.ts";
 import type { ToldStates } from "../src/stateful.ts";
-import { refuseGraphCapture } from "./capture/refuse.ts";
-import { checkCount } from "./checks.ts";
-import { findModel, settingsOf } from "./folder.ts";
-import type { Model } from "./model.ts";
-import type { InferenceSession } from "./ort.ts";
-import { read } from "./read.ts";
-import { loadModel } from "./session.ts";
-import type { Tokenizer } from "./text.ts";
-import { type ModelFile, type WebProvider, webBackend } from "./web-backend.ts";
-import { type FileOptions, type WebFiles, type WebSource, webFiles } from "./web-files.ts";
+import { read } from "./generate/read.ts";
+import { findModel, settingsOf } from "./model/folder.ts";
+import type { Model } from "./model/model.ts";
+import { loadModel } from "./model/session.ts";
+import { refuseGraphCapture } from "./sessions/capture/refuse.ts";
+import type { InferenceSession } from "./sessions/ort.ts";
+import type { Tokenizer } from "./text/text.ts";
+import { type ModelFile, type WebProvider, webBackend } from "./web/backend.ts";
+import { type FileOptions, type WebFiles, type WebSource, webFiles } from "./web/files.ts";
 
 export * from "./api.ts";
-export type { WebProvider } from "./web-backend.ts";
-export { clearCache, type FileOptions, type FileProgress, type WebSource } from "./web-files.ts";
+export type { WebProvider } from "./web/backend.ts";
+export { clearCache, type FileOptions, type FileProgress, type WebSource } from "./web/files.ts";
 
 export interface LoadOptions extends FileOptions {
   /**

@@ -5,7 +5,7 @@
  * step rounds changes with its last digits, and the one is kept whose roundings push the last output furthest.
  */
 
-import type { Modal } from "../converter/form.ts";
+import type { Modal } from "../converter/solve/form.ts";
 import { uniform } from "../src/random.ts";
 import { stepByStep } from "./recurrence.ts";
 

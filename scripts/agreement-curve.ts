@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ConvertOptions, convert } from "../converter/convert.ts";
-import { writeModel } from "../converter/onnx/write.ts";
+import { writeModel } from "../converter/file/write.ts";
 import { readIds } from "../converter/verify/ids.ts";
-import { verify } from "../converter/verify/verify.ts";
+import { verify } from "../converter/verify.ts";
 import { readArguments, refuse } from "./arguments.ts";
 
 const MODEL = "test/models/demo/model.onnx";

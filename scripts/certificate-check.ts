@@ -7,8 +7,8 @@
 import { fileURLToPath } from "node:url";
 import { type Certificate, certify } from "../converter/certify/certify.ts";
 import { roundoffOf } from "../converter/certify/roundoff.ts";
-import type { Kernels, Modal } from "../converter/form.ts";
 import type { Reduction } from "../converter/reduce/reduce.ts";
+import type { Kernels, Modal } from "../converter/solve/form.ts";
 import { uniform } from "../src/random.ts";
 import { noArguments } from "./arguments.ts";
 import { recurrence } from "./recurrence.ts";

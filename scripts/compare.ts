@@ -1,8 +1,8 @@
 /** Measures an exported model that is run again for every token against the converted one: time, state, greedy tokens. */
-import { inlineFunctions } from "../converter/onnx/inline.ts";
-import { readModel } from "../converter/onnx/read.ts";
-import { openModel } from "../converter/onnx/run.ts";
-import { int64Tensor, toNumbers } from "../converter/onnx/tensor.ts";
+import { inlineFunctions } from "../converter/expand/inline.ts";
+import { readModel } from "../converter/file/read.ts";
+import { int64Tensor, toNumbers } from "../converter/graph/tensor.ts";
+import { openModel } from "../converter/ort/run.ts";
 import { generate, type Model, read } from "../runtime/node.ts";
 import { median } from "../src/bench/measure.ts";
 

@@ -6,8 +6,8 @@
  *     npm run build && node dist/scripts/demo-greedy.js [--tokens 512]
  */
 import { convert } from "../converter/convert.ts";
-import { readModel } from "../converter/onnx/read.ts";
-import { openModel } from "../converter/onnx/run.ts";
+import { readModel } from "../converter/file/read.ts";
+import { openModel } from "../converter/ort/run.ts";
 import { INPUT_IDS, LOGITS } from "../src/contract.ts";
 import { openConverted, tokenByToken } from "../test/converted.ts";
 import { idsTensor, promptIds, rowOf, stepGreedy, topTwo } from "../test/greedy.ts";

@@ -6,7 +6,7 @@
  */
 
 import { Command, InvalidArgumentError } from "commander";
-import { writeModel } from "../converter/onnx/write.ts";
+import { writeModel } from "../converter/file/write.ts";
 import { integer } from "../src/cli/values.ts";
 import { graphOf, judged, summary, type Verdict } from "../test/fuzz/campaign.ts";
 import { OVERCLAIM_KINDS, OVERCLAIMS } from "../test/fuzz/overclaims/index.ts";

@@ -6,9 +6,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { analyse } from "../converter/analyse.ts";
-import { contestLayers } from "../converter/certify/layers.ts";
+import { contestLayers } from "../converter/choose/layers.ts";
+import { readModel } from "../converter/file/read.ts";
 import { kernelSource } from "../converter/find/kernel.ts";
-import { readModel } from "../converter/onnx/read.ts";
 import { htmlReport } from "../converter/picture/report.ts";
 import { readArguments, wholeNumber } from "./arguments.ts";
 

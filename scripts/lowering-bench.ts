@@ -9,13 +9,13 @@
  * what to compare on a machine that others use too.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import type { Form } from "../converter/form.ts";
+import { encodeModel } from "../converter/file/encode.ts";
+import { createBuilder, makeModel } from "../converter/graph/build.ts";
+import type { ValueInfo } from "../converter/graph/graph.ts";
+import { DataType } from "../converter/graph/tensor.ts";
 import { type LowerOptions, lengthOf, lowerConvolution, stepCondition, tablesFor } from "../converter/lower/lower.ts";
-import { createBuilder, makeModel } from "../converter/onnx/build.ts";
-import { encodeModel } from "../converter/onnx/encode.ts";
-import type { ValueInfo } from "../converter/onnx/graph.ts";
-import { DataType } from "../converter/onnx/tensor.ts";
-import { nodeBackend } from "../runtime/node-backend.ts";
+import type { Form } from "../converter/solve/form.ts";
+import { nodeBackend } from "../runtime/node/backend.ts";
 import { median, PAUSE_MS } from "../src/bench/measure.ts";
 import { BATCH_SIZE, SEQUENCE_LENGTH } from "../src/contract.ts";
 import { Tensor } from "../src/onnxruntime-node.ts";

@@ -10,7 +10,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { convert } from "../converter/convert.ts";
-import { writeModel } from "../converter/onnx/write.ts";
+import { writeModel } from "../converter/file/write.ts";
 import { integer } from "../src/cli/values.ts";
 import { temporaryFolder } from "../src/temporary-folder.ts";
 import type { MutationOutcome, MutationTask, Work } from "../test/fuzz/mutation-worker.ts";

@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { LINEAR, type Role } from "../converter/find/linear.ts";
 import { FROM_SIZES, RULES as PROOF_RULES, SIZE_RULES } from "../converter/prove/rules/index.ts";
-import type { Family } from "../converter/time/rule.ts";
+import type { Family } from "../converter/time/facts/rule.ts";
 import { CONTROL_FLOW, FAMILIES, RANDOM } from "../converter/time/rules/index.ts";
 import { REFUSED, REFUSED_FUSED } from "../converter/time/rules/refused.ts";
 import { shapeRules } from "../converter/time/rules/shape.ts";

@@ -1,10 +1,10 @@
 /** Writes a TNN language model of any size with random weights, node for node as PyTorch exports it: for benchmarks. */
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { type Builder, createBuilder, makeModel } from "../converter/onnx/build.ts";
-import type { Model } from "../converter/onnx/graph.ts";
-import { DataType } from "../converter/onnx/tensor.ts";
-import { writeModel } from "../converter/onnx/write.ts";
+import { writeModel } from "../converter/file/write.ts";
+import { type Builder, createBuilder, makeModel } from "../converter/graph/build.ts";
+import type { Model } from "../converter/graph/graph.ts";
+import { DataType } from "../converter/graph/tensor.ts";
 import { signed } from "../src/random.ts";
 import { oneOf, readArguments, refuse, wholeNumber } from "./arguments.ts";
 

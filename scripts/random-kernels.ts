@@ -1,6 +1,6 @@
 /** Random kernels for tests and tables: relative position encoders as TNN has them, and every awkward shape. */
 
-import type { Kernels } from "../converter/form.ts";
+import type { Kernels } from "../converter/solve/form.ts";
 import { normal, uniform } from "../src/random.ts";
 
 /** Width and hidden layers of a random relative position encoder (RPE). */

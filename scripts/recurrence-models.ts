@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from "node:fs";
 import path from "node:path";
-import { writeModel } from "../converter/onnx/write.ts";
+import { writeModel } from "../converter/file/write.ts";
 import { FORMS } from "../test/recurrence/forms.ts";
 import { recurrenceModel } from "../test/recurrence/model.ts";
 import { readArguments } from "./arguments.ts";

@@ -1,6 +1,6 @@
 /** The step of a modal form as the lowered graph computes it, one channel, with every operation rounded by itself. */
 
-import { type Modal, orderOf } from "../converter/form.ts";
+import { type Modal, orderOf } from "../converter/solve/form.ts";
 
 /** "float32" rounds every product and sum, "fused" a product with the sum that follows it, "float64" is what both are held against. */
 export type Precision = "float32" | "fused" | "float64";

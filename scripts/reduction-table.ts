@@ -3,9 +3,9 @@
  * (all three by default; `time` needs about 5 minutes on two cores).
  */
 
-import { contestLayers } from "../converter/certify/layers.ts";
-import type { Kernels } from "../converter/form.ts";
+import { contestLayers } from "../converter/choose/layers.ts";
 import { type ReduceOptions, reduceKernels } from "../converter/reduce/reduce.ts";
+import type { Kernels } from "../converter/solve/form.ts";
 import { oneOf, readArguments } from "./arguments.ts";
 import { randomRpe, referenceCases } from "./random-kernels.ts";
 

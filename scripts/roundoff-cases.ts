@@ -2,12 +2,12 @@
 
 import { roundoffReach } from "../converter/certify/reach.ts";
 import { roundoffOf } from "../converter/certify/roundoff.ts";
-import { channelOf, evened, type Form, type Modal, orderOf } from "../converter/form.ts";
 import { lookAtChannels } from "../converter/reduce/own.ts";
 import { reduceKernels } from "../converter/reduce/reduce.ts";
 import { estimateDecay } from "../converter/solve/decay.ts";
 import { solveEtsc } from "../converter/solve/etsc.ts";
 import { channelsOf } from "../converter/solve/evaluate.ts";
+import { channelOf, evened, type Form, type Modal, orderOf } from "../converter/solve/form.ts";
 import { uniform } from "../src/random.ts";
 import { type Effort, worstFound } from "./adversary.ts";
 import { randomRpe } from "./random-kernels.ts";

@@ -4,12 +4,12 @@
  * kinds alternate; medians are printed.
  */
 
-import { generate } from "../runtime/generate.ts";
-import type { Model } from "../runtime/model.ts";
+import { generate } from "../runtime/generate/generate.ts";
+import { readTokens } from "../runtime/generate/read.ts";
+import type { Model } from "../runtime/model/model.ts";
+import { zeroState } from "../runtime/model/step.ts";
 import { loadModel, nodeBackend, nodeBindingBackend } from "../runtime/node.ts";
-import { zeros } from "../runtime/numeric.ts";
-import { readTokens } from "../runtime/read.ts";
-import { zeroState } from "../runtime/step.ts";
+import { zeros } from "../runtime/sessions/numeric.ts";
 import { median } from "../src/bench/measure.ts";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
 import { readArguments, wholeNumber } from "./arguments.ts";

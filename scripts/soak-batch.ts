@@ -7,12 +7,12 @@
 import path from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { convert } from "../converter/convert.ts";
-import { writeModel } from "../converter/onnx/write.ts";
-import { type Batch, createBatch } from "../runtime/batch.ts";
-import { generate } from "../runtime/generate.ts";
-import type { Model } from "../runtime/model.ts";
+import { writeModel } from "../converter/file/write.ts";
+import { type Batch, createBatch } from "../runtime/generate/batch/batch.ts";
+import { generate } from "../runtime/generate/generate.ts";
+import type { GenerateOptions, Piece } from "../runtime/generate/options.ts";
+import type { Model } from "../runtime/model/model.ts";
 import { load } from "../runtime/node.ts";
-import type { GenerateOptions, Piece } from "../runtime/options.ts";
 import { LongConvError } from "../src/errors.ts";
 import { uniform } from "../src/random.ts";
 import { temporaryFolder } from "../src/temporary-folder.ts";

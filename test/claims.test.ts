@@ -5,10 +5,10 @@
 import { describe, expect, test } from "vitest";
 import { toleranceFor } from "../converter/check/check.ts";
 import { type Conversion, convert } from "../converter/convert.ts";
-import type { Model } from "../converter/onnx/graph.ts";
-import { readModel } from "../converter/onnx/read.ts";
-import { openModel } from "../converter/onnx/run.ts";
-import { DataType, float32Tensor, int64Tensor, type Tensor } from "../converter/onnx/tensor.ts";
+import { readModel } from "../converter/file/read.ts";
+import type { Model } from "../converter/graph/graph.ts";
+import { DataType, float32Tensor, int64Tensor, type Tensor } from "../converter/graph/tensor.ts";
+import { openModel } from "../converter/ort/run.ts";
 import { type Claim, describeClaim, METADATA } from "../src/contract.ts";
 import { ERROR_EXIT_CODES, LongConvError } from "../src/errors.ts";
 import { normal, uniform } from "../src/random.ts";

@@ -1,11 +1,11 @@
 /** Converted models that claim what a test says, and what is generated from them. */
 import path from "node:path";
 import { vi } from "vitest";
-import { encodeModel } from "../converter/onnx/encode.ts";
-import type { Model as Graph } from "../converter/onnx/graph.ts";
+import { encodeModel } from "../converter/file/encode.ts";
+import type { Model as Graph } from "../converter/graph/graph.ts";
+import { type LoadModelOptions, loadModel } from "../runtime/model/session.ts";
+import { nodeBackend } from "../runtime/node/backend.ts";
 import type { Model, Piece } from "../runtime/node.ts";
-import { nodeBackend } from "../runtime/node-backend.ts";
-import { type LoadModelOptions, loadModel } from "../runtime/session.ts";
 import { ROOT } from "../scripts/root.ts";
 import { type Claim, METADATA } from "../src/contract.ts";
 

@@ -1,8 +1,8 @@
 /** Drives a converted model in tests, with onnxruntime-node and its default options alone: nothing of the converter's own check. */
 
-import { encodeModel } from "../converter/onnx/encode.ts";
-import type { Model } from "../converter/onnx/graph.ts";
-import { DataType, elementCount, makeTensor, type Tensor, type TypedArray } from "../converter/onnx/tensor.ts";
+import { encodeModel } from "../converter/file/encode.ts";
+import type { Model } from "../converter/graph/graph.ts";
+import { DataType, elementCount, makeTensor, type Tensor, type TypedArray } from "../converter/graph/tensor.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates } from "../src/contract.ts";
 import { InferenceSession, Tensor as OrtTensor } from "../src/onnxruntime-node.ts";
 

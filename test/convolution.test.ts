@@ -5,10 +5,10 @@ import path from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
-import { createBuilder, makeModel } from "../converter/onnx/build.ts";
-import { LONGCONV_DOMAIN, LONGCONV_OP } from "../converter/onnx/longconv.ts";
-import { float32Tensor } from "../converter/onnx/tensor.ts";
-import { writeModel } from "../converter/onnx/write.ts";
+import { writeModel } from "../converter/file/write.ts";
+import { createBuilder, makeModel } from "../converter/graph/build.ts";
+import { LONGCONV_DOMAIN, LONGCONV_OP } from "../converter/graph/longconv.ts";
+import { float32Tensor } from "../converter/graph/tensor.ts";
 import { openConverted, tokenByToken } from "./converted.ts";
 import { type Random, random } from "./fuzz/random.ts";
 

@@ -1,9 +1,9 @@
 /** The trained demo model in the exact form: PyTorch's logits, and the text that the exported graph would write. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
-import { readModel } from "../converter/onnx/read.ts";
-import { openModel, type Runner } from "../converter/onnx/run.ts";
-import type { Tensor } from "../converter/onnx/tensor.ts";
+import { readModel } from "../converter/file/read.ts";
+import type { Tensor } from "../converter/graph/tensor.ts";
+import { openModel, type Runner } from "../converter/ort/run.ts";
 import { INPUT_IDS, LOGITS } from "../src/contract.ts";
 import { type Converted, openConverted, tokenByToken } from "./converted.ts";
 import { idsTensor, promptIds, rerunGreedy, stepGreedy, topTwo } from "./greedy.ts";

@@ -1,10 +1,10 @@
 /** Greedy text of the demo model: by the converted model's steps, and by running the exported graph again for each token. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import type { Runner } from "../converter/onnx/run.ts";
-import { decodeMessage } from "../converter/onnx/schema.ts";
-import { int64Tensor, type Tensor } from "../converter/onnx/tensor.ts";
-import { tensorFromProto } from "../converter/onnx/tensorproto.ts";
+import { decodeMessage } from "../converter/graph/schema.ts";
+import { int64Tensor, type Tensor } from "../converter/graph/tensor.ts";
+import { tensorFromProto } from "../converter/graph/tensorproto.ts";
+import type { Runner } from "../converter/ort/run.ts";
 import { INPUT_IDS, LOGITS } from "../src/contract.ts";
 import type { Stepper } from "./converted.ts";
 

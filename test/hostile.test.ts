@@ -1,10 +1,10 @@
 /** Files of strangers: each refused by name, in a process that lives on. */
 import path from "node:path";
 import { expect, test } from "vitest";
+import { encodeAttributes } from "../converter/graph/attributes.ts";
+import type { FunctionProto, NodeProto } from "../converter/graph/proto.ts";
+import { encodeMessage } from "../converter/graph/schema.ts";
 import { inspect } from "../converter/inspect.ts";
-import { encodeAttributes } from "../converter/onnx/attributes.ts";
-import type { FunctionProto, NodeProto } from "../converter/onnx/proto.ts";
-import { encodeMessage } from "../converter/onnx/schema.ts";
 import type { ErrorCode } from "../src/errors.ts";
 
 const file = (name: string) => path.join(import.meta.dirname, "models", "hostile", `${name}.onnx`);

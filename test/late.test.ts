@@ -8,12 +8,12 @@ import { analyse } from "../converter/analyse.ts";
 import { difference } from "../converter/check/check.ts";
 import { drive } from "../converter/check/drive.ts";
 import { type Conversion, type ConvertOptions, convertModel } from "../converter/convert.ts";
-import { type Builder, createBuilder, makeModel } from "../converter/onnx/build.ts";
-import type { Model } from "../converter/onnx/graph.ts";
-import { readModel } from "../converter/onnx/read.ts";
-import { openModel } from "../converter/onnx/run.ts";
-import { DataType, float32Tensor, toNumbers } from "../converter/onnx/tensor.ts";
-import { writeModel } from "../converter/onnx/write.ts";
+import { readModel } from "../converter/file/read.ts";
+import { writeModel } from "../converter/file/write.ts";
+import { type Builder, createBuilder, makeModel } from "../converter/graph/build.ts";
+import type { Model } from "../converter/graph/graph.ts";
+import { DataType, float32Tensor, toNumbers } from "../converter/graph/tensor.ts";
+import { openModel } from "../converter/ort/run.ts";
 import { normal } from "../src/random.ts";
 
 const CHANNELS = 2;

@@ -1,10 +1,11 @@
 /** Models of opset 17 and 18 as an old exporter would have written them. */
-import type { AttributeInput } from "../converter/onnx/attributes.ts";
-import { makeNode } from "../converter/onnx/build.ts";
-import { encodeModel } from "../converter/onnx/encode.ts";
-import type { Model, Node } from "../converter/onnx/graph.ts";
-import { decodeModel } from "../converter/onnx/read.ts";
-import { int64Tensor, type Tensor, toNumbers } from "../converter/onnx/tensor.ts";
+
+import { encodeModel } from "../converter/file/encode.ts";
+import { decodeModel } from "../converter/file/read.ts";
+import type { AttributeInput } from "../converter/graph/attributes.ts";
+import { makeNode } from "../converter/graph/build.ts";
+import type { Model, Node } from "../converter/graph/graph.ts";
+import { int64Tensor, type Tensor, toNumbers } from "../converter/graph/tensor.ts";
 
 /** The second input as the attribute of this name. */
 const AXES: Readonly<Record<string, string>> = {

@@ -1,10 +1,10 @@
 /** Every model under test/models survives reading and writing, and gives PyTorch's outputs in ONNX Runtime. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { encodeModel } from "../converter/onnx/encode.ts";
-import { inlineFunctions } from "../converter/onnx/inline.ts";
-import { readModel } from "../converter/onnx/read.ts";
-import { openModel } from "../converter/onnx/run.ts";
+import { inlineFunctions } from "../converter/expand/inline.ts";
+import { encodeModel } from "../converter/file/encode.ts";
+import { readModel } from "../converter/file/read.ts";
+import { openModel } from "../converter/ort/run.ts";
 import {
   casesOf,
   demoModel,

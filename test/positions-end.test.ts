@@ -1,8 +1,8 @@
 /** Where a table of positions ends, a model ends: the runtime stops there, with all that was made before. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
-import { readModel } from "../converter/onnx/read.ts";
-import { openModel } from "../converter/onnx/run.ts";
+import { readModel } from "../converter/file/read.ts";
+import { openModel } from "../converter/ort/run.ts";
 import {
   createBatch,
   type GenerateOptions,

@@ -2,10 +2,11 @@
  * An exported model with its Fourier transforms in float64: what it means, at any length. ONNX Runtime's DFT in float32 is
  * off by 5e-3 at lengths that are no powers of two; in float64 by 1e-10.
  */
-import { createBuilder, namesOf } from "../converter/onnx/build.ts";
-import type { Model, Node } from "../converter/onnx/graph.ts";
-import { inlineFunctions } from "../converter/onnx/inline.ts";
-import { DataType } from "../converter/onnx/tensor.ts";
+
+import { inlineFunctions } from "../converter/expand/inline.ts";
+import { createBuilder, namesOf } from "../converter/graph/build.ts";
+import type { Model, Node } from "../converter/graph/graph.ts";
+import { DataType } from "../converter/graph/tensor.ts";
 
 /** The same model, functions inlined, every DFT between two casts. */
 export function preciseTransforms(read: Model): Model {

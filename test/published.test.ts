@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { encodeModel } from "../converter/onnx/encode.ts";
-import { ortTensor } from "../converter/onnx/orttensor.ts";
-import { readModel } from "../converter/onnx/read.ts";
-import { openFile } from "../converter/onnx/run.ts";
-import { float32Tensor, int64Tensor, type Tensor } from "../converter/onnx/tensor.ts";
+import { encodeModel } from "../converter/file/encode.ts";
+import { readModel } from "../converter/file/read.ts";
+import { float32Tensor, int64Tensor, type Tensor } from "../converter/graph/tensor.ts";
+import { ortTensor } from "../converter/ort/orttensor.ts";
+import { openFile } from "../converter/ort/run.ts";
 import { renameStates } from "../converter/rename/rename.ts";
 import { loadModel, nodeBackend, step, zeroState } from "../runtime/node.ts";
 

@@ -1,8 +1,10 @@
 /** The runtime keeps to what a converted model claims, unless it is told to go on. */
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { convert } from "../converter/convert.ts";
-import type { Model as Graph } from "../converter/onnx/graph.ts";
-import { encodeModel, writeModel } from "../converter/onnx/write.ts";
+import { encodeModel, writeModel } from "../converter/file/write.ts";
+import type { Model as Graph } from "../converter/graph/graph.ts";
+import { loadModel } from "../runtime/model/session.ts";
+import { nodeBackend } from "../runtime/node/backend.ts";
 import {
   createBatch,
   generate,
@@ -18,8 +20,6 @@ import {
   step,
   zeroState,
 } from "../runtime/node.ts";
-import { nodeBackend } from "../runtime/node-backend.ts";
-import { loadModel } from "../runtime/session.ts";
 import { type Claim, METADATA } from "../src/contract.ts";
 import { claiming, collect, counted, openModels, PROMPT, saying } from "./claims.ts";
 import { scratch } from "./command.ts";

@@ -1,9 +1,9 @@
 /** Regions for the proof's tests: small graphs that mix time, what is proven of them, and what they are in ONNX Runtime. */
 import { analyse } from "../converter/analyse.ts";
-import type { Builder } from "../converter/onnx/build.ts";
-import type { Model } from "../converter/onnx/graph.ts";
-import { openModel } from "../converter/onnx/run.ts";
-import { float32Tensor, toNumbers } from "../converter/onnx/tensor.ts";
+import type { Builder } from "../converter/graph/build.ts";
+import type { Model } from "../converter/graph/graph.ts";
+import { float32Tensor, toNumbers } from "../converter/graph/tensor.ts";
+import { openModel } from "../converter/ort/run.ts";
 import type { Proof } from "../converter/prove/prove.ts";
 import { CHANNELS, small } from "./small.ts";
 

@@ -3,12 +3,12 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
-import { encodeModel } from "../converter/onnx/write.ts";
+import { encodeModel } from "../converter/file/write.ts";
+import { readTokens } from "../runtime/generate/read.ts";
+import { loadModel } from "../runtime/model/session.ts";
+import { nodeBackend } from "../runtime/node/backend.ts";
 import { generate, generateBatch, type Model, read, step, zeroState } from "../runtime/node.ts";
-import { nodeBackend } from "../runtime/node-backend.ts";
-import { readTokens } from "../runtime/read.ts";
-import { loadModel } from "../runtime/session.ts";
-import { createTokenizer, type Tokenizer } from "../runtime/text.ts";
+import { createTokenizer, type Tokenizer } from "../runtime/text/text.ts";
 import { casesOf, demoModel, zooModel } from "./testdata.ts";
 
 describe("the demo model", () => {

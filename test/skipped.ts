@@ -6,9 +6,9 @@ const PYTHON = ["there is no Python 3.11 with venv and pip", "install one"] as c
 
 /** Why tests of these files are skipped, and what would run them. */
 export const REASONS: readonly (readonly [file: string, reason: string, remedy: string])[] = [
-  ["runtime/node-direct/session.test.ts", "ONNX Runtime is called directly on Linux only", "run the tests on Linux"],
+  ["runtime/node/direct/session.test.ts", "ONNX Runtime is called directly on Linux only", "run the tests on Linux"],
   ["converter/apart/apart.test.ts", "what a process takes is read from /proc", "run the tests on Linux"],
-  ["runtime/node-apart/threads.test.ts", "what a process takes is read from /proc", "run the tests on Linux"],
+  ["runtime/node/apart/threads.test.ts", "what a process takes is read from /proc", "run the tests on Linux"],
   ["src/cli/ending.test.ts", "what a process takes is read from /proc", "run the tests on Linux"],
   ["test/deploy/", ...PYTHON],
   ["test/growing.test.ts", ...PYTHON],

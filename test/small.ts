@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect } from "vitest";
 import { type Conversion, type ConvertOptions, convert } from "../converter/convert.ts";
-import { type Builder, createBuilder, makeModel } from "../converter/onnx/build.ts";
-import type { Model, ValueInfo } from "../converter/onnx/graph.ts";
-import { LONGCONV_DOMAIN } from "../converter/onnx/longconv.ts";
-import { openModel } from "../converter/onnx/run.ts";
-import { DataType, float32Tensor, type Tensor, toNumbers } from "../converter/onnx/tensor.ts";
-import { writeModel } from "../converter/onnx/write.ts";
+import { writeModel } from "../converter/file/write.ts";
+import { type Builder, createBuilder, makeModel } from "../converter/graph/build.ts";
+import type { Model, ValueInfo } from "../converter/graph/graph.ts";
+import { LONGCONV_DOMAIN } from "../converter/graph/longconv.ts";
+import { DataType, float32Tensor, type Tensor, toNumbers } from "../converter/graph/tensor.ts";
+import { openModel } from "../converter/ort/run.ts";
 import { pairStates } from "../src/contract.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "longconv-"));

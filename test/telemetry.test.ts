@@ -47,8 +47,8 @@ function program(text: string, more: NodeJS.ProcessEnv = {}): string {
   return execFileSync(process.execPath, args, { env: all, encoding: "utf8" });
 }
 
-const RUN = `const { readModel } = await import("BUILT/converter/onnx/read.js");
-  const { openModel } = await import("BUILT/converter/onnx/run.js");
+const RUN = `const { readModel } = await import("BUILT/converter/file/read.js");
+  const { openModel } = await import("BUILT/converter/ort/run.js");
   const model = await readModel(${JSON.stringify(MODEL)});
   const runner = await openModel(model, { maxEmbeddedBytes: 0 });`;
 

@@ -1,9 +1,9 @@
 /** The models under test/models, with PyTorch's own outputs. */
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { decodeMessage } from "../converter/onnx/schema.ts";
-import type { Tensor } from "../converter/onnx/tensor.ts";
-import { tensorFromProto } from "../converter/onnx/tensorproto.ts";
+import { decodeMessage } from "../converter/graph/schema.ts";
+import type { Tensor } from "../converter/graph/tensor.ts";
+import { tensorFromProto } from "../converter/graph/tensorproto.ts";
 import { ROOT } from "../scripts/root.ts";
 
 const MODELS = path.join(ROOT, "test", "models");

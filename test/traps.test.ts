@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
-import { readModel } from "../converter/onnx/read.ts";
+import { readModel } from "../converter/file/read.ts";
 import { type ErrorCode, LongConvError } from "../src/errors.ts";
 import { openConverted, tokenByToken } from "./converted.ts";
 import { casesOf, refusedFamilies, relativeDifference, trapModels } from "./testdata.ts";

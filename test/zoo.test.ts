@@ -2,10 +2,10 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
-import type { Model } from "../converter/onnx/graph.ts";
-import { readsOf, subgraphsOf } from "../converter/onnx/reads.ts";
-import type { Tensor } from "../converter/onnx/tensor.ts";
-import { widened, withFloatInterface } from "../converter/onnx/widen.ts";
+import type { Model } from "../converter/graph/graph.ts";
+import { readsOf, subgraphsOf } from "../converter/graph/reads.ts";
+import type { Tensor } from "../converter/graph/tensor.ts";
+import { widened, withFloatInterface } from "../converter/ort/widen.ts";
 import { BATCH_SIZE, METADATA, pairStates } from "../src/contract.ts";
 import { type Converted, joinAxis, openConverted, sliceAxis, tokenByToken } from "./converted.ts";
 import { casesOf, familyModels, relativeDifference, type TestCase, type TestModel, zooModels } from "./testdata.ts";

@@ -1,7 +1,7 @@
 /** Work on models that are not trusted, in a process of its own: what `process` asks for. */
 import { callApart } from "../../src/process/call.ts";
 import type { ProcessOptions } from "../../src/process/limits.ts";
-import type { Model } from "../onnx/graph.ts";
+import type { Model } from "../graph/graph.ts";
 import { type Parcel, unpack } from "./parcel.ts";
 
 /** What the three functions' options have in common. */
@@ -12,7 +12,7 @@ interface Options {
 }
 
 // of TypeScript sources there is no program that Node runs
-const PROGRAM = new URL(`./work${import.meta.url.slice(-3)}`, import.meta.url);
+const PROGRAM = new URL(`../work${import.meta.url.slice(-3)}`, import.meta.url);
 
 /**
  * The function of this name on these models, in a process of its own.

@@ -1,9 +1,9 @@
 /** Models on their way between two processes: their message without values, and the values beside it, each once. */
-import { modelToProto, named } from "../onnx/encode.ts";
-import type { ExternalValues, Initializer, Model } from "../onnx/graph.ts";
-import { initializerFromProto } from "../onnx/initializer.ts";
-import { decodeModel } from "../onnx/read.ts";
-import { encodeMessage, withFields } from "../onnx/schema.ts";
+import { modelToProto, named } from "../file/encode.ts";
+import { decodeModel } from "../file/read.ts";
+import type { ExternalValues, Initializer, Model } from "../graph/graph.ts";
+import { initializerFromProto } from "../graph/initializer.ts";
+import { encodeMessage, withFields } from "../graph/schema.ts";
 
 /** Where an initializer's values are: in a file, in one of the arrays beside the parcel, or in the message. */
 type Values = ExternalValues | number | undefined;

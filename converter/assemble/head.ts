@@ -1,9 +1,9 @@
 /** num_logits_to_keep: after a prompt only the last positions' logits are wanted, and the head over all costs more than a layer. */
 import { NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import type { Found } from "../find/find.ts";
-import { type Builder, rewire } from "../onnx/build.ts";
-import type { GraphIndex, Node } from "../onnx/graph.ts";
-import { timeAxis } from "../time/fact.ts";
+import { type Builder, rewire } from "../graph/build.ts";
+import type { GraphIndex, Node } from "../graph/graph.ts";
+import { timeAxis } from "../time/facts/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { layoutOfOutput } from "./interface.ts";
 

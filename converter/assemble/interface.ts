@@ -3,9 +3,9 @@ import { ATTENTION_MASK, BATCH_SIZE, NUM_LOGITS_TO_KEEP, SEQUENCE_LENGTH, TOTAL_
 import type { StatePorts } from "../find/carried.ts";
 import type { Found } from "../find/find.ts";
 import { withoutSymbols } from "../find/layout.ts";
-import type { ValueInfo } from "../onnx/graph.ts";
-import { DataType } from "../onnx/tensor.ts";
-import type { Layout } from "../time/fact.ts";
+import type { ValueInfo } from "../graph/graph.ts";
+import { DataType } from "../graph/tensor.ts";
+import type { Layout } from "../time/facts/fact.ts";
 import type { Tables } from "./tables.ts";
 
 export interface AssembleOptions {

@@ -1,9 +1,9 @@
 /** The length cache: a state without elements that grows with the text, for drivers that read the past length from it. */
 import { BATCH_SIZE } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
-import { createBuilder, namesOf } from "../onnx/build.ts";
-import type { Model, ValueInfo } from "../onnx/graph.ts";
-import { DataType } from "../onnx/tensor.ts";
+import { createBuilder, namesOf } from "../graph/build.ts";
+import type { Model, ValueInfo } from "../graph/graph.ts";
+import { DataType } from "../graph/tensor.ts";
 
 /** [batch_size, 1, past_sequence_length, 0] float32 */
 export const PAST_LENGTH = "past_key_values.0.key";

@@ -1,8 +1,8 @@
 /** How many positions a converted model can read: as many as the shortest table that it looks positions up in. */
 import type { Found } from "../find/find.ts";
-import { toNumbers } from "../onnx/tensor.ts";
-import { timeAxis } from "../time/fact.ts";
-import { fromFront } from "../time/rule.ts";
+import { toNumbers } from "../graph/tensor.ts";
+import { timeAxis } from "../time/facts/fact.ts";
+import { fromFront } from "../time/facts/rule.ts";
 import type { Tables } from "./tables.ts";
 
 export interface PositionLimit {

@@ -19,11 +19,11 @@ import {
   small,
   steps,
 } from "../../test/small.ts";
-import type { Builder } from "../onnx/build.ts";
-import type { Model } from "../onnx/graph.ts";
-import { LONGCONV_DOMAIN, LONGCONV_OP } from "../onnx/longconv.ts";
-import { openModel } from "../onnx/run.ts";
-import { DataType, float32Tensor, toNumbers } from "../onnx/tensor.ts";
+import type { Builder } from "../graph/build.ts";
+import type { Model } from "../graph/graph.ts";
+import { LONGCONV_DOMAIN, LONGCONV_OP } from "../graph/longconv.ts";
+import { DataType, float32Tensor, toNumbers } from "../graph/tensor.ts";
+import { openModel } from "../ort/run.ts";
 
 test("positions without a convolution: a counter alone", async () => {
   const model = small({

@@ -3,12 +3,12 @@ import { BATCH_SIZE, pastSsm, presentSsm } from "../../src/contract.ts";
 import type { SymbolNames } from "../find/carried.ts";
 import type { Found } from "../find/find.ts";
 import { dynamicShape, shapeOperand } from "../find/layout.ts";
-import { type Builder, rewire } from "../onnx/build.ts";
-import { indexGraph, type Node, type ValueInfo } from "../onnx/graph.ts";
-import { DataType, float32Tensor, type Tensor } from "../onnx/tensor.ts";
-import { floatTypeOf } from "../onnx/widen.ts";
+import { type Builder, rewire } from "../graph/build.ts";
+import { indexGraph, type Node, type ValueInfo } from "../graph/graph.ts";
+import { DataType, float32Tensor, type Tensor } from "../graph/tensor.ts";
+import { floatTypeOf } from "../ort/widen.ts";
 import type { CounterUse, Placement, Recipe } from "../time/counter.ts";
-import { timeAxis } from "../time/fact.ts";
+import { timeAxis } from "../time/facts/fact.ts";
 import type { Table, Tables } from "./tables.ts";
 
 export interface Counter {

@@ -3,12 +3,12 @@
 import type { SymbolNames } from "../find/carried.ts";
 import type { Found } from "../find/find.ts";
 import { dynamicShape, shapeOperand } from "../find/layout.ts";
-import { type Builder, rewire } from "../onnx/build.ts";
-import type { Node } from "../onnx/graph.ts";
-import { toNumbers } from "../onnx/tensor.ts";
-import { isChannelAxis, type Layout, timeCount } from "../time/fact.ts";
+import { type Builder, rewire } from "../graph/build.ts";
+import type { Node } from "../graph/graph.ts";
+import { toNumbers } from "../graph/tensor.ts";
+import { isChannelAxis, type Layout, timeCount } from "../time/facts/fact.ts";
+import { fromFront } from "../time/facts/rule.ts";
 import type { TimeFacts } from "../time/follow.ts";
-import { fromFront } from "../time/rule.ts";
 
 const hasSymbols = (axes: Layout): boolean => axes.flat().some((factor) => typeof factor !== "number");
 

@@ -1,8 +1,8 @@
 /** Where the nodes of a graph find the batch size and the sequence length. */
 
 import type { SymbolNames } from "../find/carried.ts";
-import type { Builder } from "../onnx/build.ts";
-import { axisOf, timeAxis } from "../time/fact.ts";
+import type { Builder } from "../graph/build.ts";
+import { axisOf, timeAxis } from "../time/facts/fact.ts";
 import type { InputAxes } from "../time/inputs.ts";
 
 /** Batch size and length of the step: both 1, so that no shape is computed while it runs. */

@@ -4,10 +4,10 @@ import { LENGTHS } from "../find/evidence.ts";
 import type { Found } from "../find/find.ts";
 import { LIFE_LAGS } from "../find/life.ts";
 import { firstApart, largestOf, openPosition, type PositionReader, rowsOf } from "../find/tables.ts";
-import { type Node, whereOf } from "../onnx/graph.ts";
-import { joinRows } from "../onnx/join.ts";
-import { type Tensor, toNumbers } from "../onnx/tensor.ts";
-import { timeAxis } from "../time/fact.ts";
+import { type Node, whereOf } from "../graph/graph.ts";
+import { joinRows } from "../graph/join.ts";
+import { type Tensor, toNumbers } from "../graph/tensor.ts";
+import { timeAxis } from "../time/facts/fact.ts";
 
 /** The first run; powers of two, where ORT's DFT is precise. */
 const SHORTEST = 64;

@@ -3,11 +3,11 @@
  * a loop without end. What is not followed is left to ONNX Runtime.
  */
 import { LongConvError } from "../../src/errors.ts";
-import { initializerBytes, sizeOf } from "../onnx/encode.ts";
-import { type Model, type Node, whereOf } from "../onnx/graph.ts";
-import type { GraphProto } from "../onnx/proto.ts";
-import { subgraphsOf } from "../onnx/reads.ts";
-import { DataType, elementCount, type Tensor } from "../onnx/tensor.ts";
+import { initializerBytes, sizeOf } from "../file/encode.ts";
+import { type Model, type Node, whereOf } from "../graph/graph.ts";
+import type { GraphProto } from "../graph/proto.ts";
+import { subgraphsOf } from "../graph/reads.ts";
+import { DataType, elementCount, type Tensor } from "../graph/tensor.ts";
 import { type Known, SHAPE_RULES } from "./shapes.ts";
 import { type Numbers, VALUE_RULES } from "./values.ts";
 

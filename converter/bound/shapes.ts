@@ -1,5 +1,5 @@
 /** Shapes of what operators make, from the shapes and the numbers that they are given: enough of ONNX to see what is large. */
-import type { Attributes } from "../onnx/graph.ts";
+import type { Attributes } from "../graph/graph.ts";
 import type { Numbers } from "./values.ts";
 
 /** What is known of a tensor before it is computed. */

@@ -1,5 +1,5 @@
 /** Arithmetic on the small whole numbers of which sizes are made, as ONNX Runtime would do it on int64 and float. */
-import type { Attributes } from "../onnx/graph.ts";
+import type { Attributes } from "../graph/graph.ts";
 
 /** Numbers of a tensor of rank 0 or 1. */
 export type Numbers = readonly number[];

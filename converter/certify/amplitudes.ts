@@ -1,6 +1,6 @@
 /** The moduli of a modal form: |c_s| and |λ_s| of each mode, one entry for a conjugate pair. */
 
-import type { Modal } from "../form.ts";
+import type { Modal } from "../solve/form.ts";
 
 /** |t̂_k| ≤ Σ_s size(s, channel) · modulus[s]^k for k ≥ 1, because c Re z + d Im z = Re((c - id) z) ≤ |c - id| |z|. */
 export interface Amplitudes {

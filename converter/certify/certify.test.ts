@@ -4,13 +4,13 @@ import { describe, expect, it } from "vitest";
 import { failuresOf } from "../../scripts/certificate-check.ts";
 import { AWKWARD, awkwardKernels, randomRpe } from "../../scripts/random-kernels.ts";
 import { recurrence } from "../../scripts/recurrence.ts";
-import type { Kernels, Modal } from "../form.ts";
+import { contestLayers } from "../choose/layers.ts";
 import { reduceKernels } from "../reduce/reduce.ts";
 import { kernelOf } from "../solve/evaluate.ts";
+import type { Kernels, Modal } from "../solve/form.ts";
 import { certify } from "./certify.ts";
 import { frequencyPeak } from "./frequency.ts";
 import { geometricSum } from "./geometric.ts";
-import { contestLayers } from "./layers.ts";
 
 /** c ρ^k, one channel. */
 const oneMode = (pole: number, residue: number, direct = 0): Modal => ({

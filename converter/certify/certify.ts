@@ -1,7 +1,7 @@
 /** What is certain about a compact model: error norms of each channel over the horizon, beyond it, and in float32. */
 
-import { type Kernels, type Modal, orderOf } from "../form.ts";
 import { channelsOf, kernelOf } from "../solve/evaluate.ts";
+import { type Kernels, type Modal, orderOf } from "../solve/form.ts";
 import { amplitudesOf, weigh } from "./amplitudes.ts";
 import { frequencyPeak } from "./frequency.ts";
 import { geometricSum } from "./geometric.ts";

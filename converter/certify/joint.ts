@@ -7,7 +7,7 @@
  * where the Gram matrix G of poles apart is small off its diagonal. docs/parts/certificate.md, claim 5.
  */
 
-import type { Modal } from "../form.ts";
+import type { Modal } from "../solve/form.ts";
 import { amplitudesOf } from "./amplitudes.ts";
 import { geometricSum } from "./geometric.ts";
 import type { PerChannel } from "./norms.ts";

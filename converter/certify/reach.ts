@@ -1,7 +1,7 @@
 /** How many positions a form can be run for before float32 rounding counts. */
 
-import { channelOf, type Form, type Modal } from "../form.ts";
 import { channelsOf, kernelOf } from "../solve/evaluate.ts";
+import { channelOf, type Form, type Modal } from "../solve/form.ts";
 import { roundoffOf } from "./roundoff.ts";
 
 /** Positions up to which rounding stays below a part of the output; Infinity where it never grows beyond it. */

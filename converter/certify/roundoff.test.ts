@@ -8,10 +8,10 @@ import { measureRoundoff, roundoffCases } from "../../scripts/roundoff-cases.ts"
 import { signed, uniform } from "../../src/random.ts";
 import { FORMS } from "../../test/recurrence/forms.ts";
 import { inputOf, openRecurrence, reference, runInParts } from "../../test/recurrence/run.ts";
-import { channelOf, channelsOfForm, type Modal } from "../form.ts";
 import { estimateDecay } from "../solve/decay.ts";
 import { solveEtsc } from "../solve/etsc.ts";
 import { channelsOf } from "../solve/evaluate.ts";
+import { channelOf, channelsOfForm, type Modal } from "../solve/form.ts";
 import { roundoffReach } from "./reach.ts";
 import { roundoffOf } from "./roundoff.ts";
 

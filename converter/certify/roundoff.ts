@@ -1,6 +1,6 @@
 /** How far the float32 recurrence can be, and is likely to be, from exact arithmetic after any number of steps. */
 
-import type { Modal } from "../form.ts";
+import type { Modal } from "../solve/form.ts";
 import { geometricSum, nestedSum } from "./geometric.ts";
 import { jointStates } from "./joint.ts";
 import type { PerChannel } from "./norms.ts";

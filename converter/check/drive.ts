@@ -3,11 +3,11 @@ import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contra
 import type { Found } from "../find/find.ts";
 import type { Graphs } from "../find/graphs.ts";
 import { stateAtStart } from "../find/shapes.ts";
-import type { Model } from "../onnx/graph.ts";
-import { joinRows } from "../onnx/join.ts";
-import type { Runner } from "../onnx/run.ts";
-import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
-import { axisOf, type Layout, timeAxis } from "../time/fact.ts";
+import type { Model } from "../graph/graph.ts";
+import { joinRows } from "../graph/join.ts";
+import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
+import type { Runner } from "../ort/run.ts";
+import { axisOf, type Layout, timeAxis } from "../time/facts/fact.ts";
 import { paddingOf } from "./padding.ts";
 
 /** One position of an output. */

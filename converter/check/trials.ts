@@ -7,9 +7,9 @@ import type { Graphs } from "../find/graphs.ts";
 import { integersOf } from "../find/language.ts";
 import { bytesAt } from "../find/memory.ts";
 import { fixedSizes } from "../find/shapes.ts";
-import { joinRows } from "../onnx/join.ts";
-import type { Tensor } from "../onnx/tensor.ts";
-import { channelCount, type Layout, type Sizes, timeAxis } from "../time/fact.ts";
+import { joinRows } from "../graph/join.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { channelCount, type Layout, type Sizes, timeAxis } from "../time/facts/fact.ts";
 import { paddingOf } from "./padding.ts";
 
 /** How the converted model reads a sequence. */

@@ -3,10 +3,10 @@
  * writes the present one. Proven from the graph alone, for any order in which the nodes may run.
  */
 
-import type { Model, Node } from "../onnx/graph.ts";
-import { nodeFromProto } from "../onnx/node.ts";
-import type { NodeProto } from "../onnx/proto.ts";
-import { readsOf, subgraphsOf } from "../onnx/reads.ts";
+import type { Model, Node } from "../graph/graph.ts";
+import { nodeFromProto } from "../graph/node.ts";
+import type { NodeProto } from "../graph/proto.ts";
+import { readsOf, subgraphsOf } from "../graph/reads.ts";
 
 /** Outputs of these may be the input's own buffer. */
 const VIEWS = new Set(["Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"]);

@@ -1,7 +1,7 @@
 /** An input that a serving stack does not feed becomes a constant. */
-import { initializerOf } from "../onnx/build.ts";
-import type { Model } from "../onnx/graph.ts";
-import { int64Tensor } from "../onnx/tensor.ts";
+import { initializerOf } from "../graph/build.ts";
+import type { Model } from "../graph/graph.ts";
+import { int64Tensor } from "../graph/tensor.ts";
 
 /** The model with the int64 scalar input `name` fixed at `value`; as it is where it has no such input. */
 export function withConstantInput(model: Model, name: string, value: number): Model {

@@ -3,10 +3,10 @@ import { describe, expect, test } from "vitest";
 import { FORMS } from "../../test/recurrence/forms.ts";
 import { recurrenceModel } from "../../test/recurrence/model.ts";
 import { withLengthCache, withoutLengthCache } from "../assemble/lengthcache.ts";
-import { createBuilder, initializerOf, makeModel } from "../onnx/build.ts";
-import type { Model, ValueInfo } from "../onnx/graph.ts";
-import { rewire } from "../onnx/node.ts";
-import { DataType, float32Tensor } from "../onnx/tensor.ts";
+import { createBuilder, initializerOf, makeModel } from "../graph/build.ts";
+import type { Model, ValueInfo } from "../graph/graph.ts";
+import { rewire } from "../graph/node.ts";
+import { DataType, float32Tensor } from "../graph/tensor.ts";
 import { aliasingHazard } from "./aliasing.ts";
 import { checkContract } from "./contract.ts";
 

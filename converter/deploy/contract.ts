@@ -14,8 +14,8 @@ import { LongConvError } from "../../src/errors.ts";
 import { type Reach, reachOf } from "../../src/reach.ts";
 import { isLengthCache, PAST_LENGTH, PRESENT_LENGTH } from "../assemble/lengthcache.ts";
 import { convertedLanguage } from "../find/language.ts";
-import type { Model, ValueInfo } from "../onnx/graph.ts";
-import { DataType } from "../onnx/tensor.ts";
+import type { Model, ValueInfo } from "../graph/graph.ts";
+import { DataType } from "../graph/tensor.ts";
 import { aliasingHazard } from "./aliasing.ts";
 
 /** The rules, in the order of the document. */

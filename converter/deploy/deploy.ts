@@ -3,8 +3,8 @@
 import path from "node:path";
 import { LongConvError } from "../../src/errors.ts";
 import { named } from "../../src/unforeseen.ts";
-import { readModel } from "../onnx/read.ts";
-import { writeNewModel } from "../onnx/write.ts";
+import { readModel } from "../file/read.ts";
+import { writeNewModel } from "../file/write.ts";
 import { type Beside, type Json, lookBeside, modelFileOf } from "../output/beside.ts";
 import { copiedFile, type FolderFile, textFile, writeFolder } from "../output/folder.ts";
 import { markFile } from "../output/mark.ts";

@@ -12,9 +12,9 @@ import { LongConvError } from "../../src/errors.ts";
 import { beyondEnd, endOf, reachOf } from "../../src/reach.ts";
 import { withoutLengthCache } from "../assemble/lengthcache.ts";
 import { convertedLanguage } from "../find/language.ts";
-import { createBuilder, namesOf } from "../onnx/build.ts";
-import type { Model, ValueInfo } from "../onnx/graph.ts";
-import { DataType } from "../onnx/tensor.ts";
+import { createBuilder, namesOf } from "../graph/build.ts";
+import type { Model, ValueInfo } from "../graph/graph.ts";
+import { DataType } from "../graph/tensor.ts";
 import type { Json } from "../output/beside.ts";
 import { withConstantInput } from "./constant.ts";
 

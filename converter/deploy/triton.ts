@@ -7,8 +7,8 @@ import { BATCH_SIZE, METADATA, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/
 import { LongConvError } from "../../src/errors.ts";
 import { beyondClaim, reachOf } from "../../src/reach.ts";
 import { withoutLengthCache } from "../assemble/lengthcache.ts";
-import type { Model, ValueInfo } from "../onnx/graph.ts";
-import { DataType } from "../onnx/tensor.ts";
+import type { Model, ValueInfo } from "../graph/graph.ts";
+import { DataType } from "../graph/tensor.ts";
 import { withConstantInput } from "./constant.ts";
 
 /**

@@ -1,6 +1,6 @@
 /** https://onnx.ai/onnx/operators/onnx__Attention.html (opset 23), without a past. */
-import type { Builder } from "../onnx/build.ts";
-import type { Node } from "../onnx/graph.ts";
+import type { Builder } from "../graph/build.ts";
+import type { Node } from "../graph/graph.ts";
 import type { Expansion, Site } from "./expansion.ts";
 
 /** Values of `qk_matmul_output_mode` need the fourth output. */

@@ -1,6 +1,6 @@
 /** What writes an operator out. */
-import type { Builder } from "../onnx/build.ts";
-import type { Node } from "../onnx/graph.ts";
+import type { Builder } from "../graph/build.ts";
+import type { Node } from "../graph/graph.ts";
 
 /** Where an operator is written out. */
 export interface Site {

@@ -1,9 +1,9 @@
 /** Fused operators, written out in operators that are followed through time: one row an operator. */
-import { createBuilder, namesOf } from "../onnx/build.ts";
-import type { Model, Node } from "../onnx/graph.ts";
-import { topological } from "../onnx/order.ts";
-import { DataType } from "../onnx/tensor.ts";
-import { floatTypeOf } from "../onnx/widen.ts";
+import { createBuilder, namesOf } from "../graph/build.ts";
+import type { Model, Node } from "../graph/graph.ts";
+import { topological } from "../graph/order.ts";
+import { DataType } from "../graph/tensor.ts";
+import { floatTypeOf } from "../ort/widen.ts";
 import { Attention } from "./attention.ts";
 import type { Expansion, Site } from "./expansion.ts";
 import { RotaryEmbedding } from "./rotary.ts";

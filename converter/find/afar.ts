@@ -4,7 +4,7 @@
  */
 
 import { signed, uniform } from "../../src/random.ts";
-import type { Kernels } from "../form.ts";
+import type { Kernels } from "../solve/form.ts";
 import type { Graphs } from "./graphs.ts";
 import { entryOf, type ProbeFailure, type Respond, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";

@@ -1,5 +1,5 @@
 /** Between a tensor in any layout and [batch, time, channels]. */
-import { axisSize, type Factor, type Layout, type Sizes } from "../time/fact.ts";
+import { axisSize, type Factor, type Layout, type Sizes } from "../time/facts/fact.ts";
 
 interface Order {
   /** Size of each factor, in the layout's order. */

@@ -1,11 +1,11 @@
 /** An operator that carries a state: what every kind of it offers. A new kind is a folder of `states/` and a row of its table. */
 import type { Claim, LayerMetadata } from "../../src/contract.ts";
+import type { Builder } from "../graph/build.ts";
+import type { Model, Node, ValueInfo } from "../graph/graph.ts";
 import type { PromptTables, TablesFor } from "../lower/tables.ts";
-import type { Builder } from "../onnx/build.ts";
-import type { Model, Node, ValueInfo } from "../onnx/graph.ts";
+import type { Rule } from "../time/facts/rule.ts";
 import type { Constant } from "../time/fold.ts";
 import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
-import type { Rule } from "../time/rule.ts";
 import type { Graphs } from "./graphs.ts";
 
 /** Where the nodes of a graph find the batch size and the sequence length. */

@@ -1,5 +1,5 @@
 /** What an opening mixes: the nodes on the stream's way, walked forward until everything runs through one tensor again. */
-import type { GraphIndex, Node } from "../onnx/graph.ts";
+import type { GraphIndex, Node } from "../graph/graph.ts";
 import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
 import { LINEAR, type Role } from "./linear.ts";
 

@@ -1,6 +1,7 @@
 /** Ways to evaluate a region's kernel at any number of lags: tensors of the graph that hold it, and an impulse. */
-import type { Kernels } from "../form.ts";
-import { toNumbers } from "../onnx/tensor.ts";
+
+import { toNumbers } from "../graph/tensor.ts";
+import type { Kernels } from "../solve/form.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import type { Graphs } from "./graphs.ts";
 import type { Region } from "./region.ts";

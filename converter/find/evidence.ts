@@ -3,7 +3,7 @@
  * probes', and in batches of many rows. It is claimed as far as this and no further.
  */
 import { signed } from "../../src/random.ts";
-import type { Kernels } from "../form.ts";
+import type { Kernels } from "../solve/form.ts";
 import { answerAt, departure } from "./afar.ts";
 import type { Graphs } from "./graphs.ts";
 import { bytesOf } from "./memory.ts";

@@ -1,10 +1,10 @@
 /** Random inputs for a model: token ids inside its vocabulary, normal signals. Repeatable. */
 import { LongConvError } from "../../src/errors.ts";
 import { uniform } from "../../src/random.ts";
-import type { ValueInfo } from "../onnx/graph.ts";
-import { bfloat16FromFloat32, float16FromFloat32 } from "../onnx/halves.ts";
-import { DataType, makeTensor, type Tensor } from "../onnx/tensor.ts";
-import { dimsOf, type Sizes } from "../time/fact.ts";
+import type { ValueInfo } from "../graph/graph.ts";
+import { bfloat16FromFloat32, float16FromFloat32 } from "../graph/halves.ts";
+import { DataType, makeTensor, type Tensor } from "../graph/tensor.ts";
+import { dimsOf, type Sizes } from "../time/facts/fact.ts";
 import type { Constant } from "../time/fold.ts";
 import type { Graphs } from "./graphs.ts";
 import { integersOf } from "./language.ts";

@@ -1,7 +1,7 @@
 /** What is known of a graph before time is followed through it. */
-import type { GraphIndex, Model } from "../onnx/graph.ts";
-import { withPreciseTransforms } from "../onnx/precise.ts";
-import { DataType } from "../onnx/tensor.ts";
+import type { GraphIndex, Model } from "../graph/graph.ts";
+import { DataType } from "../graph/tensor.ts";
+import { withPreciseTransforms } from "../ort/precise.ts";
 import type { InputAxes } from "../time/inputs.ts";
 import type { Driven } from "./language.ts";
 import type { Shapes } from "./shapes.ts";

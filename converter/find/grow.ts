@@ -1,6 +1,6 @@
 /** Grows a region over what costs nodes and belongs to the convolution: layout changes, scalings, a skip term. */
-import type { GraphIndex, Node } from "../onnx/graph.ts";
-import { channelCount, type Layout } from "../time/fact.ts";
+import type { GraphIndex, Node } from "../graph/graph.ts";
+import { channelCount, type Layout } from "../time/facts/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import type { Cone } from "./cone.ts";
 import type { Graphs } from "./graphs.ts";

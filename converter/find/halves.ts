@@ -1,7 +1,7 @@
 /** Where a model in half precision decides by a rounded number: there its float32 twin must round as well. */
-import { type GraphIndex, indexGraph, type Model, type Node } from "../onnx/graph.ts";
-import { isFloat } from "../onnx/tensor.ts";
-import { isHalf } from "../onnx/widen.ts";
+import { type GraphIndex, indexGraph, type Model, type Node } from "../graph/graph.ts";
+import { isFloat } from "../graph/tensor.ts";
+import { isHalf } from "../ort/widen.ts";
 import { ELEMENTWISE } from "../time/rules/elementwise.ts";
 import { MOVEMENT } from "../time/rules/movement.ts";
 

@@ -3,9 +3,9 @@
  * holds every whole number below 2^24 as it is, and a shift is a window whose only tap is 1. Ids that may be larger are
  * shifted in parts of 22 bits.
  */
-import { type Builder, createBuilder, namesOf } from "../onnx/build.ts";
-import { type Graph, type GraphIndex, indexGraph, type Model, type Node } from "../onnx/graph.ts";
-import { DataType, toNumbers } from "../onnx/tensor.ts";
+import { type Builder, createBuilder, namesOf } from "../graph/build.ts";
+import { type Graph, type GraphIndex, indexGraph, type Model, type Node } from "../graph/graph.ts";
+import { DataType, toNumbers } from "../graph/tensor.ts";
 
 /** float32 holds every whole number up to this: ids that look up a table of no more rows are below it. */
 const MOST_IDS = 2 ** 24;

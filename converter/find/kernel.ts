@@ -1,9 +1,9 @@
 /** The kernel of a region, and whether the region is this convolution far beyond the lengths at which it was probed. */
 import type { Claim } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
-import type { Kernels } from "../form.ts";
-import { whereOf } from "../onnx/graph.ts";
+import { whereOf } from "../graph/graph.ts";
 import type { Proof } from "../prove/prove.ts";
+import type { Kernels } from "../solve/form.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { answerAfar, departure } from "./afar.ts";
 import { type EvaluatedKernels, type Evaluation, impulseEvaluation, tensorEvaluations } from "./evaluation.ts";

@@ -1,6 +1,6 @@
 /** Nodes between a stream in its own layout and [batch, time, channels]. */
-import type { Builder } from "../onnx/build.ts";
-import { channelCount, type Factor, isChannelAxis, type Layout } from "../time/fact.ts";
+import type { Builder } from "../graph/build.ts";
+import { channelCount, type Factor, isChannelAxis, type Layout } from "../time/facts/fact.ts";
 import type { SymbolNames } from "./carried.ts";
 
 /** Permutation that brings the layout's factors into the order batch, time, channels. */

@@ -2,8 +2,8 @@
 import { expect, test } from "vitest";
 import { CHANNELS, conv, KERNEL, saved, small } from "../../test/small.ts";
 import { convert } from "../convert.ts";
+import type { Builder } from "../graph/build.ts";
 import { inspect } from "../inspect.ts";
-import type { Builder } from "../onnx/build.ts";
 
 const table = (b: Builder, rows: number) =>
   b.floats(

@@ -1,8 +1,8 @@
 /** At which lengths a graph runs, found by trying: some declare any number of positions and take only a few. */
 import { type ErrorCode, LongConvError } from "../../src/errors.ts";
-import type { Model } from "../onnx/graph.ts";
-import { openModel } from "../onnx/run.ts";
-import { DataType } from "../onnx/tensor.ts";
+import type { Model } from "../graph/graph.ts";
+import { DataType } from "../graph/tensor.ts";
+import { openModel } from "../ort/run.ts";
 import type { InputAxes } from "../time/inputs.ts";
 import { fixedSizes, zeroInputs } from "./shapes.ts";
 

@@ -1,8 +1,8 @@
 /** Whether a kernel that has died away, or ended, stays dead: looked at far beyond the lags that a form is chosen by. */
-import { cut } from "../onnx/cut.ts";
-import { openModel, type Runner } from "../onnx/run.ts";
-import { DataType, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
-import { timeAxis } from "../time/fact.ts";
+import { cut } from "../graph/cut.ts";
+import { DataType, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
+import { openModel, type Runner } from "../ort/run.ts";
+import { timeAxis } from "../time/facts/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { type KernelTensor, tapsIn } from "./evaluation.ts";
 import { type Graphs, precise } from "./graphs.ts";

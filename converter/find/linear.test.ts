@@ -4,8 +4,8 @@ import { uniform } from "../../src/random.ts";
 import { type CaseModel, modelOf, type OperatorCase } from "../../test/operators/case.ts";
 import { CASES } from "../../test/operators/index.ts";
 import { randomInput } from "../../test/operators/perturb.ts";
-import { openModel } from "../onnx/run.ts";
-import { DataType, type Tensor, toNumbers } from "../onnx/tensor.ts";
+import { DataType, type Tensor, toNumbers } from "../graph/tensor.ts";
+import { openModel } from "../ort/run.ts";
 import { LINEAR, type Role } from "./linear.ts";
 
 const SIZES = { batch: 2, time: 16 };

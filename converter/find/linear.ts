@@ -3,8 +3,8 @@
  * node on the stream's own path through a region needs a row here.
  */
 
-import type { Attributes } from "../onnx/graph.ts";
-import { isFloat } from "../onnx/tensor.ts";
+import type { Attributes } from "../graph/graph.ts";
+import { isFloat } from "../graph/tensor.ts";
 
 /** What is known of an input of a node inside a region. */
 export type Role = "mixed" | "other";

@@ -1,6 +1,6 @@
 /** How long a sequence may be for a region to be run within so many bytes. */
-import { cut } from "../onnx/cut.ts";
-import type { Node } from "../onnx/graph.ts";
+import { cut } from "../graph/cut.ts";
+import type { Node } from "../graph/graph.ts";
 import type { Graphs } from "./graphs.ts";
 import type { Region } from "./region.ts";
 import type { Seen, Shapes } from "./shapes.ts";

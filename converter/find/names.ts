@@ -1,8 +1,8 @@
 /** Names that drivers of converted models give a meaning: ids and logits get them, whatever else has them gets others. */
 import { isDriven, isPresent, type LanguageNames } from "../../src/contract.ts";
-import { namesOf } from "../onnx/build.ts";
-import type { Model } from "../onnx/graph.ts";
-import { renameTensors } from "../onnx/rename.ts";
+import { namesOf } from "../graph/build.ts";
+import type { Model } from "../graph/graph.ts";
+import { renameTensors } from "../graph/rename.ts";
 import { type GivenNames, namedLanguage } from "./language.ts";
 
 /** Old name -> new name. */

@@ -1,7 +1,7 @@
 /** Probes a region: is it a causal convolution of each channel with one kernel, whatever the length? */
 import type { ErrorCode } from "../../src/errors.ts";
 import { signed } from "../../src/random.ts";
-import type { Kernels } from "../form.ts";
+import type { Kernels } from "../solve/form.ts";
 
 /** Runs a region on rows [time × channels], one output row [time × channels of the exit] for each. */
 export type Respond = (rows: readonly Float64Array[], time: number) => Promise<Float64Array[]>;

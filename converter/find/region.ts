@@ -1,9 +1,9 @@
 /** Closes an opening: the smallest region around it that probes show to be a causal convolution, or the reason why none is. */
 import type { ErrorCode } from "../../src/errors.ts";
-import type { Kernels } from "../form.ts";
-import type { Node } from "../onnx/graph.ts";
-import { DataType, typeName } from "../onnx/tensor.ts";
-import { channelCount, type Layout } from "../time/fact.ts";
+import type { Node } from "../graph/graph.ts";
+import { DataType, typeName } from "../graph/tensor.ts";
+import type { Kernels } from "../solve/form.ts";
+import { channelCount, type Layout } from "../time/facts/fact.ts";
 import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
 import { isOffset } from "../time/offset.ts";
 import { coneOf, type Exit } from "./cone.ts";

@@ -1,10 +1,10 @@
 /** A region as a model of its own: rows of the entry in, rows of the exit out. */
 import { LongConvError } from "../../src/errors.ts";
-import { cut } from "../onnx/cut.ts";
-import { bfloat16FromFloat32, float16FromFloat32 } from "../onnx/halves.ts";
-import { openModel } from "../onnx/run.ts";
-import { DataType, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
-import { channelCount, dimsOf, type Layout } from "../time/fact.ts";
+import { cut } from "../graph/cut.ts";
+import { bfloat16FromFloat32, float16FromFloat32 } from "../graph/halves.ts";
+import { DataType, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
+import { openModel } from "../ort/run.ts";
+import { channelCount, dimsOf, type Layout } from "../time/facts/fact.ts";
 import { fromLayout, toLayout } from "./canonical.ts";
 import { type Graphs, precise } from "./graphs.ts";
 import type { Respond } from "./probe.ts";

@@ -1,9 +1,9 @@
 /** Shapes by running: every tensor's type and dimensions, read off runs at sizes that occur nowhere else in the graph. */
-import { cut } from "../onnx/cut.ts";
-import type { Model, ValueInfo } from "../onnx/graph.ts";
-import { openModel } from "../onnx/run.ts";
-import { DataType, makeTensor, type Tensor } from "../onnx/tensor.ts";
-import { dimsOf, type Layout, type Sizes } from "../time/fact.ts";
+import { cut } from "../graph/cut.ts";
+import type { Model, ValueInfo } from "../graph/graph.ts";
+import { DataType, makeTensor, type Tensor } from "../graph/tensor.ts";
+import { openModel } from "../ort/run.ts";
+import { dimsOf, type Layout, type Sizes } from "../time/facts/fact.ts";
 import type { Constant } from "../time/fold.ts";
 import type { InputAxes } from "../time/inputs.ts";
 

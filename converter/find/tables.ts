@@ -1,10 +1,10 @@
 /** Functions of the position that rules do not follow, but that turn out to have one row for each position. */
 
-import { cut } from "../onnx/cut.ts";
-import type { Node } from "../onnx/graph.ts";
-import { openModel } from "../onnx/run.ts";
-import { type Tensor, toNumbers } from "../onnx/tensor.ts";
-import type { Layout, Sizes } from "../time/fact.ts";
+import { cut } from "../graph/cut.ts";
+import type { Node } from "../graph/graph.ts";
+import { type Tensor, toNumbers } from "../graph/tensor.ts";
+import { openModel } from "../ort/run.ts";
+import type { Layout, Sizes } from "../time/facts/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { ELEMENTWISE } from "../time/rules/elementwise.ts";
 import { type Graphs, precise } from "./graphs.ts";

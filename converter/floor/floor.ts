@@ -5,7 +5,7 @@
 import { assemble } from "../assemble/assemble.ts";
 import { evaluateTables } from "../assemble/tables.ts";
 import type { Found } from "../find/find.ts";
-import type { Model } from "../onnx/graph.ts";
+import type { Model } from "../graph/graph.ts";
 import { bypass } from "../states/convolution/convolution.ts";
 import { shareTied } from "../weights/tied.ts";
 

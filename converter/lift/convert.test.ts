@@ -6,12 +6,12 @@ import { openConverted } from "../../test/converted.ts";
 import { lowered } from "../../test/lowered.ts";
 import { casesOf, relativeDifference, zooModel } from "../../test/testdata.ts";
 import { type Conversion, convert, convertModel } from "../convert.ts";
+import { inlineFunctions } from "../expand/inline.ts";
+import { readModel } from "../file/read.ts";
+import { createBuilder, makeModel, makeNode } from "../graph/build.ts";
+import { DataType, float32Tensor, type Tensor } from "../graph/tensor.ts";
 import { inspect } from "../inspect.ts";
-import { createBuilder, makeModel, makeNode } from "../onnx/build.ts";
-import { inlineFunctions } from "../onnx/inline.ts";
-import { readModel } from "../onnx/read.ts";
-import { openModel } from "../onnx/run.ts";
-import { DataType, float32Tensor, type Tensor } from "../onnx/tensor.ts";
+import { openModel } from "../ort/run.ts";
 import { lift } from "./lift.ts";
 
 const streamed = (name: string): string => path.join(ROOT, "test", "models", "stream", name);

@@ -1,8 +1,8 @@
 /** What can be said of tensors without running anything: types and numbers of axes. Nothing is certain but what is said. */
-import type { Graph, Node, ValueInfo } from "../onnx/graph.ts";
-import type { ValueInfoProto } from "../onnx/proto.ts";
-import { DataType, type Tensor } from "../onnx/tensor.ts";
-import { valueInfoFromProto } from "../onnx/valueinfo.ts";
+import type { Graph, Node, ValueInfo } from "../graph/graph.ts";
+import type { ValueInfoProto } from "../graph/proto.ts";
+import { DataType, type Tensor } from "../graph/tensor.ts";
+import { valueInfoFromProto } from "../graph/valueinfo.ts";
 
 /** Of the tensors of a graph and those around it. */
 export interface Known {

@@ -1,14 +1,14 @@
 /** Each row of the table: the lifted graph gives what ONNX Runtime gives for the file as it is. */
 
 import { expect, test } from "vitest";
-import type { AttributeInput } from "../onnx/attributes.ts";
-import { initializerOf, makeModel, makeNode } from "../onnx/build.ts";
-import { encodeModel } from "../onnx/encode.ts";
-import type { Initializer, Model, Node } from "../onnx/graph.ts";
-import { decodeModel } from "../onnx/read.ts";
-import { openModel } from "../onnx/run.ts";
-import { DataType, float32Tensor, int64Tensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
-import { valueInfoToProto } from "../onnx/valueinfo.ts";
+import { encodeModel } from "../file/encode.ts";
+import { decodeModel } from "../file/read.ts";
+import type { AttributeInput } from "../graph/attributes.ts";
+import { initializerOf, makeModel, makeNode } from "../graph/build.ts";
+import type { Initializer, Model, Node } from "../graph/graph.ts";
+import { DataType, float32Tensor, int64Tensor, type Tensor, toNumbers } from "../graph/tensor.ts";
+import { valueInfoToProto } from "../graph/valueinfo.ts";
+import { openModel } from "../ort/run.ts";
 import { lift } from "./lift.ts";
 import { ROWS } from "./table.ts";
 

@@ -1,15 +1,16 @@
 /** Files of old opsets, and of those that no runtime has yet, in one that the rules are written for. */
-import { type Builder, createBuilder, irVersionFor, namesOf } from "../onnx/build.ts";
-import type { Model, Node } from "../onnx/graph.ts";
-import { initializerFromProto } from "../onnx/initializer.ts";
-import { mapSubgraphs, nodeFromProto, rewire } from "../onnx/node.ts";
-import type { GraphProto } from "../onnx/proto.ts";
-import { decodeNodes } from "../onnx/read.ts";
-import { readsOf } from "../onnx/reads.ts";
-import { withFields } from "../onnx/schema.ts";
-import { valueInfoFromProto } from "../onnx/valueinfo.ts";
+
+import { decodeNodes } from "../file/read.ts";
+import { type Builder, createBuilder, irVersionFor, namesOf } from "../graph/build.ts";
+import type { Model, Node } from "../graph/graph.ts";
+import { initializerFromProto } from "../graph/initializer.ts";
+import { mapSubgraphs, nodeFromProto, rewire } from "../graph/node.ts";
+import type { GraphProto } from "../graph/proto.ts";
+import { readsOf } from "../graph/reads.ts";
+import { withFields } from "../graph/schema.ts";
+import { valueInfoFromProto } from "../graph/valueinfo.ts";
 import { type Known, knownIn, learnGraph, learnNode } from "./known.ts";
-import type { Row } from "./row.ts";
+import type { Row } from "./rows/row.ts";
 import { ROWS } from "./table.ts";
 
 /** Opsets that need no lift: those that rules know and ONNX Runtime runs. */

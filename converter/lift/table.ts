@@ -1,8 +1,9 @@
 /** The table of lifts: one row an operator that is said otherwise at an opset that runs. */
-import type { Row } from "./row.ts";
+
 import { AXES } from "./rows/axes.ts";
 import { CUTTING } from "./rows/cutting.ts";
 import { RESIZE } from "./rows/resize.ts";
+import type { Row } from "./rows/row.ts";
 import { SCALARS } from "./rows/scalars.ts";
 import { SCAN } from "./rows/scan.ts";
 import { SOFTMAX } from "./rows/softmax.ts";

@@ -1,5 +1,5 @@
 /** A prompt cut into chunks of equal length, with zeros behind it where it does not fill them. */
-import type { Builder } from "../onnx/build.ts";
+import type { Builder } from "../graph/build.ts";
 
 /** Counts are tensors [1]: T is known when the model runs. */
 export interface Chunks {

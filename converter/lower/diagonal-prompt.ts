@@ -13,11 +13,11 @@
  * No power is negative, so nothing can blow up. Powers are float64 products in double-double, rounded to float32 once.
  */
 import { BATCH_SIZE } from "../../src/contract.ts";
-import type { ChannelModal } from "../form.ts";
-import type { Builder } from "../onnx/build.ts";
-import { DataType } from "../onnx/tensor.ts";
-import { valueInfoToProto } from "../onnx/valueinfo.ts";
+import type { Builder } from "../graph/build.ts";
+import { DataType } from "../graph/tensor.ts";
+import { valueInfoToProto } from "../graph/valueinfo.ts";
 import { channelKernels } from "../solve/channels.ts";
+import type { ChannelModal } from "../solve/form.ts";
 import { exact, powersOf } from "../solve/powers.ts";
 import { type Chunks, cutIntoChunks } from "./chunks.ts";
 import { kept } from "./modes.ts";

@@ -9,8 +9,9 @@
  * A step is a product with a plane of coefficients [2P × channels] and one with the halves exchanged; many tokens are
  * diagonal-prompt.ts.
  */
-import type { ChannelModal } from "../form.ts";
-import type { Builder } from "../onnx/build.ts";
+
+import type { Builder } from "../graph/build.ts";
+import type { ChannelModal } from "../solve/form.ts";
 import { diagonalPrompt, readingOf } from "./diagonal-prompt.ts";
 import { type PathTensors, type Recurrence, sumRows } from "./recurrence.ts";
 

@@ -4,10 +4,10 @@ import { LongConvError } from "../../src/errors.ts";
 import { channelModalOf, FORMS, modalOf } from "../../test/recurrence/forms.ts";
 import { recurrenceModel } from "../../test/recurrence/model.ts";
 import { cuts, inputOf, openRecurrence, reference, relativeError, runInParts } from "../../test/recurrence/run.ts";
-import { channelsOfForm, type Form } from "../form.ts";
-import { createBuilder } from "../onnx/build.ts";
-import { float16FromFloat32, float32FromFloat16 } from "../onnx/halves.ts";
-import { DataType } from "../onnx/tensor.ts";
+import { createBuilder } from "../graph/build.ts";
+import { float16FromFloat32, float32FromFloat16 } from "../graph/halves.ts";
+import { DataType } from "../graph/tensor.ts";
+import { channelsOfForm, type Form } from "../solve/form.ts";
 import { lowerConvolution } from "./lower.ts";
 
 const TOLERANCE = 3e-6;

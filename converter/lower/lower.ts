@@ -1,12 +1,12 @@
 /** The subgraph that takes a convolution's place: its state, its step for one token and its pass over many. */
 import { BATCH_SIZE, pastConv, pastSsm, presentConv, presentSsm } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
-import type { Form } from "../form.ts";
-import type { Builder } from "../onnx/build.ts";
-import type { ValueInfo } from "../onnx/graph.ts";
-import { DataType } from "../onnx/tensor.ts";
+import type { Builder } from "../graph/build.ts";
+import type { ValueInfo } from "../graph/graph.ts";
+import { DataType } from "../graph/tensor.ts";
 import { channelKernels } from "../solve/channels.ts";
 import { kernelOf } from "../solve/evaluate.ts";
+import type { Form } from "../solve/form.ts";
 import { compactRecurrence } from "./compact.ts";
 import { diagonalRecurrence } from "./diagonal.ts";
 import { exactRecurrence } from "./exact.ts";

@@ -1,5 +1,5 @@
 /** The recurrence of modal forms of any order: what compact.ts and exact.ts are made of. */
-import { type Modal, orderOf } from "../form.ts";
+import { type Modal, orderOf } from "../solve/form.ts";
 import { duosOf } from "./modes.ts";
 import { chunkFor, modalPrompt } from "./prompt.ts";
 import type { Recurrence } from "./recurrence.ts";

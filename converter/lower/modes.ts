@@ -5,8 +5,9 @@
  * is carried for a pair is v = (1 + i) u, so that the input drives every state alike: v_i = Λ v_{i-1} + (1 + i) x_i.
  * It is read with y = Re((c - ic')u) = e v + e' v', e = (c - c') / 2, e' = (c + c') / 2.
  */
-import { type Modal, orderOf } from "../form.ts";
+
 import { kernelOf } from "../solve/evaluate.ts";
+import { type Modal, orderOf } from "../solve/form.ts";
 import { type DoubleDouble, exact, powersOf } from "../solve/powers.ts";
 
 /**

@@ -5,8 +5,8 @@
  * 9 bits each: for j < 2¹⁵ the fractions of j·hi and j·mid are exact in float32 and j·lo is small, so an angle is off by a
  * few 10⁻⁸ turns whatever j. (cos of j·θ in float32 would lose every digit.)
  */
-import type { Builder } from "../onnx/build.ts";
-import { DataType } from "../onnx/tensor.ts";
+import type { Builder } from "../graph/build.ts";
+import { DataType } from "../graph/tensor.ts";
 import { powersOf } from "../solve/powers.ts";
 import { type Duo, LEAST_POWER } from "./modes.ts";
 

@@ -14,11 +14,11 @@
  * No power is negative, so nothing can blow up.
  */
 import { BATCH_SIZE } from "../../src/contract.ts";
-import { type Kernels, type Modal, orderOf } from "../form.ts";
-import type { Builder } from "../onnx/build.ts";
-import { DataType } from "../onnx/tensor.ts";
-import { valueInfoToProto } from "../onnx/valueinfo.ts";
+import type { Builder } from "../graph/build.ts";
+import { DataType } from "../graph/tensor.ts";
+import { valueInfoToProto } from "../graph/valueinfo.ts";
 import { kernelOf } from "../solve/evaluate.ts";
+import { type Kernels, type Modal, orderOf } from "../solve/form.ts";
 import { type Duo, duosOf, gatherMatrix, leapBlocks, spreadMatrix, spreadResidues } from "./modes.ts";
 import type { PathTensors } from "./recurrence.ts";
 import type { PromptTables } from "./tables.ts";

@@ -1,5 +1,5 @@
 /** What every form of recurrence offers: its state, and how one layer's convolution is computed with it. */
-import type { Builder } from "../onnx/build.ts";
+import type { Builder } from "../graph/build.ts";
 import type { PromptTables, TablesFor } from "./tables.ts";
 
 /** Names of the tensors that a path reads, and of the one that it must make. */

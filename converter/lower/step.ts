@@ -6,8 +6,9 @@
  *
  * The rotations read the past, the Add writes the present, and y is read from the present.
  */
-import { type Modal, orderOf } from "../form.ts";
-import type { Builder } from "../onnx/build.ts";
+
+import type { Builder } from "../graph/build.ts";
+import { type Modal, orderOf } from "../solve/form.ts";
 import { duosOf, residuesOnPast, rotationsOf, stateResidues, transitionOf } from "./modes.ts";
 import { type PathTensors, sumRows } from "./recurrence.ts";
 

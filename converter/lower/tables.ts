@@ -7,8 +7,8 @@
  * chunk I at k n + I, so that what is the same for every chunk is one matrix product over all of them; places past the end hold
  * the last token again, and nothing that is kept reads them.
  */
-import type { Builder, SubgraphBuilder } from "../onnx/build.ts";
-import { DataType } from "../onnx/tensor.ts";
+import type { Builder, SubgraphBuilder } from "../graph/build.ts";
+import { DataType } from "../graph/tensor.ts";
 import type { Duo } from "./modes.ts";
 import { buildPowers } from "./powers.ts";
 

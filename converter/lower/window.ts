@@ -7,8 +7,9 @@
  *
  * Many tokens: z grows by T-1 rows. A few taps are added up one by one; more go through a depthwise Conv.
  */
-import type { Kernels } from "../form.ts";
-import type { AddOptions, Builder } from "../onnx/build.ts";
+
+import type { AddOptions, Builder } from "../graph/build.ts";
+import type { Kernels } from "../solve/form.ts";
 import { type PathTensors, type Recurrence, sumRows } from "./recurrence.ts";
 
 /** Up to this many taps, one Mul and one Add for each are faster than Transpose, Conv, Transpose. */

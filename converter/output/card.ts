@@ -1,7 +1,7 @@
 /** The model card: README.md of the folder, with what is claimed of the model, its errors, and how it is run. */
 import { describeClaim, type LayerMetadata, METADATA } from "../../src/contract.ts";
 import { reachOf } from "../../src/reach.ts";
-import type { Model } from "../onnx/graph.ts";
+import type { Model } from "../graph/graph.ts";
 
 export const CARD = "README.md";
 

@@ -3,7 +3,7 @@ import { METADATA } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { endOf, reachOf } from "../../src/reach.ts";
 import { convertedLanguage } from "../find/language.ts";
-import type { Model } from "../onnx/graph.ts";
+import type { Model } from "../graph/graph.ts";
 import type { Beside, Json } from "./beside.ts";
 
 /** Key of our own section in config.json; a folder whose config.json has it was written by us. */

@@ -4,7 +4,7 @@ import path from "node:path";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS } from "../../src/contract.ts";
 import { withLengthCache } from "../assemble/lengthcache.ts";
 import { convertedLanguage } from "../find/language.ts";
-import type { Model } from "../onnx/graph.ts";
+import type { Model } from "../graph/graph.ts";
 import type { Json } from "./beside.ts";
 import { CONFIG_SECTION } from "./configs.ts";
 

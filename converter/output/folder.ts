@@ -2,8 +2,8 @@
 import fs from "node:fs/promises";
 import path from "node:path";
 import { LongConvError } from "../../src/errors.ts";
-import { exchange } from "../files/exchange.ts";
-import { asideOf, move, placeOf, type Staging, stage, syncFolder } from "../files/staging.ts";
+import { exchange } from "../place/exchange.ts";
+import { asideOf, move, placeOf, type Staging, stage, syncFolder } from "../place/staging.ts";
 
 /** One file of the folder. */
 export interface FolderFile {

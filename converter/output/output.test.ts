@@ -4,16 +4,16 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { CONTRACT_VERSION, LOGITS, METADATA } from "../../src/contract.ts";
 import { contents, type Scratch, scratch } from "../../test/command.ts";
 import { zooModel } from "../../test/testdata.ts";
-import { exchange } from "../files/exchange.ts";
-import type { Model } from "../onnx/graph.ts";
-import { readModel } from "../onnx/read.ts";
+import { readModel } from "../file/read.ts";
+import type { Model } from "../graph/graph.ts";
+import { exchange } from "../place/exchange.ts";
 import { type Beside, lookBeside, modelFileOf } from "./beside.ts";
 import { configsOf } from "./configs.ts";
 import { type FolderFile, textFile, writeFolder } from "./folder.ts";
 import { writeOutput } from "./output.ts";
 import { refuseTarget, targetOf } from "./target.ts";
 
-vi.mock(import("../files/exchange.ts"), async (original) => {
+vi.mock(import("../place/exchange.ts"), async (original) => {
   const { exchange } = await original();
   return { exchange: vi.fn(exchange) };
 });

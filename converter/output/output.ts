@@ -1,8 +1,8 @@
 /** Writes a converted model: to a .onnx file, or to a folder as model hubs and transformers.js expect. */
 import { readdir } from "node:fs/promises";
 import path from "node:path";
-import type { Model } from "../onnx/graph.ts";
-import { type WriteOptions, writeModel, writeNewModel } from "../onnx/write.ts";
+import { type WriteOptions, writeModel, writeNewModel } from "../file/write.ts";
+import type { Model } from "../graph/graph.ts";
 import type { Beside, Json } from "./beside.ts";
 import { CARD, modelCard } from "./card.ts";
 import { configsOf } from "./configs.ts";

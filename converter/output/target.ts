@@ -2,8 +2,8 @@
 import { readdirSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import { LongConvError } from "../../src/errors.ts";
-import { clearLeftovers } from "../files/staging.ts";
-import type { Model } from "../onnx/graph.ts";
+import type { Model } from "../graph/graph.ts";
+import { clearLeftovers } from "../place/staging.ts";
 import { nameIn, writtenIn } from "./mark.ts";
 
 /** A single .onnx file, or a folder as model hubs lay it out. */

@@ -3,7 +3,7 @@ import { strFromU8, unzipSync } from "fflate";
 import { parseHTML } from "linkedom";
 import { beforeAll, expect, test } from "vitest";
 import { zooModel } from "../../test/testdata.ts";
-import { chooseForms } from "../choose.ts";
+import { chooseForms } from "../choose/choose.ts";
 import { inspectFile } from "../inspect.ts";
 import { errorCurve } from "../reduce/curve.ts";
 import { htmlReport, type LayerInput } from "./report.ts";

@@ -1,5 +1,5 @@
 /** What the page's pictures are drawn from, to take away: kernels, poles and residues, for numpy and as JSON. */
-import type { Form } from "../form.ts";
+import type { Form } from "../solve/form.ts";
 import { isShared } from "./measure.ts";
 import { type NamedArray, npz } from "./npz.ts";
 import { errorOf, type LayerInput, lagsOfForm } from "./table.ts";

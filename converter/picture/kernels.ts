@@ -1,6 +1,6 @@
 /** Figures of a layer's kernels: as they are, and how they die away. */
 import * as Plot from "@observablehq/plot";
-import type { Kernels } from "../form.ts";
+import type { Kernels } from "../solve/form.ts";
 import { hoverColumns } from "./hover.ts";
 import { decades, draw, HALO, lagAxis, logAxis } from "./plot.ts";
 import {

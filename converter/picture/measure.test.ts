@@ -1,7 +1,7 @@
 /** What is measured of a form, against arithmetic and against the certificate. */
 import { expect, test } from "vitest";
 import { certify } from "../certify/certify.ts";
-import type { ChannelModal, Kernels, Modal } from "../form.ts";
+import type { ChannelModal, Kernels, Modal } from "../solve/form.ts";
 import { lagErrors, outputErrors, recur } from "./measure.ts";
 
 /** Two channels, t_k = 0.5ᵏ and 3 (-0.8)ᵏ + 0.9ᵏ cos k, and their modal form. */

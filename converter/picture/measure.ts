@@ -1,7 +1,7 @@
 /** What a form really does, measured apart from the certificate: its error at every lag, and its outputs. */
 import type { Certificate } from "../certify/certify.ts";
-import { type ChannelModal, channelOf, type Kernels, type Modal, orderOf } from "../form.ts";
 import { channelsOf, kernelOf } from "../solve/evaluate.ts";
+import { type ChannelModal, channelOf, type Kernels, type Modal, orderOf } from "../solve/form.ts";
 import { spread } from "./sample.ts";
 
 /** Multiplications that one layer's figures may take; about 1 ns each. */

@@ -1,6 +1,6 @@
 /** Figures that set the layers of a model side by side: how fast their kernels die away, and how many states each needs. */
 import * as Plot from "@observablehq/plot";
-import { stateOrder } from "../form.ts";
+import { stateOrder } from "../solve/form.ts";
 import { decades, draw, HALO, lagAxis, logAxis } from "./plot.ts";
 import { quantiles, wideningBins } from "./sample.ts";
 import type { LayerInput } from "./table.ts";

@@ -1,8 +1,8 @@
 /** The path that time takes, drawn: boxes, the wires between them, and a cross where time stops. */
 
-import type { Kernels } from "../form.ts";
-import { sourceOf } from "../onnx/graph.ts";
-import { describeLayout } from "../time/fact.ts";
+import { sourceOf } from "../graph/graph.ts";
+import type { Kernels } from "../solve/form.ts";
+import { describeLayout } from "../time/facts/fact.ts";
 import { arrange, type Box, type Wire } from "./arrange.ts";
 import { type Block, type Followed, modulesOf, operatorsOf, timePath } from "./path.ts";
 import { lagsHolding, largestTap, wideningBins } from "./sample.ts";

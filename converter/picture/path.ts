@@ -1,8 +1,8 @@
 /** The path that time takes through a graph, condensed: convolutions, what stops it, and pointwise nodes between them. */
 import type { Found } from "../find/find.ts";
 import type { Region } from "../find/region.ts";
-import { type Node, sourceOf } from "../onnx/graph.ts";
-import { readsOf } from "../onnx/reads.ts";
+import { type Node, sourceOf } from "../graph/graph.ts";
+import { readsOf } from "../graph/reads.ts";
 import type { Refusal } from "../time/follow.ts";
 
 /** What the path needs of what was found. */

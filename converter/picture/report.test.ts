@@ -5,11 +5,11 @@ import { expect, test } from "vitest";
 import { demoModel, trapModels, zooModel } from "../../test/testdata.ts";
 import { analyse } from "../analyse.ts";
 import { certify } from "../certify/certify.ts";
+import { readModel } from "../file/read.ts";
 import type { Found } from "../find/find.ts";
 import { kernelSource } from "../find/kernel.ts";
-import type { Kernels, Modal } from "../form.ts";
-import { readModel } from "../onnx/read.ts";
 import { reduceKernels } from "../reduce/reduce.ts";
+import type { Kernels, Modal } from "../solve/form.ts";
 import { htmlReport, type LayerInput } from "./report.ts";
 
 const follow = async (file: string): Promise<Found> => analyse(await readModel(file));

@@ -1,8 +1,8 @@
 /** The report of `inspect --html`: one page that needs nothing else, with what was found, chosen and certified, in pictures. */
 
 import { describeClaim, leastClaim } from "../../src/contract.ts";
-import { stateOrder } from "../form.ts";
-import { sourceOf } from "../onnx/graph.ts";
+import { sourceOf } from "../graph/graph.ts";
+import { stateOrder } from "../solve/form.ts";
 import { type About, aboutLines, symbols } from "./about.ts";
 import { downloads } from "./data.ts";
 import { certificateFigure, lagErrorFigure } from "./errors.ts";

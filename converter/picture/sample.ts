@@ -1,5 +1,5 @@
 /** What a figure can show of a layer's channels: a few of them, and how all of them are spread. */
-import type { Kernels } from "../form.ts";
+import type { Kernels } from "../solve/form.ts";
 
 /** Channels drawn one by one at most. */
 const SHOWN = 24;

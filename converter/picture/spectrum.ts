@@ -1,6 +1,6 @@
 /** Figures of a layer's state space: singular values of its Hankel matrix, and the poles that were chosen. */
 import * as Plot from "@observablehq/plot";
-import { channelOf, type Modal, orderOf } from "../form.ts";
+import { channelOf, type Modal, orderOf } from "../solve/form.ts";
 import { type AnyModal, isShared } from "./measure.ts";
 import { decades, draw, HALO, HEIGHT, logAxis, WIDTH } from "./plot.ts";
 import { spread } from "./sample.ts";

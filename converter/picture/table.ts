@@ -2,8 +2,8 @@
 import { type Claim, describeClaim } from "../../src/contract.ts";
 import type { Certificate } from "../certify/certify.ts";
 import type { Region } from "../find/region.ts";
-import { type Form, type Kernels, stateOrder } from "../form.ts";
-import { type Model, sourceOf, whereOf } from "../onnx/graph.ts";
+import { type Model, sourceOf, whereOf } from "../graph/graph.ts";
+import { type Form, type Kernels, stateOrder } from "../solve/form.ts";
 import type { PositionUse, Refusal } from "../time/follow.ts";
 import { byteSize, capital, escapeHtml, grouped, significant } from "./text.ts";
 

@@ -1,6 +1,6 @@
 /** The question before converting: how large a state buys how small an error. */
 import * as Plot from "@observablehq/plot";
-import { stateOrder } from "../form.ts";
+import { stateOrder } from "../solve/form.ts";
 import { decades, draw, HALO, logAxis } from "./plot.ts";
 import { errorOf, type LayerInput, stateBytes } from "./table.ts";
 import { byteSize, significant } from "./text.ts";

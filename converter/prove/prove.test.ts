@@ -17,8 +17,8 @@ import {
   transformed,
 } from "../../test/regions.ts";
 import { CHANNELS } from "../../test/small.ts";
-import type { Builder } from "../onnx/build.ts";
-import { DataType, float32Tensor, makeTensor } from "../onnx/tensor.ts";
+import type { Builder } from "../graph/build.ts";
+import { DataType, float32Tensor, makeTensor } from "../graph/tensor.ts";
 
 /** Rows of the tables: more than any length that is compared. */
 const ROWS = 9000;

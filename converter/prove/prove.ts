@@ -3,10 +3,10 @@
  * make its kernel, are followed symbolically; where a comparison of sizes depends on the length, both cases are proven.
  */
 import { LongConvError } from "../../src/errors.ts";
-import type { Node } from "../onnx/graph.ts";
-import { toNumbers } from "../onnx/tensor.ts";
-import { dim, TIME } from "../time/dim.ts";
-import { axisOf as axisWith, type Layout, timeAxis } from "../time/fact.ts";
+import type { Node } from "../graph/graph.ts";
+import { toNumbers } from "../graph/tensor.ts";
+import { dim, TIME } from "../time/facts/dim.ts";
+import { axisOf as axisWith, type Layout, timeAxis } from "../time/facts/fact.ts";
 import {
   atLeast,
   type Case,
@@ -20,9 +20,9 @@ import {
   numberIn,
   Split,
   Unproven,
-} from "./cases.ts";
-import { delayed, keyUpTo } from "./sequence.ts";
-import { keyOfName, lineAt, type Sequence, streamOf, tensor, type Value } from "./value.ts";
+} from "./values/cases.ts";
+import { delayed, keyUpTo } from "./values/sequence.ts";
+import { keyOfName, lineAt, type Sequence, streamOf, tensor, type Value } from "./values/value.ts";
 import { at, axesOf, type Known, nodesTo, Stopped, walk } from "./walk.ts";
 
 export type { Known } from "./walk.ts";

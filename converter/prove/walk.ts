@@ -1,15 +1,15 @@
 /** Follows the nodes that make a tensor in one case, from what is known of their inputs to what is known of it. */
-import type { GraphIndex, Model, Node } from "../onnx/graph.ts";
-import { DataType } from "../onnx/tensor.ts";
-import { add, dim, multiply, subtract, TIME } from "../time/dim.ts";
-import type { Fact, Layout } from "../time/fact.ts";
+import type { GraphIndex, Model, Node } from "../graph/graph.ts";
+import { DataType } from "../graph/tensor.ts";
+import { add, dim, multiply, subtract, TIME } from "../time/facts/dim.ts";
+import type { Fact, Layout } from "../time/facts/fact.ts";
 import type { Constant } from "../time/fold.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { LARGEST } from "../time/held.ts";
 import { RANDOM } from "../time/rules/refused.ts";
-import { atLeast, type Case, Inexact, NotRun, negated, Split, Unproven } from "./cases.ts";
-import { fixed, isDyadic, type Rule, rankOf, type Site, sizes } from "./rule.ts";
 import { FROM_SIZES, RULES, SIZE_RULES } from "./rules/index.ts";
+import { atLeast, type Case, Inexact, NotRun, negated, Split, Unproven } from "./values/cases.ts";
+import { fixed, isDyadic, type Rule, rankOf, type Site, sizes } from "./values/rule.ts";
 import {
   type Axes,
   type Factor,
@@ -21,7 +21,7 @@ import {
   type Sizes,
   tensor,
   type Value,
-} from "./value.ts";
+} from "./values/value.ts";
 
 /** What is known of the graph around what is proven. */
 export interface Known {

@@ -1,6 +1,6 @@
 /** From poles to the modal form of all channels: residues, direct terms, and the error after rounding. */
 
-import type { Kernels, Modal } from "../form.ts";
+import type { Kernels, Modal } from "../solve/form.ts";
 import { dot } from "./columns.ts";
 import type { Compressed } from "./compress.ts";
 import { fitResidues, modes } from "./fit.ts";

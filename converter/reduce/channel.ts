@@ -1,7 +1,7 @@
 /** One channel of a layer by itself: Ho–Kalman by Lanczos, residues by least squares, everything in pairs and float32. */
 
-import { type ChannelModal, channelOf, type Kernels } from "../form.ts";
 import { kernelOf } from "../solve/evaluate.ts";
+import { type ChannelModal, channelOf, type Kernels } from "../solve/form.ts";
 import { compress } from "./compress.ts";
 import { type HankelSpectrum, hankelSpectrum } from "./lanczos.ts";
 import { isStable, type Poles, stabilise } from "./poles.ts";

@@ -2,7 +2,7 @@
 
 import { Matrix, SingularValueDecomposition } from "ml-matrix";
 import { uniform } from "../../src/random.ts";
-import type { Kernels } from "../form.ts";
+import type { Kernels } from "../solve/form.ts";
 import { type Columns, orthogonalise, timesSmall } from "./columns.ts";
 
 /** t_k ≈ Σ_j sequences[j][k-1] · mix[j], k ≥ 1, each row in order of falling energy. */

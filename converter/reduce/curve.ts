@@ -1,5 +1,5 @@
 /** What each order would leave of a layer's kernels: the error against the size of the state, before anything is chosen. */
-import type { Kernels } from "../form.ts";
+import type { Kernels } from "../solve/form.ts";
 import { compress } from "./compress.ts";
 import { dominantSubspace, hankelOf } from "./hankel.ts";
 import { orderOfPoles } from "./poles.ts";

@@ -1,7 +1,7 @@
 /** What Hankel matrices say, at low cost and before any fit, of the order that is needed; docs/parts/diagonal.md. */
 
 import { uniform } from "../../src/random.ts";
-import type { Kernels } from "../form.ts";
+import type { Kernels } from "../solve/form.ts";
 import { type HankelSpectrum, hankelSpectrum } from "./lanczos.ts";
 
 /** Lags looked at: fewer only weaken the bound. */

@@ -1,9 +1,9 @@
 /** Poles of each channel's own: systems that are known, the order found, and what has no compact state. */
 import { describe, expect, it } from "vitest";
 import { normal, uniform } from "../../src/random.ts";
-import { certifyChannels } from "../certify/own.ts";
-import { type ChannelModal, channelOf, type Kernels } from "../form.ts";
+import { certifyChannels } from "../choose/own.ts";
 import { channelKernels } from "../solve/channels.ts";
+import { type ChannelModal, channelOf, type Kernels } from "../solve/form.ts";
 import { leastSharedOrder } from "./forecast.ts";
 import { hankelSpectrum } from "./lanczos.ts";
 import { lookAtChannels, reduceChannels } from "./own.ts";

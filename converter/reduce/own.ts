@@ -1,7 +1,7 @@
 /** A layer's kernels → poles of each channel's own, as many for every channel; docs/parts/diagonal.md. */
 
 import { LongConvError } from "../../src/errors.ts";
-import type { ChannelModal, Kernels } from "../form.ts";
+import type { ChannelModal, Kernels } from "../solve/form.ts";
 import { type Channel, emptyModal, openChannel, type Solved } from "./channel.ts";
 import { leastLoss } from "./forecast.ts";
 

@@ -1,6 +1,6 @@
 /** What the steps of one reduction share: rounding, ridge, the lags that count, and how poles are started and fitted. */
 
-import type { Kernels } from "../form.ts";
+import type { Kernels } from "../solve/form.ts";
 import { type Columns, dot } from "./columns.ts";
 import type { Compressed } from "./compress.ts";
 import { fitResidues, modes } from "./fit.ts";

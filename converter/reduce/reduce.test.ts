@@ -4,8 +4,8 @@ import { Matrix, SingularValueDecomposition } from "ml-matrix";
 import { describe, expect, it } from "vitest";
 import { awkwardKernels, randomRpe, referenceCases } from "../../scripts/random-kernels.ts";
 import { normal } from "../../src/random.ts";
-import type { Kernels, Modal } from "../form.ts";
 import { kernelOf } from "../solve/evaluate.ts";
+import type { Kernels, Modal } from "../solve/form.ts";
 import { reduceKernels } from "./reduce.ts";
 
 /** ‖T - T̂‖ / ‖T‖, from the taps. */

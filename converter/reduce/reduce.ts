@@ -1,7 +1,7 @@
 /** A layer's kernels → the smallest set of poles shared by its channels that is within a tolerance; docs/parts/reduction.md. */
 
 import { LongConvError } from "../../src/errors.ts";
-import type { Kernels, Modal } from "../form.ts";
+import type { Kernels, Modal } from "../solve/form.ts";
 import { assemble } from "./assemble.ts";
 import type { Columns } from "./columns.ts";
 import { type Compressed, compress } from "./compress.ts";

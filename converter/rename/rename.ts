@@ -2,10 +2,10 @@
 import { BATCH_SIZE, pastSsm, presentSsm, type StatePair } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { pairByName, type ToldStates } from "../../src/stateful.ts";
-import { type Builder, createBuilder, namesOf } from "../onnx/build.ts";
-import { withoutInnerShapes } from "../onnx/encode.ts";
-import type { Model, Node, ValueInfo } from "../onnx/graph.ts";
-import { DataType, float32Tensor, typeName } from "../onnx/tensor.ts";
+import { withoutInnerShapes } from "../file/encode.ts";
+import { type Builder, createBuilder, namesOf } from "../graph/build.ts";
+import type { Model, Node, ValueInfo } from "../graph/graph.ts";
+import { DataType, float32Tensor, typeName } from "../graph/tensor.ts";
 
 export interface RenameOptions {
   /** Outputs by the input that goes on from them, where names do not say it. */

@@ -1,6 +1,7 @@
 /** The kernel of a form with poles of each channel's own; float64. */
-import { type ChannelModal, channelOf, type Kernels } from "../form.ts";
+
 import { kernelOf } from "./evaluate.ts";
+import { type ChannelModal, channelOf, type Kernels } from "./form.ts";
 
 /** Taps 0 … lags-1 of every channel, as exact as {@link kernelOf}; taps [lags × channels]. */
 export function channelKernels(modal: ChannelModal, lags: number): Kernels {

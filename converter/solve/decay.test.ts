@@ -3,10 +3,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { signed } from "../../src/random.ts";
 import { kernelsOf } from "../../test/recurrence/families.ts";
-import type { Kernels } from "../form.ts";
 import { estimateDecay, significantLags } from "./decay.ts";
 import { solveEtsc } from "./etsc.ts";
 import { kernelOf } from "./evaluate.ts";
+import type { Kernels } from "./form.ts";
 
 const one = (lags: number, tap: (k: number) => number): Kernels => ({
   lags,

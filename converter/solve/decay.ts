@@ -1,6 +1,6 @@
 /** How a layer's kernels decay: the radius of the circle for the exact solve, and the lags that matter. */
 import { LongConvError } from "../../src/errors.ts";
-import type { Kernels } from "../form.ts";
+import type { Kernels } from "./form.ts";
 
 /** Rounding of float32, in which the kernels were computed. Less than this beside the largest tap is noise. */
 const FLOAT32_ROUNDING = 2 ** -24;

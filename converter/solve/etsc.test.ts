@@ -5,10 +5,10 @@ import { LongConvError } from "../../src/errors.ts";
 import { signed } from "../../src/random.ts";
 import { FAMILIES, kernelsOf } from "../../test/recurrence/families.ts";
 import { convolve, runRecurrence } from "../../test/recurrence/plain.ts";
-import { type Kernels, orderOf } from "../form.ts";
 import { estimateDecay } from "./decay.ts";
 import { solveEtsc } from "./etsc.ts";
 import { kernelOf, solveError } from "./evaluate.ts";
+import { type Kernels, orderOf } from "./form.ts";
 
 /** Kernels γ^k r_k with r uniform in [-1, 1). */
 function randomKernels(lags: number, channels: number, decay: number, seed: number): Kernels {

@@ -1,7 +1,7 @@
 /** Exact Toeplitz-to-SSM conversion: a kernel of n lags becomes n real states, in closed form, by one DFT a channel. */
 import { LongConvError } from "../../src/errors.ts";
-import type { Kernels, Modal } from "../form.ts";
 import { planDft, unitRoot } from "./dft.ts";
+import type { Kernels, Modal } from "./form.ts";
 import { exact, primitiveRoot, times } from "./powers.ts";
 
 /**

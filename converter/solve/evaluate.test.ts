@@ -1,9 +1,9 @@
 /** Kernels of modal forms against powers in exact arithmetic. */
 import { expect, test } from "vitest";
 import { kernelsOf } from "../../test/recurrence/families.ts";
-import type { Modal } from "../form.ts";
 import { solveEtsc } from "./etsc.ts";
 import { kernelOf, solveError } from "./evaluate.ts";
+import type { Modal } from "./form.ts";
 import { power, primitiveRoot } from "./powers.ts";
 
 /** numerator / 2^exponent to float64; the numerator may have thousands of bits. */

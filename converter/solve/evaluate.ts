@@ -1,5 +1,5 @@
 /** The kernel of a modal form, and how far it is from the one that it was solved for; float64. */
-import { type Kernels, type Modal, orderOf } from "../form.ts";
+import { type Kernels, type Modal, orderOf } from "./form.ts";
 import { type DoubleDouble, exact, powersOf, times } from "./powers.ts";
 
 /** Lags computed from one set of powers: λ^(jB+i) = λ^(jB) λ^i, i < B. */

@@ -1,6 +1,6 @@
 /** What a carried counter gives: functions of the absolute position, computed for each token from where it stands. */
-import type { GraphIndex, Node } from "../onnx/graph.ts";
-import { axisOf, constantLayout, type Layout, sameLayout, timeAxis } from "./fact.ts";
+import type { GraphIndex, Node } from "../graph/graph.ts";
+import { axisOf, constantLayout, type Layout, sameLayout, timeAxis } from "./facts/fact.ts";
 import type { Constant } from "./fold.ts";
 import type { PositionUse, Refusal, TimeFacts } from "./follow.ts";
 import { ELEMENTWISE } from "./rules/elementwise.ts";

@@ -1,9 +1,9 @@
 /** Constants of a graph: initializers, Constant nodes, and what is computed from these alone. */
 
-import { cut } from "../onnx/cut.ts";
-import type { Graph, Model } from "../onnx/graph.ts";
-import { openModel } from "../onnx/run.ts";
-import type { Tensor } from "../onnx/tensor.ts";
+import { cut } from "../graph/cut.ts";
+import type { Graph, Model } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { openModel } from "../ort/run.ts";
 import { RANDOM } from "./rules/refused.ts";
 
 /** A constant tensor: its shape is known, its values are read when asked for. */

@@ -1,9 +1,9 @@
 /** Following time through graphs of several nodes: shapes, positions, random values, and what fixed exports leave. */
 import { describe, expect, test } from "vitest";
 import { describeFact, floats, ints, parseLayout } from "../../test/operators/case.ts";
-import { type Builder, createBuilder, makeModel } from "../onnx/build.ts";
-import { DataType } from "../onnx/tensor.ts";
-import type { Layout, Sizes } from "./fact.ts";
+import { type Builder, createBuilder, makeModel } from "../graph/build.ts";
+import { DataType } from "../graph/tensor.ts";
+import type { Layout, Sizes } from "./facts/fact.ts";
 import { foldConstants } from "./fold.ts";
 import { followTime, type TimeFacts } from "./follow.ts";
 

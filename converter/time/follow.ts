@@ -1,13 +1,13 @@
 /** Follows time through a graph: what time is to every tensor, where it is mixed, and where it cannot be followed. */
 import type { ErrorCode } from "../../src/errors.ts";
-import type { Model, Node } from "../onnx/graph.ts";
-import { constantLayout, type Fact, type Layout } from "./fact.ts";
+import type { Model, Node } from "../graph/graph.ts";
+import { constantLayout, type Fact, type Layout } from "./facts/fact.ts";
+import type { Context, Operand, Verdict } from "./facts/rule.ts";
 import type { Constant } from "./fold.ts";
 import { isHeld } from "./held.ts";
 import type { InputAxes } from "./inputs.ts";
 import { judgedOffset } from "./offset.ts";
 import { rowsDiffer, runningSum } from "./rows.ts";
-import type { Context, Operand, Verdict } from "./rule.ts";
 import { TRACE } from "./rules/control.ts";
 import { CONTROL_FLOW, RANDOM, RULES } from "./rules/index.ts";
 import { shapeRules } from "./rules/shape.ts";

@@ -1,6 +1,6 @@
 /** Whether numbers made of the length are held by the type that they are computed in. */
-import { DataType } from "../onnx/tensor.ts";
-import type { Fact } from "./fact.ts";
+import { DataType } from "../graph/tensor.ts";
+import type { Fact } from "./facts/fact.ts";
 
 /** Lengths for which it must hold: positions are no longer told apart in float32 beyond. */
 const LONGEST = 2 ** 20;

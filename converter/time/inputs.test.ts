@@ -2,11 +2,11 @@
 import { expect, test } from "vitest";
 import { openConverted } from "../../test/converted.ts";
 import { close, conv, converted, signal, small } from "../../test/small.ts";
-import { makeModel } from "../onnx/build.ts";
-import type { ValueInfo } from "../onnx/graph.ts";
-import { openModel } from "../onnx/run.ts";
-import { DataType, int64Tensor, toNumbers } from "../onnx/tensor.ts";
-import { describeLayout } from "./fact.ts";
+import { makeModel } from "../graph/build.ts";
+import type { ValueInfo } from "../graph/graph.ts";
+import { DataType, int64Tensor, toNumbers } from "../graph/tensor.ts";
+import { openModel } from "../ort/run.ts";
+import { describeLayout } from "./facts/fact.ts";
 import { inputAxes } from "./inputs.ts";
 
 const layouts = (inputs: Record<string, ValueInfo["dims"]>, timeAxis?: Record<string, number>) => {

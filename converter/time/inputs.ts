@@ -1,7 +1,7 @@
 /** Which axes of the graph's inputs are batch and time. */
 import { LongConvError } from "../../src/errors.ts";
-import type { Model, ValueInfo } from "../onnx/graph.ts";
-import type { Layout, Sizes } from "./fact.ts";
+import type { Model, ValueInfo } from "../graph/graph.ts";
+import type { Layout, Sizes } from "./facts/fact.ts";
 
 /** Primes that occur nowhere else stand for a symbolic batch size and length. */
 const SYMBOL_SIZES: Sizes = { batch: 1_000_003, time: 1_000_033 };

@@ -1,7 +1,7 @@
 /** Streams that have other positions than the sequence: what operators that work position by position make of them. */
-import type { Dim } from "./dim.ts";
-import type { Fact, Offset } from "./fact.ts";
-import { type Context, mixes, type Operand, refuses, type Verdict } from "./rule.ts";
+import type { Dim } from "./facts/dim.ts";
+import type { Fact, Offset } from "./facts/fact.ts";
+import { type Context, mixes, type Operand, refuses, type Verdict } from "./facts/rule.ts";
 
 export const NO_OFFSET: Offset = { left: 0, right: 0 };
 

@@ -1,6 +1,6 @@
 /** Outputs of the graph that no state can carry: they tell the position or the length, whatever the input is. */
-import type { GraphIndex, Model } from "../onnx/graph.ts";
-import type { Dim } from "./dim.ts";
+import type { GraphIndex, Model } from "../graph/graph.ts";
+import type { Dim } from "./facts/dim.ts";
 import type { Refusal, TimeFacts } from "./follow.ts";
 
 const hasLength = ({ time, product }: Dim): boolean => time !== 0 || product !== 0;

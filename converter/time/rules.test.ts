@@ -4,7 +4,7 @@ import operators from "../../scripts/operators.json" with { type: "json" };
 import { describeFact, followCase, modelOf, type OperatorCase, parseLayout } from "../../test/operators/case.ts";
 import { CASES } from "../../test/operators/index.ts";
 import { observe, SIZES } from "../../test/operators/perturb.ts";
-import { describeLayout, dimsOf } from "./fact.ts";
+import { describeLayout, dimsOf } from "./facts/fact.ts";
 import { CONTROL_FLOW, FAMILIES, RANDOM, RULES } from "./rules/index.ts";
 import { REFUSED, REFUSED_FUSED } from "./rules/refused.ts";
 

@@ -1,7 +1,7 @@
 /** Values that change where the sequence reaches some length: refused in data, allowed as sizes. */
 import { expect, test } from "vitest";
-import { type Builder, createBuilder, makeModel } from "../onnx/build.ts";
-import { DataType, float32Tensor } from "../onnx/tensor.ts";
+import { type Builder, createBuilder, makeModel } from "../graph/build.ts";
+import { DataType, float32Tensor } from "../graph/tensor.ts";
 import { foldConstants } from "./fold.ts";
 import { followTime } from "./follow.ts";
 import { inputAxes } from "./inputs.ts";

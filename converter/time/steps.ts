@@ -3,10 +3,10 @@
  * shorter table is a shorter kernel. In the values of a tensor they make another model of a long sequence, which no probe
  * at shorter lengths shows.
  */
-import type { Model, Node } from "../onnx/graph.ts";
-import { DataType, toNumbers } from "../onnx/tensor.ts";
-import { isConstant } from "./dim.ts";
-import type { Fact } from "./fact.ts";
+import type { Model, Node } from "../graph/graph.ts";
+import { DataType, toNumbers } from "../graph/tensor.ts";
+import { isConstant } from "./facts/dim.ts";
+import type { Fact } from "./facts/fact.ts";
 import type { Constant } from "./fold.ts";
 import type { Refusal } from "./follow.ts";
 

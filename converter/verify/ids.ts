@@ -2,9 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { LongConvError } from "../../src/errors.ts";
 import { uniform } from "../../src/random.ts";
-import { decodeMessage } from "../onnx/schema.ts";
-import { toNumbers } from "../onnx/tensor.ts";
-import { tensorFromProto } from "../onnx/tensorproto.ts";
+import { decodeMessage } from "../graph/schema.ts";
+import { toNumbers } from "../graph/tensor.ts";
+import { tensorFromProto } from "../graph/tensorproto.ts";
 
 /**
  * Reads ids: a TensorProto (.pb, any integer type, any shape) or a JSON list.

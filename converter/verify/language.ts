@@ -3,9 +3,9 @@ import { ATTENTION_MASK, isDriven, type LanguageNames, NUM_LOGITS_TO_KEEP, pairS
 import { LongConvError } from "../../src/errors.ts";
 import { besideFeed, convertedLanguage, exportedLanguage, shapedLikeLanguage } from "../find/language.ts";
 import { stateAtStart } from "../find/shapes.ts";
-import type { Model } from "../onnx/graph.ts";
-import { openModel, type Runner } from "../onnx/run.ts";
-import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
+import type { Model } from "../graph/graph.ts";
+import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
+import { openModel, type Runner } from "../ort/run.ts";
 
 /** Logits of consecutive positions: row t of batch row b begins at (b · time + t) · vocabulary. */
 export interface Logits {

@@ -4,8 +4,8 @@ import { byPosition, drive, outputLayouts } from "../check/drive.ts";
 import { randomInputs } from "../find/feeds.ts";
 import type { Found } from "../find/find.ts";
 import { fixedSizes } from "../find/shapes.ts";
-import type { Model } from "../onnx/graph.ts";
-import { openModel } from "../onnx/run.ts";
+import type { Model } from "../graph/graph.ts";
+import { openModel } from "../ort/run.ts";
 
 /** How the converted model reads a window. */
 export type Way = "whole" | "token by token";

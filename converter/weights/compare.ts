@@ -5,8 +5,8 @@ import { drive, outputLayouts, type Trace } from "../check/drive.ts";
 import { randomInputs } from "../find/feeds.ts";
 import type { Found } from "../find/find.ts";
 import { fixedSizes } from "../find/shapes.ts";
-import type { Model } from "../onnx/graph.ts";
-import { openModel } from "../onnx/run.ts";
+import type { Model } from "../graph/graph.ts";
+import { openModel } from "../ort/run.ts";
 import type { Reduced, WeightKind } from "./weights.ts";
 
 /** The comparison, on random inputs; `verify` compares on a text. */

@@ -6,12 +6,12 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildTnn } from "../../scripts/paper-model.ts";
 import { METADATA, pairStates } from "../../src/contract.ts";
 import { type Conversion, convert } from "../convert.ts";
-import { createBuilder } from "../onnx/build.ts";
-import { initializerBytes } from "../onnx/encode.ts";
-import type { Model } from "../onnx/graph.ts";
-import { readModel } from "../onnx/read.ts";
-import { DataType } from "../onnx/tensor.ts";
-import { writeModel } from "../onnx/write.ts";
+import { initializerBytes } from "../file/encode.ts";
+import { readModel } from "../file/read.ts";
+import { writeModel } from "../file/write.ts";
+import { createBuilder } from "../graph/build.ts";
+import type { Model } from "../graph/graph.ts";
+import { DataType } from "../graph/tensor.ts";
 import { storeWeights } from "./store.ts";
 import { WEIGHT_KINDS } from "./weights.ts";
 

@@ -3,9 +3,9 @@ import { ATTENTION_MASK, BATCH_SIZE, NUM_LOGITS_TO_KEEP, pairStates, SEQUENCE_LE
 import { LongConvError } from "../../src/errors.ts";
 import { normal, uniform } from "../../src/random.ts";
 import type { Trace } from "../check/drive.ts";
-import type { DeclaredDim, Model, ValueInfo } from "../onnx/graph.ts";
-import { openModel } from "../onnx/run.ts";
-import { DataType, float32Tensor, int64Tensor, makeTensor, type Tensor, toNumbers } from "../onnx/tensor.ts";
+import type { DeclaredDim, Model, ValueInfo } from "../graph/graph.ts";
+import { DataType, float32Tensor, int64Tensor, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
+import { openModel } from "../ort/run.ts";
 
 /** A call: how many positions it reads, and the inputs but for states and what drivers add. */
 export interface Pass {

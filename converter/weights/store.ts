@@ -1,7 +1,7 @@
 /** A converted model with its weights in fewer bits, whether it was converted just now or long ago: nothing is solved again. */
 import { languageNames, METADATA } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
-import type { Model } from "../onnx/graph.ts";
+import type { Model } from "../graph/graph.ts";
 import { reported, type WeightsReport } from "./compare.ts";
 import { randomPasses, traceOf } from "./rerun.ts";
 import { reduceWeights, type WeightKind } from "./weights.ts";

@@ -3,11 +3,11 @@
  * One is stored; the other becomes a Transpose or an Identity of it, which ONNX Runtime folds when it loads the model,
  * so that the step is as fast as with two (docs/benchmarks.md).
  */
-import { makeNode, namesOf } from "../onnx/build.ts";
-import { readExternal } from "../onnx/external.ts";
-import type { Initializer, Model, Node } from "../onnx/graph.ts";
-import { readsOf } from "../onnx/reads.ts";
-import { DataType } from "../onnx/tensor.ts";
+import { makeNode, namesOf } from "../graph/build.ts";
+import { readExternal } from "../graph/external.ts";
+import type { Initializer, Model, Node } from "../graph/graph.ts";
+import { readsOf } from "../graph/reads.ts";
+import { DataType } from "../graph/tensor.ts";
 
 /** Smaller matrices are left alone. */
 const LEAST_BYTES = 4096;

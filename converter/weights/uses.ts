@@ -1,7 +1,7 @@
 /** Who reads a matrix of weights, and how: as the constant factor of a product, or as a table whose rows are looked up. */
-import type { Graph, Initializer, Model, Node } from "../onnx/graph.ts";
-import { readsOf } from "../onnx/reads.ts";
-import { DataType } from "../onnx/tensor.ts";
+import type { Graph, Initializer, Model, Node } from "../graph/graph.ts";
+import { readsOf } from "../graph/reads.ts";
+import { DataType } from "../graph/tensor.ts";
 
 /** A node that reads the matrix. */
 export interface WeightUse {

@@ -1,11 +1,11 @@
 /** Weights in fewer bits. Expected values: each format's definition, written out here; products in float64. */
 import { describe, expect, test } from "vitest";
 import { uniform } from "../../src/random.ts";
-import { type Builder, createBuilder, makeModel } from "../onnx/build.ts";
-import type { Model } from "../onnx/graph.ts";
-import { float32FromFloat16 } from "../onnx/halves.ts";
-import { openModel } from "../onnx/run.ts";
-import { DataType, int64Tensor } from "../onnx/tensor.ts";
+import { type Builder, createBuilder, makeModel } from "../graph/build.ts";
+import type { Model } from "../graph/graph.ts";
+import { float32FromFloat16 } from "../graph/halves.ts";
+import { DataType, int64Tensor } from "../graph/tensor.ts";
+import { openModel } from "../ort/run.ts";
 import { toBlocks } from "./blocks.ts";
 import { shareTied } from "./tied.ts";
 import { reduceWeights, WEIGHT_KINDS, type WeightKind } from "./weights.ts";

@@ -10,12 +10,12 @@
  * Operators: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
  */
 import { LongConvError } from "../../src/errors.ts";
-import { type Builder, createBuilder, initializerOf, namesOf } from "../onnx/build.ts";
-import { sizeOf } from "../onnx/encode.ts";
-import type { Initializer, Model, Node } from "../onnx/graph.ts";
-import { float16FromFloat32 } from "../onnx/halves.ts";
-import { readsOf } from "../onnx/reads.ts";
-import { DataType, float32Tensor, makeTensor } from "../onnx/tensor.ts";
+import { sizeOf } from "../file/encode.ts";
+import { type Builder, createBuilder, initializerOf, namesOf } from "../graph/build.ts";
+import type { Initializer, Model, Node } from "../graph/graph.ts";
+import { float16FromFloat32 } from "../graph/halves.ts";
+import { readsOf } from "../graph/reads.ts";
+import { DataType, float32Tensor, makeTensor } from "../graph/tensor.ts";
 import { type Bits, BLOCK, toBlocks } from "./blocks.ts";
 import { findWeights, type Weight } from "./uses.ts";
 

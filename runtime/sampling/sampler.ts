@@ -1,7 +1,8 @@
 /** From logits to a token: penalties on all logits, then the methods' table, then a reproducible draw. */
+
+import { notValid } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { uniform } from "../../src/random.ts";
-import { notValid } from "../checks.ts";
 import { allTokens, argmax, probabilities } from "./candidates.ts";
 import { METHODS, type MethodOptions } from "./methods.ts";
 

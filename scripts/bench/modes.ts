@@ -1,5 +1,5 @@
 /** Modal forms of any size to time recurrences with. */
-import type { Modal } from "../../converter/form.ts";
+import type { Modal } from "../../converter/solve/form.ts";
 
 /** Poles spread over the disc, residues small enough for a stack of layers. */
 export function modalOf(order: number, channels: number): Modal {

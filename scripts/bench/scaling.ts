@@ -1,7 +1,7 @@
 /** Cost of the recurrences against each size over at least two decades, with the exponent. */
 
-import type { Form } from "../../converter/form.ts";
-import { float32Tensor } from "../../converter/onnx/tensor.ts";
+import { float32Tensor } from "../../converter/graph/tensor.ts";
+import type { Form } from "../../converter/solve/form.ts";
 import { openForBench, reader, start, stepper } from "../../src/bench/drive.ts";
 import { type Case, interleave, type Machine, thisMachine } from "../../src/bench/measure.ts";
 import { recurrenceModel } from "../../test/recurrence/model.ts";

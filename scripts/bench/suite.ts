@@ -1,11 +1,12 @@
 /** The suite: a table of what is measured, each part in sessions of its own. */
-import type { Model } from "../../converter/onnx/graph.ts";
-import { readModel } from "../../converter/onnx/read.ts";
-import { int64Tensor } from "../../converter/onnx/tensor.ts";
-import type { Backend } from "../../runtime/backend.ts";
+
+import { readModel } from "../../converter/file/read.ts";
+import type { Model } from "../../converter/graph/graph.ts";
+import { int64Tensor } from "../../converter/graph/tensor.ts";
+import { readTokens } from "../../runtime/generate/read.ts";
+import { zeroState } from "../../runtime/model/step.ts";
 import { generate, load, nodeBackend, nodeBindingBackend, read } from "../../runtime/node.ts";
-import { readTokens } from "../../runtime/read.ts";
-import { zeroState } from "../../runtime/step.ts";
+import type { Backend } from "../../runtime/sessions/backend.ts";
 import { throughput } from "../../src/bench/bench.ts";
 import { type Cases, casesOf } from "../../src/bench/cases.ts";
 import { type Opened, openedOf, type Position, reader, start, stepper, withOpen } from "../../src/bench/drive.ts";

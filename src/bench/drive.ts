@@ -1,13 +1,13 @@
 /** What is timed: one token with the state carried, or a sequence from a zero state, by bare `session.run`. */
 import path from "node:path";
-import type { Graph, Model, ValueInfo } from "../../converter/onnx/graph.ts";
-import { hideDftShapes } from "../../converter/onnx/hidedft.ts";
-import { ortTensor } from "../../converter/onnx/orttensor.ts";
-import type { Tensor } from "../../converter/onnx/tensor.ts";
-import { writeNewModel } from "../../converter/onnx/write.ts";
-import type { Backend } from "../../runtime/backend.ts";
-import { nodeBackend } from "../../runtime/node-backend.ts";
-import type { InferenceSession } from "../../runtime/ort.ts";
+import { writeNewModel } from "../../converter/file/write.ts";
+import type { Graph, Model, ValueInfo } from "../../converter/graph/graph.ts";
+import type { Tensor } from "../../converter/graph/tensor.ts";
+import { hideDftShapes } from "../../converter/ort/hidedft.ts";
+import { ortTensor } from "../../converter/ort/orttensor.ts";
+import { nodeBackend } from "../../runtime/node/backend.ts";
+import type { Backend } from "../../runtime/sessions/backend.ts";
+import type { InferenceSession } from "../../runtime/sessions/ort.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates, type StatePair } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
 import { Tensor as OrtTensor } from "../onnxruntime-node.ts";

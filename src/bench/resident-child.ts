@@ -1,5 +1,5 @@
 /** A process that holds one model and nothing else: runs it once and says how much memory it takes by then. */
-import { nodeBackend } from "../../runtime/node-backend.ts";
+import { nodeBackend } from "../../runtime/node/backend.ts";
 import { openedOf, reader, start } from "./drive.ts";
 import type { ResidentTask } from "./resident.ts";
 

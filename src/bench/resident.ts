@@ -2,10 +2,10 @@
 import { fork } from "node:child_process";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Model, ValueInfo } from "../../converter/onnx/graph.ts";
-import { hideDftShapes } from "../../converter/onnx/hidedft.ts";
-import type { Tensor } from "../../converter/onnx/tensor.ts";
-import { writeNewModel } from "../../converter/onnx/write.ts";
+import { writeNewModel } from "../../converter/file/write.ts";
+import type { Model, ValueInfo } from "../../converter/graph/graph.ts";
+import type { Tensor } from "../../converter/graph/tensor.ts";
+import { hideDftShapes } from "../../converter/ort/hidedft.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 /** What the process is to run. */

@@ -1,12 +1,12 @@
 /** What is timed: a converted model, the original that it was made from, and the floor below both. */
 import { analyse } from "../../converter/analyse.ts";
+import { inlineFunctions } from "../../converter/expand/inline.ts";
+import { readModel } from "../../converter/file/read.ts";
 import { type Found, refusalError } from "../../converter/find/find.ts";
 import { convertedLanguage } from "../../converter/find/language.ts";
 import { floorOf } from "../../converter/floor/floor.ts";
+import type { Model } from "../../converter/graph/graph.ts";
 import { lift } from "../../converter/lift/lift.ts";
-import type { Model } from "../../converter/onnx/graph.ts";
-import { inlineFunctions } from "../../converter/onnx/inline.ts";
-import { readModel } from "../../converter/onnx/read.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
 

@@ -4,9 +4,9 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSyn
 import path from "node:path";
 import { onnx } from "onnx-proto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readModel } from "../../converter/onnx/read.ts";
-import { decodeMessage, encodeMessage } from "../../converter/onnx/schema.ts";
-import { writeNewModel } from "../../converter/onnx/write.ts";
+import { readModel } from "../../converter/file/read.ts";
+import { writeNewModel } from "../../converter/file/write.ts";
+import { decodeMessage, encodeMessage } from "../../converter/graph/schema.ts";
 import { contents, convertInto, errorOf, longconv, scratch } from "../../test/command.ts";
 import { longconvHere } from "../../test/in-process.ts";
 import { demoModel, trapModels, zooModel } from "../../test/testdata.ts";

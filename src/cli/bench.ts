@@ -1,6 +1,6 @@
 /** `longconv-ssm bench ORIGINAL CONVERTED` */
 import type { Command } from "commander";
-import { readModel } from "../../converter/onnx/read.ts";
+import { readModel } from "../../converter/file/read.ts";
 import { modelFileOf } from "../../converter/output/beside.ts";
 import { type BenchReport, bench } from "../bench/bench.ts";
 import type { Ratio, Timing } from "../bench/measure.ts";

@@ -1,8 +1,8 @@
 /** `longconv-ssm check MODEL` */
 import type { Command } from "commander";
 import { type ContractReport, checkContract, type Finding, RULES } from "../../converter/deploy/contract.ts";
-import type { Model } from "../../converter/onnx/graph.ts";
-import { readModel } from "../../converter/onnx/read.ts";
+import { readModel } from "../../converter/file/read.ts";
+import type { Model } from "../../converter/graph/graph.ts";
 import { modelFileOf } from "../../converter/output/beside.ts";
 import { renameStates } from "../../converter/rename/rename.ts";
 import { describeClaim } from "../contract.ts";

@@ -1,10 +1,10 @@
 /** `longconv-ssm convert MODEL -o OUT` */
 import type { Command } from "commander";
-import { DEFAULT_TOLERANCE } from "../../converter/choose.ts";
+import { DEFAULT_TOLERANCE } from "../../converter/choose/choose.ts";
 import type { Required } from "../../converter/claim.ts";
 import { convertModel, type Progress } from "../../converter/convert.ts";
+import { readModel } from "../../converter/file/read.ts";
 import type { Found } from "../../converter/find/find.ts";
-import { readModel } from "../../converter/onnx/read.ts";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import { writeOutput } from "../../converter/output/output.ts";
 import { filesOf, refuseTarget, targetOf } from "../../converter/output/target.ts";

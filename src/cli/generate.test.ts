@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createTokenizer } from "../../runtime/text.ts";
+import { createTokenizer } from "../../runtime/text/text.ts";
 import { COMMAND, convertInto, longconv, scratch } from "../../test/command.ts";
 import { demoModel } from "../../test/testdata.ts";
 

@@ -1,7 +1,8 @@
 /** `longconv-ssm inspect MODEL` */
 import type { Command } from "commander";
 import { describeLimit } from "../../converter/assemble/limit.ts";
-import { chooseForms, DEFAULT_TOLERANCE } from "../../converter/choose.ts";
+import { chooseForms, DEFAULT_TOLERANCE } from "../../converter/choose/choose.ts";
+import { readModel } from "../../converter/file/read.ts";
 import {
   type Inspected,
   type InspectedLayer,
@@ -10,7 +11,6 @@ import {
   inspectFile,
   type PositionCounter,
 } from "../../converter/inspect.ts";
-import { readModel } from "../../converter/onnx/read.ts";
 import { modelFileOf } from "../../converter/output/beside.ts";
 import { describeClaim } from "../contract.ts";
 import { LongConvError } from "../errors.ts";

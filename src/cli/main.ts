@@ -39,7 +39,7 @@ async function notStarted(cause: Error): Promise<number> {
 
 /** Clears up after a process that was ended, and says why it was. */
 async function explain(ended: Ended): Promise<number> {
-  const { clearLeftovers } = await import("../../converter/files/staging.ts");
+  const { clearLeftovers } = await import("../../converter/place/staging.ts");
   for (const target of ended.targets) clearLeftovers(target);
   const { reportError } = await import("./command.ts");
   if (process.stderr.isTTY) err(SHOW_CURSOR);

@@ -1,7 +1,7 @@
 /** Which files a model file brings with it: its weights, and the configuration of the folder that it belongs to. */
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { readModel } from "../../converter/onnx/read.ts";
+import { readModel } from "../../converter/file/read.ts";
 import { filesOf } from "../../converter/output/target.ts";
 
 /** What a model hub's folder says of its model. */

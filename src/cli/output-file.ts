@@ -2,8 +2,8 @@
 import { existsSync, statSync } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
-import { move, type Staging, stage } from "../../converter/files/staging.ts";
 import { refuseTarget } from "../../converter/output/target.ts";
+import { move, type Staging, stage } from "../../converter/place/staging.ts";
 import { LongConvError } from "../errors.ts";
 import { filesRead } from "./model-files.ts";
 

@@ -1,9 +1,9 @@
 /** The page of `inspect --html` and of `convert --html`: what was found, and the forms that were or would be chosen. */
-import type { Chosen } from "../../converter/choose.ts";
+import type { Chosen } from "../../converter/choose/choose.ts";
+import { firstLags } from "../../converter/choose/horizon.ts";
 import type { Candidate } from "../../converter/find/candidates.ts";
 import type { Found } from "../../converter/find/find.ts";
 import { LOOKED_AT_LAGS } from "../../converter/find/kernel.ts";
-import { firstLags } from "../../converter/horizon.ts";
 import type { LayerInput } from "../../converter/picture/table.ts";
 import { errorCurve } from "../../converter/reduce/curve.ts";
 import { sha256OfFile } from "../../converter/source.ts";

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { convert } from "../../converter/convert.ts";
-import { writeModel } from "../../converter/onnx/write.ts";
+import { writeModel } from "../../converter/file/write.ts";
 import { lookBeside } from "../../converter/output/beside.ts";
 import { writeOutput } from "../../converter/output/output.ts";
 import { targetOf } from "../../converter/output/target.ts";

@@ -1,7 +1,7 @@
 /** `longconv-ssm rename MODEL -o OUT` */
 import { type Command, InvalidArgumentError } from "commander";
-import { encodeModel } from "../../converter/onnx/encode.ts";
-import { readModel } from "../../converter/onnx/read.ts";
+import { encodeModel } from "../../converter/file/encode.ts";
+import { readModel } from "../../converter/file/read.ts";
 import { modelFileOf } from "../../converter/output/beside.ts";
 import { renameStates } from "../../converter/rename/rename.ts";
 import { newCommand, withAction } from "./command.ts";

@@ -1,8 +1,8 @@
 /** `convert --weights` of what is converted: several kinds side by side, and a converted model again. */
 import { withoutLengthCache } from "../../converter/assemble/lengthcache.ts";
-import type { Model } from "../../converter/onnx/graph.ts";
-import { prune } from "../../converter/onnx/prune.ts";
-import { readsOf } from "../../converter/onnx/reads.ts";
+import type { Model } from "../../converter/graph/graph.ts";
+import { prune } from "../../converter/graph/prune.ts";
+import { readsOf } from "../../converter/graph/reads.ts";
 import { lookBeside } from "../../converter/output/beside.ts";
 import { writeOutput } from "../../converter/output/output.ts";
 import { filesOf, refuseTarget, type Target } from "../../converter/output/target.ts";

@@ -1,6 +1,6 @@
 /** What options hold: each function parses one kind of value, or says what it must be. */
 import { InvalidArgumentError } from "commander";
-import type { Model } from "../../converter/onnx/graph.ts";
+import type { Model } from "../../converter/graph/graph.ts";
 import { LongConvError } from "../errors.ts";
 
 /** Positions and lags that any option may ask for: their ids or kernels would take gigabytes beyond. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { LanguageRow, Verification } from "../../converter/verify/verify.ts";
+import type { LanguageRow, Verification } from "../../converter/verify.ts";
 import { verdictOf } from "./verdict.ts";
 
 const row = (length: number, positions: number, argmaxDiffers: number, largest: number): LanguageRow => ({

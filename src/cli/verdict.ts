@@ -1,5 +1,5 @@
 /** What a verification comes to, in a line. */
-import type { Verification } from "../../converter/verify/verify.ts";
+import type { Verification } from "../../converter/verify.ts";
 import { scientific } from "./terminal.ts";
 
 /** The line, such as "verdict: the original's first choice at all 8192 positions; logits differ by at most 1.2e-5 (…)". */

@@ -15,7 +15,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Conversion, convert } from "../../converter/convert.ts";
 import { checkContract } from "../../converter/deploy/contract.ts";
 import { genaiConfig, genaiModel } from "../../converter/deploy/genai.ts";
-import { readModel } from "../../converter/onnx/read.ts";
+import { readModel } from "../../converter/file/read.ts";
 import { lookBeside } from "../../converter/output/beside.ts";
 import { writeOutput } from "../../converter/output/output.ts";
 import { targetOf } from "../../converter/output/target.ts";

@@ -1,6 +1,6 @@
 /** Causal convolutions along time, in the spellings that exporters and people use. */
-import { LONGCONV_DOMAIN, LONGCONV_OP } from "../../converter/onnx/longconv.ts";
-import { float32Tensor } from "../../converter/onnx/tensor.ts";
+import { LONGCONV_DOMAIN, LONGCONV_OP } from "../../converter/graph/longconv.ts";
+import { float32Tensor } from "../../converter/graph/tensor.ts";
 import {
   asScalar,
   batchOf,

@@ -1,6 +1,6 @@
 /** A random graph in the making: a builder, a source of choices, and what every piece needs to spell its shapes. */
-import { type Builder, createBuilder } from "../../converter/onnx/build.ts";
-import { float32Tensor } from "../../converter/onnx/tensor.ts";
+import { type Builder, createBuilder } from "../../converter/graph/build.ts";
+import { float32Tensor } from "../../converter/graph/tensor.ts";
 import type { Random } from "./random.ts";
 
 /** A tensor [batch, n, channels]. */

@@ -1,7 +1,7 @@
 /** Random inputs of a graph, and what is done to them and to outputs: rows, prefixes, last bits. */
-import { initializerOf } from "../../converter/onnx/build.ts";
-import type { Model } from "../../converter/onnx/graph.ts";
-import { DataType, elementCount, float32Tensor, int64Tensor, type Tensor } from "../../converter/onnx/tensor.ts";
+import { initializerOf } from "../../converter/graph/build.ts";
+import type { Model } from "../../converter/graph/graph.ts";
+import { DataType, elementCount, float32Tensor, int64Tensor, type Tensor } from "../../converter/graph/tensor.ts";
 import { sliceAxis, type TimeAxes } from "../converted.ts";
 import { relativeDifference } from "../testdata.ts";
 import type { Size } from "./draft.ts";

@@ -1,9 +1,9 @@
 /** Random graphs: a chain of pieces between an input and one or two outputs. */
 
-import { makeModel } from "../../converter/onnx/build.ts";
-import type { Model, ValueInfo } from "../../converter/onnx/graph.ts";
-import { LONGCONV_DOMAIN } from "../../converter/onnx/longconv.ts";
-import { float32Tensor } from "../../converter/onnx/tensor.ts";
+import { makeModel } from "../../converter/graph/build.ts";
+import type { Model, ValueInfo } from "../../converter/graph/graph.ts";
+import { LONGCONV_DOMAIN } from "../../converter/graph/longconv.ts";
+import { float32Tensor } from "../../converter/graph/tensor.ts";
 import type { TimeAxes } from "../converted.ts";
 import { CAUSAL, POSITIONAL } from "./convolutions.ts";
 import { type Draft, END, linear, newDraft, type Piece, type Size, type Stream, slice, transpose } from "./draft.ts";

@@ -1,5 +1,5 @@
 /** Kernels [n, channels] as graphs compute them: functions of the position alone. */
-import { float32Tensor } from "../../converter/onnx/tensor.ts";
+import { float32Tensor } from "../../converter/graph/tensor.ts";
 import { asScalar, type Draft, positions, scalar, slice, unsqueeze, weights } from "./draft.ts";
 
 /** Rows of a trained table: longer than any sequence that is compared. */

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { convert } from "../../converter/convert.ts";
 import { inspect } from "../../converter/inspect.ts";
-import { generate } from "../../runtime/generate.ts";
+import { generate } from "../../runtime/generate/generate.ts";
 import { load } from "../../runtime/node.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { mutated } from "./mutations.ts";

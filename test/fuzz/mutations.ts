@@ -1,5 +1,5 @@
 /** Damaged copies of model files: bytes changed anywhere, or the message taken apart and one thing in it changed. */
-import { decodeMessage, encodeMessage } from "../../converter/onnx/schema.ts";
+import { decodeMessage, encodeMessage } from "../../converter/graph/schema.ts";
 import { type Random, random } from "./random.ts";
 
 /** Numbers at which something ends. */

@@ -1,6 +1,6 @@
 /** Names of tensors: those that a converted model uses itself, given to inputs and outputs that mean something else. */
-import { initializerOf, rewire } from "../../converter/onnx/build.ts";
-import type { Graph, Model, ValueInfo } from "../../converter/onnx/graph.ts";
+import { initializerOf, rewire } from "../../converter/graph/build.ts";
+import type { Graph, Model, ValueInfo } from "../../converter/graph/graph.ts";
 import type { TimeAxes } from "../converted.ts";
 import type { FuzzGraph } from "./generate.ts";
 import type { Random } from "./random.ts";

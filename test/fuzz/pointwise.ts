@@ -1,5 +1,5 @@
 /** Pieces that work position by position. */
-import { int64Tensor } from "../../converter/onnx/tensor.ts";
+import { int64Tensor } from "../../converter/graph/tensor.ts";
 import {
   batchOf,
   type Draft,

@@ -1,10 +1,10 @@
 /** Zoo models written differently: what is inserted changes no value, and neither do names, order, opset and constants' place. */
-import { type Builder, createBuilder, initializerOf, makeNode, namesOf, rewire } from "../../converter/onnx/build.ts";
-import { cut } from "../../converter/onnx/cut.ts";
-import type { Graph, Initializer, Model, Node } from "../../converter/onnx/graph.ts";
-import { inlineFunctions } from "../../converter/onnx/inline.ts";
-import { readModel } from "../../converter/onnx/read.ts";
-import { openModel } from "../../converter/onnx/run.ts";
+
+import { inlineFunctions } from "../../converter/expand/inline.ts";
+import { readModel } from "../../converter/file/read.ts";
+import { type Builder, createBuilder, initializerOf, makeNode, namesOf, rewire } from "../../converter/graph/build.ts";
+import { cut } from "../../converter/graph/cut.ts";
+import type { Graph, Initializer, Model, Node } from "../../converter/graph/graph.ts";
 import {
   boolTensor,
   DataType,
@@ -12,7 +12,8 @@ import {
   float32Tensor,
   int64Tensor,
   makeTensor,
-} from "../../converter/onnx/tensor.ts";
+} from "../../converter/graph/tensor.ts";
+import { openModel } from "../../converter/ort/run.ts";
 import { type TestModel, zooModels } from "../testdata.ts";
 import type { FuzzGraph } from "./generate.ts";
 import { renameTensors } from "./names.ts";

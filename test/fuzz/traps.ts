@@ -1,5 +1,5 @@
 /** Pieces that no state of fixed size follows token by token, open or in disguise. */
-import { float32Tensor, int64Tensor } from "../../converter/onnx/tensor.ts";
+import { float32Tensor, int64Tensor } from "../../converter/graph/tensor.ts";
 import { backward, complexProduct, forward } from "./convolutions.ts";
 import {
   asScalar,

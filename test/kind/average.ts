@@ -5,12 +5,12 @@
  */
 import type { Carried, Kind, Place, Realisation, StateReport } from "../../converter/find/carried.ts";
 import type { Unclosed } from "../../converter/find/region.ts";
-import type { Builder } from "../../converter/onnx/build.ts";
-import type { Node } from "../../converter/onnx/graph.ts";
-import { DataType } from "../../converter/onnx/tensor.ts";
-import { ssmPorts } from "../../converter/states/start.ts";
-import { axisSize, type Layout } from "../../converter/time/fact.ts";
-import { mixes } from "../../converter/time/rule.ts";
+import { ssmPorts } from "../../converter/find/start.ts";
+import type { Builder } from "../../converter/graph/build.ts";
+import type { Node } from "../../converter/graph/graph.ts";
+import { DataType } from "../../converter/graph/tensor.ts";
+import { axisSize, type Layout } from "../../converter/time/facts/fact.ts";
+import { mixes } from "../../converter/time/facts/rule.ts";
 
 export const DOMAIN = "toy";
 export const OPERATOR = "ExponentialAverage";

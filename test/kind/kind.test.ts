@@ -1,14 +1,14 @@
 /** A new kind of state is a folder and a row: this folder's kind, given to the converter, and no other file touched. */
 import { expect, test } from "vitest";
 import { convertModel } from "../../converter/convert.ts";
-import type { encodeAttributes } from "../../converter/onnx/attributes.ts";
-import { makeModel, makeNode } from "../../converter/onnx/build.ts";
-import { encodeModel } from "../../converter/onnx/encode.ts";
-import type { Model } from "../../converter/onnx/graph.ts";
-import type { FunctionProto, GraphProto } from "../../converter/onnx/proto.ts";
-import { decodeModel } from "../../converter/onnx/read.ts";
-import { openModel } from "../../converter/onnx/run.ts";
-import { DataType, float32Tensor, type Tensor, toNumbers } from "../../converter/onnx/tensor.ts";
+import { encodeModel } from "../../converter/file/encode.ts";
+import { decodeModel } from "../../converter/file/read.ts";
+import type { encodeAttributes } from "../../converter/graph/attributes.ts";
+import { makeModel, makeNode } from "../../converter/graph/build.ts";
+import type { Model } from "../../converter/graph/graph.ts";
+import type { FunctionProto, GraphProto } from "../../converter/graph/proto.ts";
+import { DataType, float32Tensor, type Tensor, toNumbers } from "../../converter/graph/tensor.ts";
+import { openModel } from "../../converter/ort/run.ts";
 import { uniform } from "../../src/random.ts";
 import { AVERAGE, DOMAIN, OPERATOR } from "./average.ts";
 

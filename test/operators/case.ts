@@ -1,8 +1,8 @@
 /** One row for an operator: a graph of one node, what time is to its inputs, and what it must be to its outputs. */
 
-import type { AttributeInput } from "../../converter/onnx/attributes.ts";
-import { createBuilder, makeModel } from "../../converter/onnx/build.ts";
-import type { Model, ValueInfo } from "../../converter/onnx/graph.ts";
+import type { AttributeInput } from "../../converter/graph/attributes.ts";
+import { createBuilder, makeModel } from "../../converter/graph/build.ts";
+import type { Model, ValueInfo } from "../../converter/graph/graph.ts";
 import {
   boolTensor,
   DataType,
@@ -10,7 +10,7 @@ import {
   int64Tensor,
   makeTensor,
   type Tensor,
-} from "../../converter/onnx/tensor.ts";
+} from "../../converter/graph/tensor.ts";
 import {
   type Axis,
   axisOf,
@@ -20,7 +20,7 @@ import {
   type Factor,
   type Layout,
   type Sizes,
-} from "../../converter/time/fact.ts";
+} from "../../converter/time/facts/fact.ts";
 import { foldConstants } from "../../converter/time/fold.ts";
 import { type Closed, followTime, type TimeFacts } from "../../converter/time/follow.ts";
 import type { ErrorCode } from "../../src/errors.ts";

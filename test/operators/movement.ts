@@ -1,5 +1,5 @@
 /** Operators that move values: layouts and selections. */
-import { boolTensor, int64Tensor } from "../../converter/onnx/tensor.ts";
+import { boolTensor, int64Tensor } from "../../converter/graph/tensor.ts";
 import { bools, floats, int, ints, type OperatorCase, row } from "./case.ts";
 
 const X = "b t 4";

@@ -1,7 +1,8 @@
 /** Runs a row in ONNX Runtime, changes its inputs at one position, and tells at which places the outputs change. */
-import { openModel, type Runner } from "../../converter/onnx/run.ts";
-import { DataType, makeTensor, type Tensor, toNumbers } from "../../converter/onnx/tensor.ts";
-import { axisOf, axisSize, dimsOf, type Layout, type Sizes } from "../../converter/time/fact.ts";
+
+import { DataType, makeTensor, type Tensor, toNumbers } from "../../converter/graph/tensor.ts";
+import { openModel, type Runner } from "../../converter/ort/run.ts";
+import { axisOf, axisSize, dimsOf, type Layout, type Sizes } from "../../converter/time/facts/fact.ts";
 import { uniform } from "../../src/random.ts";
 import type { CaseModel, OperatorCase, ParsedInput } from "./case.ts";
 

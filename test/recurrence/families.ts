@@ -1,5 +1,5 @@
 /** Kernels of the kinds that long-convolution models have, one channel each, for the tests and the table of errors. */
-import type { Kernels } from "../../converter/form.ts";
+import type { Kernels } from "../../converter/solve/form.ts";
 import { signed } from "../../src/random.ts";
 
 /** A smooth positive function of the position, as an RPE network gives it. */

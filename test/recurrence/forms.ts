@@ -1,5 +1,5 @@
 /** Forms of every kind with poles in every awkward place, for tests. */
-import type { ChannelModal, Form, Kernels, Modal } from "../../converter/form.ts";
+import type { ChannelModal, Form, Kernels, Modal } from "../../converter/solve/form.ts";
 
 /** A generator of numbers in [0, 1), Park and Miller's. */
 export function randomOf(seed: number): () => number {

@@ -1,6 +1,8 @@
 /** A recurrence as a model of its own: x and the past state in, y and the present state out. */
 
-import { channelsOfForm, type Form } from "../../converter/form.ts";
+import { createBuilder, makeModel } from "../../converter/graph/build.ts";
+import type { Model } from "../../converter/graph/graph.ts";
+import { DataType } from "../../converter/graph/tensor.ts";
 import {
   type LowerOptions,
   lengthOf,
@@ -9,9 +11,7 @@ import {
   stepCondition,
   tablesFor,
 } from "../../converter/lower/lower.ts";
-import { createBuilder, makeModel } from "../../converter/onnx/build.ts";
-import type { Model } from "../../converter/onnx/graph.ts";
-import { DataType } from "../../converter/onnx/tensor.ts";
+import { channelsOfForm, type Form } from "../../converter/solve/form.ts";
 import { BATCH_SIZE, SEQUENCE_LENGTH } from "../../src/contract.ts";
 
 /** What the model is made for, beside the form. */

@@ -1,5 +1,5 @@
 /** The recurrence of a modal form and the convolution it stands for, run plainly, to measure one against the other. */
-import { type Kernels, type Modal, orderOf } from "../../converter/form.ts";
+import { type Kernels, type Modal, orderOf } from "../../converter/solve/form.ts";
 
 /**
  * y_i of one channel for the inputs x, from a state of zeros, every operation rounded by `round`: Math.fround gives

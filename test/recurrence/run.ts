@@ -1,7 +1,8 @@
 /** The convolution of a form in float64, and its lowered recurrence run in parts: what tests compare. */
-import { channelOf, type Form, orderOf } from "../../converter/form.ts";
-import { openModel, type Runner } from "../../converter/onnx/run.ts";
-import { DataType, type Tensor } from "../../converter/onnx/tensor.ts";
+
+import { DataType, type Tensor } from "../../converter/graph/tensor.ts";
+import { openModel, type Runner } from "../../converter/ort/run.ts";
+import { channelOf, type Form, orderOf } from "../../converter/solve/form.ts";
 import { randomOf } from "./forms.ts";
 import { type RecurrenceModelOptions, recurrenceModel } from "./model.ts";
 

@@ -4,7 +4,7 @@ import path from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { convert } from "../../converter/convert.ts";
-import { writeModel } from "../../converter/onnx/write.ts";
+import { writeModel } from "../../converter/file/write.ts";
 import { type GenerateOptions, generate, load, type Model } from "../../runtime/node.ts";
 import { scratch } from "../command.ts";
 import { writeLetters } from "../letters.ts";

@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { analyse } from "../../converter/analyse.ts";
+import { readModel } from "../../converter/file/read.ts";
 import { kernelSource } from "../../converter/find/kernel.ts";
-import { readModel } from "../../converter/onnx/read.ts";
 import { htmlReport } from "../../converter/picture/report.ts";
 import { zooModel } from "../testdata.ts";
 import { launchChromium } from "./chromium.ts";

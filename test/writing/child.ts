@@ -1,7 +1,7 @@
 /** The last step of a command alone: `child.js KIND SOURCE TARGET [--force]`, with a command's exit codes. */
 import { readFile } from "node:fs/promises";
 import { Command } from "commander";
-import { readModel } from "../../converter/onnx/read.ts";
+import { readModel } from "../../converter/file/read.ts";
 import { lookBeside } from "../../converter/output/beside.ts";
 import { writeOutput } from "../../converter/output/output.ts";
 import { targetOf } from "../../converter/output/target.ts";

@@ -1,5 +1,5 @@
 /** Operators whose axes became an input: Squeeze, Unsqueeze and ReduceSum at opset 13. */
-import { changed, type Row } from "../row.ts";
+import { changed, type Row } from "./row.ts";
 
 /** Without axes they mean all of them (Squeeze: those of size 1), before and after. */
 const axesAsInput: Row = {

@@ -1,5 +1,5 @@
 /** Operators that cut, pad and pick, whose sizes became inputs, and Scatter, which got another name. */
-import { changed, type Row } from "../row.ts";
+import { changed, type Row } from "./row.ts";
 import { scalarOf } from "./scalars.ts";
 
 /** Ends such as the largest int64 are read inexactly; no axis is as long as this. */

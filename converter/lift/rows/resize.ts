@@ -1,6 +1,6 @@
 /** Upsample, and Resize of opset 10: scales are counted from the first sample, and rounded down where the axis gets longer. */
-import { float32Tensor, toNumbers } from "../../onnx/tensor.ts";
-import { notLifted, type Row, replaced, type Site } from "../row.ts";
+import { float32Tensor, toNumbers } from "../../graph/tensor.ts";
+import { notLifted, type Row, replaced, type Site } from "./row.ts";
 
 const MODE = { coordinate_transformation_mode: "asymmetric" } as const;
 

@@ -1,7 +1,7 @@
 /** Operators whose numbers became inputs, and those that do in a model that does not train what a simpler one does. */
-import { bfloat16FromNumber, float16FromNumber } from "../../onnx/halves.ts";
-import { DataType, makeTensor, type Tensor } from "../../onnx/tensor.ts";
-import { changed, notLifted, type Row, replacedFirst, type Site } from "../row.ts";
+import { bfloat16FromNumber, float16FromNumber } from "../../graph/halves.ts";
+import { DataType, makeTensor, type Tensor } from "../../graph/tensor.ts";
+import { changed, notLifted, type Row, replacedFirst, type Site } from "./row.ts";
 
 /** A constant of one value, of the type that a tensor has. */
 export const scalarOf = (site: Site, hint: string, value: number, like: string): string =>

@@ -1,5 +1,5 @@
 /** Scan of opset 8, which runs once for every sequence of a batch. */
-import { notLifted, type Row } from "../row.ts";
+import { notLifted, type Row } from "./row.ts";
 
 const Scan: Row = {
   before: 9,

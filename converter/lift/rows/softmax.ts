@@ -1,5 +1,5 @@
 /** Softmax, LogSoftmax and Hardmax before opset 13: over all axes from `axis` (1 by default) on, laid out as one. */
-import { changed, type Row, replaced } from "../row.ts";
+import { changed, type Row, replaced } from "./row.ts";
 
 const flattening: Row = {
   before: 13,

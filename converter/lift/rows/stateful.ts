@@ -1,8 +1,8 @@
 /** Operators of opset 27 that carry a state, said in operators that every runtime has. */
-import type { Builder } from "../../onnx/build.ts";
-import { DataType, makeTensor } from "../../onnx/tensor.ts";
-import { valueInfoToProto } from "../../onnx/valueinfo.ts";
-import { notLifted, type Row, replacedFirst, type Site } from "../row.ts";
+import type { Builder } from "../../graph/build.ts";
+import { DataType, makeTensor } from "../../graph/tensor.ts";
+import { valueInfoToProto } from "../../graph/valueinfo.ts";
+import { notLifted, type Row, replacedFirst, type Site } from "./row.ts";
 import { scalarOf } from "./scalars.ts";
 
 /** Zeros of these dimensions, of the type that a tensor has. */

@@ -1,8 +1,8 @@
 /** How operands of an operator on the entries at the same place come together. */
-import { dim, equal } from "../../time/dim.ts";
-import { type Case, isSame, NotRun, Unproven } from "../cases.ts";
-import { placed, type Site, sizeOfAxis } from "../rule.ts";
-import { type Axes, type Body, type Factor, isLine, type Lines } from "../value.ts";
+import { dim, equal } from "../../time/facts/dim.ts";
+import { type Case, isSame, NotRun, Unproven } from "../values/cases.ts";
+import { placed, type Site, sizeOfAxis } from "../values/rule.ts";
+import { type Axes, type Body, type Factor, isLine, type Lines } from "../values/value.ts";
 import { asLine } from "./positions.ts";
 
 /** Axes of operands that broadcast, and the operands with as many axes; constants lie along the lines that they meet. */

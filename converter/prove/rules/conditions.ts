@@ -1,7 +1,7 @@
 /** Comparisons of positions, and what is chosen by them. */
-import { numberOf, Unproven } from "../cases.ts";
-import { isDyadic, type Rule, tensorOf } from "../rule.ts";
-import type { Body, Index, Lines, Pairs } from "../value.ts";
+import { numberOf, Unproven } from "../values/cases.ts";
+import { isDyadic, type Rule, tensorOf } from "../values/rule.ts";
+import type { Body, Index, Lines, Pairs } from "../values/value.ts";
 import { binary, meet } from "./broadcast.ts";
 import { generic, isZeroValue, ofPosition } from "./functions.ts";
 import { operand } from "./operand.ts";

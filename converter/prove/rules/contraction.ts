@@ -1,8 +1,8 @@
 /** Products with matrices: sums over axes that operands share. */
-import { add, type Dim, dim } from "../../time/dim.ts";
-import { atLeast, type Case, least, Unproven } from "../cases.ts";
-import { fixed, numbersText, type Rule, type Site, tensorOf } from "../rule.ts";
-import { convolved, earlier, endedAt, sliced } from "../sequence.ts";
+import { add, type Dim, dim } from "../../time/facts/dim.ts";
+import { atLeast, type Case, least, Unproven } from "../values/cases.ts";
+import { fixed, numbersText, type Rule, type Site, tensorOf } from "../values/rule.ts";
+import { convolved, earlier, endedAt, sliced } from "../values/sequence.ts";
 import {
   type Axes,
   type Body,
@@ -14,7 +14,7 @@ import {
   type Pairs,
   type Sequence,
   type Windows,
-} from "../value.ts";
+} from "../values/value.ts";
 import { meetAxes } from "./broadcast.ts";
 
 const ZERO = dim(0);

@@ -1,9 +1,9 @@
 /** Convolutions. */
-import { add, type Dim, dim, subtract } from "../../time/dim.ts";
-import { type Case, Unproven } from "../cases.ts";
-import { type Rule, sizeOfAxis, tensorOf } from "../rule.ts";
-import { convolved, endedAt, kernelOfFilter, padded, sliced } from "../sequence.ts";
-import { type Lines, lineAt, linesOf, type Sequence } from "../value.ts";
+import { add, type Dim, dim, subtract } from "../../time/facts/dim.ts";
+import { type Case, Unproven } from "../values/cases.ts";
+import { type Rule, sizeOfAxis, tensorOf } from "../values/rule.ts";
+import { convolved, endedAt, kernelOfFilter, padded, sliced } from "../values/sequence.ts";
+import { type Lines, lineAt, linesOf, type Sequence } from "../values/value.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__Conv.html along one axis, each channel by itself. */
 export const Conv: Rule = ([input, weight, bias], attributes, { which }) => {

@@ -1,12 +1,12 @@
 /** The table of operators on the entries at the same place. https://onnx.ai/onnx/operators/ */
-import { DataType, isFloat } from "../../onnx/tensor.ts";
-import { isHalf } from "../../onnx/widen.ts";
-import { scale } from "../../time/dim.ts";
-import { numberOf, Unproven } from "../cases.ts";
-import { scaled } from "../poly.ts";
-import { isInteger, type Rule, type Site, tensorOf } from "../rule.ts";
-import { weighted } from "../sequence.ts";
-import type { Body, Lines } from "../value.ts";
+import { DataType, isFloat } from "../../graph/tensor.ts";
+import { isHalf } from "../../ort/widen.ts";
+import { scale } from "../../time/facts/dim.ts";
+import { numberOf, Unproven } from "../values/cases.ts";
+import { scaled } from "../values/poly.ts";
+import { isInteger, type Rule, type Site, tensorOf } from "../values/rule.ts";
+import { weighted } from "../values/sequence.ts";
+import type { Body, Lines } from "../values/value.ts";
 import { type Binary, binary } from "./broadcast.ts";
 import { compared, Not, Where } from "./conditions.ts";
 import { fixedBody, generic, ofPosition } from "./functions.ts";

@@ -1,9 +1,9 @@
 /** Operators of which nothing is known but that they work on the entries at the same place. */
-import { toNumbers } from "../../onnx/tensor.ts";
-import { numberOf, Unproven } from "../cases.ts";
-import { type Rule, type Site, tensorOf } from "../rule.ts";
-import { mapped } from "../sequence.ts";
-import { type Axes, type Body, type Fixed, lineAt, linesOf, type Pairs, tensor } from "../value.ts";
+import { toNumbers } from "../../graph/tensor.ts";
+import { numberOf, Unproven } from "../values/cases.ts";
+import { type Rule, type Site, tensorOf } from "../values/rule.ts";
+import { mapped } from "../values/sequence.ts";
+import { type Axes, type Body, type Fixed, lineAt, linesOf, type Pairs, tensor } from "../values/value.ts";
 import { meet } from "./broadcast.ts";
 import { operand } from "./operand.ts";
 import { asSequence, difference, indexOf } from "./positions.ts";

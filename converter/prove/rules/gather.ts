@@ -1,10 +1,10 @@
 /** Operators that pick. */
 
-import { add, type Dim, dim, scale, subtract } from "../../time/dim.ts";
-import { fromFront } from "../../time/rule.ts";
-import { atLeast, type Case, most, NotRun, numberOf, Unproven } from "../cases.ts";
-import { numbersOf, placed, type Rule, sizeOfAxis, tensorOf } from "../rule.ts";
-import { endedAt, keyAnywhere } from "../sequence.ts";
+import { add, type Dim, dim, scale, subtract } from "../../time/facts/dim.ts";
+import { fromFront } from "../../time/facts/rule.ts";
+import { atLeast, type Case, most, NotRun, numberOf, Unproven } from "../values/cases.ts";
+import { numbersOf, placed, type Rule, sizeOfAxis, tensorOf } from "../values/rule.ts";
+import { endedAt, keyAnywhere } from "../values/sequence.ts";
 import {
   type Axes,
   type Body,
@@ -15,7 +15,7 @@ import {
   linesOf,
   type Pairs,
   type Windows,
-} from "../value.ts";
+} from "../values/value.ts";
 import { asLine, difference } from "./positions.ts";
 import { channels, partsOf } from "./slicing.ts";
 

@@ -1,5 +1,5 @@
 /** The table of what is followed in a proof: one row an operator. An operator without a row proves nothing. */
-import type { Rule } from "../rule.ts";
+import type { Rule } from "../values/rule.ts";
 import { Einsum, MatMul } from "./contraction.ts";
 import { Conv } from "./convolution.ts";
 import { ELEMENTWISE_RULES } from "./elementwise.ts";

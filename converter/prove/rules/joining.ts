@@ -1,11 +1,11 @@
 /** Operators that pad and join. */
 
-import { add, type Dim, dim, equal, subtract } from "../../time/dim.ts";
-import { fromFront } from "../../time/rule.ts";
-import { atLeast, type Case, isSame, negated, numberOf, Unproven } from "../cases.ts";
-import { fixed, numbersOf, type Rule, sizeOfAxis, sizesOf, tensorOf } from "../rule.ts";
-import { endedAt, padded, sliced, summed, turned } from "../sequence.ts";
-import { axisOf, type Body, type Factor, isLine, type Lines, lineAt, linesOf, type Sequence } from "../value.ts";
+import { add, type Dim, dim, equal, subtract } from "../../time/facts/dim.ts";
+import { fromFront } from "../../time/facts/rule.ts";
+import { atLeast, type Case, isSame, negated, numberOf, Unproven } from "../values/cases.ts";
+import { fixed, numbersOf, type Rule, sizeOfAxis, sizesOf, tensorOf } from "../values/rule.ts";
+import { endedAt, padded, sliced, summed, turned } from "../values/sequence.ts";
+import { axisOf, type Body, type Factor, isLine, type Lines, lineAt, linesOf, type Sequence } from "../values/value.ts";
 import { asLine, asRows } from "./positions.ts";
 
 const ZERO = dim(0);

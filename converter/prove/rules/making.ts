@@ -1,8 +1,8 @@
 /** Sizes of tensors, and tensors that are made of sizes. */
-import { type Dim, dim, multiply, subtract } from "../../time/dim.ts";
-import { ceil, most, Unproven } from "../cases.ts";
-import { fixed, numbersOf, type Rule, sizeOfAxis, sizes, sizesOf } from "../rule.ts";
-import { axisOf, tensor } from "../value.ts";
+import { type Dim, dim, multiply, subtract } from "../../time/facts/dim.ts";
+import { ceil, most, Unproven } from "../values/cases.ts";
+import { fixed, numbersOf, type Rule, sizeOfAxis, sizes, sizesOf } from "../values/rule.ts";
+import { axisOf, tensor } from "../values/value.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__Shape.html */
 export const Shape: Rule = ([data], { start = 0, end }) => {

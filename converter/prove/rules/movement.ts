@@ -1,11 +1,11 @@
 /** Operators that move values to another layout. */
 
-import { dim, equal, multiply } from "../../time/dim.ts";
-import { regroupBy } from "../../time/reshape.ts";
-import { fromFront } from "../../time/rule.ts";
-import { type Case, numberOf, Unproven } from "../cases.ts";
-import { numbersOf, placed, type Rule, sameAxis, sizeOfAxis, sizesOf, symbolic, tensorOf } from "../rule.ts";
-import { type Axes, axisOf, type Body, type Factor, type Lines, lineAt, linesOf, type Value } from "../value.ts";
+import { dim, equal, multiply } from "../../time/facts/dim.ts";
+import { regroupBy } from "../../time/facts/reshape.ts";
+import { fromFront } from "../../time/facts/rule.ts";
+import { type Case, numberOf, Unproven } from "../values/cases.ts";
+import { numbersOf, placed, type Rule, sameAxis, sizeOfAxis, sizesOf, symbolic, tensorOf } from "../values/rule.ts";
+import { type Axes, axisOf, type Body, type Factor, type Lines, lineAt, linesOf, type Value } from "../values/value.ts";
 
 /** The same tensor with its axes elsewhere: `to` gives an axis's new place. */
 function moved(data: Lines, axes: Axes, to: (axis: number) => number): Lines {

@@ -1,8 +1,8 @@
 /** Numbers made of the length where an operator takes tensors. */
-import { DataType, makeTensor } from "../../onnx/tensor.ts";
-import { numberOf } from "../cases.ts";
-import { fixed } from "../rule.ts";
-import type { Lines, Value } from "../value.ts";
+import { DataType, makeTensor } from "../../graph/tensor.ts";
+import { numberOf } from "../values/cases.ts";
+import { fixed } from "../values/rule.ts";
+import type { Lines, Value } from "../values/value.ts";
 
 /** A number made of sizes that is one number as a constant; an index may be moved by the length as well. */
 export function operand(value: Value | undefined, other: Value | undefined): Value | undefined {

@@ -1,8 +1,8 @@
 /** Constants and places along a line, read as functions of the position or of the difference of two. */
-import { toNumbers } from "../../onnx/tensor.ts";
-import { dim } from "../../time/dim.ts";
-import { numberOf, Unproven } from "../cases.ts";
-import { sizeOfAxis } from "../rule.ts";
+import { toNumbers } from "../../graph/tensor.ts";
+import { dim } from "../../time/facts/dim.ts";
+import { numberOf, Unproven } from "../values/cases.ts";
+import { sizeOfAxis } from "../values/rule.ts";
 import {
   type Axes,
   type Body,
@@ -15,7 +15,7 @@ import {
   type Pairs,
   positionOf,
   type Sequence,
-} from "../value.ts";
+} from "../values/value.ts";
 
 const NO_SHIFT = dim(0);
 

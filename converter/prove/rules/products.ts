@@ -1,11 +1,11 @@
 /** Products and quotients of entries at the same place. */
-import { DataType, toNumbers } from "../../onnx/tensor.ts";
-import { scale } from "../../time/dim.ts";
-import { atLeast, type Case, isSame, numberOf, Unproven } from "../cases.ts";
-import { factored, scaled, times } from "../poly.ts";
-import { isIntegerOutput, type Site } from "../rule.ts";
-import { multiplied, weighted, withGain } from "../sequence.ts";
-import type { Poly } from "../value.ts";
+import { DataType, toNumbers } from "../../graph/tensor.ts";
+import { scale } from "../../time/facts/dim.ts";
+import { atLeast, type Case, isSame, numberOf, Unproven } from "../values/cases.ts";
+import { factored, scaled, times } from "../values/poly.ts";
+import { isIntegerOutput, type Site } from "../values/rule.ts";
+import { multiplied, weighted, withGain } from "../values/sequence.ts";
+import type { Poly } from "../values/value.ts";
 import {
   type Body,
   type Fixed,
@@ -16,7 +16,7 @@ import {
   type Spectrum,
   timesGain,
   type Value,
-} from "../value.ts";
+} from "../values/value.ts";
 import type { Binary } from "./broadcast.ts";
 import { bothPairs, fixedBody, isZero, ofPosition } from "./functions.ts";
 import { asSequence, difference, indexOf } from "./positions.ts";

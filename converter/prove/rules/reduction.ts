@@ -1,8 +1,8 @@
 /** Operators that add up along an axis, or keep a triangle of two. */
-import { fromFront } from "../../time/rule.ts";
-import { atLeast, most, Unproven } from "../cases.ts";
-import { numbersOf, numbersText, type Rule, tensorOf } from "../rule.ts";
-import { isLine, lineAt, type Pairs, type Sequence } from "../value.ts";
+import { fromFront } from "../../time/facts/rule.ts";
+import { atLeast, most, Unproven } from "../values/cases.ts";
+import { numbersOf, numbersText, type Rule, tensorOf } from "../values/rule.ts";
+import { isLine, lineAt, type Pairs, type Sequence } from "../values/value.ts";
 import { asRows } from "./positions.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__CumSum.html: a convolution with ones. */

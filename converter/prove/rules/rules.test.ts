@@ -1,12 +1,12 @@
 /** What the rules say of single nodes, above all what they must not say. */
 import { describe, expect, test } from "vitest";
-import type { Attributes } from "../../onnx/graph.ts";
-import { makeNode } from "../../onnx/node.ts";
-import { DataType, float32Tensor, int64Tensor, type Tensor } from "../../onnx/tensor.ts";
-import { BATCH, type Dim, dim, TIME } from "../../time/dim.ts";
-import { type Case, EVERY_LENGTH, Inexact, Split, Unproven } from "../cases.ts";
-import { atom } from "../poly.ts";
-import { fixed, type Site, sizes } from "../rule.ts";
+import type { Attributes } from "../../graph/graph.ts";
+import { makeNode } from "../../graph/node.ts";
+import { DataType, float32Tensor, int64Tensor, type Tensor } from "../../graph/tensor.ts";
+import { BATCH, type Dim, dim, TIME } from "../../time/facts/dim.ts";
+import { type Case, EVERY_LENGTH, Inexact, Split, Unproven } from "../values/cases.ts";
+import { atom } from "../values/poly.ts";
+import { fixed, type Site, sizes } from "../values/rule.ts";
 import {
   type Axes,
   type Body,
@@ -18,7 +18,7 @@ import {
   streamOf,
   tensor,
   type Value,
-} from "../value.ts";
+} from "../values/value.ts";
 import { FROM_SIZES, RULES, SIZE_RULES } from "./index.ts";
 
 const N = { line: TIME };

@@ -1,9 +1,9 @@
 /** Numbers made of the length that are no sizes: roots, inverses and logarithms. */
-import { DataType } from "../../onnx/tensor.ts";
-import { dim, equal } from "../../time/dim.ts";
-import { atLeast, type Case, either, Inexact, numberOf, Unproven } from "../cases.ts";
-import { isIntegerOutput, numbersOf, type Rule, type Site, sizes, sizesOf } from "../rule.ts";
-import { NO_GAIN, type Scalar, timesGain, type Value } from "../value.ts";
+import { DataType } from "../../graph/tensor.ts";
+import { dim, equal } from "../../time/facts/dim.ts";
+import { atLeast, type Case, either, Inexact, numberOf, Unproven } from "../values/cases.ts";
+import { isIntegerOutput, numbersOf, type Rule, type Site, sizes, sizesOf } from "../values/rule.ts";
+import { NO_GAIN, type Scalar, timesGain, type Value } from "../values/value.ts";
 import { gainOfSize } from "./products.ts";
 
 const scalar = (gain: Scalar["gain"], log?: Scalar["log"]): Scalar => ({ kind: "scalar", gain, log });

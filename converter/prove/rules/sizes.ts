@@ -1,6 +1,6 @@
 /** Arithmetic on numbers made of the length and the batch size. */
-import { DataType } from "../../onnx/tensor.ts";
-import { add, type Dim, dim, equal, multiply, scale, subtract } from "../../time/dim.ts";
+import { DataType } from "../../graph/tensor.ts";
+import { add, type Dim, dim, equal, multiply, scale, subtract } from "../../time/facts/dim.ts";
 import {
   atLeast,
   type Case,
@@ -14,7 +14,7 @@ import {
   numberOf,
   truncated,
   Unproven,
-} from "../cases.ts";
+} from "../values/cases.ts";
 import {
   isDyadic,
   isInteger,
@@ -25,8 +25,8 @@ import {
   type Site,
   sizes,
   sizesOf,
-} from "../rule.ts";
-import type { Value } from "../value.ts";
+} from "../values/rule.ts";
+import type { Value } from "../values/value.ts";
 import { beside, Log, Pow, power, roundedLogarithm, withScalars } from "./scalars.ts";
 
 /** An operator on each of the numbers, of one operand or two of the same length or of one number. */

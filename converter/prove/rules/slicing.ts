@@ -1,11 +1,11 @@
 /** Operators that cut out. */
 
-import { add, type Dim, dim, equal, scale, subtract } from "../../time/dim.ts";
-import { fromFront } from "../../time/rule.ts";
-import { atLeast, type Case, least, most, numberOf, Unproven } from "../cases.ts";
-import { numbersOf, type Rule, sizeOfAxis, sizesOf, tensorOf } from "../rule.ts";
-import { endedAt, sliced, turned } from "../sequence.ts";
-import { axisOf, type Body, isLine, type Lines, lineAt, linesOf } from "../value.ts";
+import { add, type Dim, dim, equal, scale, subtract } from "../../time/facts/dim.ts";
+import { fromFront } from "../../time/facts/rule.ts";
+import { atLeast, type Case, least, most, numberOf, Unproven } from "../values/cases.ts";
+import { numbersOf, type Rule, sizeOfAxis, sizesOf, tensorOf } from "../values/rule.ts";
+import { endedAt, sliced, turned } from "../values/sequence.ts";
+import { axisOf, type Body, isLine, type Lines, lineAt, linesOf } from "../values/value.ts";
 import { asLine, asRows } from "./positions.ts";
 
 const ZERO = dim(0);

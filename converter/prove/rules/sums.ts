@@ -1,9 +1,18 @@
 /** Sums and differences of entries at the same place. */
-import { add, subtract } from "../../time/dim.ts";
-import { Unproven } from "../cases.ts";
-import { plus } from "../poly.ts";
-import { mapped, summed, weighted } from "../sequence.ts";
-import { type Axes, type Body, type Fixed, gainKey, type Index, lineAt, linesOf, type Sequence } from "../value.ts";
+import { add, subtract } from "../../time/facts/dim.ts";
+import { Unproven } from "../values/cases.ts";
+import { plus } from "../values/poly.ts";
+import { mapped, summed, weighted } from "../values/sequence.ts";
+import {
+  type Axes,
+  type Body,
+  type Fixed,
+  gainKey,
+  type Index,
+  lineAt,
+  linesOf,
+  type Sequence,
+} from "../values/value.ts";
 import type { Binary } from "./broadcast.ts";
 import { bothPairs, fixedBody, isZero, ofPosition } from "./functions.ts";
 import { asSequence, difference, indexOf } from "./positions.ts";

@@ -1,13 +1,22 @@
 /** Fourier transforms along time. */
 
-import { add, type Dim, dim, multiply, subtract } from "../../time/dim.ts";
-import { fromFront } from "../../time/rule.ts";
-import { floor, isSame, numberOf, Unproven } from "../cases.ts";
-import { atom, plus, productsOf } from "../poly.ts";
-import { numbersOf, type Rule, type Site, sizeOfAxis, sizesOf, tensorOf } from "../rule.ts";
-import { convolved, cutTo, summed, weighted } from "../sequence.ts";
-import type { Poly } from "../value.ts";
-import { type Body, type Lines, lineAt, linesOf, NO_GAIN, positionOf, type Sequence, type Spectrum } from "../value.ts";
+import { add, type Dim, dim, multiply, subtract } from "../../time/facts/dim.ts";
+import { fromFront } from "../../time/facts/rule.ts";
+import { floor, isSame, numberOf, Unproven } from "../values/cases.ts";
+import { atom, plus, productsOf } from "../values/poly.ts";
+import { numbersOf, type Rule, type Site, sizeOfAxis, sizesOf, tensorOf } from "../values/rule.ts";
+import { convolved, cutTo, summed, weighted } from "../values/sequence.ts";
+import type { Poly } from "../values/value.ts";
+import {
+  type Body,
+  type Lines,
+  lineAt,
+  linesOf,
+  NO_GAIN,
+  positionOf,
+  type Sequence,
+  type Spectrum,
+} from "../values/value.ts";
 import { binary } from "./broadcast.ts";
 import { asRows } from "./positions.ts";
 import { product } from "./products.ts";

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { CHANNELS, small } from "../../../test/small.ts";
 import { convertModel } from "../../convert.ts";
-import type { Builder } from "../../onnx/build.ts";
+import type { Builder } from "../../graph/build.ts";
 
 type Mask = (b: Builder, rows: string, keys: string) => string;
 

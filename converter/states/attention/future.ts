@@ -3,9 +3,9 @@
  * through the graph, as a linear form in i and j, a truth value, or a score that no softmax lets through.
  */
 import type { Known } from "../../find/carried.ts";
-import type { Node } from "../../onnx/graph.ts";
-import { DataType, toNumbers } from "../../onnx/tensor.ts";
-import { fromFront } from "../../time/rule.ts";
+import type { Node } from "../../graph/graph.ts";
+import { DataType, toNumbers } from "../../graph/tensor.ts";
+import { fromFront } from "../../time/facts/rule.ts";
 import { ELEMENTWISE } from "../../time/rules/elementwise.ts";
 import type { Pairs } from "./pairs.ts";
 import { grows } from "./positions.ts";

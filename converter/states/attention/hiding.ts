@@ -3,10 +3,10 @@ import { ATTENTION_MASK } from "../../../src/contract.ts";
 import { LongConvError } from "../../../src/errors.ts";
 import type { SymbolNames } from "../../find/carried.ts";
 import { shapeOperand } from "../../find/layout.ts";
-import type { Builder } from "../../onnx/build.ts";
-import type { Node } from "../../onnx/graph.ts";
-import { DataType } from "../../onnx/tensor.ts";
-import type { Layout } from "../../time/fact.ts";
+import type { Builder } from "../../graph/build.ts";
+import type { Node } from "../../graph/graph.ts";
+import { DataType } from "../../graph/tensor.ts";
+import type { Layout } from "../../time/facts/fact.ts";
 import type { Pairs } from "./pairs.ts";
 
 export interface Hiding {

@@ -3,11 +3,11 @@
  * Every rule of time holds there as well; a stream that is read by its positions as keys has `keys` in the place of time.
  */
 import type { Known } from "../../find/carried.ts";
-import type { Node } from "../../onnx/graph.ts";
-import { type Axis, type Fact, type Layout, timeAxis } from "../../time/fact.ts";
+import type { Node } from "../../graph/graph.ts";
+import { type Axis, type Fact, type Layout, timeAxis } from "../../time/facts/fact.ts";
+import { fromFront, numbers, type Operand } from "../../time/facts/rule.ts";
 import { judge, operandOf } from "../../time/follow.ts";
 import { isOffset } from "../../time/offset.ts";
-import { fromFront, numbers, type Operand } from "../../time/rule.ts";
 
 /** What was followed. */
 export interface Pairs {

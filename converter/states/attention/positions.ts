@@ -1,11 +1,11 @@
 /** Functions of two positions, for all keys and the new queries alone: masks, biases, decays, computed as the graph computes them. */
 import type { Known, SymbolNames } from "../../find/carried.ts";
 import { fixedSizes } from "../../find/shapes.ts";
-import type { Builder } from "../../onnx/build.ts";
-import { type GraphIndex, indexGraph, type Model, type Node } from "../../onnx/graph.ts";
-import { DataType } from "../../onnx/tensor.ts";
-import type { Dim } from "../../time/dim.ts";
-import { fromFront } from "../../time/rule.ts";
+import type { Builder } from "../../graph/build.ts";
+import { type GraphIndex, indexGraph, type Model, type Node } from "../../graph/graph.ts";
+import { DataType } from "../../graph/tensor.ts";
+import type { Dim } from "../../time/facts/dim.ts";
+import { fromFront } from "../../time/facts/rule.ts";
 import { ELEMENTWISE } from "../../time/rules/elementwise.ts";
 
 /** What is known of a total length: N positions, of which the last T are new. */

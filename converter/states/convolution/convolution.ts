@@ -2,10 +2,10 @@
 import type { Place, Realisation, StatePorts, StateReport } from "../../find/carried.ts";
 import { fromCanonical, toCanonical } from "../../find/layout.ts";
 import type { Region } from "../../find/region.ts";
-import type { Form } from "../../form.ts";
+import type { Builder } from "../../graph/build.ts";
+import { DataType } from "../../graph/tensor.ts";
 import { lowerConvolution, recurrenceOf } from "../../lower/lower.ts";
-import type { Builder } from "../../onnx/build.ts";
-import { DataType } from "../../onnx/tensor.ts";
+import type { Form } from "../../solve/form.ts";
 
 /** The recurrence in the place of the convolution. */
 export function convolution(region: Region, form: Form, report: StateReport): Realisation {

@@ -1,8 +1,8 @@
 /** Operators at which positions of different times meet, x[:, 1:] and x[:, :-1] say: the one that is ahead waits for the other. */
 import type { Carried, Kind, Realisation } from "../../find/carried.ts";
 import { type Unclosed, unclosed } from "../../find/region.ts";
-import type { Node } from "../../onnx/graph.ts";
-import { timeAxis } from "../../time/fact.ts";
+import type { Node } from "../../graph/graph.ts";
+import { timeAxis } from "../../time/facts/fact.ts";
 import { judge, operandOf } from "../../time/follow.ts";
 import { excess, judgedOffset, offsetOf, withOffset } from "../../time/offset.ts";
 import { type Carry, carried } from "../rows/carry.ts";

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { ATTENTION_MASK } from "../../../src/contract.ts";
 import { ofIds } from "../../../test/small.ts";
 import { convertModel } from "../../convert.ts";
-import { DataType } from "../../onnx/tensor.ts";
+import { DataType } from "../../graph/tensor.ts";
 
 const [VOCABULARY, WIDTH, HIDDEN] = [11, 4, 3];
 const GATES = { RNN: 1, GRU: 3, LSTM: 4 } as const;

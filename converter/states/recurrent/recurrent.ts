@@ -5,13 +5,13 @@
 import { LongConvError } from "../../../src/errors.ts";
 import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
 import { type Unclosed, unclosed } from "../../find/region.ts";
-import type { Builder } from "../../onnx/build.ts";
-import type { Node } from "../../onnx/graph.ts";
-import { DataType } from "../../onnx/tensor.ts";
-import { type Axis, channelsIn, type Fact, type Layout, timeAxis } from "../../time/fact.ts";
+import { begunWith, type Start, ssmPorts, startOf } from "../../find/start.ts";
+import type { Builder } from "../../graph/build.ts";
+import type { Node } from "../../graph/graph.ts";
+import { DataType } from "../../graph/tensor.ts";
+import { type Axis, channelsIn, type Fact, type Layout, timeAxis } from "../../time/facts/fact.ts";
 import { isOffset } from "../../time/offset.ts";
 import { recurrentLayouts } from "../../time/rules/recurrent.ts";
-import { begunWith, type Start, ssmPorts, startOf } from "../start.ts";
 
 /** States that each operator carries: the hidden one, and the cell. */
 const STATES: Readonly<Record<string, number>> = { RNN: 1, GRU: 1, LSTM: 2 };

@@ -3,10 +3,10 @@ import { BATCH_SIZE, pastConv, presentConv } from "../../../src/contract.ts";
 import { LongConvError } from "../../../src/errors.ts";
 import type { Place, StatePorts, SymbolNames } from "../../find/carried.ts";
 import { fromCanonical, shapeOperand, toCanonical } from "../../find/layout.ts";
-import type { Builder } from "../../onnx/build.ts";
-import { DataType, float32Tensor } from "../../onnx/tensor.ts";
-import { axisSize, channelCount, type Layout, timeAxis } from "../../time/fact.ts";
-import { begunWith } from "../start.ts";
+import { begunWith } from "../../find/start.ts";
+import type { Builder } from "../../graph/build.ts";
+import { DataType, float32Tensor } from "../../graph/tensor.ts";
+import { axisSize, channelCount, type Layout, timeAxis } from "../../time/facts/fact.ts";
 import type { History } from "./history.ts";
 
 /** A stream whose last rows are carried. */

@@ -6,9 +6,9 @@ import { precise } from "../../find/graphs.ts";
 import { isFailedRun } from "../../find/respond.ts";
 import { fixedSizes } from "../../find/shapes.ts";
 import { bySequence } from "../../find/tables.ts";
-import { cut } from "../../onnx/cut.ts";
-import { openModel } from "../../onnx/run.ts";
-import { channelCount, type Layout, type Offset } from "../../time/fact.ts";
+import { cut } from "../../graph/cut.ts";
+import { openModel } from "../../ort/run.ts";
+import { channelCount, type Layout, type Offset } from "../../time/facts/fact.ts";
 
 export type History =
   | { readonly kind: "zeros" }

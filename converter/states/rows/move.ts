@@ -1,9 +1,9 @@
 /** What an operator does to the time axis when its outputs read a finite number of positions: one row of the table an operator. */
 import type { ErrorCode } from "../../../src/errors.ts";
-import type { Builder } from "../../onnx/build.ts";
-import type { Node } from "../../onnx/graph.ts";
-import type { Layout } from "../../time/fact.ts";
-import type { Context, Operand } from "../../time/rule.ts";
+import type { Builder } from "../../graph/build.ts";
+import type { Node } from "../../graph/graph.ts";
+import type { Layout } from "../../time/facts/fact.ts";
+import type { Context, Operand } from "../../time/facts/rule.ts";
 
 /** What becomes of the positions of the stream that is input `input`. */
 export interface Move {

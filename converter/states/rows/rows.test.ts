@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../../src/errors.ts";
 import { CHANNELS, small } from "../../../test/small.ts";
 import { convertModel } from "../../convert.ts";
-import type { Builder } from "../../onnx/build.ts";
+import type { Builder } from "../../graph/build.ts";
 
 /** Nodes on a stream [batch, channels, time]; gives one of as many channels. */
 type Layers = (b: Builder, x: string) => string;

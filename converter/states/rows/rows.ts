@@ -5,9 +5,9 @@
 import type { Carried, Kind, Known, Realisation, StateReport } from "../../find/carried.ts";
 import { type Unclosed, unclosed } from "../../find/region.ts";
 import { fixedSizes } from "../../find/shapes.ts";
-import type { Builder } from "../../onnx/build.ts";
-import type { GraphIndex, Node } from "../../onnx/graph.ts";
-import { type Offset, timeAxis } from "../../time/fact.ts";
+import type { Builder } from "../../graph/build.ts";
+import type { GraphIndex, Node } from "../../graph/graph.ts";
+import { type Offset, timeAxis } from "../../time/facts/fact.ts";
 import { operandOf } from "../../time/follow.ts";
 import { excess, isOffset, NO_OFFSET, offsetOf, withOffset } from "../../time/offset.ts";
 import { type Carry, carried, stateDims } from "./carry.ts";

@@ -1,9 +1,9 @@
 /** Operators whose outputs read a window of positions: convolutions of any groups and dilation, and pooling. */
-import type { AttributeInput } from "../../onnx/attributes.ts";
-import { type Builder, withAttributes } from "../../onnx/build.ts";
-import type { Attributes, Node } from "../../onnx/graph.ts";
-import { channelsIn } from "../../time/fact.ts";
-import { axesOf } from "../../time/rule.ts";
+import type { AttributeInput } from "../../graph/attributes.ts";
+import { type Builder, withAttributes } from "../../graph/build.ts";
+import type { Attributes, Node } from "../../graph/graph.ts";
+import { channelsIn } from "../../time/facts/fact.ts";
+import { axesOf } from "../../time/facts/rule.ts";
 import { RULES } from "../../time/rules/index.ts";
 import { type Moved, type Mover, RATE } from "./move.ts";
 

@@ -1,11 +1,11 @@
 /** A loop that leaves its states alone where a position is padding. */
-import { withAttributes } from "../../onnx/build.ts";
-import type { Node } from "../../onnx/graph.ts";
-import { makeNode } from "../../onnx/node.ts";
-import type { GraphProto } from "../../onnx/proto.ts";
-import { withFields } from "../../onnx/schema.ts";
-import { DataType, int64Tensor } from "../../onnx/tensor.ts";
-import { valueInfoToProto } from "../../onnx/valueinfo.ts";
+import { withAttributes } from "../../graph/build.ts";
+import type { Node } from "../../graph/graph.ts";
+import { makeNode } from "../../graph/node.ts";
+import type { GraphProto } from "../../graph/proto.ts";
+import { withFields } from "../../graph/schema.ts";
+import { DataType, int64Tensor } from "../../graph/tensor.ts";
+import { valueInfoToProto } from "../../graph/valueinfo.ts";
 import { scanAxes } from "../../time/rules/control.ts";
 
 /** The same Scan with one more scan input, the mask [batch, T, 1]. @param ranks of its states */

@@ -3,13 +3,13 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { convertModel } from "../../convert.ts";
-import { withAttributes } from "../../onnx/build.ts";
-import type { Model, Node } from "../../onnx/graph.ts";
-import { makeNode } from "../../onnx/node.ts";
-import type { GraphProto } from "../../onnx/proto.ts";
-import { readModel } from "../../onnx/read.ts";
-import { withFields } from "../../onnx/schema.ts";
-import { int64Tensor } from "../../onnx/tensor.ts";
+import { readModel } from "../../file/read.ts";
+import { withAttributes } from "../../graph/build.ts";
+import type { Model, Node } from "../../graph/graph.ts";
+import { makeNode } from "../../graph/node.ts";
+import type { GraphProto } from "../../graph/proto.ts";
+import { withFields } from "../../graph/schema.ts";
+import { int64Tensor } from "../../graph/tensor.ts";
 
 const number = (name: string, values: number[], dims: number[]) =>
   makeNode(`${name}_node`, "Constant", [], [name], { attributes: { value: { tensor: int64Tensor(dims, values) } } });

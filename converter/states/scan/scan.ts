@@ -5,16 +5,16 @@
 import type { Carried, Kind, Known, Place, Realisation } from "../../find/carried.ts";
 import { type Unclosed, unclosed } from "../../find/region.ts";
 import { possibleLayouts } from "../../find/shapes.ts";
-import type { Builder } from "../../onnx/build.ts";
-import type { Node } from "../../onnx/graph.ts";
-import { readsOf } from "../../onnx/reads.ts";
-import { DataType } from "../../onnx/tensor.ts";
-import type { Layout } from "../../time/fact.ts";
+import { mixesBatch } from "../../find/sight.ts";
+import { begunWith, type Start, ssmPorts, startOf } from "../../find/start.ts";
+import type { Builder } from "../../graph/build.ts";
+import type { Node } from "../../graph/graph.ts";
+import { readsOf } from "../../graph/reads.ts";
+import { DataType } from "../../graph/tensor.ts";
+import type { Layout } from "../../time/facts/fact.ts";
+import { fromFront } from "../../time/facts/rule.ts";
 import { isOffset } from "../../time/offset.ts";
-import { fromFront } from "../../time/rule.ts";
 import { scanAxes } from "../../time/rules/control.ts";
-import { mixesBatch } from "../sight.ts";
-import { begunWith, type Start, ssmPorts, startOf } from "../start.ts";
 import { maskedBody } from "./masked.ts";
 
 export const SCAN: Kind<Unclosed> = {

@@ -6,13 +6,13 @@
 import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
 import { typeIn } from "../../find/graphs.ts";
 import { type Unclosed, unclosed } from "../../find/region.ts";
-import type { Builder } from "../../onnx/build.ts";
-import type { Node } from "../../onnx/graph.ts";
-import { DataType } from "../../onnx/tensor.ts";
-import { axisSize, channelCount, type Layout, timeAxis } from "../../time/fact.ts";
+import { ssmPorts } from "../../find/start.ts";
+import type { Builder } from "../../graph/build.ts";
+import type { Node } from "../../graph/graph.ts";
+import { DataType } from "../../graph/tensor.ts";
+import { axisSize, channelCount, type Layout, timeAxis } from "../../time/facts/fact.ts";
 import { isOffset } from "../../time/offset.ts";
 import { maskFor } from "../rows/carry.ts";
-import { ssmPorts } from "../start.ts";
 
 const END = 2 ** 53 - 1;
 const FLOATS = new Set<number>([DataType.FLOAT, DataType.FLOAT16, DataType.BFLOAT16]);

@@ -5,14 +5,14 @@
 import type { Carried, Kind, Known, Place, Realisation, StateReport } from "../../find/carried.ts";
 import { typeIn } from "../../find/graphs.ts";
 import type { Unclosed } from "../../find/region.ts";
-import type { Builder } from "../../onnx/build.ts";
-import type { Node } from "../../onnx/graph.ts";
-import { DataType } from "../../onnx/tensor.ts";
-import { axisOf, axisSize, channelCount, type Fact, type Layout, timeAxis } from "../../time/fact.ts";
+import { begunWith, ssmPorts } from "../../find/start.ts";
+import type { Builder } from "../../graph/build.ts";
+import type { Node } from "../../graph/graph.ts";
+import { DataType } from "../../graph/tensor.ts";
+import { axisOf, axisSize, channelCount, type Fact, type Layout, timeAxis } from "../../time/facts/fact.ts";
+import { fromFront } from "../../time/facts/rule.ts";
 import { isOffset } from "../../time/offset.ts";
-import { fromFront } from "../../time/rule.ts";
 import { maskFor } from "../rows/carry.ts";
-import { begunWith, ssmPorts } from "../start.ts";
 
 /** How two parts of a sequence are put together, and what an empty part is. */
 interface Join {

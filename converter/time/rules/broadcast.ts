@@ -1,6 +1,6 @@
 /** Where operands meet: broadcasting, and axes that must be the same. */
-import { type Axis, describeLayout, isChannelAxis, type Layout, sameAxis } from "../fact.ts";
-import { axesOf, type Context, mixes, type Operand, refuses, type Verdict } from "../rule.ts";
+import { type Axis, describeLayout, isChannelAxis, type Layout, sameAxis } from "../facts/fact.ts";
+import { axesOf, type Context, mixes, type Operand, refuses, type Verdict } from "../facts/rule.ts";
 
 /** The operands' layouts in their order; or why an operand has none. Operands that are left out have layout []. */
 export function layoutsOf(operands: readonly (Operand | undefined)[]): { layouts: readonly Layout[] } | Verdict {

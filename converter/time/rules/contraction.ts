@@ -1,5 +1,5 @@
 /** Contractions: pointwise along time unless the contracted axis holds time. */
-import { type Axis, describeLayout } from "../fact.ts";
+import { type Axis, describeLayout } from "../facts/fact.ts";
 import {
   axesOf,
   type Context,
@@ -10,7 +10,7 @@ import {
   type Rule,
   refuses,
   type Verdict,
-} from "../rule.ts";
+} from "../facts/rule.ts";
 import { meetAxes, unfit } from "./broadcast.ts";
 
 /** One operand's axes with a label each; equal labels meet, labels that are not in `output` are summed over. */

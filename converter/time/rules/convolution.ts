@@ -1,6 +1,6 @@
 /** Convolutions and transforms: pointwise along time only where they do not reach along the time axis. */
-import type { Attributes } from "../../onnx/graph.ts";
-import { type Axis, axisSize, channelsIn, isChannelAxis, type Layout } from "../fact.ts";
+import type { Attributes } from "../../graph/graph.ts";
+import { type Axis, axisSize, channelsIn, isChannelAxis, type Layout } from "../facts/fact.ts";
 import {
   axesOf,
   type Family,
@@ -12,7 +12,7 @@ import {
   type Rule,
   refuses,
   type Verdict,
-} from "../rule.ts";
+} from "../facts/rule.ts";
 import { channelAxis, cutUp, unfollowed, unreadable } from "./movement.ts";
 
 /**

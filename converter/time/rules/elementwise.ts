@@ -1,5 +1,5 @@
 /** Elementwise operators with numpy broadcasting: pointwise along time when the time axes meet each other. */
-import { allOutputs, axesOf, type Family, joined, type Rule, refuses } from "../rule.ts";
+import { allOutputs, axesOf, type Family, joined, type Rule, refuses } from "../facts/rule.ts";
 import { broadcast } from "./broadcast.ts";
 
 /** Any function of the operands at the same place. */

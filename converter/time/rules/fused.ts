@@ -2,9 +2,18 @@
  * The fused operators of domain com.microsoft that ONNX Runtime's offline optimizer and quantisers write.
  * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
  */
-import type { AttributeValue } from "../../onnx/graph.ts";
-import { type Axis, channelsIn, isChannelAxis } from "../fact.ts";
-import { axesOf, type Family, fromFront, joined, type Operand, type Rule, refuses, type Verdict } from "../rule.ts";
+import type { AttributeValue } from "../../graph/graph.ts";
+import { type Axis, channelsIn, isChannelAxis } from "../facts/fact.ts";
+import {
+  axesOf,
+  type Family,
+  fromFront,
+  joined,
+  type Operand,
+  type Rule,
+  refuses,
+  type Verdict,
+} from "../facts/rule.ts";
 import { broadcast } from "./broadcast.ts";
 import { Gemm, product, withAddend } from "./contraction.ts";
 import { convolved } from "./convolution.ts";

@@ -1,5 +1,5 @@
 /** The table of rules: one row an operator. An operator without a row is refused, never assumed to be pointwise. */
-import type { Family, Rule } from "../rule.ts";
+import type { Family, Rule } from "../facts/rule.ts";
 import { CONTRACTION } from "./contraction.ts";
 import { CONTROL } from "./control.ts";
 import { CONVOLUTION } from "./convolution.ts";

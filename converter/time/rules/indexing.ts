@@ -1,6 +1,6 @@
 /** Operators that pick values by their index, or write them there: pointwise along time where the index is one of channels. */
-import { dim, equal, subtract, TIME } from "../dim.ts";
-import { type Axis, channelsIn, isChannelAxis, type Layout } from "../fact.ts";
+import { dim, equal, subtract, TIME } from "../facts/dim.ts";
+import { type Axis, channelsIn, isChannelAxis, type Layout } from "../facts/fact.ts";
 import {
   axesOf,
   type Family,
@@ -11,7 +11,7 @@ import {
   type Operand,
   type Rule,
   type Verdict,
-} from "../rule.ts";
+} from "../facts/rule.ts";
 import { layoutsOf, meetAxes } from "./broadcast.ts";
 import { cutUp, unfollowed } from "./movement.ts";
 

@@ -1,7 +1,7 @@
 /** Operators that move values to another layout: pointwise along time as long as the time axis stays whole. */
-import { type Dim, equal, isConstant, TIME } from "../dim.ts";
-import { type Axis, channelsIn, describeLayout, isChannelAxis, type Layout, timeAxis } from "../fact.ts";
-import { regroup, sizesOf } from "../reshape.ts";
+import { type Dim, equal, isConstant, TIME } from "../facts/dim.ts";
+import { type Axis, channelsIn, describeLayout, isChannelAxis, type Layout, timeAxis } from "../facts/fact.ts";
+import { regroup, sizesOf } from "../facts/reshape.ts";
 import {
   axesOf,
   type Context,
@@ -15,7 +15,7 @@ import {
   type Rule,
   refuses,
   type Verdict,
-} from "../rule.ts";
+} from "../facts/rule.ts";
 
 /** An axis of so many channels. */
 export const channelAxis = (size: number): Axis => (size === 1 ? [] : [size]);

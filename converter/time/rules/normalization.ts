@@ -1,5 +1,5 @@
 /** Normalisations: pointwise along time when time is not among the axes over which they normalise. */
-import { isChannelAxis } from "../fact.ts";
+import { isChannelAxis } from "../facts/fact.ts";
 import {
   allOutputs,
   axesOf,
@@ -11,7 +11,7 @@ import {
   type Rule,
   refuses,
   type Verdict,
-} from "../rule.ts";
+} from "../facts/rule.ts";
 import { unfit } from "./broadcast.ts";
 import { cutUp, unfollowed, unreadable } from "./movement.ts";
 import { obstacle } from "./reduction.ts";

@@ -1,7 +1,7 @@
 /** Pooling and resampling of [batch, channels, …spatial]: pointwise along time where time is not among the resized axes. */
-import { equal, evaluate, isConstant } from "../dim.ts";
-import { type Axis, channelsIn, isChannelAxis, type Layout } from "../fact.ts";
-import { axesOf, type Family, fromFront, integers, joined, numbers, type Rule, refuses } from "../rule.ts";
+import { equal, evaluate, isConstant } from "../facts/dim.ts";
+import { type Axis, channelsIn, isChannelAxis, type Layout } from "../facts/fact.ts";
+import { axesOf, type Family, fromFront, integers, joined, numbers, type Rule, refuses } from "../facts/rule.ts";
 import { windowed } from "./convolution.ts";
 import { channelAxis, cutUp, unfollowed, unreadable } from "./movement.ts";
 import { obstacle } from "./reduction.ts";

@@ -1,6 +1,6 @@
 /** Operators that take the absolute position from tables or from their inputs. */
-import { sameLayout, timeAxis } from "../fact.ts";
-import { type Family, joined, mixes, type Rule, refuses } from "../rule.ts";
+import { sameLayout, timeAxis } from "../facts/fact.ts";
+import { type Family, joined, mixes, type Rule, refuses } from "../facts/rule.ts";
 import { layoutsOf, meetAxes } from "./broadcast.ts";
 import { cutUp } from "./movement.ts";
 

@@ -1,6 +1,15 @@
 /** Quantised operators: as their float sisters where scales and zero points are constant and none runs along time. */
-import { channelsIn, describeLayout, isChannelAxis } from "../fact.ts";
-import { axesOf, type Family, fromFront, joined, type Operand, type Rule, refuses, type Verdict } from "../rule.ts";
+import { channelsIn, describeLayout, isChannelAxis } from "../facts/fact.ts";
+import {
+  axesOf,
+  type Family,
+  fromFront,
+  joined,
+  type Operand,
+  type Rule,
+  refuses,
+  type Verdict,
+} from "../facts/rule.ts";
 import { product } from "./contraction.ts";
 import { convolved } from "./convolution.ts";
 import { cutUp, unfollowed } from "./movement.ts";

@@ -1,6 +1,6 @@
 /** Recurrent layers: along another axis than time they are pointwise in it, whatever their direction. */
-import { isChannelAxis, type Layout } from "../fact.ts";
-import { allOutputs, axesOf, type Family, joined, mixes, type Operand, type Rule, refuses } from "../rule.ts";
+import { isChannelAxis, type Layout } from "../facts/fact.ts";
+import { allOutputs, axesOf, type Family, joined, mixes, type Operand, type Rule, refuses } from "../facts/rule.ts";
 import { channelAxis, unfollowed } from "./movement.ts";
 import { notConstant } from "./normalization.ts";
 

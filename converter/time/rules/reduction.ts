@@ -1,5 +1,5 @@
 /** Reductions, running sums and sorting over axes: pointwise along time when time is not among them. */
-import { type Axis, isChannelAxis, type Layout } from "../fact.ts";
+import { type Axis, isChannelAxis, type Layout } from "../facts/fact.ts";
 import {
   allOutputs,
   axesOf,
@@ -11,7 +11,7 @@ import {
   type Rule,
   refuses,
   type Verdict,
-} from "../rule.ts";
+} from "../facts/rule.ts";
 import { channelAxis, cutUp, unfollowed, unreadable } from "./movement.ts";
 
 /** Why these axes cannot be reduced position by position, if so. */

@@ -1,6 +1,6 @@
 /** Operators that never run position by position, or whose results are not tensors that can be followed; each with the reason. */
 import type { ErrorCode } from "../../../src/errors.ts";
-import { type Family, type Rule, refuses } from "../rule.ts";
+import { type Family, type Rule, refuses } from "../facts/rule.ts";
 
 /** Values that differ from run to run. */
 export const RANDOM: ReadonlySet<string> = new Set([

@@ -1,6 +1,6 @@
 /** Operators that cut out, join and pad: pointwise along time where they do so among channels. */
-import { type Dim, dim, equal, isConstant, subtract, TIME } from "../dim.ts";
-import { type Axis, axisSize, channelsIn, describeLayout, isChannelAxis } from "../fact.ts";
+import { type Dim, dim, equal, isConstant, subtract, TIME } from "../facts/dim.ts";
+import { type Axis, axisSize, channelsIn, describeLayout, isChannelAxis } from "../facts/fact.ts";
 import {
   allOutputs,
   axesOf,
@@ -13,7 +13,7 @@ import {
   numbers,
   type Rule,
   refuses,
-} from "../rule.ts";
+} from "../facts/rule.ts";
 import { layoutsOf, meetAxes } from "./broadcast.ts";
 import { channelAxis, cutUp, unfollowed, unreadable } from "./movement.ts";
 import { dimOfAxis } from "./shape.ts";

@@ -1,9 +1,9 @@
 /** Arithmetic on shapes: integers made of the batch size and the sequence length, rank 0 or 1. */
-import type { Attributes } from "../../onnx/graph.ts";
-import { DataType } from "../../onnx/tensor.ts";
-import { add, BATCH, type Dim, dim, divide, equal, isConstant, multiply, scale, subtract, TIME } from "../dim.ts";
-import type { Axis, Fact, Layout } from "../fact.ts";
-import { axesOf, integers, numbers, type Operand } from "../rule.ts";
+import type { Attributes } from "../../graph/graph.ts";
+import { DataType } from "../../graph/tensor.ts";
+import { add, BATCH, type Dim, dim, divide, equal, isConstant, multiply, scale, subtract, TIME } from "../facts/dim.ts";
+import type { Axis, Fact, Layout } from "../facts/fact.ts";
+import { axesOf, integers, numbers, type Operand } from "../facts/rule.ts";
 
 /** The fact of the only output, or undefined where this is not arithmetic that can be followed. */
 export type ShapeRule = (inputs: readonly (Operand | undefined)[], attributes: Attributes) => Fact | undefined;

@@ -1,5 +1,5 @@
 /** What sets in late: taps behind a gap, masks, segments, looks ahead. */
-import { float32Tensor } from "../../../converter/onnx/tensor.ts";
+import { float32Tensor } from "../../../converter/graph/tensor.ts";
 import {
   type Draft,
   END,

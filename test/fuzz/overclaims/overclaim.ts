@@ -1,5 +1,5 @@
 /** Graphs that are one thing at the sizes convenient to try, and another elsewhere: what their kinds share. */
-import { LONGCONV_DOMAIN, LONGCONV_OP } from "../../../converter/onnx/longconv.ts";
+import { LONGCONV_DOMAIN, LONGCONV_OP } from "../../../converter/graph/longconv.ts";
 import { backward, complexProduct, forward } from "../convolutions.ts";
 import { asScalar, type Draft, lengthOf, type Piece, type Stream, slice, transpose, weights } from "../draft.ts";
 

@@ -1,5 +1,5 @@
 /** Where kernels end: in rounding, in a window that is read further than compared, beyond a horizon. */
-import { float32Tensor } from "../../../converter/onnx/tensor.ts";
+import { float32Tensor } from "../../../converter/graph/tensor.ts";
 import { backward, forward } from "../convolutions.ts";
 import {
   asScalar,

@@ -1,0 +1,84 @@
+/** Shared poles against poles of each channel's own: which of the two a layer gets, by certified error and by cost. */
+
+import { type Certificate, type CertifyOptions, certify } from "../certify/certify.ts";
+import { leastSharedOrder } from "../reduce/forecast.ts";
+import { LARGEST_OWN_ORDER, lookAtChannels, type OwnReduction } from "../reduce/own.ts";
+import { type Reduction, reduceKernels, type Target } from "../reduce/reduce.ts";
+import type { Kernels } from "../solve/form.ts";
+import { certifyChannels } from "./own.ts";
+
+/** What is asked for one layer. */
+export interface ContestTask {
+  readonly kernels: Kernels;
+  /** For shared poles. */
+  readonly shared: Target;
+  /** Whether poles of each channel's own may take their place; only where `shared` is a tolerance. */
+  readonly own: boolean;
+  readonly certify?: CertifyOptions | undefined;
+}
+
+/** What was tried; at most one of the two is met. A certificate goes with what is met. */
+export interface ContestResult {
+  readonly shared?: { readonly reduction: Reduction; readonly certificate: Certificate | undefined } | undefined;
+  readonly own?: { readonly reduction: OwnReduction; readonly certificate: Certificate | undefined } | undefined;
+  /** Why shared poles were not tried, in a sentence. */
+  readonly because?: string | undefined;
+}
+
+/**
+ * Shared poles are preferred up to so many times as many states. In ONNX Runtime a state with a pole of its channel's own
+ * takes 1.3 times as long, in a step and in a prompt (docs/parts/diagonal.md); the rest of the factor is for its larger
+ * tables in the file.
+ */
+export const OWN_STATE_COST = 2;
+
+/** Above this least order the search for the smallest one is given up for a single attempt, with one refinement. */
+const SEARCHED = 48;
+
+/**
+ * Reduces and certifies one layer, the likelier way first; the other only where the first is not within the tolerance.
+ * @throws LongConvError as {@link reduceKernels}
+ */
+export function contest({ kernels, shared, own, certify: options }: ContestTask): ContestResult {
+  const withShared = (reduction: Reduction): ContestResult => ({
+    shared: { reduction, certificate: reduction.met ? certify(kernels, reduction.modal, options) : undefined },
+  });
+  if ("order" in shared || !own) return withShared(reduceKernels(kernels, shared));
+  const { tolerance, maxOrder = 256 } = shared;
+  const most = Math.min(LARGEST_OWN_ORDER, maxOrder);
+  const least = leastSharedOrder(kernels, tolerance, maxOrder);
+  const lookout = lookAtChannels(kernels, { tolerance, maxOrder: most });
+  const tryShared = (): ContestResult => {
+    if (least > maxOrder) return { because: `no ${maxOrder} shared poles follow the kernel` };
+    return withShared(reduceWithin(kernels, tolerance, maxOrder, least));
+  };
+  const tryOwn = (from = lookout): ContestResult => {
+    const reduction = from.reduce();
+    const certificate = reduction.met ? certifyChannels(kernels, reduction.modal, options) : undefined;
+    return { own: { reduction, certificate } };
+  };
+  const ownFirst = lookout.least <= most && OWN_STATE_COST * lookout.least < least;
+  const first = ownFirst ? tryOwn() : tryShared();
+  if (first.own?.reduction.met) return first;
+  if (first.shared?.reduction.met) {
+    const { order } = first.shared.reduction;
+    // own poles cost less below this
+    const fewer = Math.min(most, 2 * Math.ceil(order / (2 * OWN_STATE_COST) - 1));
+    if (lookout.least > fewer) return first;
+    const second = tryOwn(lookAtChannels(kernels, { tolerance, maxOrder: fewer }));
+    return second.own!.reduction.met ? { ...second, because: `shared poles would be ${order}` } : first;
+  }
+  return { ...first, ...(ownFirst ? tryShared() : tryOwn()) };
+}
+
+/** The smallest order where it is small; else one attempt at a likely order and one at the largest. */
+function reduceWithin(kernels: Kernels, tolerance: number, maxOrder: number, least: number): Reduction {
+  if (least <= SEARCHED) return reduceKernels(kernels, { tolerance, maxOrder });
+  let reduction: Reduction | undefined;
+  for (const order of new Set([Math.min(maxOrder, 2 * least), maxOrder])) {
+    reduction = reduceKernels(kernels, { order }, { refinements: 1 });
+    if (reduction.error <= tolerance) return reduction;
+  }
+  const reason = `up to ${maxOrder} shared poles leave a relative error of ${reduction!.error.toExponential(1)}`;
+  return { ...reduction!, met: false, reason };
+}

@@ -1,0 +1,305 @@
+/** What positions see: an attention is run alone, with later positions changed and left out, and other sequences changed. */
+import { uniform } from "../../src/random.ts";
+import { cut } from "../graph/cut.ts";
+import { DataType, makeTensor, type Tensor } from "../graph/tensor.ts";
+import { openModel, type Runner } from "../ort/run.ts";
+import { channelsIn, dimsOf, type Layout, timeAxis } from "../time/facts/fact.ts";
+import type { Known } from "./carried.ts";
+import { precise, typeIn } from "./graphs.ts";
+import { isFailedRun } from "./respond.ts";
+import { fixedSizes, zeroInputs } from "./shapes.ts";
+import { bySequence } from "./tables.ts";
+
+/** A stream that enters, or an exit. */
+export interface Port {
+  readonly tensor: string;
+  readonly axes: Layout;
+}
+
+/** Lengths at which later positions are changed, with the positions up to which nothing may change; undefined: every one. */
+const LENGTHS: readonly (readonly [number, readonly number[] | undefined])[] = [
+  [48, undefined],
+  [513, [0, 1, 31, 255, 256, 511]],
+  [2048, [1023, 2046]],
+];
+/** Of the largest tensor of pairs. */
+const MOST_BYTES = 2 ** 29;
+/** Parts of the largest value by which outputs may differ. */
+const SAME = 1e-4;
+
+export type Sight =
+  | { readonly seen: number }
+  | { readonly code: "not-causal" | "depends-on-length" | "mixes-batch"; readonly reason: string };
+
+/** Up to which length the exits at each position depend on no later one, on no other sequence, and not on the length. */
+export async function sightOf(
+  known: Known,
+  entries: readonly Port[],
+  exits: readonly Port[],
+  width: number,
+): Promise<Sight> {
+  const { graphs } = known;
+  const bench = await openBench(known, entries, exits);
+  try {
+    const fixed = fixedSizes(graphs.inputs);
+    let seen = 0;
+    for (const [length, places] of LENGTHS) {
+      const bytes = 4 * width * length ** 2 * ((places ?? everyOf(length)).length + 1);
+      if (seen > 0 && (fixed.time !== undefined || bytes > MOST_BYTES)) break;
+      const time = fixed.time ?? length;
+      const found = await lookAt(bench, time, places ?? everyOf(time), fixed);
+      if (found === undefined) break;
+      if ("code" in found) return found;
+      seen = time;
+    }
+    return { seen };
+  } finally {
+    await bench.runner.close();
+  }
+}
+
+/** The lengths at which every pair is looked at, the longest first, and bytes of the weights of all pairs. */
+const ALL_PAIRS = [2048, 1024, 512, 128] as const;
+const PAIR_BYTES = 2 ** 27;
+
+/**
+ * Looks at the weights of every pair of positions.
+ * @param weights tensors of pairs that the keys are summed with
+ * @returns the length, and the first position that has a weight for a later one; undefined where nothing can be run
+ */
+export async function weightAhead(
+  known: Known,
+  entries: readonly Port[],
+  weights: readonly Port[],
+  width: number,
+): Promise<{ readonly length: number; readonly at: readonly [number, number] | undefined } | undefined> {
+  const fixed = fixedSizes(known.graphs.inputs);
+  const bench = await openBench(known, entries, weights);
+  try {
+    for (const length of fixed.time === undefined ? ALL_PAIRS : [fixed.time]) {
+      if (4 * width * length ** 2 > PAIR_BYTES && length > ALL_PAIRS.at(-1)!) continue;
+      const made = await ran(bench, fixed.batch ?? 1, length, () => length, length);
+      if (!made) continue;
+      for (const { tensor, axes } of weights) {
+        const at = firstAhead(made[tensor]!, axes, length);
+        if (at) return { length, at };
+      }
+      return { length, at: undefined };
+    }
+    return undefined;
+  } finally {
+    await bench.runner.close();
+  }
+}
+
+/** The first pair of a position and a later one that has a weight. */
+function firstAhead({ dims, data }: Tensor, axes: Layout, length: number): readonly [number, number] | undefined {
+  const strides = dims.map((_, k) => dims.slice(k + 1).reduce((a, c) => a * c, 1));
+  const [row, key] = [timeAxis(axes), axes.findIndex((axis) => axis.includes("keys"))];
+  for (let at = 0; at < data.length; at++) {
+    if (!data[at]) continue;
+    const [i, j] = [Math.floor(at / strides[row]!) % length, Math.floor(at / strides[key]!) % length];
+    if (j > i) return [i, j];
+  }
+  return undefined;
+}
+
+/** Batches in which one sequence after the other is changed. */
+const BATCHES = [2, 3, 17] as const;
+
+/** Whether an exit of one sequence depends on the others of the batch, or on how many there are; undefined: it cannot be run. */
+export async function mixesBatch(
+  known: Known,
+  entries: readonly Port[],
+  exits: readonly Port[],
+): Promise<boolean | undefined> {
+  const fixed = fixedSizes(known.graphs.inputs);
+  const time = fixed.time ?? 5;
+  const bench = await openBench(known, entries, exits);
+  try {
+    let isRun = false;
+    const alone = fixed.batch === undefined ? await outputs(bench, 1, time, () => time) : undefined;
+    for (const batch of fixed.batch === undefined ? BATCHES : [fixed.batch]) {
+      const plain = await outputs(bench, batch, time, () => time);
+      if (!plain) continue;
+      isRun = true;
+      const isKept = (made: Float64Array[][][], from: number, row: number) =>
+        plain.every((rows, k) =>
+          rows[row]!.every((values, i) => isSame(values, made[k]![from]![i]!, largestOf(rows.flat()))),
+        );
+      if (alone && !isKept(alone, 0, batch - 1)) return true;
+      for (let other = 0; other < batch; other++) {
+        const changed = (await outputs(bench, batch, time, (row) => (row === other ? 0 : time)))!;
+        for (let row = 0; row < batch; row++) if (row !== other && !isKept(changed, row, row)) return true;
+      }
+    }
+    return isRun ? false : undefined;
+  } finally {
+    await bench.runner.close();
+  }
+}
+
+async function openBench(known: Known, entries: readonly Port[], exits: readonly Port[]): Promise<Bench> {
+  const { graphs } = known;
+  const names = new Set(entries.map(({ tensor }) => tensor));
+  const others = graphs.model.graph.inputs.filter(({ name }) => !names.has(name));
+  const typeOf = (tensor: string) => typeIn(graphs, tensor);
+  // ONNX Runtime asks for ranks inside of loops
+  const given = entries.map(({ tensor, axes }) => ({
+    ...{ name: tensor, type: typeOf(tensor) },
+    dims: axes.map((axis, k) =>
+      axis.every((factor) => typeof factor === "number") ? channelsIn(axis) : `${tensor}_${k}`,
+    ),
+  }));
+  const part = cut(
+    graphs.model,
+    [...others, ...given],
+    exits.map(({ tensor }) => tensor),
+  );
+  return { known, runner: await openModel(precise(graphs, part)), entries, exits, typeOf };
+}
+
+const everyOf = (length: number): readonly number[] => Array.from({ length: length - 1 }, (_, i) => i);
+
+interface Bench {
+  readonly known: Known;
+  readonly runner: Runner;
+  readonly entries: readonly Port[];
+  readonly exits: readonly Port[];
+  readonly typeOf: (tensor: string) => number;
+}
+
+/** Undefined where the graph cannot be run at the length. */
+async function lookAt(
+  bench: Bench,
+  time: number,
+  places: readonly number[],
+  fixed: { readonly batch: number | undefined; readonly time: number | undefined },
+): Promise<Sight | undefined> {
+  // each row of a batch has another part of the sequence changed; the last has none
+  const batch = fixed.batch ?? places.length + 1;
+  const rounds = fixed.batch === undefined ? [places] : places.map((place) => [place]);
+  const plain = await outputs(bench, batch, time, () => time);
+  if (!plain) return undefined;
+  const largest = plain.map((rows) => largestOf(rows.flat()));
+  for (const round of rounds) {
+    const changed = (await outputs(
+      bench,
+      batch,
+      time,
+      (row) => (round[row] ?? (fixed.batch === undefined ? time : round[0]!)) + 1,
+    ))!;
+    for (const [k, rows] of plain.entries()) {
+      for (let b = 0; b < batch; b++) {
+        const upTo = Math.min(time - 1, round[b] ?? (fixed.batch === undefined ? time - 1 : round[0]!));
+        for (let i = 0; i <= upTo; i++) {
+          if (isSame(rows[b]![i]!, changed[k]![b]![i]!, largest[k]!)) continue;
+          if (b === batch - 1 && fixed.batch === undefined)
+            return { code: "mixes-batch", reason: "reads other sequences of the batch" };
+          return { code: "not-causal", reason: `lets position ${i} see position ${upTo + 1} or later ones` };
+        }
+      }
+    }
+  }
+  if (fixed.time !== undefined) return { seen: time };
+  for (const length of [time - 1, Math.ceil(time / 2), 1]) {
+    const shorter = await outputs(bench, batch, length, () => time, time);
+    if (!shorter) continue;
+    for (const [k, rows] of plain.entries())
+      for (let b = 0; b < batch; b++)
+        for (let i = 0; i < length; i++)
+          if (!isSame(rows[b]![i]!, shorter[k]![b]![i]!, largest[k]!))
+            return {
+              code: "depends-on-length",
+              reason: `gives position ${i} another value in a sequence of ${length} than of ${time}`,
+            };
+  }
+  return { seen: time };
+}
+
+const largestOf = (rows: readonly Float64Array[]): number =>
+  rows.reduce(
+    (most, row) => row.reduce((each, value) => (Number.isFinite(value) ? Math.max(each, Math.abs(value)) : each), most),
+    0,
+  );
+
+const isSame = (a: Float64Array, b: Float64Array, largest: number): boolean =>
+  a.every((value, i) => Object.is(value, b[i]) || Math.abs(value - b[i]!) <= SAME * largest);
+
+/**
+ * The exits for random entries, [exit][sequence][position]; undefined where ONNX Runtime cannot run it.
+ * @param changedFrom of each sequence, the position from which on it is another one
+ * @param drawn the length for which entries are drawn, of which the first positions are taken
+ */
+async function outputs(
+  bench: Bench,
+  batch: number,
+  time: number,
+  changedFrom: (row: number) => number,
+  drawn = time,
+): Promise<Float64Array[][][] | undefined> {
+  const made = await ran(bench, batch, time, changedFrom, drawn);
+  return made && bench.exits.map(({ tensor, axes }) => bySequence(made[tensor]!, axes, batch));
+}
+
+/** The exits as tensors. */
+async function ran(
+  { known: { graphs }, runner, entries, typeOf }: Bench,
+  batch: number,
+  time: number,
+  changedFrom: (row: number) => number,
+  drawn: number,
+): Promise<Record<string, Tensor> | undefined> {
+  const sizes = { batch, time };
+  const feeds: Record<string, Tensor> = { ...zeroInputs(graphs.model, graphs.inputs, sizes) };
+  for (const [k, { tensor, axes }] of entries.entries())
+    feeds[tensor] = randomEntry(typeOf(tensor), axes, sizes, changedFrom, k, drawn);
+  const wanted = new Set(runner.inputs);
+  try {
+    return await runner.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => wanted.has(name))));
+  } catch (error) {
+    if (!isFailedRun(error)) throw error;
+    return undefined;
+  }
+}
+
+/** Values that depend on the entry, the position and the place within it; from some position on, others. */
+function randomEntry(
+  type: number,
+  axes: Layout,
+  sizes: { readonly batch: number; readonly time: number },
+  changedFrom: (row: number) => number,
+  seed: number,
+  drawn: number,
+): Tensor {
+  const dims = dimsOf(axes, sizes);
+  const size = dims.reduce((a, c) => a * c, 1);
+  if (type === DataType.INT64) return makeTensor(type, dims, new BigInt64Array(size).fill(1n));
+  if (type === DataType.INT32) return makeTensor(type, dims, new Int32Array(size).fill(1));
+  if (type === DataType.BOOL) return makeTensor(type, dims, new Uint8Array(size).fill(1));
+  const channels = size / (sizes.batch * sizes.time);
+  const draw = (which: number) => {
+    const next = uniform(7919 * seed + which);
+    return Float64Array.from({ length: drawn * channels }, () => 2 * next() - 1);
+  };
+  const [own, other] = [draw(1), draw(2)];
+  const values = new Float64Array(size);
+  const factors = axes.flat();
+  const extents = factors.map((factor) =>
+    typeof factor === "number" ? factor : factor === "batch" ? sizes.batch : sizes.time,
+  );
+  const index = new Array<number>(factors.length).fill(0);
+  for (let at = 0; at < size; at++) {
+    let [row, position, channel] = [0, 0, 0];
+    for (const [k, factor] of factors.entries()) {
+      if (factor === "batch") row = index[k]!;
+      else if (typeof factor === "number") channel = channel * factor + index[k]!;
+      else position = index[k]!;
+    }
+    values[at] = (position >= changedFrom(row) ? other : own)[position * channels + channel]!;
+    for (let k = factors.length - 1; k >= 0 && ++index[k]! === extents[k]!; k--) index[k] = 0;
+  }
+  return type === DataType.DOUBLE
+    ? makeTensor(type, dims, values)
+    : makeTensor(DataType.FLOAT, dims, Float32Array.from(values));
+}

@@ -1,0 +1,28 @@
+/**
+ * Transforms in float64. ONNX Runtime's DFT over a number of points that is no power of two loses three digits in float32
+ * (8e-5 at 509 points, 3e-3 at 16 381) and none in float64, so what is compared at such lengths is computed that way.
+ */
+
+import { withoutInnerShapes } from "../file/encode.ts";
+import { createBuilder, namesOf } from "../graph/build.ts";
+import type { Model, Node } from "../graph/graph.ts";
+import { rewire } from "../graph/node.ts";
+import { DataType } from "../graph/tensor.ts";
+
+/** The same model with a cast to float64 before every DFT of float32, and back behind it. */
+export function withPreciseTransforms(model: Model, isDouble: (tensor: string) => boolean): Model {
+  const isDft = ({ domain, op }: Node) => domain === "" && op === "DFT";
+  if (!model.graph.nodes.some(isDft)) return model;
+  const b = createBuilder(model.opsets.get("") ?? 17, namesOf(model.graph));
+  const nodes = model.graph.nodes.flatMap((node): Node[] => {
+    if (!isDft(node) || isDouble(node.inputs[0]!)) return [node];
+    const [data, ...rest] = node.inputs;
+    const before = b.nodes.length;
+    const wide = b.one("Cast", [data!], { to: DataType.DOUBLE });
+    const transformed = b.name("transformed");
+    b.one("Cast", [transformed], { to: DataType.FLOAT }, { outputs: node.outputs });
+    const [there, back] = b.nodes.slice(before);
+    return [there!, rewire(node, { inputs: [wide, ...rest], outputs: [transformed] }), back!];
+  });
+  return withoutInnerShapes({ ...model, graph: { ...model.graph, nodes } });
+}
