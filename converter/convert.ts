@@ -20,7 +20,7 @@ import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
 import { evaluateTables } from "./assemble/tables.ts";
 import { type CheckReport, checkConverted, toleranceFor } from "./check/check.ts";
 import type { ChooseOptions } from "./choose/choose.ts";
-import { type Required, refuseShort } from "./claim.ts";
+import { claimsOfGraph, type Required, refuseShort } from "./claim.ts";
 import { encodeModel } from "./file/encode.ts";
 import { decodeModel, readModel } from "./file/read.ts";
 import { type Found, isConvertible, refusalError } from "./find/find.ts";
@@ -162,7 +162,7 @@ export async function convertModel(
     onPlanned?.(found, planned);
     const layers = layerReports(found, planned, positions, tables);
     const realisations = planned.map(({ realisation }) => realisation);
-    const claim = leastClaim(layers.map((layer) => layer.claim));
+    const claim = leastClaim([...layers.map((layer) => layer.claim), ...claimsOfGraph(found)]);
     refuseShort(claim, options.require, read.file);
     refuseGrowingStep(layers, options, read.file);
     say("assemble");
@@ -184,7 +184,9 @@ export async function convertModel(
     const stateError = planned.reduce((sum, { looseness }) => sum + looseness, 0);
     const check = await checkConverted(found, converted, {
       tolerance: options.checkTolerance ?? toleranceFor(stateError),
-      reach: Math.min(...planned.map(({ claim }) => claim.positions ?? Infinity)),
+      reach: Math.min(
+        ...[...planned.map((each) => each.claim), ...claimsOfGraph(found)].map((each) => each.positions ?? Infinity),
+      ),
       stateError,
       step,
       onProgress: (done, total) => say("check", done, total),

@@ -163,11 +163,14 @@ function lookUp(b: Builder, counter: Counter, { tensor, axis, settles }: Table):
   return b.one("Gather", [table, row], { axis }, { hint: "rows" });
 }
 
-/** Batch and time apart first, then every axis to its place. */
+/** Batch and time apart first, then every axis to its place, and together again what is one axis of the stream. */
 function placeRows(b: Builder, flat: string, place: Placement, symbols: SymbolNames): string {
-  const { split, squeezed, order, unsqueezed } = place;
+  const { split, squeezed, order, unsqueezed, joined } = place;
   let rows = b.one("Reshape", [flat, shapeOperand(b, split, symbols)], {}, { hint: "rows" });
   if (squeezed.length) rows = b.one("Squeeze", [rows, b.ints("axes", squeezed)], {}, { hint: "rows" });
   if (order.some((k, i) => k !== i)) rows = b.one("Transpose", [rows], { perm: order }, { hint: "rows" });
-  return unsqueezed.length ? b.one("Unsqueeze", [rows, b.ints("axes", unsqueezed)], {}, { hint: "rows" }) : rows;
+  if (unsqueezed.length) rows = b.one("Unsqueeze", [rows, b.ints("axes", unsqueezed)], {}, { hint: "rows" });
+  if (!joined) return rows;
+  const whole = b.one("Expand", [rows, dynamicShape(b, joined.apart, symbols)], {}, { hint: "rows" });
+  return b.one("Reshape", [whole, shapeOperand(b, joined.target, symbols)], {}, { hint: "rows" });
 }

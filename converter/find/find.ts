@@ -1,6 +1,6 @@
 /** Finds everything that carries a state in a model: follows time, closes the first opening, and follows again. */
 
-import { type LanguageNames, METADATA, pairStates } from "../../src/contract.ts";
+import { type Claim, type LanguageNames, METADATA, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { refuseUnbounded } from "../bound/refuse.ts";
 import { indexGraph, type Model, whereOf } from "../graph/graph.ts";
@@ -22,6 +22,7 @@ import { castsToHalf, decidingHalves } from "./halves.ts";
 import { withFloatShifts } from "./ids.ts";
 import { drivenInputs, type GivenNames } from "./language.ts";
 import { lengthError } from "./lengths.ts";
+import type { HeldLength } from "./limited.ts";
 import { type Renamed, withKnownNames } from "./names.ts";
 import { closeRegion, type Region, type Unclosed } from "./region.ts";
 import { remedyOf } from "./remedies.ts";
@@ -52,6 +53,10 @@ export interface Found {
   readonly proofs: Proofs;
   /** What is computed from a carried counter, where streams meet the absolute position. */
   readonly counter: Omit<CounterPlan, "refusals">;
+  /** Where the graph itself ends: it holds its length there and reads no more; undefined: it does not. */
+  readonly ends?: HeldLength | undefined;
+  /** How far it was seen to be what was given, where that fills its sequences up to a multiple of some number. */
+  readonly unfilled?: Claim | undefined;
   /** What stands in the way of running token by token; empty for a model that can be converted. */
   readonly refusals: readonly Refusal[];
 }

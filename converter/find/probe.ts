@@ -40,14 +40,14 @@ interface Row {
  * Probes at one length. The region is known to be affine (by rule), so impulses tell all: an impulse at position 0 in
  * every channel gives the kernels; impulses elsewhere, weighted by channel, show time invariance, causality and
  * independence of channels; dense signals at several amplitudes confirm it.
- * @param entryChannels channels that enter: as many as leave, or a divisor for each channel to several
+ * @param entries the channel that enters for each that leaves
  * @param known the kernels at more lags: a transform rounds by the size of all of them
  * @param amplitudes whether loud and soft signals are tried as well: one length is enough for that
  */
 export async function probe(
   respond: Respond,
   time: number,
-  entryChannels: number,
+  { entryChannels, entries }: Entries,
   amplitudes: boolean,
   known?: Kernels,
 ): Promise<ProbeResult | ProbeFailure> {
@@ -84,10 +84,7 @@ export async function probe(
     ...(amplitudes ? AMPLITUDES.map((row) => ({ ...row, values: signalOf(row.amplitude) })) : []),
   ];
   const answers = await respond([row(), impulse(0, () => 1), ...rows.map((r) => r.values)], time);
-  const channels = answers[0]!.length / time;
-  if (!Number.isInteger(channels / entryChannels))
-    return { code: "mixes-channels", reason: `${entryChannels} channels enter and ${channels} leave`, stage: 0 };
-
+  const channels = entries.length;
   const bias = answers[0]!.slice(0, channels);
   const spread = largest(answers[0]!, (_, i) => answers[0]![i]! - bias[i % channels]!);
   const loudest = largest(answers[0]!, (value) => value);
@@ -99,7 +96,7 @@ export async function probe(
   const kernels: Kernels = { lags: time, channels, taps };
 
   for (const [i, r] of rows.entries()) {
-    const failure = compare(r, answers[i + 2]!, kernels, bias, entryChannels, known ?? kernels);
+    const failure = compare(r, answers[i + 2]!, kernels, bias, { entryChannels, entries }, known ?? kernels);
     if (failure) return failure;
   }
   return { kernels, bias };
@@ -111,18 +108,18 @@ function compare(
   answer: Float64Array,
   kernels: Kernels,
   bias: Float64Array,
-  entryChannels: number,
+  { entryChannels, entries }: Entries,
   known: Kernels,
 ): ProbeFailure | undefined {
   const { lags: time, channels } = kernels;
-  const expected = convolve(values, kernels, entryChannels);
+  const expected = convolve(values, kernels, { entryChannels, entries });
   const first =
     name === "dense" || name === "loud" || name === "soft"
       ? 0
       : Math.floor(values.findIndex((value) => value !== 0) / entryChannels);
   let worst: { i: number; c: number; excess: number } | undefined;
   for (let c = 0; c < channels; c++) {
-    const input = entryOf(c, channels, entryChannels);
+    const input = entries[c]!;
     const squares =
       sumOver(Math.max(time, known.lags), (k) => (known.taps[k * channels + c] ?? 0) ** 2) *
       sumOver(time, (i) => values[i * entryChannels + input]! ** 2);
@@ -158,17 +155,55 @@ function compare(
 export const toleranceOf = (time: number, norms: number, bias: number): number =>
   16 * UNIT * (Math.log2(2 * time) + 2) * norms + 64 * UNIT * Math.abs(bias) + 1e-36;
 
-/** The channel that enters for one that leaves: each is answered by as many kernels, as a Conv with groups has them. */
-export const entryOf = (channel: number, channels: number, entryChannels: number): number =>
-  Math.floor((channel * entryChannels) / channels);
+/** Which channels enter, and which of them answers in each that leaves. */
+export interface Entries {
+  readonly entryChannels: number;
+  /** For each channel that leaves. */
+  readonly entries: readonly number[];
+}
+
+/** Each channel is answered by as many kernels, which follow one another, as a Conv with groups has them. */
+export const evenEntries = (entryChannels: number, channels: number): Entries => ({
+  entryChannels,
+  entries: Array.from({ length: channels }, (_, c) => Math.floor((c * entryChannels) / channels)),
+});
+
+/** A channel answers in another where it makes up so much of that one's response, and not where it makes up less of it. */
+const ANSWERS = 0.5;
+
+/**
+ * Finds which channel answers in which, in any order, from impulses in half of the channels each: in those whose number has a
+ * bit. Whether it is only that one is for {@link probe} to see.
+ */
+export async function entriesOf(respond: Respond, time: number, entryChannels: number): Promise<Entries> {
+  const bits = Math.ceil(Math.log2(entryChannels));
+  const impulse = (at: (c: number) => boolean) =>
+    Float64Array.from({ length: time * entryChannels }, (_, i) => (i < entryChannels && at(i) ? 1 : 0));
+  const rows = Array.from({ length: bits }, (_, bit) => impulse((c) => ((c >> bit) & 1) === 1));
+  const [zero, all, ...halves] = await respond([impulse(() => false), impulse(() => true), ...rows], time);
+  const channels = all!.length / time;
+  const entries = Array.from({ length: channels }, (_, c) => {
+    const response = (answer: Float64Array, i: number) => answer[i * channels + c]! - zero![i * channels + c]!;
+    const energy = sumOver(time, (i) => response(all!, i) ** 2);
+    const share = (answer: Float64Array) =>
+      sumOver(time, (i) => response(answer, i) * response(all!, i)) / (energy || 1);
+    const number = halves.reduce((sum, half, bit) => sum + (share(half) > ANSWERS ? 2 ** bit : 0), 0);
+    return Math.min(number, entryChannels - 1);
+  });
+  return { entryChannels, entries };
+}
 
 /** Causal convolution in float64, [time × channels]. */
-export function convolve(values: Float64Array, { lags, channels, taps }: Kernels, entryChannels: number): Float64Array {
+export function convolve(
+  values: Float64Array,
+  { lags, channels, taps }: Kernels,
+  { entryChannels, entries }: Entries,
+): Float64Array {
   const time = values.length / entryChannels;
   const result = new Float64Array(time * channels);
   for (let j = 0; j < time; j++) {
     for (let c = 0; c < channels; c++) {
-      const x = values[j * entryChannels + entryOf(c, channels, entryChannels)]!;
+      const x = values[j * entryChannels + entries[c]!]!;
       if (x === 0) continue;
       for (let i = j; i < time && i - j < lags; i++) result[i * channels + c]! += taps[(i - j) * channels + c]! * x;
     }

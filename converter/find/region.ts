@@ -9,17 +9,15 @@ import { isOffset } from "../time/offset.ts";
 import { coneOf, type Exit } from "./cone.ts";
 import { type Graphs, typeIn } from "./graphs.ts";
 import { grow } from "./grow.ts";
-import { type ProbeFailure, probe } from "./probe.ts";
+import { type Entries, entriesOf, evenEntries, type ProbeFailure, probe } from "./probe.ts";
 import { type End, isFailedRun, openRegion } from "./respond.ts";
 import { fixedSizes, possibleLayouts } from "./shapes.ts";
 
 /** A long convolution: one stream in, one stream out. */
-export interface Region extends Closed {
+export interface Region extends Closed, Entries {
   readonly reason: string;
   readonly entry: End;
   readonly exit: End;
-  /** Channels that enter: `channels`, or a divisor of it where each is answered by several kernels that follow one another. */
-  readonly entryChannels: number;
   readonly channels: number;
   /** What is added to every position, [channels]; undefined where nothing is. */
   readonly bias: Float64Array | undefined;
@@ -144,18 +142,24 @@ async function probeRegion(
   const fixed = fixedSizes(graphs.inputs).time;
   const responder = await openRegion(graphs, entry, exit);
   try {
+    let entries = evenEntries(entryChannels, channels);
     let longest: Kernels | undefined;
     let bias: Float64Array | undefined;
     let failed: unknown;
     for (const time of fixed ? [fixed] : PROBE_LENGTHS) {
-      const result = await probe(responder.respond, time, entryChannels, longest === undefined, longest).catch(
-        (error: unknown) => {
-          // some graphs do not take every length: not below their reach, only multiples of some number
-          if (fixed !== undefined || !isFailedRun(error)) throw error;
-          failed = error;
-        },
-      );
+      const probed = () => probe(responder.respond, time, entries, longest === undefined, longest);
+      let result = await probed().catch((error: unknown) => {
+        // some graphs do not take every length: not below their reach, only multiples of some number
+        if (fixed !== undefined || !isFailedRun(error)) throw error;
+        failed = error;
+      });
       if (!result) continue;
+      if (!longest && "code" in result && result.code === "mixes-channels") {
+        const usual = entries;
+        entries = await entriesOf(responder.respond, time, entryChannels);
+        const other = entries.entries.some((entry, c) => entry !== usual.entries[c]);
+        if (other) result = await probed();
+      }
       if ("code" in result) return result;
       const other = (longest && compareLengths(longest, result.kernels)) ?? (bias && compareBiases(bias, result.bias));
       if (other) return other;
@@ -170,7 +174,7 @@ async function probeRegion(
       exits: [{ tensor: exit.tensor, fact: { kind: "stream", axes: exit.axes } }],
       entry,
       exit,
-      entryChannels,
+      ...entries,
       channels,
       bias: bias!.some((value) => value !== 0) ? bias : undefined,
       probed: longest,

@@ -33,6 +33,8 @@ export interface Placement {
   readonly squeezed: readonly number[];
   readonly order: readonly number[];
   readonly unsqueezed: readonly number[];
+  /** Where the stream has its batch on one axis with others: its axes with every factor on one of its own, and as they are. */
+  readonly joined?: { readonly apart: Layout; readonly target: Layout } | undefined;
 }
 
 /** A node at which a stream meets functions of the absolute position. */
@@ -149,7 +151,26 @@ function placeOf({ facts }: TimeFacts, { node, tensor }: PositionUse): Placement
   if (target?.kind !== "stream" || fact?.kind !== "position" || !fact.axes || node.domain !== "") return undefined;
   // a Concat does not broadcast, but rows come in every sequence and position
   const joins = node.op === "Concat" && fact.axes.length === target.axes.length;
-  return joins || ELEMENTWISE.rules[node.op] ? placement(withoutBatch(fact.axes), target.axes) : undefined;
+  if (!joins && !ELEMENTWISE.rules[node.op]) return undefined;
+  const own = withoutBatch(fact.axes);
+  return placement(own, target.axes) ?? (joins ? undefined : joinedPlacement(own, target.axes));
+}
+
+/** The placement among the factors of a stream whose batch is on one axis with others. */
+function joinedPlacement(axes: Layout, target: Layout): Placement | undefined {
+  const batch = axisOf(target, "batch");
+  const offset = target.length - axes.length;
+  const joined = target[batch];
+  if (!joined || joined.length < 2 || offset < 0) return undefined;
+  const factors = joined.map((factor) => [factor]);
+  const own = batch < offset ? undefined : axes[batch - offset]!;
+  const rest = joined.filter((factor) => factor !== "batch");
+  const isWhole = own && sameLayout([own], [rest]);
+  if (own && own.length > 0 && !isWhole) return undefined;
+  const spread = own && factors.map(([factor]) => (isWhole && factor !== "batch" ? [factor!] : []));
+  const apart = target.toSpliced(batch, 1, ...factors);
+  const place = placement(spread ? axes.toSpliced(batch - offset, 1, ...spread) : axes, apart);
+  return place && { ...place, joined: { apart, target } };
 }
 
 /** From [.., batch·time, ..] to the target's rank, with batch and time on the target's axes. */

@@ -40,11 +40,11 @@ function leave(b: Builder, { bias, entry, exit }: Region, output: string, { symb
   fromCanonical(b, y, exit.axes, symbols, exit.tensor);
 }
 
-/** Each channel as often as it is answered by a kernel; a stream of one channel is left to the recurrence to broadcast. */
-function repeated(b: Builder, input: string, { entryChannels, channels }: Region): string {
-  if (entryChannels === channels || entryChannels === 1) return input;
-  const sources = Array.from({ length: channels }, (_, c) => Math.floor((c * entryChannels) / channels));
-  return b.one("Gather", [input, b.ints("channels", sources)], { axis: 2 }, { hint: "repeated" });
+/** Each channel where it is answered by a kernel; a stream of one channel is left to the recurrence to broadcast. */
+function repeated(b: Builder, input: string, { entryChannels, entries }: Region): string {
+  const isSame = entries.length === entryChannels && entries.every((entry, c) => entry === c);
+  if (isSame || entryChannels === 1) return input;
+  return b.one("Gather", [input, b.ints("channels", entries)], { axis: 2 }, { hint: "repeated" });
 }
 
 /** What enters the convolution, in as many channels as leave it. */
