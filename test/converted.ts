@@ -92,11 +92,12 @@ export async function openConverted(model: Model, axes: TimeAxes = {}): Promise<
   };
 }
 
+/** Zeros; a state that grows has no rows yet. */
 function zeroStates(model: Model, pasts: ReadonlySet<string>, batch: number): Record<string, OrtTensor> {
   const states: Record<string, OrtTensor> = {};
   for (const { name, type, dims } of model.graph.inputs) {
     if (!pasts.has(name)) continue;
-    const sizes = dims!.map((size, k) => (k === 0 ? batch : Number(size)));
+    const sizes = dims!.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0));
     const data =
       type === DataType.INT64 ? new BigInt64Array(elementCount(sizes)) : new Float32Array(elementCount(sizes));
     states[name] = new OrtTensor(ORT_TYPES[type] as "float32", data as Float32Array, sizes);

@@ -3,7 +3,7 @@ import type { FuzzGraph } from "./generate.ts";
 import { generate } from "./generate.ts";
 import { type FormAsked, judge, type Outcome } from "./judge.ts";
 import { OVERCLAIMS } from "./overclaims/index.ts";
-import { rewriteZoo } from "./rewrite.ts";
+import { rewritten } from "./rewrite.ts";
 
 /** A graph, converted in one of the forms and compared. */
 export interface Verdict {
@@ -13,11 +13,11 @@ export interface Verdict {
 }
 
 /**
- * The graph of a seed: every fourth is a zoo model rewritten, the others are made from operators.
+ * The graph of a seed: every fourth is an exported model rewritten, the others are made from operators.
  * @param overclaim name of one that must be in it
  */
 export const graphOf = async (seed: number, overclaim?: string): Promise<FuzzGraph> =>
-  seed % 4 === 0 && overclaim === undefined ? rewriteZoo(seed) : generate(seed, overclaim);
+  seed % 4 === 0 && overclaim === undefined ? rewritten(seed) : generate(seed, overclaim);
 
 /** The graph of a seed, converted and compared: exactly, and an eighth (and every overclaim) in the default form too, which takes longer. */
 export async function judged(seed: number, overclaim?: string): Promise<Verdict[]> {

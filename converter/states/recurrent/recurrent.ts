@@ -11,7 +11,7 @@ import { DataType } from "../../onnx/tensor.ts";
 import { type Axis, channelsIn, type Fact, type Layout, timeAxis } from "../../time/fact.ts";
 import { isOffset } from "../../time/offset.ts";
 import { recurrentLayouts } from "../../time/rules/recurrent.ts";
-import { begunWith, type Start, ssmPorts, startOf } from "../start.ts";
+import { begunWithStart, type Start, ssmPorts, startOf } from "../start.ts";
 
 /** States that each operator carries: the hidden one, and the cell. */
 const STATES: Readonly<Record<string, number>> = { RNN: 1, GRU: 1, LSTM: 2 };
@@ -35,8 +35,8 @@ export const RECURRENT: Kind<Unclosed> = {
       return refuse("unsupported-layout", "is recurrent over a batch that is laid out in another order");
     const starts: Start[] = [];
     for (let i = 0; i < STATES[node.op]!; i++) {
-      const start = await startOf(known, node.inputs[INITIAL + i] ?? "");
-      if (start === undefined) return refuse("depends-on-data", "begins with a state that is made of the sequence");
+      const start = await startOf(known, node.inputs[INITIAL + i] ?? "", layout ? 0 : 1);
+      if (typeof start === "object" && "reason" in start) return refuse(start.code, start.reason);
       starts.push(start);
     }
     const hidden = Number(hidden_size);
@@ -98,7 +98,7 @@ function addLayer(
     const shaped = b.one("Reshape", [own, b.ints("state", one)], {}, { hint: "state" });
     const start = starts[i]!;
     if (start === "zeros") return shaped;
-    return begunWith(b, place, start.tensor, shaped, layout ? [-1, 1, 1] : [1, -1, 1]);
+    return begunWithStart(b, place, start, shaped, { rank: 3, batchAxis: layout ? 0 : 1 });
   });
   const shown = shownOf(b, node, layer, place);
   const inputs = [...node.inputs];

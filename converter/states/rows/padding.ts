@@ -42,6 +42,11 @@ export const Pad: Mover = (moved) => {
       code: "not-causal",
       reason: `pads with mode '${mode}': what stands before the first position comes from later ones`,
     };
+  if (value && value.fact.kind !== "constant")
+    return {
+      code: "mixes-time",
+      reason: "pads with a number that is not constant, so nobody knows what stands before",
+    };
   const others = amounts.map((amount, i) => (i % over.length === at ? dim(0) : amount));
   if (!others.every(isConstant)) return undefined;
   const rest = others.map(({ constant }) => constant);
