@@ -164,6 +164,21 @@ const paddedByLength: Piece = (d, x) => {
   return toBack(d, x, d.b.one("Conv", filtering(d, padded, x.channels, taps), attributes));
 };
 
+/** A bias, or a filter, that is a number of the length: always, or from some length on. */
+const weighedByLength: Piece = (d, x) => {
+  const n = lengthAsFloat(d, lengthOf(d, x));
+  const from = d.r.pick([40, 300, 900]);
+  differsAt(d, from + 1);
+  const late = d.b.one("Cast", [d.b.one("Greater", [n, scalar(d, from)])], { to: 1 });
+  const factor = d.r.chance(0.4) ? d.b.one("Div", [scalar(d, 8), n]) : d.b.one("Add", [late, scalar(d, 1)]);
+  const { taps, reach, attributes } = windowOf(d);
+  const filter = weights(d, [x.channels, x.channels, taps], 1 / Math.sqrt(x.channels));
+  const bias = weights(d, [x.channels], 0.3);
+  const by = (name: string) => d.b.one("Mul", [name, factor]);
+  const inputs = d.r.chance(0.5) ? [by(filter), bias] : [filter, by(bias)];
+  return toBack(d, x, d.b.one("Conv", [bent(d, toFront(d, x)), ...inputs], { ...attributes, pads: [reach, 0] }));
+};
+
 /** Padded with the first position, but after something has looked at the last. */
 const edgeOfAll: Piece = (d, x) => {
   const { taps, reach, attributes } = windowOf(d);
@@ -199,6 +214,7 @@ export const REACH_TRAPS: Readonly<Record<string, Piece>> = {
   layerNormOverTime,
   transposed,
   paddedByLength,
+  weighedByLength,
   edgeOfAll,
   scaledCentred: scaled(centred),
 };
