@@ -30,8 +30,8 @@ export async function startOf(known: Known, name: string, batchAxis: number): Pr
   if (!name) return "zeros";
   const fact = time.facts.get(name);
   if (fact?.kind === "still") return { tensor: name, rows: "own" };
-  const whole: NoStart = { code: "depends-on-data", reason: "begins with a state that is made of the sequence" };
-  if (fact?.kind !== "constant" && (fact?.kind !== "position" || fact.axes?.flat().includes("time"))) return whole;
+  if (fact?.kind !== "constant" && fact?.kind !== "position")
+    return { code: "depends-on-data", reason: "begins with a state that is made of the sequence" };
   if (fact.kind === "position" && isMadeOfSizes(known, name))
     return { code: "depends-on-length", reason: "begins with a state that is made of the length or of the batch size" };
   const tensor = fact.kind === "constant" ? constants.get(name)!.tensor() : await evaluated(graphs, name);

@@ -33,6 +33,8 @@ export interface FuzzGraph {
   readonly renamed: ReadonlyMap<string, string>;
   /** What it is made of. */
   readonly pieces: readonly string[];
+  /** It takes a mask of padding: outputs mean nothing where it is 0. */
+  readonly masked?: true;
   /** Time axes of inputs and outputs that are not 1. */
   readonly axes: TimeAxes;
   /** Inputs of token ids are below this. */
@@ -245,7 +247,7 @@ const residual = (d: Draft, x: Stream, piece: Piece): Stream => {
 };
 
 /** Nodes that an output needs: exporters leave no others. */
-function needed(d: Draft, outputs: readonly ValueInfo[]): Draft["b"]["nodes"] {
+export function needed(d: Draft, outputs: readonly ValueInfo[]): Draft["b"]["nodes"] {
   const wanted = new Set(outputs.map(({ name }) => name));
   const kept = [];
   for (const node of [...d.b.nodes].reverse()) {

@@ -143,7 +143,7 @@ export const causal: Allowed = (d, n) => {
 };
 
 export const and = (d: Draft, a: string, c: string): string => d.b.one("And", [a, c]);
-const window: Allowed = (d, n, heads) =>
+export const window: Allowed = (d, n, heads) =>
   and(d, causal(d, n, heads), d.b.one("Less", [lagMatrix(d, n), scalar(d, d.r.pick([2, 5, 16, 40]))]));
 /** The first two positions always, and a window. */
 const sinks: Allowed = (d, n, heads) => {
