@@ -20,7 +20,7 @@ export function counterClaim({ counter, proofs }: Found, tables: Tables, limit: 
     if (proof && !proof.proven) return { kind: "seen", positions, node: proof.node.name, because: proof.because };
     if (proof?.proven && proof.ends)
       return {
-        kind: "ends",
+        kind: "proven",
         positions: proof.ends.positions,
         node,
         because: `the table '${name}' ${proof.ends.because}`,
@@ -45,7 +45,10 @@ export function claimsOfGraph({ ends, unfilled }: Found): Claim[] {
 /** @throws LongConvError claim-short where less is claimed than is required */
 export function refuseShort(claim: Claim, required: Required | undefined, file: string): void {
   if (required === undefined) return;
-  const enough = required === "proven" ? claim.kind === "proven" : (claim.positions ?? Infinity) >= required;
+  const enough =
+    required === "proven"
+      ? claim.kind === "proven" && claim.positions === undefined
+      : (claim.positions ?? Infinity) >= required;
   if (enough) return;
   const wanted = required === "proven" ? "a proof" : `a claim of ${required} positions`;
   throw new LongConvError(

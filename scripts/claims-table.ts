@@ -45,7 +45,9 @@ for (const model of modelFiles()) {
 function share(chosen: (name: string) => boolean): string {
   const claims = rows.filter(({ name }) => chosen(name)).flatMap((row) => row.claims);
   const proven = claims.filter(({ kind }) => kind === "proven").length;
-  return `${proven} of ${claims.length} (${((100 * proven) / claims.length).toFixed(0)} %)`;
+  const ended = claims.filter(({ kind, positions }) => kind === "proven" && positions !== undefined).length;
+  const percent = ((100 * proven) / claims.length).toFixed(0);
+  return `${proven} of ${claims.length} (${percent} %; ${ended} of them up to where the export itself ends)`;
 }
 
 const asPublished = (name: string) => name === "demo" || name.startsWith("zoo/") || name.startsWith("families/");

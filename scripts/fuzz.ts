@@ -9,7 +9,9 @@ import { Command, InvalidArgumentError } from "commander";
 import { writeModel } from "../converter/file/write.ts";
 import { integer } from "../src/cli/values.ts";
 import { graphOf, judged, summary, type Verdict } from "../test/fuzz/campaign.ts";
+import { PIECES } from "../test/fuzz/generate.ts";
 import { OVERCLAIM_KINDS, OVERCLAIMS } from "../test/fuzz/overclaims/index.ts";
+import { CARRIED, MISTAKES } from "../test/fuzz/states/index.ts";
 import { inWorkers } from "../test/fuzz/workers.ts";
 
 interface Options {
@@ -17,6 +19,7 @@ interface Options {
   readonly from: number;
   readonly seed?: number;
   readonly overclaim?: string;
+  readonly piece?: string;
   readonly workers: number;
   readonly save?: string;
   readonly json?: true;
@@ -29,6 +32,15 @@ function overclaim(text: string): string {
   throw new InvalidArgumentError(`It must be one of ${Object.keys(OVERCLAIMS).join(", ")}.`);
 }
 
+function piece(text: string): string {
+  if (PIECES.includes(text)) return text;
+  throw new InvalidArgumentError(`It must be one of ${PIECES.join(", ")}.`);
+}
+
+const named = (pieces: typeof CARRIED) =>
+  Object.entries(pieces)
+    .map(([kind, own]) => `  ${kind}: ${Object.keys(own).join(", ")}`)
+    .join("\n");
 const kinds = [...OVERCLAIM_KINDS].map(([kind, names]) => `  ${kind}: ${names.join(", ")}`).join("\n");
 const command = new Command("fuzz")
   .description("Random graphs and rewritten models of the zoo: each must be refused, or right as far as is claimed.")
@@ -36,17 +48,19 @@ const command = new Command("fuzz")
   .option("--from <seed>", "seed of the first", count, 1)
   .option("--seed <n>", "one graph again, its outcomes in JSON", count)
   .option("--overclaim <name>", "only graphs with this in them", overclaim)
+  .option("--piece <name>", "only graphs with this in them", piece)
   .option("--workers <n>", "processes that work side by side", count, 1)
   .option("--save <file>", "with --seed: write its graph there")
   .option("--json", "print the summary as JSON")
   .addHelpText(
     "after",
-    `\nOverclaims by kind:\n${kinds}\n\nExit code 1: something is wrong or crashed; 2: bad arguments.`,
+    `\nOverclaims by kind:\n${kinds}\n\nStates:\n${named(CARRIED)}\n\nTheir mistakes:\n${named(MISTAKES)}\n\nExit code 1: something is wrong or crashed; 2: bad arguments.`,
   )
   .allowExcessArguments(false)
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
   .parse();
 const options = command.opts<Options>();
+const within = options.piece ?? options.overclaim;
 if (options.save !== undefined && options.seed === undefined) command.error("error: --save needs --seed");
 
 /** Whether a verdict is worth a line: a fault, a causal graph refused, a trap that only the comparison caught, or that converted. */
@@ -64,16 +78,16 @@ function line({ graph: { seed, kind, pieces, length, batch }, form, outcome }: V
 }
 
 if (options.seed !== undefined) {
-  const graph = await graphOf(options.seed, options.overclaim);
+  const graph = await graphOf(options.seed, within);
   if (options.save) await writeModel(graph.model, options.save, { force: true });
-  console.log(JSON.stringify(await judged(options.seed, options.overclaim), null, 1));
+  console.log(JSON.stringify(await judged(options.seed, within), null, 1));
 } else {
-  const { from, overclaim: asked, workers } = options;
+  const { from, workers } = options;
   const seeds = Array.from({ length: options.count }, (_, i) => from + i);
   const verdicts: Verdict[] = [];
   const started = performance.now();
   let done = 0;
-  for await (const both of inWorkers(seeds, asked, workers)) {
+  for await (const both of inWorkers(seeds, within, workers)) {
     verdicts.push(...both);
     for (const verdict of both.filter(telling)) console.log(line(verdict));
     if (++done % 100 > 0) continue;

@@ -60,7 +60,7 @@ export const METADATA = {
 
 /**
  * How far a model, or one of its states, is known to be what it was exported as. `proven`: by rule, at any length and
- * batch size that `positions` and `rows` do not limit. `seen`: compared up to there, and not known beyond. `ends`: another
+ * batch size that `positions` and `rows` do not limit; they do where the export itself ends. `seen`: compared up to there, and not known beyond. `ends`: another
  * model, or none, beyond.
  */
 export interface Claim {
@@ -98,7 +98,10 @@ export function leastClaim(claims: readonly Claim[]): Claim {
   const [shortest] = sorted;
   if (!shortest) return { kind: "proven" };
   const rows = Math.min(...claims.map((claim) => claim.rows ?? Infinity));
-  return { ...shortest, ...(rows < Infinity && { rows }) };
+  // up to where a proof ends, no more is known of the whole than of its weakest part
+  const kind = sorted.reduce<Claim["kind"]>((a, b) => (WEAKNESS[b.kind] > WEAKNESS[a] ? b.kind : a), "proven");
+  const weakest = shortest.kind === "proven" && shortest.positions !== undefined ? { kind } : {};
+  return { ...shortest, ...weakest, ...(rows < Infinity && { rows }) };
 }
 
 /** What the metadata says of one state: of a converted convolution, of an operator that is kept, of the counter of positions. */

@@ -50,13 +50,21 @@ export async function openConverted(model: Model, axes: TimeAxes = {}): Promise<
   const stepper = (): Stepper => {
     let states: Record<string, OrtTensor> | undefined;
     let total = 0;
+    let columns: Tensor | undefined;
     return {
       async read(piece) {
         const [name, main] = Object.entries(piece)[0]!;
         const batch = main.dims[0]!;
         total += main.dims[axisOf(name)]!;
         const feeds: Record<string, OrtTensor> = { ...(states ?? zeroStates(model, pasts, batch)) };
-        for (const [input, tensor] of Object.entries(piece)) feeds[input] = ortTensor(tensor);
+        for (const [input, tensor] of Object.entries(piece))
+          if (session.inputNames.includes(input)) feeds[input] = ortTensor(tensor);
+        // a mask that is given has columns for what was read before, too
+        const own = piece[ATTENTION_MASK];
+        if (own?.type === DataType.INT64 && feeds[ATTENTION_MASK]) {
+          columns = columns ? joinAxis([columns, own], 1) : own;
+          feeds[ATTENTION_MASK] = ortTensor(columns);
+        }
         // an input of the original may have either name
         if (session.inputNames.includes(ATTENTION_MASK) && !feeds[ATTENTION_MASK])
           feeds[ATTENTION_MASK] = new OrtTensor("int64", new BigInt64Array(batch * total).fill(1n), [batch, total]);
@@ -92,11 +100,12 @@ export async function openConverted(model: Model, axes: TimeAxes = {}): Promise<
   };
 }
 
+/** Zeros; a state that grows has no rows yet. */
 function zeroStates(model: Model, pasts: ReadonlySet<string>, batch: number): Record<string, OrtTensor> {
   const states: Record<string, OrtTensor> = {};
   for (const { name, type, dims } of model.graph.inputs) {
     if (!pasts.has(name)) continue;
-    const sizes = dims!.map((size, k) => (k === 0 ? batch : Number(size)));
+    const sizes = dims!.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0));
     const data =
       type === DataType.INT64 ? new BigInt64Array(elementCount(sizes)) : new Float32Array(elementCount(sizes));
     states[name] = new OrtTensor(ORT_TYPES[type] as "float32", data as Float32Array, sizes);

@@ -71,7 +71,9 @@ export async function checkConverted(found: Found, converted: Model, options: Ch
   // a graph takes some lengths only: not beyond its tables, not below its reach
   const trials = asked.filter((_, i) => traces[i]);
   const wanted = traces.filter((trace) => trace !== undefined);
-  if (wanted.some((trace) => [...trace.values()].some((rows) => rows.some((row) => row.some(Number.isNaN)))))
+  // what stands at padding means nothing
+  const meant = wanted.map((trace, i) => withoutPadding(found.graphs, trace, outputAxes, trials[i]!.sizes.batch));
+  if (meant.some((trace) => [...trace.values()].some((rows) => rows.some((row) => row.some(Number.isNaN)))))
     throw new LongConvError(
       "check-failed",
       "the exported model's own outputs are NaN on random inputs, so nothing can be compared with them",
@@ -90,7 +92,7 @@ export async function checkConverted(found: Found, converted: Model, options: Ch
           const keep = way === "last position" ? 1 : 0;
           const padding = way === "padded" ? PADDING : 0;
           const got = await drive(model, runner, found.graphs, outputAxes, feeds, cuts, sizes.batch, keep, padding);
-          const whole = withoutPadding(found.graphs, wanted[i]!, outputAxes, sizes.batch);
+          const whole = meant[i]!;
           const due = keep ? lastOf(wanted[i]!) : whole;
           const shown = keep ? got : withoutPadding(found.graphs, got, outputAxes, sizes.batch);
           const apart = difference(due, shown, options.reach, early);

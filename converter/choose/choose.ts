@@ -213,6 +213,8 @@ async function planOf(
 /** How far a form is right that follows a kernel over so many lags: as far as is known of it, if it has died by then. */
 function claimFor({ seen, died, claim }: Extent, lags: number, { opening }: Region, asked: boolean): Claim {
   if (died < seen.lags && died <= lags) return claim;
+  // where the graph has no more positions, no more lags are missed
+  if (seen.end && seen.end !== "memory" && lags >= seen.lags) return claim;
   const because = asked
     ? `its kernel lives longer than the ${lags} lags that were asked for`
     : `its kernel lives longer than the ${lags} lags that its state follows`;

@@ -88,12 +88,12 @@ function ended(seen: SourcedKernels, reach: number, negligible: number): Extent 
   return { seen, finite, died: finite ?? died, claim: { kind: "proven" } };
 }
 
-/** The graph, or the memory, gives no more lags. */
+/** The graph, or the memory, gives no more lags: where the graph itself ends, all of them were read. */
 function endedBy({ lags, end }: SourcedKernels, node: string): Claim {
   if (end === "memory")
     return { kind: "seen", positions: lags, node, because: "its kernel cannot be read further in the memory there is" };
   const because = end === "table" ? "the graph cannot be run at more positions" : "the graph was exported for so many";
-  return { kind: "ends", positions: lags, node, because };
+  return { kind: "proven", positions: lags, node, because };
 }
 
 function claimOf({ lag, to }: { lag: number | undefined; to: number }, lags: number, node: string): Claim {

@@ -1,15 +1,17 @@
-/** Fused operators, written out in operators that are followed through time: one row an operator. */
+/** Fused operators, and products of pairs, written out in operators that are followed through time: one row an operator. */
 import { createBuilder, namesOf } from "../graph/build.ts";
 import type { Model, Node } from "../graph/graph.ts";
 import { topological } from "../graph/order.ts";
 import { DataType } from "../graph/tensor.ts";
 import { floatTypeOf } from "../ort/widen.ts";
 import { Attention } from "./attention.ts";
+import { Einsum } from "./einsum.ts";
 import type { Expansion, Site } from "./expansion.ts";
 import { RotaryEmbedding } from "./rotary.ts";
 
 const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   Attention,
+  Einsum,
   RotaryEmbedding,
 };
 
@@ -42,6 +44,7 @@ export function expanded(model: Model): Model {
     b.from(undefined);
     return done ? b.nodes.slice(before) : [node];
   });
+  if (b.nodes.length === 0) return model;
   const initializers = new Map([...graph.initializers, ...b.initializers]);
   const given = [...initializers.keys(), ...graph.inputs.map(({ name }) => name)];
   const wanted = graph.outputs.map(({ name }) => name);

@@ -6,6 +6,7 @@ import type { Proof } from "../prove/prove.ts";
 import type { Kernels } from "../solve/form.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { answerAfar, departure } from "./afar.ts";
+import { onBasis } from "./basis.ts";
 import { type EvaluatedKernels, type Evaluation, impulseEvaluation, tensorEvaluations } from "./evaluation.ts";
 import { compareWidely, SEEN_POSITIONS } from "./evidence.ts";
 import type { Found } from "./find.ts";
@@ -89,13 +90,7 @@ export async function kernelSource(
   const proof = proofs.regions.get(region);
   const context: Context = { graphs, time, region, proof };
   const { name } = region.opening;
-  if (region.maxLags !== undefined)
-    return sourceOf(context, impulse, region.maxLags, {
-      kind: "ends",
-      positions: region.maxLags,
-      node: name,
-      because: `the graph was exported for ${region.maxLags} positions`,
-    });
+  if (region.maxLags !== undefined) return ofOneLength(context, impulse, region.maxLags);
   const wanted = horizon === undefined ? LOOKED_AT_LAGS : Math.max(LEAST_VERIFIED, 2 * horizon);
   const length = Math.min(powerBelow(wanted), LOOKED_AT_LAGS, longestWithin(graphs, region, VERIFIED_BYTES));
   // what agrees on the lags probed need not be the kernel: rules say which tensor is
@@ -111,6 +106,20 @@ export async function kernelSource(
     return { ...source, claim: { kind: "ends", positions: near, node: name, because } };
   }
   throw notTheSame(graphs, region, far);
+}
+
+/** Of a graph of one length: everything where it was answered on a basis, else as the probes have seen it. */
+async function ofOneLength(context: Context, impulse: Evaluation, length: number): Promise<KernelSource> {
+  const { graphs, region } = context;
+  const ends = {
+    positions: length,
+    node: region.opening.name,
+    because: `the graph was exported for ${length} positions`,
+  };
+  const seen = sourceOf(context, impulse, length, { kind: "ends", ...ends });
+  const answered = await onBasis(graphs, region, await seen.at(length));
+  if (typeof answered === "object") throw notTheSame(graphs, region, answered);
+  return answered === "all" ? sourceOf(context, impulse, length, { kind: "proven", ...ends }) : seen;
 }
 
 /** What is known around a region. */
@@ -165,7 +174,7 @@ async function verifiedSource(
   const proven: Claim =
     proof?.proven && proof.ends
       ? {
-          kind: "ends",
+          kind: "proven",
           positions: proof.ends.positions,
           node: region.opening.name,
           because: `the graph ${proof.ends.because}`,

@@ -94,7 +94,7 @@ export function lowerConvolution(b: Builder, form: Form, site: Site, options: Lo
   const { elementType = DataType.FLOAT } = site;
   const plain = elementType === DataType.FLOAT;
   const stream = plain ? site.input : b.one("Cast", [site.input], { to: DataType.FLOAT });
-  const x = site.mask === undefined ? stream : b.one("Mul", [stream, site.mask], undefined, { hint: "masked" });
+  const x = site.mask === undefined ? stream : hidden(b, stream, site.mask);
   const typed = (y: string) => (plain ? y : b.one("Cast", [y], { to: elementType }));
   if (recurrence.rows === 0) {
     const taps = b.floats("tap", [recurrence.channels], lagZeroOf(form));
@@ -107,6 +107,12 @@ export function lowerConvolution(b: Builder, form: Form, site: Site, options: Lo
       ? chooseByLength(b, recurrence, site, tensors)
       : onPath(b, recurrence, path, site, { ...tensors, straight: true });
   return { output: typed(y), state };
+}
+
+/** Zeros where the mask is 0, whatever stands there: what is left of padding may be no number. */
+function hidden(b: Builder, stream: string, mask: string): string {
+  const shown = b.one("Cast", [mask], { to: DataType.BOOL }, { hint: "shown" });
+  return b.one("Where", [shown, stream, b.floats("zero", [1], [0])], {}, { hint: "masked" });
 }
 
 function lagZeroOf(form: Form): Float64Array {

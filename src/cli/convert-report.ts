@@ -96,7 +96,9 @@ export function weightsLine({ kind, matrices, bytes: { before, after }, rms, sam
 function claimLines(claim: Claim, layers: readonly LayerReport[], trainingLength: number | undefined): string[] {
   const { positions = Infinity } = claim;
   const short = trainingLength !== undefined && positions < trainingLength;
-  const others = layers.filter(({ claim: own }) => own.kind !== "proven" && own.node !== claim.node);
+  const others = layers.filter(
+    ({ claim: own }) => (own.kind !== "proven" || own.positions !== undefined) && own.node !== claim.node,
+  );
   return [
     `claim     ${describeClaim(claim)}`,
     ...(short ? [`          fewer positions than the ${trainingLength} it was trained with`] : []),

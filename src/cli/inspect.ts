@@ -148,7 +148,7 @@ const CARRIES: Readonly<Record<InspectedState["form"], string>> = {
 /** What is known by rule, and what is not. */
 function claimsOf(layers: readonly InspectedLayer[]): string[] {
   if (layers.length === 0) return [];
-  const others = layers.filter(({ claim }) => claim.kind !== "proven");
+  const others = layers.filter(({ claim }) => claim.kind !== "proven" || claim.positions !== undefined);
   const proven = layers.length - others.length;
   return [
     "",

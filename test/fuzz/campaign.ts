@@ -2,8 +2,9 @@
 import type { FuzzGraph } from "./generate.ts";
 import { generate } from "./generate.ts";
 import { type FormAsked, judge, type Outcome } from "./judge.ts";
+import { masked } from "./masked.ts";
 import { OVERCLAIMS } from "./overclaims/index.ts";
-import { rewriteZoo } from "./rewrite.ts";
+import { rewritten } from "./rewrite.ts";
 
 /** A graph, converted in one of the forms and compared. */
 export interface Verdict {
@@ -13,15 +14,19 @@ export interface Verdict {
 }
 
 /**
- * The graph of a seed: every fourth is a zoo model rewritten, the others are made from operators.
- * @param overclaim name of one that must be in it
+ * The graph of a seed: every fourth is an exported model rewritten, some are language models with a mask, the others are
+ * made from operators.
+ * @param asked name of a piece that must be in it
  */
-export const graphOf = async (seed: number, overclaim?: string): Promise<FuzzGraph> =>
-  seed % 4 === 0 && overclaim === undefined ? rewriteZoo(seed) : generate(seed, overclaim);
+export async function graphOf(seed: number, asked?: string): Promise<FuzzGraph> {
+  if (asked !== undefined) return generate(seed, asked);
+  if (seed % 4 === 0) return rewritten(seed);
+  return seed % 16 === 6 ? masked(seed) : generate(seed);
+}
 
 /** The graph of a seed, converted and compared: exactly, and an eighth (and every overclaim) in the default form too, which takes longer. */
-export async function judged(seed: number, overclaim?: string): Promise<Verdict[]> {
-  const graph = await graphOf(seed, overclaim);
+export async function judged(seed: number, asked?: string): Promise<Verdict[]> {
+  const graph = await graphOf(seed, asked);
   const { kind, pieces, length, batch } = graph;
   const both = kind === "overclaim" || (seed % 4 === 0 ? seed % 32 === 0 : seed % 8 === 1);
   const outcomes = await judge(graph, both ? ["exact", "default"] : ["exact"]);

@@ -2,6 +2,7 @@
 import { initializerOf } from "../../converter/graph/build.ts";
 import type { Model } from "../../converter/graph/graph.ts";
 import { DataType, elementCount, float32Tensor, int64Tensor, type Tensor } from "../../converter/graph/tensor.ts";
+import { ATTENTION_MASK, POSITION_IDS } from "../../src/contract.ts";
 import { sliceAxis, type TimeAxes } from "../converted.ts";
 import { relativeDifference } from "../testdata.ts";
 import type { Size } from "./draft.ts";
@@ -12,7 +13,7 @@ export type Feeds = Readonly<Record<string, Tensor>>;
 
 /** Random inputs of a graph's model at these sizes. */
 export function inputsOf(
-  { model, axes, vocabulary }: FuzzGraph,
+  { model, axes, vocabulary, masked: isMasked }: FuzzGraph,
   { batch, length }: Size,
   amplitude: number,
   r: Random,
@@ -21,18 +22,55 @@ export function inputsOf(
   for (const { name, type, dims } of model.graph.inputs) {
     const sizes = dims!.map((size, k) => (k === 0 ? batch : k === (axes[name] ?? 1) ? length : Number(size)));
     const count = elementCount(sizes);
-    feeds[name] =
-      type === DataType.INT64
-        ? int64Tensor(
-            sizes,
-            Array.from({ length: count }, () => r.int(0, vocabulary - 1)),
-          )
-        : float32Tensor(
-            sizes,
-            Float32Array.from({ length: count }, () => amplitude * r.normal()),
-          );
+    if (isMasked && name === ATTENTION_MASK) feeds[name] = paddingIn(sizes, r);
+    else if (isMasked && name === POSITION_IDS) feeds[name] = placesOf(feeds[ATTENTION_MASK]!);
+    else
+      feeds[name] =
+        type === DataType.INT64
+          ? int64Tensor(
+              sizes,
+              Array.from({ length: count }, () => r.int(0, vocabulary - 1)),
+            )
+          : float32Tensor(
+              sizes,
+              Float32Array.from({ length: count }, () => amplitude * r.normal()),
+            );
   }
   return feeds;
+}
+
+/** 1 for a token, 0 for padding in front: none in the first row, some in others. */
+function paddingIn([batch, length]: readonly number[], r: Random): Tensor {
+  const hidden = Array.from({ length: batch! }, (_, row) => (row === 0 ? 0 : r.int(0, length! - 1)));
+  return int64Tensor(
+    [batch!, length!],
+    Array.from({ length: batch! * length! }, (_, i) => (i % length! < hidden[Math.floor(i / length!)]! ? 0 : 1)),
+  );
+}
+
+/** Tokens counted from 0, as Hugging Face's models do: padding has place 1. */
+function placesOf({ dims, data }: Tensor): Tensor {
+  let count = 0;
+  const places = Array.from(data as BigInt64Array, (shown, i) => {
+    if (i % dims[1]! === 0) count = 0;
+    return shown ? count++ : 1;
+  });
+  return int64Tensor(dims, places);
+}
+
+/** The mask of padding among the inputs, where the graph has one; another input may have its name. */
+export const maskOf = ({ masked }: FuzzGraph, feeds: Feeds): Tensor | undefined =>
+  masked ? feeds[ATTENTION_MASK] : undefined;
+
+/** Zeros where a mask hides a position [batch, n, …]. */
+export function shownOf(outputs: Feeds, mask: Tensor | undefined): Feeds {
+  if (!mask) return outputs;
+  const hide = (tensor: Tensor): Tensor => {
+    const each = tensor.data.length / mask.data.length;
+    const values = (tensor.data as Float32Array).map((value, i) => (mask.data[Math.floor(i / each)] ? value : 0));
+    return { ...tensor, data: values };
+  };
+  return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, hide(tensor)]));
 }
 
 /** One row of a batch. */

@@ -3,6 +3,7 @@
 import { makeModel } from "../../converter/graph/build.ts";
 import type { Model, ValueInfo } from "../../converter/graph/graph.ts";
 import { LONGCONV_DOMAIN } from "../../converter/graph/longconv.ts";
+import { readsOf } from "../../converter/graph/reads.ts";
 import { float32Tensor } from "../../converter/graph/tensor.ts";
 import type { TimeAxes } from "../converted.ts";
 import { CAUSAL, POSITIONAL } from "./convolutions.ts";
@@ -11,6 +12,8 @@ import { otherNames } from "./names.ts";
 import { OVERCLAIM_KINDS, OVERCLAIMS } from "./overclaims/index.ts";
 import { pointwise } from "./pointwise.ts";
 import { type Random, random } from "./random.ts";
+import { ANSWER_TRAPS, ANSWERS, type Answer } from "./states/answers.ts";
+import { CARRIED, MISTAKES } from "./states/index.ts";
 import { TRAPS } from "./traps.ts";
 import { LONGEST } from "./trials.ts";
 
@@ -30,6 +33,8 @@ export interface FuzzGraph {
   readonly renamed: ReadonlyMap<string, string>;
   /** What it is made of. */
   readonly pieces: readonly string[];
+  /** It takes a mask of padding: outputs mean nothing where it is 0. */
+  readonly masked?: true;
   /** Time axes of inputs and outputs that are not 1. */
   readonly axes: TimeAxes;
   /** Inputs of token ids are below this. */
@@ -54,23 +59,27 @@ const CHEAP = ["byConv", "shift", "tokenShift", "multires"];
  */
 export function generate(seed: number, asked?: string): FuzzGraph {
   const r = random(seed);
-  const trapped = r.chance(0.45) || asked !== undefined;
+  const isAsked = asked !== undefined;
+  const trapped = isAsked ? !isCarried(asked) : r.chance(0.45);
   const drawn = r.chance(0.5) ? r.pick(OVERCLAIM_KINDS.get(r.int(1, OVERCLAIM_KINDS.size))!) : undefined;
   const name = asked ?? (trapped ? drawn : undefined);
-  const overclaim = name === undefined ? undefined : OVERCLAIMS[name]!;
+  const overclaim = name === undefined ? undefined : OVERCLAIMS[name];
   const fixedLength = overclaim ? overclaim.fixed === true : r.chance(0.2);
   const length = fixedLength ? r.pick([8, 16, 32]) : undefined;
   const batch = fixedLength && r.chance(0.7) ? r.int(1, 3) : undefined;
   // channels that could be taken for time or batch, too
   const any = length !== undefined && r.chance(0.3) ? length : r.pick([1, 2, 3, 4, 6, 8, 12]);
   const channels = overclaim && !overclaim.fixed ? r.int(1, 3) : any;
-  const opset = r.pick([17, 18, 18, 19, 20, 21]);
+  const opset = r.pick([17, 18, 18, 19, 20, 21, 23]);
   const d = newDraft(r, opset, channels, { length, batch });
   const axes: Record<string, number> = {};
   const { input, stream } = inputOf(d, r, channels, axes);
   d.source = stream;
   const blocks = r.int(1, overclaim ? 2 : 3);
-  const trapAt = trapped ? r.int(0, blocks - 1) : -1;
+  const askedAt = isAsked ? r.int(0, blocks - 1) : -1;
+  // a mistake may be in what is made of the whole sequence at the end
+  const wrongAnswer = trapped && !isAsked && !overclaim && length === undefined && r.chance(0.1);
+  const trapAt = isAsked ? askedAt : trapped && !wrongAnswer ? r.int(0, blocks - 1) : -1;
   const streams: Stream[] = [];
   let x = stream;
   for (let block = 0; block < blocks; block++) {
@@ -78,12 +87,15 @@ export function generate(seed: number, asked?: string): FuzzGraph {
     // a trap alone, or beside a convolution
     if (block !== trapAt || r.chance(0.5))
       x = residual(d, x, overclaim ? cheapPiece(d) : causalPiece(d, block === 0 || length !== undefined));
-    if (block === trapAt)
-      x = residual(d, x, overclaim ? overclaimed(d, name!) : named(d, r.pick(Object.keys(TRAPS)), TRAPS));
+    if (block === trapAt) x = residual(d, x, isAsked || overclaim ? oneNamed(d, name!) : mistake(d));
     for (let i = r.int(0, 2); i > 0; i--) x = pointwise(d, x);
     streams.push(x);
   }
-  const outputs = [outputOf(d, r, r.chance(0.5) ? linear(d, x, r.int(1, 6)) : x, "y", axes)];
+  const last = r.chance(0.5) ? linear(d, x, r.int(1, 6)) : x;
+  const isAnswer = wrongAnswer || (length === undefined && !overclaim && r.chance(0.1));
+  const outputs = [
+    isAnswer ? answerOf(d, last, wrongAnswer ? ANSWER_TRAPS : ANSWERS, axes) : outputOf(d, r, last, "y", axes),
+  ];
   if (streams.length > 1 && r.chance(0.2)) outputs.push(outputOf(d, r, streams[0]!, "features", axes));
   const inputs = [input];
   if (d.conditioning) {
@@ -174,22 +186,51 @@ function outputOf(d: Draft, r: Random, x: Stream, name: string, axes: Record<str
   return { name, type: FLOAT, dims: [batch, n, x.channels] };
 }
 
+/** What is made of a whole sequence: `y`, [batch, channels]. */
+function answerOf(
+  d: Draft,
+  x: Stream,
+  answers: Readonly<Record<string, Answer>>,
+  axes: Record<string, number>,
+): ValueInfo {
+  const name = d.r.pick(Object.keys(answers));
+  d.pieces.push(`answer ${name}`);
+  axes.y = -1;
+  d.b.add("Identity", [answers[name]!(d, x)], {}, { outputs: ["y"] });
+  return { name: "y", type: FLOAT, dims: [d.batch ?? "batch", x.channels] };
+}
+
 /** Without positions in a fixed export, and in the first block: positions alone are no convolution. */
 function causalPiece(d: Draft, plain: boolean): Piece {
-  return !plain && d.r.chance(0.1)
-    ? named(d, d.r.pick(Object.keys(POSITIONAL)), POSITIONAL)
-    : named(d, d.r.pick(Object.keys(CAUSAL)), CAUSAL);
+  if (!plain && d.r.chance(0.1)) return oneOf(d, POSITIONAL);
+  // functions of two positions are tables in a fixed export, which no rule continues
+  const kinds = Object.keys(CARRIED).filter((kind) => d.length === undefined || kind !== "attention");
+  return oneOf(d, d.r.chance(0.5) ? CARRIED[d.r.pick(kinds)]! : CAUSAL);
 }
+
+/** A piece that does not run position by position. */
+const mistake = (d: Draft): Piece => oneOf(d, d.r.chance(0.6) ? MISTAKES[d.r.pick(Object.keys(MISTAKES))]! : TRAPS);
 
 /** Beside an overclaim: its claim must end where the overclaim does, and nowhere else. */
 const cheapPiece = (d: Draft): Piece => named(d, d.r.pick(CHEAP), CAUSAL);
 
-const overclaimed =
-  (d: Draft, name: string): Piece =>
-  (_, x) => {
-    d.pieces.push(name);
-    return OVERCLAIMS[name]!.piece(d, x);
-  };
+const oneOf = (d: Draft, pieces: Readonly<Record<string, Piece>>): Piece =>
+  named(d, d.r.pick(Object.keys(pieces)), pieces);
+
+const GROUPS: readonly Readonly<Record<string, Piece>>[] = [
+  ...Object.values(CARRIED),
+  ...Object.values(MISTAKES),
+  TRAPS,
+];
+/** Every piece that may be asked for. */
+const ASKED: ReadonlyMap<string, Piece> = new Map([
+  ...GROUPS.flatMap((pieces) => Object.entries(pieces)),
+  ...Object.entries(OVERCLAIMS).map(([name, { piece }]) => [name, piece] as const),
+]);
+export const PIECES: readonly string[] = [...ASKED.keys()];
+const isCarried = (name: string) => Object.values(CARRIED).some((pieces) => Object.hasOwn(pieces, name));
+
+const oneNamed = (d: Draft, name: string): Piece => named(d, name, { [name]: ASKED.get(name)! });
 
 const named =
   (d: Draft, name: string, pieces: Readonly<Record<string, Piece>>): Piece =>
@@ -206,13 +247,13 @@ const residual = (d: Draft, x: Stream, piece: Piece): Stream => {
 };
 
 /** Nodes that an output needs: exporters leave no others. */
-function needed(d: Draft, outputs: readonly ValueInfo[]): Draft["b"]["nodes"] {
+export function needed(d: Draft, outputs: readonly ValueInfo[]): Draft["b"]["nodes"] {
   const wanted = new Set(outputs.map(({ name }) => name));
   const kept = [];
   for (const node of [...d.b.nodes].reverse()) {
     if (!node.outputs.some((name) => wanted.has(name))) continue;
     kept.unshift(node);
-    for (const name of node.inputs) wanted.add(name);
+    for (const name of readsOf(node)) wanted.add(name);
   }
   return kept;
 }

@@ -6,11 +6,22 @@ import { toleranceFor } from "../../converter/check/check.ts";
 import { type Conversion, type ConvertOptions, convert } from "../../converter/convert.ts";
 import { writeModel } from "../../converter/file/write.ts";
 import { openModel, type Runner } from "../../converter/ort/run.ts";
-import { type Claim, describeClaim, METADATA } from "../../src/contract.ts";
+import { ATTENTION_MASK, type Claim, describeClaim, METADATA } from "../../src/contract.ts";
 import { ERROR_EXIT_CODES, type ErrorCode, LongConvError } from "../../src/errors.ts";
 import { type Converted, openConverted } from "../converted.ts";
 import { preciseTransforms } from "../precise.ts";
-import { allFinite, differenceOf, type Feeds, firstOf, inputsOf, nudged, rowOf, withNudgedWeights } from "./feeds.ts";
+import {
+  allFinite,
+  differenceOf,
+  type Feeds,
+  firstOf,
+  inputsOf,
+  maskOf,
+  nudged,
+  rowOf,
+  shownOf,
+  withNudgedWeights,
+} from "./feeds.ts";
 import type { FuzzGraph } from "./generate.ts";
 import { type Random, random } from "./random.ts";
 import { cutsOf, type Trial, trialsOf } from "./trials.ts";
@@ -73,10 +84,10 @@ function optionsFor(graph: FuzzGraph, form: FormAsked): ConvertOptions {
 async function outcomeOf(graph: FuzzGraph, original: Runner, file: string, form: FormAsked): Promise<Outcome> {
   try {
     const conversion = await convert(file, optionsFor(graph, form));
-    const converted = underOldNames(
-      await openConverted(conversion.model, renamedAxes(graph.axes, conversion.renamed)),
-      conversion.renamed,
-    );
+    const renamed = new Map(conversion.renamed);
+    // the mask of padding is given under its own name
+    if (graph.masked) renamed.delete(ATTENTION_MASK);
+    const converted = underOldNames(await openConverted(conversion.model, renamedAxes(graph.axes, renamed)), renamed);
     try {
       return await compareAll(graph, original, conversion, converted, FAR[form]);
     } finally {
@@ -112,10 +123,13 @@ async function compareAll(
       if (trial.length < SHORT) continue;
       return wrong(`batch ${trial.batch}, length ${trial.length}: the original does not run`);
     }
-    if (!allFinite(whole)) continue;
+    if (!allFinite(shownOf(whole, maskOf(graph, feeds)))) continue;
     const { got, wanted } = await answers(graph, converted, feeds, whole, trial, claim, r);
     for (const { way, row, outputs } of got) {
-      const difference = differenceOf(outputs, row === undefined ? wanted : rowOf(wanted, row), wanted);
+      const mask = maskOf(graph, feeds);
+      const own = mask && row !== undefined ? rowOf({ mask }, row).mask : mask;
+      const due = shownOf(row === undefined ? wanted : rowOf(wanted, row), own);
+      const difference = differenceOf(shownOf(outputs, own), due, shownOf(wanted, mask));
       if (difference <= tolerance) {
         largest = Math.max(largest, difference);
         continue;

@@ -1,10 +1,11 @@
-/** Zoo models written differently: what is inserted changes no value, and neither do names, order, opset and constants' place. */
+/** Exported models written differently: what is inserted changes no value, and neither do names, order, opset and constants' place. */
 
 import { inlineFunctions } from "../../converter/expand/inline.ts";
 import { readModel } from "../../converter/file/read.ts";
 import { type Builder, createBuilder, initializerOf, makeNode, namesOf, rewire } from "../../converter/graph/build.ts";
 import { cut } from "../../converter/graph/cut.ts";
 import type { Graph, Initializer, Model, Node } from "../../converter/graph/graph.ts";
+import { readsOf } from "../../converter/graph/reads.ts";
 import {
   boolTensor,
   DataType,
@@ -14,13 +15,10 @@ import {
   makeTensor,
 } from "../../converter/graph/tensor.ts";
 import { openModel } from "../../converter/ort/run.ts";
-import { type TestModel, zooModels } from "../testdata.ts";
+import { networkBases, zooBases } from "./bases.ts";
 import type { FuzzGraph } from "./generate.ts";
 import { renameTensors } from "./names.ts";
 import { type Random, random } from "./random.ts";
-import { LONGEST } from "./trials.ts";
-
-const VOCABULARY = 61;
 
 /** A float tensor at which something can be inserted. */
 interface Place {
@@ -130,20 +128,23 @@ const DETOURS: Readonly<Record<string, Detour>> = {
   },
 };
 
-/** A zoo model of a seed, written differently. */
-export async function rewriteZoo(seed: number): Promise<FuzzGraph> {
+/** An exported model of a seed, written differently. */
+export async function rewritten(seed: number): Promise<FuzzGraph> {
   const r = random(seed);
-  const zoo: TestModel = r.pick(zooModels());
-  const reference = await readModel(zoo.file);
-  const pieces: string[] = [zoo.name];
-  let graph = await detours(reference, zoo, r, pieces);
+  const base = r.pick(r.chance(0.5) ? zooBases : networkBases);
+  const reference = await readModel(base.file);
+  const pieces: string[] = [base.name];
+  let graph = await detours(reference, r, pieces);
   let opsets = reference.opsets;
   // a model-local function has an opset of its own
-  if (r.chance(0.3) && zoo.name !== "longconv-function") [graph, opsets] = raised(graph, opsets, r, pieces);
+  if (r.chance(0.3) && base.name !== "longconv-function") [graph, opsets] = raised(graph, opsets, r, pieces);
   if (r.chance(0.3)) graph = constantsAsNodes(graph, r, pieces);
   if (r.chance(0.3)) graph = shuffled(graph, r, pieces);
   let renamed: ReadonlyMap<string, string> = new Map();
-  if (r.chance(0.4)) [graph, renamed] = renameAll(graph, r, pieces);
+  // names inside of a loop stay
+  const hasLoop = graph.nodes.some(({ op }) => op === "Scan");
+  if (r.chance(0.4) && !hasLoop) [graph, renamed] = renameAll(graph, r, pieces);
+  const now = new Map([...renamed].map(([own, theirs]) => [theirs, own]));
   const irVersion = Math.max(reference.irVersion, 10);
   const main = reference.graph.inputs[0]!.dims!;
   const number = (size: unknown) => (typeof size === "number" ? size : undefined);
@@ -154,19 +155,19 @@ export async function rewriteZoo(seed: number): Promise<FuzzGraph> {
     reference,
     renamed,
     pieces,
-    axes: {},
-    vocabulary: VOCABULARY,
-    length: number(main[1]),
+    axes: Object.fromEntries(Object.entries(base.axes).map(([name, axis]) => [now.get(name) ?? name, axis])),
+    vocabulary: base.vocabulary,
+    length: number(main[base.axes[reference.graph.inputs[0]!.name] ?? 1]),
     batch: number(main[0]),
     differs: [],
     ends: undefined,
-    longest: zoo.name.includes("toeplitz") ? LONGEST.square : LONGEST.zoo,
+    longest: base.longest,
   };
 }
 
 /** Inserts some detours. */
-async function detours(model: Model, zoo: TestModel, r: Random, pieces: string[]): Promise<Graph> {
-  const places = await placesOf(model, zoo);
+async function detours(model: Model, r: Random, pieces: string[]): Promise<Graph> {
+  const places = await placesOf(model);
   const b = createBuilder(model.opsets.get("") ?? 1, namesOf(model.graph));
   let nodes: Node[] = [...model.graph.nodes];
   for (let count = r.int(1, 12); count > 0; count--) {
@@ -195,20 +196,20 @@ function pruned(graph: Graph): Graph {
   for (const node of [...graph.nodes].reverse()) {
     if (!node.outputs.some((name) => wanted.has(name))) continue;
     nodes.unshift(node);
-    for (const name of node.inputs) wanted.add(name);
+    for (const name of readsOf(node)) wanted.add(name);
   }
   return { ...graph, nodes, initializers: new Map([...graph.initializers].filter(([name]) => wanted.has(name))) };
 }
 
 /** Float tensors of the graph and their sizes, by running it at two sizes. */
-async function placesOf(model: Model, zoo: TestModel): Promise<Place[]> {
+async function placesOf(model: Model): Promise<Place[]> {
   const inlined = inlineFunctions(model);
   const names = new Set(model.graph.nodes.flatMap((node) => node.outputs).filter(Boolean));
   const wanted = inlined.graph.nodes.flatMap((node) => node.outputs).filter((name) => names.has(name));
   const runner = await openModel(cut(inlined, inlined.graph.inputs, wanted), { optimization: "disabled" });
   try {
     const seen = new Map<string, (number | undefined)[]>();
-    const fixed = zoo.length !== "any";
+    const fixed = model.graph.inputs[0]!.dims!.slice(0, 2).every((size) => typeof size === "number");
     for (const [batch, time] of fixed
       ? [[1, 48]]
       : [
@@ -290,7 +291,7 @@ function shuffled(graph: Graph, r: Random, pieces: string[]): Graph {
   const waiting = new Set(graph.nodes);
   const nodes: Node[] = [];
   while (waiting.size > 0) {
-    const ready = [...waiting].filter((node) => node.inputs.every((name) => made.has(name)));
+    const ready = [...waiting].filter((node) => [...readsOf(node)].every((name) => made.has(name)));
     const node = r.pick(ready);
     waiting.delete(node);
     nodes.push(node);

@@ -15,7 +15,6 @@ import {
   type Stream,
   scalar,
   slice,
-  squeeze,
   transpose,
   unsqueeze,
   weights,
@@ -73,22 +72,10 @@ const reversal: Piece = (d, x) => {
   return plus(d, x, d.b.one("Gather", [x.name, backwards], { axis: 1 }));
 };
 
-function attention(d: Draft, x: Stream, causal: boolean): Stream {
-  const [q, k, v] = [linear(d, x, x.channels), linear(d, x, x.channels), linear(d, x, x.channels)];
-  let scores = d.b.one("MatMul", [q.name, transpose(d, k.name, [0, 2, 1])]);
-  if (causal) {
-    const allowed = d.b.one("GreaterOrEqual", [lagMatrix(d, lengthOf(d, x)), scalar(d, 0)]);
-    scores = d.b.one("Where", [allowed, scores, scalar(d, -1e4)]);
-  }
-  return plus(d, x, d.b.one("MatMul", [d.b.one("Softmax", [scores], { axis: -1 }), v.name]));
-}
-
-/** Attention without a softmax, masked: a matrix-valued state, which is not of the kind that is looked for. */
-const linearScores: Piece = (d, x) => {
+const attention: Piece = (d, x) => {
   const [q, k, v] = [linear(d, x, x.channels), linear(d, x, x.channels), linear(d, x, x.channels)];
   const scores = d.b.one("MatMul", [q.name, transpose(d, k.name, [0, 2, 1])]);
-  const mask = d.b.one("Cast", [d.b.one("GreaterOrEqual", [lagMatrix(d, lengthOf(d, x)), scalar(d, 0)])], { to: 1 });
-  return plus(d, x, d.b.one("MatMul", [d.b.one("Mul", [scores, d.b.one("Mul", [mask, scalar(d, 0.1)])]), v.name]));
+  return plus(d, x, d.b.one("MatMul", [d.b.one("Softmax", [scores], { axis: -1 }), v.name]));
 };
 
 interface Warp {
@@ -291,16 +278,6 @@ const outerProduct: Piece = (d, x) => {
   return plus(d, x, d.b.one("Mul", [d.b.one("MatMul", [x.name, state]), scalar(d, 0.01)]));
 };
 
-const recurrent: Piece = (d, x) => {
-  const h = x.channels;
-  const y = d.b.one(
-    "GRU",
-    [transpose(d, x.name, [1, 0, 2]), weights(d, [1, 3 * h, x.channels], 0.5), weights(d, [1, 3 * h, h], 0.5)],
-    { hidden_size: h },
-  );
-  return plus(d, x, transpose(d, squeeze(d, y, [1]), [1, 0, 2]));
-};
-
 const pooled: Piece = (d, x) => {
   const y = d.b.one(d.r.pick(["AveragePool", "MaxPool"]), [transpose(d, x.name, [0, 2, 1])], {
     kernel_shape: [3],
@@ -356,9 +333,7 @@ export const TRAPS: Readonly<Record<string, Piece>> = {
   reduceOverTime,
   softmaxOverTime,
   reversal,
-  attention: (d, x) => attention(d, x, false),
-  causalAttention: (d, x) => attention(d, x, true),
-  linearScores,
+  attention,
   dataKernel,
   lengthKernel,
   circular,
@@ -386,7 +361,6 @@ export const TRAPS: Readonly<Record<string, Piece>> = {
   runningMax,
   sumBackwards,
   outerProduct,
-  recurrent,
   pooled,
   lateSurprise,
   lateTable,

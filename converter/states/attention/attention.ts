@@ -199,7 +199,8 @@ function addAttention(b: Builder, known: Known, { pairs, caches, columns }: Foun
     const type = place.typeOf(cache.tensor);
     const own = type === DataType.FLOAT ? cache.tensor : b.one("Cast", [cache.tensor], { to: DataType.FLOAT });
     const asTime = (axes: Layout): Layout => axes.map((axis) => axis.map((f) => (f === "keys" ? "time" : f)));
-    const fresh = arranged(b, own, asTime(cache.axes), asTime(cache.stored), symbols);
+    const rows = arranged(b, own, asTime(cache.axes), asTime(cache.stored), symbols);
+    const fresh = place.mask === undefined ? rows : withoutPadding(b, rows, place.mask);
     const { past, present } = ports[i]!;
     b.one("Concat", [past.name, fresh], { axis: 2 }, { outputs: [present.name] });
     const whole = arranged(b, present.name, cache.stored, cache.axes, symbols);
@@ -212,6 +213,13 @@ function addAttention(b: Builder, known: Known, { pairs, caches, columns }: Foun
   const hiding = place.mask === undefined ? undefined : hidesPadding(b, pairs, symbols);
   addNodes(b, pairs, place, { tensors, compute, symbols, hiding });
   return ports;
+}
+
+/** Rows [batch, heads, time, width], zeros where the mask [batch, time, 1] is 0: what is left of padding may be no number. */
+function withoutPadding(b: Builder, rows: string, mask: string): string {
+  const columns = b.one("Unsqueeze", [mask, b.ints("axis", [1])], {}, { hint: "mask" });
+  const shown = b.one("Cast", [columns], { to: DataType.BOOL }, { hint: "shown" });
+  return b.one("Where", [shown, rows, b.floats("zero", [1], [0])], {}, { hint: "rows" });
 }
 
 /** The mask for all positions, in the type of the export's own. */

@@ -14,7 +14,8 @@ export function convolution(region: Region, form: Form, report: StateReport): Re
     tables: recurrenceOf(form).tables,
     add: (b, place) => {
       const { index, mask, isStep, tables, path } = place;
-      const input = repeated(b, toCanonical(b, region.entry.tensor, region.entry.axes, place.symbols), region);
+      const own = toCanonical(b, region.entry.tensor, region.entry.axes, place.symbols);
+      const input = repeated(b, own, region, form.kind !== "window");
       const elementType = place.typeOf(region.entry.tensor);
       const lowered = lowerConvolution(b, form, { index, input, elementType, mask, isStep, tables }, { path });
       leave(b, region, lowered.output, place);
@@ -28,7 +29,8 @@ export function bypass(region: Region): Realisation {
   return {
     ...{ opening: region.opening, nodes: region.nodes, needsStart: false, reports: [] },
     add: (b, place): StatePorts[] => {
-      const input = repeated(b, toCanonical(b, region.entry.tensor, region.entry.axes, place.symbols), region);
+      const own = toCanonical(b, region.entry.tensor, region.entry.axes, place.symbols);
+      const input = repeated(b, own, region, true);
       leave(b, region, passOn(b, input, region), place);
       return [];
     },
@@ -40,10 +42,13 @@ function leave(b: Builder, { bias, entry, exit }: Region, output: string, { symb
   fromCanonical(b, y, exit.axes, symbols, exit.tensor);
 }
 
-/** Each channel where it is answered by a kernel; a stream of one channel is left to the recurrence to broadcast. */
-function repeated(b: Builder, input: string, { entryChannels, entries }: Region): string {
+/**
+ * Each channel where it is answered by a kernel.
+ * @param broadcasts whether a stream of one channel is left to the recurrence: a window puts it beside rows of all channels
+ */
+function repeated(b: Builder, input: string, { entryChannels, entries }: Region, broadcasts: boolean): string {
   const isSame = entries.length === entryChannels && entries.every((entry, c) => entry === c);
-  if (isSame || entryChannels === 1) return input;
+  if (isSame || (entryChannels === 1 && broadcasts)) return input;
   return b.one("Gather", [input, b.ints("channels", entries)], { axis: 2 }, { hint: "repeated" });
 }
 

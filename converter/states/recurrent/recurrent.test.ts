@@ -1,8 +1,10 @@
 /** Recurrent layers of language models: padding leaves their state alone; backwards along time they are refused. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ATTENTION_MASK } from "../../../src/contract.ts";
 import { ofIds } from "../../../test/small.ts";
 import { convertModel } from "../../convert.ts";
+import { type Builder, createBuilder, makeModel } from "../../graph/build.ts";
+import type { Model } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
 
 const [VOCABULARY, WIDTH, HIDDEN] = [11, 4, 3];
@@ -38,6 +40,21 @@ const language = (op: Operator, attributes = {}, start?: number) =>
     );
   });
 
+/** x [batch, time, width] → GRU with this start → y */
+function layered(start: (b: Builder) => string, [batch, time]: readonly (string | number)[] = ["b", "n"]): Model {
+  const b = createBuilder(18, ["x", "y"]);
+  const weights = [
+    b.floats("w", [1, 3 * HIDDEN, WIDTH], wave(3 * HIDDEN * WIDTH, 0.7)),
+    b.floats("r", [1, 3 * HIDDEN, HIDDEN], wave(3 * HIDDEN * HIDDEN, 0.9)),
+  ];
+  const turned = b.one("Transpose", ["x"], { perm: [1, 0, 2] });
+  const y = b.one("GRU", [turned, ...weights, "", "", start(b)], { hidden_size: HIDDEN });
+  b.one("Transpose", [b.one("Squeeze", [y, b.ints("ways", [1])])], { perm: [1, 0, 2] }, { outputs: ["y"] });
+  const info = (name: string, width: number) => ({ name, type: DataType.FLOAT, dims: [batch!, time!, width] });
+  const ends = { inputs: [info("x", WIDTH)], outputs: [info("y", HIDDEN)] };
+  return makeModel({ ...ends, nodes: b.nodes, initializers: b.initializers, opsets: 18 });
+}
+
 test.each<Operator>(["RNN", "GRU", "LSTM"])("%s: exact, also behind padding", async (op) => {
   const { model, layers, check, claim } = await convertModel(language(op));
   expect(layers.map(({ form, order, channels }) => [form, order, channels])).toEqual([
@@ -54,6 +71,51 @@ test("a start that is not zero counts where a sequence begins", async () => {
   expect(layers.map(({ form }) => form)).toEqual(["recurrent", "counter"]);
   expect(check.comparisons.map(({ way }) => way)).toContain("padded");
   expect(check.largest).toBeLessThan(1e-6);
+});
+
+test("a batch of fixed size begins as any does where its rows are the same, else it is refused", async () => {
+  const fixed = (rows: readonly number[]) =>
+    layered(
+      (b) =>
+        b.floats(
+          "start",
+          [1, 2, HIDDEN],
+          rows.flatMap((row) => Array<number>(HIDDEN).fill(row)),
+        ),
+      [2, 6],
+    );
+  const { claim, check } = await convertModel(fixed([0.5, 0.5]));
+  expect(claim.kind).toBe("proven");
+  expect(check.largest).toBeLessThan(1e-6);
+  await expect(convertModel(fixed([0.5, 0.25]))).rejects.toMatchObject({ code: "mixes-batch" });
+});
+
+describe("a start that is made of sizes is refused", () => {
+  const rows = (b: Builder, value: string) => {
+    const size = b.one("Concat", [b.ints("one", [1]), sizeOf(b, 0), b.ints("hidden", [HIDDEN])], { axis: 0 });
+    return b.one("Expand", [value, size]);
+  };
+  const sizeOf = (b: Builder, axis: number) => b.one("Shape", ["x"], { start: axis, end: axis + 1 });
+  const asFloat = (b: Builder, name: string) => b.one("Cast", [name], { to: DataType.FLOAT });
+  test.each<[string, (b: Builder) => string]>([
+    ["of the length", (b) => rows(b, b.one("Reciprocal", [asFloat(b, sizeOf(b, 1))]))],
+    // zeros at every length that is looked at
+    ["of a length far out", (b) => rows(b, asFloat(b, b.one("Greater", [sizeOf(b, 1), b.ints("far", [50_000])])))],
+    ["of the batch size", (b) => rows(b, b.one("Reciprocal", [asFloat(b, sizeOf(b, 0))]))],
+    [
+      "of the row",
+      (b) => {
+        const table = b.floats("table", [64, HIDDEN], wave(64 * HIDDEN, 0.8));
+        const cut = [b.ints("from", [0]), sizeOf(b, 0), b.ints("axis", [0])];
+        return b.one("Unsqueeze", [b.one("Slice", [table, ...cut]), b.ints("axis", [0])]);
+      },
+    ],
+  ])("%s", async (_, start) => {
+    await expect(convertModel(layered(start))).rejects.toMatchObject({
+      code: "depends-on-length",
+      reason: expect.stringContaining("made of the length or of the batch size"),
+    });
+  });
 });
 
 test("backwards is refused", async () => {

@@ -5,7 +5,7 @@
 import { LongConvError } from "../../../src/errors.ts";
 import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
 import { type Unclosed, unclosed } from "../../find/region.ts";
-import { begunWith, type Start, ssmPorts, startOf } from "../../find/start.ts";
+import { begunWithStart, type Start, ssmPorts, startOf } from "../../find/start.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
@@ -35,8 +35,8 @@ export const RECURRENT: Kind<Unclosed> = {
       return refuse("unsupported-layout", "is recurrent over a batch that is laid out in another order");
     const starts: Start[] = [];
     for (let i = 0; i < STATES[node.op]!; i++) {
-      const start = await startOf(known, node.inputs[INITIAL + i] ?? "");
-      if (start === undefined) return refuse("depends-on-data", "begins with a state that is made of the sequence");
+      const start = await startOf(known, node.inputs[INITIAL + i] ?? "", layout ? 0 : 1);
+      if (typeof start === "object" && "reason" in start) return refuse(start.code, start.reason);
       starts.push(start);
     }
     const hidden = Number(hidden_size);
@@ -98,7 +98,7 @@ function addLayer(
     const shaped = b.one("Reshape", [own, b.ints("state", one)], {}, { hint: "state" });
     const start = starts[i]!;
     if (start === "zeros") return shaped;
-    return begunWith(b, place, start.tensor, shaped, layout ? [-1, 1, 1] : [1, -1, 1]);
+    return begunWithStart(b, place, start, shaped, { rank: 3, batchAxis: layout ? 0 : 1 });
   });
   const shown = shownOf(b, node, layer, place);
   const inputs = [...node.inputs];

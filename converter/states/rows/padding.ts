@@ -42,6 +42,11 @@ export const Pad: Mover = (moved) => {
       code: "not-causal",
       reason: `pads with mode '${mode}': what stands before the first position comes from later ones`,
     };
+  if (value && value.fact.kind !== "constant")
+    return {
+      code: "mixes-time",
+      reason: "pads with a number that is not constant, so nobody knows what stands before",
+    };
   const others = amounts.map((amount, i) => (i % over.length === at ? dim(0) : amount));
   if (!others.every(isConstant)) return undefined;
   const rest = others.map(({ constant }) => constant);
@@ -107,11 +112,14 @@ export const Slice: Mover = (moved) => {
   return result && { input: 0, reach: 0, front: -front, back: -back, fill: 0, axes: result, apply };
 };
 
+/** No positions that are the same for every sequence. */
+const MADE_OF_DATA = new Set(["still", "last", "open"]);
+
 /** https://onnx.ai/onnx/operators/onnx__Concat.html: constants in front of a stream, or behind it. */
 export const Concat: Mover = ({ node, operands, axis, axes, input }) => {
   const sizes = operands.map((operand, i) => {
     const own = operand && axesOf(operand)?.[axis];
-    if (i === input || !own || !isChannelAxis(own) || operand.fact.kind === "still") return undefined;
+    if (i === input || !own || !isChannelAxis(own) || MADE_OF_DATA.has(operand.fact.kind)) return undefined;
     return channelsIn(own);
   });
   if (sizes.some((size, i) => size === undefined && i !== input)) return undefined;

@@ -88,6 +88,17 @@ describe("refused", () => {
       (b, x) => b.one("AveragePool", [relu(b, x)], { kernel_shape: [4], pads: [3, 0] }),
     ],
     [
+      "padded with a number of the length",
+      "mixes-time",
+      /number that is not constant/,
+      (b, x) => {
+        const length = b.one("Shape", [x], { start: 2, end: 3 });
+        const far = b.one("Cast", [b.one("Greater", [length, b.ints("far", [50_000])])], { to: 1 });
+        const value = b.one("Squeeze", [far]);
+        return conv(b, b.one("Pad", [relu(b, x), b.ints("pads", [0, 0, 2, 0, 0, 0]), value]), 3);
+      },
+    ],
+    [
       "padding where positions were left out",
       "mixes-time",
       /earlier positions were left out/,

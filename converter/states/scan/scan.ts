@@ -6,7 +6,7 @@ import type { Carried, Kind, Known, Place, Realisation } from "../../find/carrie
 import { type Unclosed, unclosed } from "../../find/region.ts";
 import { possibleLayouts } from "../../find/shapes.ts";
 import { mixesBatch } from "../../find/sight.ts";
-import { begunWith, type Start, ssmPorts, startOf } from "../../find/start.ts";
+import { begunWithStart, type Start, ssmPorts, startOf } from "../../find/start.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { readsOf } from "../../graph/reads.ts";
@@ -34,8 +34,8 @@ export const SCAN: Kind<Unclosed> = {
     if (typeof layouts === "string") return refuse("unsupported-layout", layouts);
     const states: State[] = [];
     for (const [i, dims] of layouts.states.entries()) {
-      const start = await startOf(known, node.inputs[i]!);
-      if (start === undefined) return refuse("depends-on-data", "begins with a state that is made of the sequence");
+      const start = await startOf(known, node.inputs[i]!, 0);
+      if (typeof start === "object" && "reason" in start) return refuse(start.code, start.reason);
       states.push({ dims, start });
     }
     const last = layouts.states.map((dims): Layout => [["batch"], ...dims.map((size) => (size === 1 ? [] : [size]))]);
@@ -153,7 +153,7 @@ function addScan(
   const begun = states.map(({ dims, start }, i) => {
     const [past] = names[i]!;
     if (start === "zeros") return past!;
-    return begunWith(b, place, start.tensor, past!, [-1, ...dims.map(() => 1)]);
+    return begunWithStart(b, place, start, past!, { rank: 1 + dims.length, batchAxis: 0 });
   });
   const { mask } = place;
   const looped =

@@ -59,15 +59,22 @@ function realised(node: Node, axes: Layout): Realisation {
   };
 }
 
+/** Zeros where the mask is 0, whatever stands there: what is left of padding may be no number. */
+const hidden = (b: Builder, x: string, mask: string): string =>
+  b.one(
+    "Where",
+    [b.one("Cast", [mask], { to: DataType.BOOL }, { hint: "shown" }), x, b.floats("zero", [1], [0])],
+    {},
+    { hint: "masked" },
+  );
+
 function addSum(b: Builder, node: Node, axes: Layout, place: Place, past: string, present: string): void {
   const type = place.typeOf(node.inputs[0]!);
   const axis = timeAxis(axes);
   const at = (tensor: string, from: number, to: number, hint: string) =>
     b.one("Slice", [tensor, b.ints("from", [from]), b.ints("to", [to]), b.ints("axis", [axis])], {}, { hint });
   const float = type === DataType.FLOAT ? node.inputs[0]! : b.one("Cast", [node.inputs[0]!], { to: DataType.FLOAT });
-  const x = place.mask
-    ? b.one("Mul", [float, maskFor(b, axes, place.symbols, place.mask)], {}, { hint: "masked" })
-    : float;
+  const x = place.mask ? hidden(b, float, maskFor(b, axes, place.symbols, place.mask)) : float;
   const [within] = b.copy(node, [x, b.ints("time_axis", axis)]);
   const [sum, rest] = [at(past, 0, 1, "sum"), at(past, 1, END, "rest")];
   const add = (p: string, q: string, hint = "sum") => b.one("Add", [p, q], {}, { hint });

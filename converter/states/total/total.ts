@@ -58,13 +58,22 @@ export const TOTAL: Kind<Unclosed> = {
 
 const joinOf = ({ op, domain }: Node): Join | undefined => (domain === "" ? JOINS[op] : undefined);
 
-/** Whether nothing that is made of a node's result reads a position of the sequence. */
-function isAnswer({ graphs, time }: Known, node: Node): boolean {
+/** Whether nothing that is made of a node's result reads a position of the sequence, and not its length either. */
+function isAnswer(known: Known, node: Node): boolean {
+  const { graphs, time } = known;
   const reached = new Set(node.outputs);
   const queue = [...node.outputs];
   const isStill = (name: string) => {
     const fact = time.facts.get(name);
     return fact?.kind === "constant" || fact?.kind === "still" || fact?.kind === "shape" || fact?.kind === "last";
+  };
+  // a mean and a deviation meet: what the other is made of is an answer, too
+  const isAnother = (name: string): boolean => {
+    const producer = graphs.index.producer.get(name);
+    if (!producer || reached.has(name) || isStill(name)) return true;
+    if (joinOf(producer) && reducesTime(known, producer)) return true;
+    const fact = time.facts.get(name);
+    return fact?.kind === "open" && producer.inputs.every((input) => !input || isAnother(input));
   };
   const readers = new Set<Node>();
   for (let name = queue.pop(); name !== undefined; name = queue.pop())
@@ -76,7 +85,15 @@ function isAnswer({ graphs, time }: Known, node: Node): boolean {
         queue.push(output);
       }
     }
-  return [...readers].every((reader) => reader.inputs.every((name) => !name || reached.has(name) || isStill(name)));
+  return [...readers].every((reader) =>
+    reader.inputs.every((name) => !name || reached.has(name) || isStill(name) || isAnother(name)),
+  );
+}
+
+/** Whether a reduction leaves no position. */
+function reducesTime(known: Known, node: Node): boolean {
+  const fact = known.time.facts.get(node.inputs[0]!);
+  return fact?.kind === "stream" && axesOver(known, node, fact.axes)?.includes(timeAxis(fact.axes)) === true;
 }
 
 function axesOver({ constants }: Known, node: Node, axes: Layout): number[] | undefined {

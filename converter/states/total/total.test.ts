@@ -1,0 +1,58 @@
+/** Answers for a whole sequence: several that meet are carried; one that a position or the length reads is refused. */
+import { describe, expect, test } from "vitest";
+import { CHANNELS, small } from "../../../test/small.ts";
+import { convertModel } from "../../convert.ts";
+import type { Builder } from "../../graph/build.ts";
+import { DataType } from "../../graph/tensor.ts";
+
+const answering = (build: (b: Builder) => string) =>
+  small({ outputDims: ["b", CHANNELS], build: (b) => b.one("Identity", [build(b)], {}, { outputs: ["y"] }) });
+const over = (b: Builder, op: string, name: string) => b.one(op, [name, b.ints("axes", [1])], { keepdims: 0 });
+
+describe("carried", () => {
+  test.each<[string, number, (b: Builder) => string]>([
+    [
+      "mean and deviation",
+      2,
+      (b) => {
+        const mean = over(b, "ReduceMean", "x");
+        const second = over(b, "ReduceMean", b.one("Mul", ["x", "x"]));
+        const variance = b.one("Sub", [second, b.one("Mul", [mean, mean])]);
+        return b.one("Sqrt", [b.one("Add", [variance, b.floats("some", [], [0.1])])]);
+      },
+    ],
+    [
+      "the span between the extremes, of the mean",
+      3,
+      (b) => {
+        const span = b.one("Sub", [over(b, "ReduceMax", "x"), over(b, "ReduceMin", "x")]);
+        return b.one("Mul", [span, over(b, "ReduceMean", b.one("Tanh", ["x"]))]);
+      },
+    ],
+  ])("%s", async (_, sums, build) => {
+    const { layers, claim, check } = await convertModel(answering(build));
+    expect(layers.filter(({ form }) => form === "sum").length).toBe(sums);
+    expect(claim.kind).toBe("proven");
+    expect(check.largest).toBeLessThan(1e-6);
+  });
+});
+
+test.each<[string, (b: Builder) => string]>([
+  [
+    "divided by the length",
+    (b) => {
+      const length = b.one("Cast", [b.one("Shape", ["x"], { start: 1, end: 2 })], { to: DataType.FLOAT });
+      return b.one("Div", [over(b, "ReduceSum", "x"), length]);
+    },
+  ],
+  [
+    "of which another is taken from every position",
+    (b) => {
+      const second = b.one("ReduceMean", [b.one("Mul", ["x", "x"]), b.ints("axes", [1])], { keepdims: 1 });
+      const left = b.one("Sub", ["x", second]);
+      return b.one("Mul", [over(b, "ReduceMax", left), over(b, "ReduceMean", "x")]);
+    },
+  ],
+])("%s is refused", async (_, build) => {
+  await expect(convertModel(answering(build))).rejects.toMatchObject({ name: "LongConvError" });
+});
