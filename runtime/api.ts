@@ -10,9 +10,21 @@ export { type Generation, generate } from "./generate.ts";
 export type { InputSpec, LanguageModel, Model, State, StateSpec } from "./model.ts";
 export type { FinishReason, GenerateOptions, Piece, Pieces, StartOptions } from "./options.ts";
 export type { InferenceSession, Tensor, TensorConstructor } from "./ort.ts";
+export {
+  createPrefixCache,
+  type PrefixCache,
+  type PrefixCacheOptions,
+  type PrefixCacheStats,
+} from "./prefix/cache.ts";
+export type { PromptUsage } from "./prompt.ts";
 export { type Ids, type ReadOptions, read } from "./read.ts";
+export type { HistoryOptions } from "./rewind/history.ts";
+export type { RewindOptions } from "./rewind/rewind.ts";
 export type { MethodOptions } from "./sampling/methods.ts";
 export type { LogitsProcessor, SamplingContext, SamplingOptions } from "./sampling/sampler.ts";
+export { type DraftModelOptions, draftModel } from "./speculate/draft-model.ts";
+export type { Drafter, Drafting } from "./speculate/drafter.ts";
+export { type LookupOptions, promptLookup } from "./speculate/lookup.ts";
 export { concatStates, disposeState, gatherRows, sliceState } from "./state.ts";
 export { fingerprint, stateFromBytes, stateToBytes } from "./state-file.ts";
 export { type StepOptions, step, zeroState } from "./step.ts";

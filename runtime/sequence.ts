@@ -15,11 +15,14 @@ export interface Sequence {
   readonly maxNewTokens: number;
   /** Chooses the next token. @param logits [vocabulary]; not changed */
   choose(logits: Float32Array): Piece;
+  /** How many more tokens can be made. */
+  readonly left: number;
 }
 
 /**
  * Checks the options and starts a sequence; nothing is run.
  * @param defaults of whoever runs it
+ * @param tokens that it has chosen already, as it chooses them by these options
  * @throws LongConvError bad-input, token-out-of-range, state-mismatch; beyond-claim, beyond-positions where the prompt is
  *   too long, or leaves no room for a token
  */
@@ -27,6 +30,7 @@ export function createSequence(
   model: Model,
   given: GenerateOptions,
   defaults: Pick<GenerateOptions, "beyond"> = {},
+  tokens: Ids = [],
 ): Sequence {
   if (typeof given !== "object" || given === null)
     throw notValid("the options", "an object, such as { prompt }", given);
@@ -35,6 +39,7 @@ export function createSequence(
   const ids = startIds(model, options);
   checkIds(ids, language, model.file);
   if (options.state) refuseOther(model, options.state);
+  if (options.cache) checkCache(model, options);
   if (options.state && options.state.batchSize !== 1) {
     const reason = `a generation starts from a state of one row, got ${options.state.batchSize}`;
     throw new LongConvError("bad-input", reason, {}, "Take a row with sliceState(model, state, [row]).");
@@ -56,6 +61,11 @@ export function createSequence(
   const sampler = createSampler(options, ids);
   const ends = new Set(stopTokens);
   let made = 0;
+  for (const token of tokens) {
+    sampler.accept(token);
+    text?.push(token);
+    made++;
+  }
 
   const choose = (logits: Float32Array): Piece => {
     const token = sampler.choose(sampler.changesLogits ? logits.slice() : logits);
@@ -71,7 +81,22 @@ export function createSequence(
     const kept = returnLogits ? { ...piece, logits: logits.slice() } : piece;
     return finish ? { ...kept, finish } : kept;
   };
-  return { ids, maxNewTokens, choose };
+  return {
+    ...{ ids, maxNewTokens, choose },
+    get left() {
+      return Math.min(maxNewTokens, room) - made;
+    },
+  };
+}
+
+function checkCache(model: Model, { cache, state }: GenerateOptions): void {
+  if (state) {
+    const reason = "a cache holds what was read from nothing, and the generation starts from a state";
+    throw new LongConvError("bad-input", reason, {}, "Give `cache` or `state`.");
+  }
+  if (cache!.model?.session === model.session) return;
+  const remedy = "Make one with createPrefixCache(model).";
+  throw new LongConvError("state-mismatch", "the cache belongs to another model", { file: model.file }, remedy);
 }
 
 function startIds(model: Model, { prompt, inputIds, state, addSpecialTokens = !state }: StartOptions): Ids {

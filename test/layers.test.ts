@@ -30,11 +30,16 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/verify":
     "converter converter/apart converter/check converter/find converter/lift converter/onnx converter/time src src/process",
   "converter/weights": "converter/check converter/find converter/onnx src",
-  runtime: "runtime/batching runtime/capture runtime/node-apart runtime/node-direct runtime/sampling src",
+  runtime:
+    "runtime/batching runtime/capture runtime/node-apart runtime/node-direct runtime/prefix runtime/rewind runtime/sampling runtime/search runtime/speculate src",
   "runtime/batching": "runtime",
   "runtime/capture": "runtime src",
   "runtime/node-direct": "runtime src",
+  "runtime/prefix": "runtime src",
+  "runtime/rewind": "runtime src",
   "runtime/sampling": "runtime src",
+  "runtime/search": "runtime runtime/sampling src",
+  "runtime/speculate": "runtime runtime/sampling src",
   "src/bench": "converter converter/check converter/find converter/floor converter/lift converter/onnx runtime src",
   "src/cli":
     "converter converter/assemble converter/deploy converter/files converter/find converter/onnx converter/output converter/picture converter/reduce converter/rename converter/verify converter/weights runtime src src/bench src/process",

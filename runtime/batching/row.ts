@@ -1,5 +1,6 @@
 /** A sequence of a batch, and when it has ended. */
 import type { GenerateOptions, Piece } from "../options.ts";
+import type { PromptUsage } from "../prompt.ts";
 import { throwIfAborted } from "../read.ts";
 import type { Sequence } from "../sequence.ts";
 
@@ -16,6 +17,10 @@ export interface Row {
   readonly sequence: Sequence;
   readonly options: GenerateOptions;
   readonly sink: Sink;
+  /** Tokens that it has made. */
+  readonly made: number[];
+  /** What its prompt took, until its first piece says so; where it has a cache. */
+  usage: PromptUsage | undefined;
   /** The consumer has left. */
   left: boolean;
   /** Its sink has been told the end. */

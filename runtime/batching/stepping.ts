@@ -68,7 +68,9 @@ export function createStepping(model: Model): Stepping {
     for (const [index, row] of rows.entries()) {
       try {
         const piece = row.sequence.choose(logits.subarray(index * vocabulary, (index + 1) * vocabulary));
-        row.sink.push(piece);
+        row.made.push(piece.token);
+        row.sink.push(row.usage ? { ...piece, prompt: row.usage } : piece);
+        row.usage = undefined;
         if (piece.finish) endRow(row);
         else {
           kept.push(index);
@@ -79,6 +81,13 @@ export function createStepping(model: Model): Stepping {
       }
     }
     return { kept, tokens };
+  };
+
+  /** A text that has ended is the beginning of what is said next. */
+  const remember = async ({ options, sequence, made }: Row, index: number): Promise<void> => {
+    if (!options.cache || options.signal?.aborted) return;
+    const ids = [...sequence.ids, ...made].slice(0, state!.positions[index]);
+    await options.cache.keep(ids, await sliceState(model, state!, [index]));
   };
 
   return {
@@ -114,7 +123,9 @@ export function createStepping(model: Model): Stepping {
     },
     async step() {
       if (!state || rows.every((row) => row.sink.full)) return;
+      const here = rows;
       const { kept, tokens } = choose(state.logits!);
+      for (const [index, row] of here.entries()) if (row.over && row.made.length > 1) await remember(row, index);
       await keep(kept);
       if (!state) return;
       // Each row ends at its own reach, and how many there may be was checked when the batch was made.
