@@ -41,6 +41,8 @@ export interface GenerateOptions extends StartOptions, GenerationDefaults {
   readonly history?: boolean | HistoryOptions;
   /** Proposes tokens, of which several are verified in one run; the text is the same. Of `generate`. */
   readonly drafter?: Drafter;
+  /** Give the last piece the state at the end of the text. Default false. Of a batch; `generate` has `snapshot`. */
+  readonly returnState?: boolean;
   /** Called while the prompt is read. */
   readonly onPrompt?: (progress: { readonly tokens: number; readonly total: number }) => void;
 }
@@ -60,6 +62,8 @@ export interface Piece {
   readonly finish?: FinishReason;
   /** [vocabulary]; where `returnLogits` asks for it. */
   readonly logits?: Float32Array;
+  /** Of the last piece, where `returnState` asks for it: after everything read and made but this token. */
+  readonly state?: State;
   /** Of the first piece where there is a `cache`: what the prompt took. */
   readonly prompt?: PromptUsage;
 }

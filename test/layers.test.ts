@@ -42,8 +42,10 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "runtime/speculate": "runtime runtime/sampling src",
   "src/bench": "converter converter/check converter/find converter/floor converter/lift converter/onnx runtime src",
   "src/cli":
-    "converter converter/assemble converter/deploy converter/files converter/find converter/onnx converter/output converter/picture converter/reduce converter/rename converter/verify converter/weights runtime src src/bench src/process",
+    "converter converter/assemble converter/deploy converter/files converter/find converter/onnx converter/output converter/picture converter/reduce converter/rename converter/verify converter/weights runtime src src/bench src/process src/serve",
   "src/process": "src",
+  "src/serve": "runtime src src/serve/sessions",
+  "src/serve/sessions": "runtime src/serve",
   "converter/states":
     "converter/find converter/onnx converter/states/attention converter/states/meeting converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total converter/time src",
   "converter/states/attention":
