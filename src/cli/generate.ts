@@ -1,15 +1,13 @@
 /** `longconv-ssm generate OUT --prompt …` */
-import { existsSync, statSync } from "node:fs";
-import path from "node:path";
 import type { Command } from "commander";
 import { modelFileOf } from "../../converter/output/beside.ts";
-import { type LoadOptions, load, type Model, type State, stateToBytes } from "../../runtime/node.ts";
+import { type Model, type State, stateToBytes } from "../../runtime/node.ts";
 import { LongConvError } from "../errors.ts";
 import { chatTemplate } from "./chat.ts";
 import { newCommand, withAction } from "./command.ts";
 import { continueText } from "./continue.ts";
 import { converse } from "./converse.ts";
-import { configuredFolder } from "./model-files.ts";
+import { openModel } from "./open-model.ts";
 import { outputFile } from "./output-file.ts";
 import { promptOf, readState } from "./read-input.ts";
 import type { Terminal } from "./terminal.ts";
@@ -101,7 +99,7 @@ async function run(terminal: Terminal, out: string, options: Options): Promise<v
     saveState === undefined
       ? undefined
       : await outputFile(saveState, { models: [modelFileOf(out)], inputs: [promptFile, from], force });
-  const model = await open(terminal, out, options);
+  const model = await openModel(terminal, out, options);
   try {
     const prompt = await promptOf(options);
     const state = from === undefined ? undefined : await readState(model, from);
@@ -152,20 +150,6 @@ function refuseTogether(terminal: Terminal, options: Options): void {
   if (ids) throw refuse("with --interactive, ids are lines of stdin");
   if (terminal.json === "document")
     throw refuse("--interactive gives more than one document", "Use --json-lines instead of --json.");
-}
-
-/** A folder brings its tokenizer and its generations' settings; so does a .onnx file that lies in one. */
-function open(terminal: Terminal, out: string, { provider: name, threads }: Options): Promise<Model> {
-  const options: LoadOptions = {
-    ...(name && { executionProviders: [name] }),
-    ...(threads && { threads }),
-    onRemark: (text) => terminal.note(`remark: ${text}`),
-  };
-  const isFile = existsSync(out) && !statSync(out).isDirectory();
-  const folder = isFile ? configuredFolder(out) : undefined;
-  return folder === undefined
-    ? load(out, options)
-    : load(folder, { ...options, modelFile: path.relative(folder, path.resolve(out)) });
 }
 
 const chosen = ({ maxNewTokens, temperature, topK, topP, minP, repetitionPenalty, seed, ...rest }: Options) =>

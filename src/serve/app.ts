@@ -19,6 +19,8 @@ import { createSessions } from "./sessions/store.ts";
 
 /** How long a client may take to send its request, in ms. */
 const SENDING_MS = 30_000;
+/** How long a client may take to read that its answer was broken off, in ms. */
+const LAST_WORDS_MS = 1000;
 /** Answered without a key: who watches the process asks them. */
 const OPEN_ROUTES = ["/healthz", "/readyz"];
 
@@ -86,6 +88,10 @@ export async function createServer(options: ServeOptions): Promise<Server> {
   registerCompletions(app, rooms);
   registerChat(app, rooms);
   registerSessions(app, rooms);
+  app.addHook("onResponse", async () => {
+    // A connection that is kept alive would hold up the end until it times out.
+    if (draining) setImmediate(() => app.server.closeIdleConnections());
+  });
   app.addHook("onClose", async () => {
     ending.abort();
     for (const { batch } of models) batch?.close();
@@ -95,9 +101,13 @@ export async function createServer(options: ServeOptions): Promise<Server> {
     app,
     async drain(ms) {
       draining = true;
-      const timer = setTimeout(() => ending.abort(), ms);
+      const timers = [
+        setTimeout(() => ending.abort(), ms),
+        // Of clients that do not even take the error.
+        setTimeout(() => app.server.closeAllConnections(), ms + LAST_WORDS_MS),
+      ];
       await app.close();
-      clearTimeout(timer);
+      for (const timer of timers) clearTimeout(timer);
     },
   };
 }
