@@ -1,4 +1,5 @@
 /** The application: models in, routes out. Whoever makes it listens, or injects requests. */
+import { setMaxListeners } from "node:events";
 import cors from "@fastify/cors";
 import fastify, { type FastifyInstance } from "fastify";
 import { answer } from "./answer.ts";
@@ -56,6 +57,8 @@ export async function createServer(options: ServeOptions): Promise<Server> {
   );
   const metrics = createMetrics(models, () => sessions.size);
   const ending = new AbortController();
+  // Every request listens to it.
+  setMaxListeners(0, ending.signal);
   let draining = false;
   const rooms: Rooms = {
     ...{ limits, models, find, sessions },
