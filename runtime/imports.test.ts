@@ -28,6 +28,7 @@ test("what each entry point exports", async () => {
     [
       "ERROR_EXIT_CODES",
       "LongConvError",
+      "beamSearch",
       "concatStates",
       "createBatch",
       "createPrefixCache",
@@ -42,6 +43,7 @@ test("what each entry point exports", async () => {
       "generate",
       "generateBatch",
       "load",
+      "nBest",
       "promptLookup",
       "read",
       "sliceState",

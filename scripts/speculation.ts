@@ -5,11 +5,14 @@
  *     npm run demo && node dist/scripts/speculation.js
  */
 import { type Drafter, draftModel, generate, load, promptLookup, read } from "../runtime/node.ts";
-import type { GenerateOptions } from "../runtime/options.ts";
+import type { GenerateOptions, Piece } from "../runtime/options.ts";
 import { readAhead } from "../runtime/speculate/read-ahead.ts";
 import { interleave } from "../src/bench/measure.ts";
 import { table } from "../src/cli/table.ts";
 import { readArguments, wholeNumber } from "./arguments.ts";
+
+/** What another order of additions changes a logit by, at most. */
+const ROUNDING = 1e-3;
 
 const { values } = readArguments(
   "speculation [--model FOLDER] [--draft FOLDER] [--tokens N] [--rounds N] [--threads N]",
@@ -55,24 +58,37 @@ const drafters: readonly (readonly [string, Drafter | undefined])[] = [
   ["draft model", draftModel(draft)],
 ];
 const lines: string[][] = [];
-let wrong = 0;
+let [same, parted, wrong, largest] = [0, 0, 0, 0];
 for (const [name, options] of texts) {
-  const tokens: string[] = [];
+  const made: Piece[][] = [];
   const cases = drafters.map(([, drafter], at) => ({
     name: String(at),
     async run() {
-      const made: number[] = [];
-      const all = { ...options, maxNewTokens, stopTokens: [], beyond: true, ...(drafter && { drafter }) };
-      for await (const { token } of generate(model, all)) made.push(token);
-      tokens[at] = made.join();
+      const all = { ...options, maxNewTokens, stopTokens: [], beyond: true, returnLogits: true };
+      made[at] = [];
+      for await (const piece of generate(model, { ...all, ...(drafter && { drafter }) })) made[at].push(piece);
     },
   }));
   const times = await interleave(cases, { rounds });
   lines.push([name, ...times.map(({ ms }) => ((1000 * maxNewTokens) / ms).toFixed(0))]);
-  wrong += tokens.filter((each) => each !== tokens[0]).length;
+  for (const each of made.slice(1)) compare(made[0]!, each);
+}
+
+/** Up to the first token that is another one: logits of several positions at once are those of single steps but for rounding. */
+function compare(alone: readonly Piece[], drafted: readonly Piece[]): void {
+  const parts = alone.findIndex(({ token }, at) => token !== drafted[at]?.token);
+  let apart = 0;
+  for (const [at, { logits }] of alone.slice(0, parts < 0 ? undefined : parts + 1).entries())
+    for (const [id, logit] of logits!.entries()) apart = Math.max(apart, Math.abs(logit - drafted[at]!.logits![id]!));
+  largest = Math.max(largest, apart);
+  if (apart > ROUNDING) wrong++;
+  else if (parts >= 0) parted++;
+  else same++;
 }
 console.log(`tokens/s, ${maxNewTokens} tokens:`);
 console.log(table([["text", ...drafters.map(([name]) => name)], ...lines]));
-console.log(wrong === 0 ? "Every text is the same with drafts." : `${wrong} texts differ.`);
+console.log(
+  `${same} texts are the same with drafts, ${parted} part where rounding decides (logits are apart by ${largest.toExponential(1)} at most), ${wrong} are others.`,
+);
 await Promise.all([model.close(), draft.close()]);
 if (wrong > 0) process.exit(1);
