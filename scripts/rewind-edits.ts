@@ -34,10 +34,12 @@ const given = Array.from(await readIds(values.ids), Number);
 const text = Array.from({ length: tokens }, (_, at) => given[at % given.length]!);
 if (given.some((id) => id >= model.language!.vocabulary)) refuse("the ids are not those of the model");
 
-const lines: string[][] = [];
+const heads = ["edits", "number", "ms, median", "95 %", "anew: ms, median", "95 %", "largest difference", "wrong"];
+console.log(`${tokens} tokens, states of at most ${byteSize(maxBytes)}:`);
+let wrongs = 0;
 for (const [place, last, count] of [
   ["anywhere", undefined, edits],
-  ["last tenth", Math.floor(tokens / 10), edits],
+  ["last tenth", Math.floor(tokens / 10), Math.ceil(edits / 5)],
 ] as const) {
   const done: Edited[] = [];
   const options = { edits: count, seed: 1, history: { maxBytes }, ...(last && { last }) };
@@ -49,13 +51,12 @@ for (const [place, last, count] of [
       .map((edit) => edit[name])
       .sort((a, b) => a - b)
       [Math.floor(part * count)]!.toFixed(1);
-  lines.push([
+  wrongs += wrong.length;
+  const line = [
     ...[place, String(count), of("ms", 0.5), of("ms", 0.95), of("anewMs", 0.5), of("anewMs", 0.95)],
     ...[scientific(largest), String(wrong.length)],
-  ]);
+  ];
+  console.log(table([heads, line]));
 }
-const heads = ["edits", "number", "ms, median", "95 %", "anew: ms, median", "95 %", "largest difference", "wrong"];
-console.log(`${tokens} tokens, states of at most ${byteSize(maxBytes)}:`);
-console.log(table([heads, ...lines]));
 await model.close();
-if (lines.some((line) => line.at(-1) !== "0")) process.exit(1);
+if (wrongs > 0) process.exit(1);
