@@ -22,6 +22,8 @@ export type { HistoryOptions } from "./rewind/history.ts";
 export type { RewindOptions } from "./rewind/rewind.ts";
 export type { MethodOptions } from "./sampling/methods.ts";
 export type { LogitsProcessor, SamplingContext, SamplingOptions } from "./sampling/sampler.ts";
+export { type BeamOptions, beamSearch, type Hypothesis } from "./search/beams.ts";
+export { type BestOptions, type Continuation, nBest } from "./search/best.ts";
 export { type DraftModelOptions, draftModel } from "./speculate/draft-model.ts";
 export type { Drafter, Drafting } from "./speculate/drafter.ts";
 export { type LookupOptions, promptLookup } from "./speculate/lookup.ts";

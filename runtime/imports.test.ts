@@ -28,6 +28,7 @@ test("what each entry point exports", async () => {
     [
       "ERROR_EXIT_CODES",
       "LongConvError",
+      "beamSearch",
       "concatStates",
       "createBatch",
       "createPrefixCache",
@@ -42,6 +43,7 @@ test("what each entry point exports", async () => {
       "generate",
       "generateBatch",
       "load",
+      "nBest",
       "promptLookup",
       "read",
       "sliceState",
@@ -51,7 +53,7 @@ test("what each entry point exports", async () => {
     ],
     ["textStream", "zeroState"],
   ].flat();
-  const node = ["loadModel", "nodeBackend", "nodeBindingBackend", "nodeGpuBackend"];
+  const node = ["loadModel", "nodeBackend", "nodeBindingBackend", "nodeGpuBackend", "restorePrefixes", "savePrefixes"];
   expect(Object.keys(await import("./node.ts")).sort()).toEqual([...common, ...node].sort());
   expect(Object.keys(await import("./web.ts")).sort()).toEqual([...common, "clearCache"].sort());
 });

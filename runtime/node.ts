@@ -15,6 +15,7 @@ import { loadModel } from "./session.ts";
 import type { Tokenizer } from "./text.ts";
 
 export * from "./api.ts";
+export { type RestoredPrefixes, restorePrefixes, savePrefixes } from "./node-prefixes.ts";
 export { type LoadModelOptions, loadModel } from "./session.ts";
 export { nodeBackend, nodeBindingBackend, nodeGpuBackend };
 

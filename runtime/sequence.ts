@@ -17,6 +17,8 @@ export interface Sequence {
   choose(logits: Float32Array): Piece;
   /** How many more tokens can be made. */
   readonly left: number;
+  /** Why it ends when they are made. */
+  readonly finish: "length" | "reach" | "positions";
 }
 
 /**
@@ -83,6 +85,7 @@ export function createSequence(
   };
   return {
     ...{ ids, maxNewTokens, choose },
+    finish: maxNewTokens <= room ? "length" : by,
     get left() {
       return Math.min(maxNewTokens, room) - made;
     },

@@ -38,7 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "runtime/prefix": "runtime src",
   "runtime/rewind": "runtime src",
   "runtime/sampling": "runtime src",
-  "runtime/search": "runtime runtime/sampling src",
+  "runtime/search": "runtime runtime/prefix src",
   "runtime/speculate": "runtime runtime/sampling src",
   "src/bench": "converter converter/check converter/find converter/floor converter/lift converter/onnx runtime src",
   "src/cli":
