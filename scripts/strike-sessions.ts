@@ -46,12 +46,14 @@ async function client(url: string, known: Map<string, Known>, answered: () => vo
   const own: string[] = [];
   try {
     for (;;) {
-      if (own.length === 0 || draw() < 0.2) {
+      const which = own[below(own.length)];
+      // The model's claim ends at 64 positions.
+      if (which === undefined || draw() < 0.2 || known.get(which)!.ids.length > 45) {
         const { id } = await ask<{ id: string }>(url, "sessions", { model: "model" });
         known.set(id, { id, ids: [], sent: undefined });
         own.push(id);
       } else {
-        const id = own[below(own.length)]!;
+        const id = which;
         const { ids } = known.get(id)!;
         const sent = Array.from({ length: 1 + below(4) }, () => below(VOCABULARY));
         known.set(id, { id, ids, sent });

@@ -17,6 +17,7 @@ import { finder, serveModel } from "./served.ts";
 import { openSessionFiles } from "./sessions/files.ts";
 import { registerSessions } from "./sessions/routes.ts";
 import { createSessions } from "./sessions/store.ts";
+import { registerStream } from "./stream.ts";
 
 /** How long a client may take to send its request, in ms. */
 const SENDING_MS = 30_000;
@@ -91,6 +92,7 @@ export async function createServer(options: ServeOptions): Promise<Server> {
   registerCompletions(app, rooms);
   registerChat(app, rooms);
   registerSessions(app, rooms);
+  await registerStream(app, rooms, { origins: options.origins ?? [], onFault });
   app.addHook("onResponse", async () => {
     // A connection that is kept alive would hold up the end until it times out.
     if (draining) setImmediate(() => app.server.closeIdleConnections());
