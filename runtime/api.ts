@@ -12,9 +12,20 @@ export {
 } from "./generate/batch/batch.ts";
 export { type Generation, generate } from "./generate/generate.ts";
 export type { FinishReason, GenerateOptions, Piece, Pieces, StartOptions } from "./generate/options.ts";
-export { type Ids, type ReadOptions, read } from "./generate/read.ts";
+export type { PromptUsage } from "./generate/prompt.ts";
+export type { RewindOptions } from "./generate/rewind.ts";
+export { type BeamOptions, beamSearch, type Hypothesis } from "./generate/search/beams.ts";
+export { type BestOptions, type Continuation, nBest } from "./generate/search/best.ts";
+export {
+  createPrefixCache,
+  type PrefixCache,
+  type PrefixCacheOptions,
+  type PrefixCacheStats,
+} from "./kept/cache.ts";
+export type { HistoryOptions } from "./kept/history.ts";
 export type { GenerationDefaults } from "./model/defaults.ts";
 export type { InputSpec, LanguageModel, Model, State, StateSpec } from "./model/model.ts";
+export { type Ids, type ReadOptions, read } from "./model/read.ts";
 export { concatStates, disposeState, gatherRows, sliceState } from "./model/state.ts";
 export { fingerprint, stateFromBytes, stateToBytes } from "./model/state-file.ts";
 export { type StepOptions, step, zeroState } from "./model/step.ts";
@@ -22,4 +33,7 @@ export type { MethodOptions } from "./sampling/methods.ts";
 export type { LogitsProcessor, SamplingContext, SamplingOptions } from "./sampling/sampler.ts";
 export type { Backend, ModelSource } from "./sessions/backend.ts";
 export type { InferenceSession, Tensor, TensorConstructor } from "./sessions/ort.ts";
+export { type DraftModelOptions, draftModel } from "./speculate/draft-model.ts";
+export type { Drafter, Drafting } from "./speculate/drafter.ts";
+export { type LookupOptions, promptLookup } from "./speculate/lookup.ts";
 export { createTokenizer, type TextStream, type Tokenizer, type TokenizerLimit, textStream } from "./text/text.ts";

@@ -31,18 +31,32 @@ test("what each entry point exports", async () => {
     [
       "ERROR_EXIT_CODES",
       "LongConvError",
+      "beamSearch",
       "concatStates",
       "createBatch",
+      "createPrefixCache",
       "createTokenizer",
       "describeClaim",
       "disposeState",
+      "draftModel",
       "fingerprint",
       "gatherRows",
     ],
-    ["generate", "generateBatch", "load", "read", "sliceState", "stateFromBytes", "stateToBytes", "step"],
+    [
+      "generate",
+      "generateBatch",
+      "load",
+      "nBest",
+      "promptLookup",
+      "read",
+      "sliceState",
+      "stateFromBytes",
+      "stateToBytes",
+      "step",
+    ],
     ["textStream", "zeroState"],
   ].flat();
-  const node = ["loadModel", "nodeBackend", "nodeBindingBackend", "nodeGpuBackend"];
+  const node = ["loadModel", "nodeBackend", "nodeBindingBackend", "nodeGpuBackend", "restorePrefixes", "savePrefixes"];
   expect(Object.keys(await import("./node.ts")).sort()).toEqual([...common, ...node].sort());
   expect(Object.keys(await import("./web.ts")).sort()).toEqual([...common, "clearCache"].sort());
 });

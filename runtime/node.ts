@@ -16,6 +16,7 @@ import type { Tokenizer } from "./text/text.ts";
 
 export * from "./api.ts";
 export { type LoadModelOptions, loadModel } from "./model/session.ts";
+export { type RestoredPrefixes, restorePrefixes, savePrefixes } from "./node/prefixes.ts";
 export { nodeBackend, nodeBindingBackend, nodeGpuBackend };
 
 export interface LoadOptions {

@@ -3,9 +3,9 @@
 import { checkCount } from "../src/checks.ts";
 import { LongConvError } from "../src/errors.ts";
 import type { ToldStates } from "../src/stateful.ts";
-import { read } from "./generate/read.ts";
 import { findModel, settingsOf } from "./model/folder.ts";
 import type { Model } from "./model/model.ts";
+import { read } from "./model/read.ts";
 import { loadModel } from "./model/session.ts";
 import { refuseGraphCapture } from "./sessions/capture/refuse.ts";
 import type { InferenceSession } from "./sessions/ort.ts";

@@ -5,8 +5,8 @@
  */
 
 import { generate } from "../runtime/generate/generate.ts";
-import { readTokens } from "../runtime/generate/read.ts";
 import type { Model } from "../runtime/model/model.ts";
+import { readTokens } from "../runtime/model/read.ts";
 import { zeroState } from "../runtime/model/step.ts";
 import { loadModel, nodeBackend, nodeBindingBackend } from "../runtime/node.ts";
 import { zeros } from "../runtime/sessions/numeric.ts";

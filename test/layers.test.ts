@@ -28,25 +28,28 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/file": "converter/graph converter/place src",
   "converter/prove/values": "converter/graph converter/time/facts",
   "converter/time/rules": "converter/graph converter/time/facts src",
-  "runtime/generate": "runtime/model runtime/sampling runtime/sessions runtime/text src",
-  "runtime/node":
-    "runtime/model runtime/node/apart runtime/node/direct runtime/sessions runtime/sessions/capture runtime/text src",
+  "runtime/kept": "runtime/model runtime/sessions src",
+  "runtime/speculate": "runtime/model runtime/sampling runtime/sessions src",
+  "runtime/web": "runtime/model runtime/sessions runtime/sessions/capture src",
   "converter/apart": "converter/file converter/graph src/process",
   "converter/bound": "converter/file converter/graph src",
   "converter/lift": "converter/file converter/graph converter/lift/rows",
   "converter/ort": "converter/file converter/graph src",
   "converter/rename": "converter/file converter/graph src",
-  "runtime/generate/batch": "runtime/generate runtime/model src",
-  "runtime/web": "runtime/generate runtime/model runtime/sessions runtime/sessions/capture src",
+  "runtime/generate": "runtime/kept runtime/model runtime/sampling runtime/speculate runtime/text src",
+  "runtime/node":
+    "runtime/kept runtime/model runtime/node/apart runtime/node/direct runtime/sessions runtime/sessions/capture runtime/text src",
   "converter/expand": "converter/file converter/graph converter/ort src",
   "converter/prove/rules": "converter/graph converter/ort converter/prove/values converter/time/facts",
   "converter/time": "converter/graph converter/ort converter/time/facts converter/time/rules src",
-  runtime:
-    "runtime/generate runtime/generate/batch runtime/model runtime/node runtime/sampling runtime/sessions runtime/sessions/capture runtime/text runtime/web src",
+  "runtime/generate/batch": "runtime/generate runtime/model src",
   "converter/prove":
     "converter/graph converter/prove/rules converter/prove/values converter/time converter/time/facts converter/time/rules src",
+  "runtime/generate/search": "runtime/generate runtime/generate/batch runtime/kept runtime/model runtime/text src",
   "converter/find":
     "converter/bound converter/graph converter/lower converter/ort converter/prove converter/solve converter/time converter/time/facts converter/time/rules src",
+  runtime:
+    "runtime/generate runtime/generate/batch runtime/generate/search runtime/kept runtime/model runtime/node runtime/sampling runtime/sessions runtime/sessions/capture runtime/speculate runtime/text runtime/web src",
   "converter/assemble":
     "converter/find converter/graph converter/lower converter/ort converter/time converter/time/facts src",
   "converter/check": "converter/find converter/graph converter/ort converter/time/facts src",
@@ -61,6 +64,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/states/rows":
     "converter/find converter/graph converter/ort converter/time converter/time/facts converter/time/rules src",
   "converter/states/scan": "converter/find converter/graph converter/time converter/time/facts converter/time/rules",
+  "src/serve": "runtime src",
   "converter/output": "converter/assemble converter/file converter/find converter/graph converter/place src",
   "converter/states/meeting":
     "converter/find converter/graph converter/states/rows converter/time converter/time/facts",
@@ -77,7 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "src/bench":
     "converter converter/expand converter/file converter/find converter/floor converter/graph converter/lift converter/ort runtime/node runtime/sessions src",
   "src/cli":
-    "converter converter/assemble converter/choose converter/deploy converter/file converter/find converter/graph converter/output converter/picture converter/place converter/reduce converter/rename converter/verify converter/weights runtime runtime/node src src/bench src/process",
+    "converter converter/assemble converter/choose converter/deploy converter/file converter/find converter/graph converter/output converter/picture converter/place converter/reduce converter/rename converter/verify converter/weights runtime runtime/node src src/bench src/process src/serve",
 };
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));

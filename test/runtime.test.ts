@@ -4,7 +4,7 @@ import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
 import { encodeModel } from "../converter/file/write.ts";
-import { readTokens } from "../runtime/generate/read.ts";
+import { readTokens } from "../runtime/model/read.ts";
 import { loadModel } from "../runtime/model/session.ts";
 import { nodeBackend } from "../runtime/node/backend.ts";
 import { generate, generateBatch, type Model, read, step, zeroState } from "../runtime/node.ts";

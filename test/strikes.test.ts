@@ -20,6 +20,16 @@ test("a batch that sequences join, leave and are aborted in", () => {
   for (const fate of ["finished", "aborted", "left"]) expect(said![fate], fate).toBeGreaterThan(0);
 });
 
+test("a server whose clients come and hang up", () => {
+  const [said] = lines("soak-serve", "--requests", "60", "--clients", "12");
+  expect(said).toMatchObject({ wrong: 0, remaining: 0 });
+  for (const fate of ["finished", "left"]) expect(said![fate], fate).toBeGreaterThan(0);
+});
+
+test("a server that is killed while it writes sessions", () => {
+  expect(lines("strike-sessions", "--count", "1")).toMatchObject([{ kills: 1, wrong: 0 }]);
+});
+
 test("Ctrl-C and SIGTERM", () => {
   expect(lines("strike-signals", "--count", "1", "--within", "500", "--untimed")).toHaveLength(5);
 });

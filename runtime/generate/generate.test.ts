@@ -2,11 +2,11 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { tinyModel, tinyReference, tinyWeights } from "../../test/tiny-model.ts";
 import type { Model } from "../model/model.ts";
+import { read } from "../model/read.ts";
 import { loadModel } from "../model/session.ts";
 import { nodeBackend } from "../node/backend.ts";
 import { generate } from "./generate.ts";
 import type { GenerateOptions, Piece } from "./options.ts";
-import { read } from "./read.ts";
 
 const weights = tinyWeights();
 const open: Model[] = [];

@@ -1,7 +1,11 @@
 /** What a caller may say about a generation. */
 
+import type { PrefixCache } from "../kept/cache.ts";
+import type { HistoryOptions } from "../kept/history.ts";
 import type { GenerationDefaults } from "../model/defaults.ts";
 import type { State } from "../model/model.ts";
+import type { Drafter } from "../speculate/drafter.ts";
+import type { PromptUsage } from "./prompt.ts";
 
 /** Where a generation starts: from a text or ids, after a state, or from a state that knows its next logits. */
 export interface StartOptions {
@@ -28,6 +32,17 @@ export interface GenerateOptions extends StartOptions, GenerationDefaults {
    * Nothing goes on past its positions. Default false: a generation ends there.
    */
   readonly beyond?: boolean;
+  /**
+   * Beginnings that were read before are not read again, and this one is kept for others. Of a prompt that starts from
+   * nothing.
+   */
+  readonly cache?: PrefixCache;
+  /** Keep states on the way, so that `rewind` need not read all anew. Default false. Of `generate`. */
+  readonly history?: boolean | HistoryOptions;
+  /** Proposes tokens, of which several are verified in one run; the text is the same. Of `generate`. */
+  readonly drafter?: Drafter;
+  /** Give the last piece the state at the end of the text. Default false. Of a batch; `generate` has `snapshot`. */
+  readonly returnState?: boolean;
   /** Called while the prompt is read. */
   readonly onPrompt?: (progress: { readonly tokens: number; readonly total: number }) => void;
 }
@@ -47,6 +62,10 @@ export interface Piece {
   readonly finish?: FinishReason;
   /** [vocabulary]; where `returnLogits` asks for it. */
   readonly logits?: Float32Array;
+  /** Of the last piece, where `returnState` asks for it: after everything read and made but this token. */
+  readonly state?: State;
+  /** Of the first piece where there is a `cache`: what the prompt took. */
+  readonly prompt?: PromptUsage;
 }
 
 /** Pieces as they come, in `for await`. TypeScript's AsyncIterableIterator says how it ends only from 5.6 on. */

@@ -4,10 +4,10 @@ import { checkCount, checkNumbers, notValid } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { roomAfter } from "../model/limit.ts";
 import { type Model, refuseOther } from "../model/model.ts";
+import { checkIds, encodePrompt, type Ids, languageOf, NO_TOKENIZER } from "../model/read.ts";
 import { createSampler } from "../sampling/sampler.ts";
 import { textStream } from "../text/text.ts";
 import type { FinishReason, GenerateOptions, Piece, StartOptions } from "./options.ts";
-import { checkIds, encodePrompt, type Ids, languageOf, NO_TOKENIZER } from "./read.ts";
 
 export interface Sequence {
   /** What is to be read before the first token. May be empty after a state that has its next logits. */
@@ -16,11 +16,16 @@ export interface Sequence {
   readonly maxNewTokens: number;
   /** Chooses the next token. @param logits [vocabulary]; not changed */
   choose(logits: Float32Array): Piece;
+  /** How many more tokens can be made. */
+  readonly left: number;
+  /** Why it ends when they are made. */
+  readonly finish: "length" | "reach" | "positions";
 }
 
 /**
  * Checks the options and starts a sequence; nothing is run.
  * @param defaults of whoever runs it
+ * @param tokens that it has chosen already, as it chooses them by these options
  * @throws LongConvError bad-input, token-out-of-range, state-mismatch; beyond-claim, beyond-positions where the prompt is
  *   too long, or leaves no room for a token
  */
@@ -28,6 +33,7 @@ export function createSequence(
   model: Model,
   given: GenerateOptions,
   defaults: Pick<GenerateOptions, "beyond"> = {},
+  tokens: Ids = [],
 ): Sequence {
   if (typeof given !== "object" || given === null)
     throw notValid("the options", "an object, such as { prompt }", given);
@@ -36,6 +42,7 @@ export function createSequence(
   const ids = startIds(model, options);
   checkIds(ids, language, model.file);
   if (options.state) refuseOther(model, options.state);
+  if (options.cache) checkCache(model, options);
   if (options.state && options.state.batchSize !== 1) {
     const reason = `a generation starts from a state of one row, got ${options.state.batchSize}`;
     throw new LongConvError("bad-input", reason, {}, "Take a row with sliceState(model, state, [row]).");
@@ -57,6 +64,11 @@ export function createSequence(
   const sampler = createSampler(options, ids);
   const ends = new Set(stopTokens);
   let made = 0;
+  for (const token of tokens) {
+    sampler.accept(token);
+    text?.push(token);
+    made++;
+  }
 
   const choose = (logits: Float32Array): Piece => {
     const token = sampler.choose(sampler.changesLogits ? logits.slice() : logits);
@@ -72,7 +84,23 @@ export function createSequence(
     const kept = returnLogits ? { ...piece, logits: logits.slice() } : piece;
     return finish ? { ...kept, finish } : kept;
   };
-  return { ids, maxNewTokens, choose };
+  return {
+    ...{ ids, maxNewTokens, choose },
+    finish: maxNewTokens <= room ? "length" : by,
+    get left() {
+      return Math.min(maxNewTokens, room) - made;
+    },
+  };
+}
+
+function checkCache(model: Model, { cache, state }: GenerateOptions): void {
+  if (state) {
+    const reason = "a cache holds what was read from nothing, and the generation starts from a state";
+    throw new LongConvError("bad-input", reason, {}, "Give `cache` or `state`.");
+  }
+  if (cache!.model?.session === model.session) return;
+  const remedy = "Make one with createPrefixCache(model).";
+  throw new LongConvError("state-mismatch", "the cache belongs to another model", { file: model.file }, remedy);
 }
 
 function startIds(model: Model, { prompt, inputIds, state, addSpecialTokens = !state }: StartOptions): Ids {

@@ -10,8 +10,8 @@ import {
   tinyWeights,
 } from "../../test/tiny-model.ts";
 import { generate } from "../generate/generate.ts";
-import { read, readTokens } from "../generate/read.ts";
 import { nodeBackend, nodeBindingBackend } from "../node/backend.ts";
+import { read, readTokens } from "./read.ts";
 import { loadModel } from "./session.ts";
 import { step, zeroState } from "./step.ts";
 

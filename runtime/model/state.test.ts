@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { type TinyOptions, tinyModel, tinyReference, tinyWeights } from "../../test/tiny-model.ts";
-import { read, readTokens } from "../generate/read.ts";
 import { nodeBackend } from "../node/backend.ts";
 import type { Model, State } from "./model.ts";
+import { read, readTokens } from "./read.ts";
 import { loadModel } from "./session.ts";
 import { concatStates, gatherRows, sliceState } from "./state.ts";
 import { fingerprint, stateFromBytes, stateToBytes } from "./state-file.ts";

@@ -35,6 +35,8 @@ export interface Sampler {
   readonly changesLogits: boolean;
   /** @param logits [vocabulary] @throws LongConvError runtime-failed where they are not numbers */
   choose(logits: Float32Array): number;
+  /** Goes on as if it had chosen this token. */
+  accept(token: number): void;
 }
 
 /**
@@ -72,12 +74,21 @@ export function createSampler(options: SamplingOptions, promptIds: readonly numb
     if (token < 0) {
       throw new LongConvError("runtime-failed", "no token can be chosen: the logits are NaN or all -Infinity");
     }
-    generated++;
-    if (remembers) {
-      ids.push(token);
-      seen.add(token);
-    }
+    note(token);
     return token;
+  };
+
+  const note = (token: number): void => {
+    generated++;
+    if (!remembers) return;
+    ids.push(token);
+    seen.add(token);
+  };
+
+  const accept = (token: number): void => {
+    // One number is drawn for each token.
+    if (!greedy) random();
+    note(token);
   };
 
   const draw = (logits: Float32Array): number => {
@@ -96,7 +107,7 @@ export function createSampler(options: SamplingOptions, promptIds: readonly numb
     return candidates.ids[last] ?? -1;
   };
 
-  return { changesLogits: remembers, choose };
+  return { changesLogits: remembers, choose, accept };
 }
 
 function penalise(logits: Float32Array, seen: ReadonlySet<number>, penalty: number): void {

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { tinyModel, tinyReference, tinyWeights } from "../../test/tiny-model.ts";
-import { read } from "../generate/read.ts";
+import { read } from "../model/read.ts";
 import { loadModel } from "../model/session.ts";
 import { nodeBackend } from "../node/backend.ts";
 import { dataOf, toFloat32 } from "./numeric.ts";

@@ -50,11 +50,14 @@ export function zeros(type: Tensor.Type, length: number): NumericData {
   return new TypedArray(length);
 }
 
+/** The numbers of a tensor on the CPU, float16 as its bits. */
+export const cpuData = (tensor: Tensor): NumericData => withBits(tensor.type, tensor.data as NumericData);
+
 const downloads = new WeakMap<Tensor, Promise<NumericData>>();
 
 /** The numbers of a tensor, float16 as its bits, downloaded where it is on a GPU. Its buffer there stays until it is disposed. */
 export async function dataOf(tensor: Tensor): Promise<NumericData> {
-  if (tensor.location === "cpu") return withBits(tensor.type, tensor.data as NumericData);
+  if (tensor.location === "cpu") return cpuData(tensor);
   // ONNX Runtime refuses a second download while the first is under way.
   const known = downloads.get(tensor);
   if (known) return known;

@@ -2,8 +2,8 @@
 
 import { notValid } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
-import { throwIfAborted } from "../generate/read.ts";
 import type { Folder } from "../model/folder.ts";
+import { throwIfAborted } from "../model/read.ts";
 
 /**
  * A model: the URL of a .onnx file or of a folder; a .onnx file as a File or bytes; or the files of a folder, as the user

@@ -3,7 +3,7 @@
 import { readModel } from "../../converter/file/read.ts";
 import type { Model } from "../../converter/graph/graph.ts";
 import { int64Tensor } from "../../converter/graph/tensor.ts";
-import { readTokens } from "../../runtime/generate/read.ts";
+import { readTokens } from "../../runtime/model/read.ts";
 import { zeroState } from "../../runtime/model/step.ts";
 import { generate, load, nodeBackend, nodeBindingBackend, read } from "../../runtime/node.ts";
 import type { Backend } from "../../runtime/sessions/backend.ts";

@@ -6,7 +6,7 @@ import { LongConvError } from "../errors.ts";
 
 /** What somebody said. */
 export interface Message {
-  readonly role: "user" | "assistant";
+  readonly role: "system" | "user" | "assistant";
   readonly content: string;
 }
 

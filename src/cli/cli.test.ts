@@ -8,7 +8,7 @@ import { longconvHere } from "../../test/in-process.ts";
 import { demoModel, readTensorProto, zooModel } from "../../test/testdata.ts";
 import { ERROR_EXIT_CODES } from "../errors.ts";
 
-const COMMANDS = ["inspect", "convert", "verify", "generate", "check", "rename"];
+const COMMANDS = ["inspect", "convert", "verify", "generate", "serve", "check", "rename"];
 const demo = demoModel();
 const dir = scratch();
 afterAll(() => dir.remove());

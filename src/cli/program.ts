@@ -9,6 +9,7 @@ import { deployCommand } from "./deploy.ts";
 import { generateCommand } from "./generate.ts";
 import { inspectCommand } from "./inspect.ts";
 import { renameCommand } from "./rename.ts";
+import { serveCommand } from "./serve.ts";
 import { verifyCommand } from "./verify.ts";
 
 const COMMANDS: readonly (() => Command)[] = [
@@ -16,6 +17,7 @@ const COMMANDS: readonly (() => Command)[] = [
   convertCommand,
   verifyCommand,
   generateCommand,
+  serveCommand,
   benchCommand,
   checkCommand,
   deployCommand,

@@ -15,6 +15,8 @@ export interface Told {
   readonly doing?: string;
   /** Something is about to be written there. */
   readonly target?: string;
+  /** How long the work may take to stop, ms, where that is longer than work usually may. */
+  readonly graceMs?: number;
   /** The result was given. */
   readonly answered?: boolean;
 }

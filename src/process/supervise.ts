@@ -23,7 +23,7 @@ export interface Ended {
 /** A process that is being watched. */
 export interface Supervised {
   readonly ended: Promise<Ended>;
-  /** Asks it to stop, and ends it where it has not within so many ms; a second call ends it at once. */
+  /** Asks it to stop, and ends it where it has not within so many ms, or those that it said it needs; a second call ends it at once. */
   stop(graceMs: number): void;
 }
 
@@ -79,7 +79,7 @@ export function supervise(child: ChildProcess, given: Limits = {}, onMessage?: (
       if (because === "stopped") return kill("stopped");
       because = "stopped";
       if (child.connected) child.send(STOP, () => undefined);
-      after(graceMs, "stopped");
+      after(Math.max(graceMs, told.graceMs ?? 0), "stopped");
     },
   };
 }

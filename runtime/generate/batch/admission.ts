@@ -1,8 +1,9 @@
 /** How rows come into a batch: they wait for room, and their prompts are read slice by slice, several rows at once. */
 
 import type { Model, State } from "../../model/model.ts";
+import { readSlices } from "../../model/read.ts";
 import { disposeState } from "../../model/state.ts";
-import { readSlices } from "../read.ts";
+import { readPrompt } from "../prompt.ts";
 import { endRow, isGone, type Row } from "./row.ts";
 
 /** Rows that have read what they begin with. */
@@ -38,9 +39,11 @@ export interface Admission {
   clear(error?: unknown): Promise<void>;
 }
 
+type Read = Omit<Admitted, "rows">;
+
 export function createAdmission(model: Model): Admission {
   let waiting: Entry[] = [];
-  let reading: { readonly rows: readonly Row[]; readonly slices: AsyncGenerator<void, State> } | undefined;
+  let reading: { readonly rows: readonly Row[]; readonly slices: AsyncGenerator<void, Read> } | undefined;
 
   const rowsHere = () => [...(reading?.rows ?? []), ...waiting.map(({ row }) => row)];
 
@@ -61,9 +64,7 @@ export function createAdmission(model: Model): Admission {
     if (first.paused) return { rows, state: first.paused, owned: true };
     const { sequence, options } = first.row;
     if (sequence.ids.length === 0) return { rows, state: options.state!, owned: false };
-    const prompts = rows.map((row) => row.sequence.ids);
-    const reads = { state: options.state, onPrompt: progressOf(rows), beyond: true };
-    reading = { rows, slices: readSlices(model, prompts, reads) };
+    reading = { rows, slices: options.cache ? cached(model, first.row) : together(model, rows) };
     return undefined;
   };
 
@@ -89,7 +90,7 @@ export function createAdmission(model: Model): Admission {
         const { done, value } = await slices.next();
         if (!done) return undefined;
         reading = undefined;
-        return { rows, state: value, owned: true };
+        return { rows, ...value };
       } catch (error) {
         // Those that run already are not touched.
         for (const row of rows) endRow(row, error);
@@ -106,6 +107,22 @@ export function createAdmission(model: Model): Admission {
       await slices?.return(undefined as never);
     },
   };
+}
+
+/** The prompts of rows, padded to the longest. */
+async function* together(model: Model, rows: readonly Row[]): AsyncGenerator<void, Read> {
+  const { state } = rows[0]!.options;
+  const prompts = rows.map(({ sequence }) => sequence.ids);
+  return { state: yield* readSlices(model, prompts, { state, onPrompt: progressOf(rows), beyond: true }), owned: true };
+}
+
+/** The prompt of a row that may begin as others did. */
+async function* cached(model: Model, row: Row): AsyncGenerator<void, Read> {
+  const { ids } = row.sequence;
+  const { cache } = row.options;
+  const read = yield* readPrompt(model, ids, { cache, onPrompt: progressOf([row]), beyond: true });
+  row.usage = { tokens: ids.length, cachedTokens: read.cachedTokens };
+  return read;
 }
 
 /** Tells each row how much of its own prompt has been read; a row whose callback throws ends. */
@@ -131,7 +148,8 @@ function progressOf(rows: readonly Row[]): (progress: { readonly tokens: number;
 function nextGroup(model: Model, waiting: readonly Entry[], room: number): Entry[] {
   const first = waiting[0];
   if (!first || room < 1) return [];
-  const startsFromNothing = ({ row, paused }: Entry) => !paused && !row.options.state;
+  // One that may begin as others did is read alone: the next begins where they part.
+  const startsFromNothing = ({ row, paused }: Entry) => !paused && !row.options.state && !row.options.cache;
   if (!startsFromNothing(first)) return [first];
   const group = [first];
   for (const entry of waiting.slice(1)) {

@@ -139,7 +139,8 @@ function startBatch(model: Model, options: BatchOptions) {
   const add = (request: GenerateOptions, sink: Sink): (() => void) => {
     if (closed) throw new LongConvError("bad-input", "the batch is closed");
     const sequence = createSequence(model, request, { beyond });
-    const row: Row = { sequence, options: request, sink, left: false, over: false };
+    refuseAlone(request);
+    const row: Row = { sequence, options: request, sink, made: [], usage: undefined, left: false, over: false };
     if (row.sequence.maxNewTokens === 0) endRow(row);
     else admission.add(row);
     wake();
@@ -220,6 +221,13 @@ function startBatch(model: Model, options: BatchOptions) {
       wake();
     },
   };
+}
+
+/** @throws LongConvError bad-input for options of one sequence that steps alone */
+function refuseAlone({ drafter, history }: GenerateOptions): void {
+  if (!drafter && !history) return;
+  const reason = `${drafter ? "drafter" : "history"} is an option of generate: in a batch, all sequences step together`;
+  throw new LongConvError("bad-input", reason, {}, "Leave it out, or generate alone.");
 }
 
 function checked(model: Model, options: BatchOptions): Required<BatchOptions> {

@@ -1,6 +1,8 @@
 /** A sequence of a batch, and when it has ended. */
+
+import { throwIfAborted } from "../../model/read.ts";
 import type { GenerateOptions, Piece } from "../options.ts";
-import { throwIfAborted } from "../read.ts";
+import type { PromptUsage } from "../prompt.ts";
 import type { Sequence } from "../sequence.ts";
 
 /** Where a row's pieces go. */
@@ -16,6 +18,10 @@ export interface Row {
   readonly sequence: Sequence;
   readonly options: GenerateOptions;
   readonly sink: Sink;
+  /** Tokens that it has made. */
+  readonly made: number[];
+  /** What its prompt took, until its first piece says so; where it has a cache. */
+  usage: PromptUsage | undefined;
   /** The consumer has left. */
   left: boolean;
   /** Its sink has been told the end. */

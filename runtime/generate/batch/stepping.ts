@@ -1,8 +1,9 @@
 /** The rows that run together: each step, every row chooses its token and all read theirs in one run. */
 
 import type { Model, State } from "../../model/model.ts";
+import { languageOf, readTokens, retire } from "../../model/read.ts";
 import { concatStates, disposeState, sliceState } from "../../model/state.ts";
-import { languageOf, readTokens, retire } from "../read.ts";
+import type { Piece } from "../options.ts";
 import type { Admitted } from "./admission.ts";
 import { endRow, isGone, type Row } from "./row.ts";
 
@@ -33,6 +34,13 @@ export interface Stepping {
   clear(error?: unknown): void;
 }
 
+/** The last piece of a row, before it has its state. */
+interface Last {
+  readonly index: number;
+  readonly row: Row;
+  readonly piece: Piece;
+}
+
 export function createStepping(model: Model): Stepping {
   let rows: readonly Row[] = [];
   let state: State | undefined;
@@ -61,14 +69,22 @@ export function createStepping(model: Model): Stepping {
     }
   };
 
-  /** The rows choose their tokens. @returns those that go on, with their tokens */
-  const choose = (logits: Float32Array): { kept: number[]; tokens: number[] } => {
+  /** The rows choose their tokens. @returns those that go on, with their tokens; those that end and are owed a state */
+  const choose = (logits: Float32Array): { kept: number[]; tokens: number[]; last: Last[] } => {
     const { vocabulary } = languageOf(model);
+    const last: Last[] = [];
     const [kept, tokens]: [number[], number[]] = [[], []];
     for (const [index, row] of rows.entries()) {
       try {
         const piece = row.sequence.choose(logits.subarray(index * vocabulary, (index + 1) * vocabulary));
-        row.sink.push(piece);
+        row.made.push(piece.token);
+        const said = row.usage ? { ...piece, prompt: row.usage } : piece;
+        row.usage = undefined;
+        if (piece.finish && row.options.returnState) {
+          last.push({ index, row, piece: said });
+          continue;
+        }
+        row.sink.push(said);
         if (piece.finish) endRow(row);
         else {
           kept.push(index);
@@ -78,7 +94,14 @@ export function createStepping(model: Model): Stepping {
         endRow(row, error);
       }
     }
-    return { kept, tokens };
+    return { kept, tokens, last };
+  };
+
+  /** A text that has ended is the beginning of what is said next. */
+  const remember = async ({ options, sequence, made }: Row, index: number): Promise<void> => {
+    if (!options.cache || options.signal?.aborted) return;
+    const ids = [...sequence.ids, ...made].slice(0, state!.positions[index]);
+    await options.cache.keep(ids, await sliceState(model, state!, [index]));
   };
 
   return {
@@ -114,7 +137,13 @@ export function createStepping(model: Model): Stepping {
     },
     async step() {
       if (!state || rows.every((row) => row.sink.full)) return;
-      const { kept, tokens } = choose(state.logits!);
+      const here = rows;
+      const { kept, tokens, last } = choose(state.logits!);
+      for (const { index, row, piece } of last) {
+        row.sink.push({ ...piece, state: await sliceState(model, state, [index]) });
+        endRow(row);
+      }
+      for (const [index, row] of here.entries()) if (row.over && row.made.length > 1) await remember(row, index);
       await keep(kept);
       if (!state) return;
       // Each row ends at its own reach, and how many there may be was checked when the batch was made.

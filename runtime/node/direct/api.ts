@@ -71,6 +71,8 @@ export interface Api {
   readonly env: bigint;
   readonly memory: bigint;
   readonly allocator: bigint;
+  /** koffi unloads a library that nobody holds any more, and functions that were found by their addresses do not hold it. */
+  readonly library: unknown;
 }
 
 let opened: Promise<Api | undefined> | undefined;
@@ -86,7 +88,8 @@ async function open(): Promise<Api | undefined> {
   if (file === undefined) return undefined;
   const koffi = openKoffi();
   if (!koffi) return undefined;
-  const base = koffi.load(file).func("void *OrtGetApiBase()")();
+  const library = koffi.load(file);
+  const base = library.func("void *OrtGetApiBase()")();
   const [getApi] = koffi.decode(base, koffi.array("void *", 1));
   const api = koffi.decode(getApi, koffi.proto("void *(uint32_t version)"))(API_VERSION);
   if (!api) return undefined;
@@ -122,6 +125,7 @@ async function open(): Promise<Api | undefined> {
   const warning = 2;
   const [arena, ordinary] = [0, 0];
   return {
+    library,
     call,
     get,
     release(what, address) {

@@ -4,12 +4,12 @@ import { checkNumbers, notValid } from "../../src/checks.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { named } from "../../src/unforeseen.ts";
-import { checkReach } from "../model/limit.ts";
-import { type LanguageModel, type Model, refuseOther, type State } from "../model/model.ts";
-import { concatStates, disposeState, sliceState } from "../model/state.ts";
-import { type StepOptions, step, zeroState } from "../model/step.ts";
 import { dataOf, toFloat32 } from "../sessions/numeric.ts";
 import type { Tensor } from "../sessions/ort.ts";
+import { checkReach } from "./limit.ts";
+import { type LanguageModel, type Model, refuseOther, type State } from "./model.ts";
+import { concatStates, disposeState, sliceState } from "./state.ts";
+import { type StepOptions, step, zeroState } from "./step.ts";
 
 /** Token ids of one sequence. */
 export type Ids = readonly number[];
@@ -125,12 +125,12 @@ export async function readTokens(
   state: State,
   { overwrite, beyond }: RunOptions = {},
 ): Promise<State> {
-  const { ids: idsName, logits: logitsName, idType, hasMask, hasNumLogitsToKeep } = languageOf(model);
-  const dims = [tokens.length, 1];
-  const { Tensor } = model.backend;
-  const feeds: Record<string, Tensor> = { [idsName]: idTensor(model, idType, Float64Array.from(tokens), dims) };
-  if (hasMask) feeds[ATTENTION_MASK] = new Tensor("int64", new BigInt64Array(tokens.length).fill(1n), dims);
-  if (hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new Tensor("int64", ONE, []);
+  const { logits: logitsName } = languageOf(model);
+  const feeds = tokenFeeds(
+    model,
+    tokens.map((token) => [token]),
+    1,
+  );
   const logits = overwrite?.logits && logitsTensor(model, overwrite.logits, tokens.length);
   const wanted = { [logitsName]: logits ?? null };
   const options = { overwrite, beyond, outputs: wanted, advance: 1 };
@@ -193,8 +193,6 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   throw new LongConvError("aborted", "the generation was aborted", {}, undefined, signal.reason);
 }
 
-const ONE = new BigInt64Array([1n]);
-
 /** Runs columns from … to of the prompts, padded on the left to `length`. */
 async function readColumns(
   model: Model,
@@ -222,12 +220,23 @@ async function readColumns(
   });
   const feeds: Record<string, Tensor> = { [idsName]: idTensor(model, idType, ids, dims) };
   if (hasMask) feeds[ATTENTION_MASK] = new Tensor("int64", mask, dims);
-  if (hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new Tensor("int64", ONE, []);
+  if (hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new Tensor("int64", new BigInt64Array([1n]), []);
   const last = to === length;
   // The logits are fetched after the last slice only; a run must fetch something, and the states are always fetched.
   const outputs = last ? [logitsName] : [];
   const result = await step(model, feeds, state, { ...options, outputs, advance });
   return last ? { ...result.state, logits: await lastLogits(result.outputs[logitsName]!) } : result.state;
+}
+
+/** What a run takes that reads so many tokens in each row. @param count positions whose logits are wanted, the last ones */
+export function tokenFeeds(model: Model, rows: readonly Ids[], count: number): Record<string, Tensor> {
+  const { ids, idType, hasMask, hasNumLogitsToKeep } = languageOf(model);
+  const { Tensor } = model.backend;
+  const dims = [rows.length, rows[0]!.length];
+  const feeds: Record<string, Tensor> = { [ids]: idTensor(model, idType, Float64Array.from(rows.flat()), dims) };
+  if (hasMask) feeds[ATTENTION_MASK] = new Tensor("int64", new BigInt64Array(rows.flat().length).fill(1n), dims);
+  if (hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new Tensor("int64", new BigInt64Array([BigInt(count)]), []);
+  return feeds;
 }
 
 function idTensor(model: Model, type: "int64" | "int32", ids: Float64Array, dims: readonly number[]): Tensor {
@@ -252,7 +261,8 @@ async function lastLogits(tensor: Tensor): Promise<Float32Array> {
   return result;
 }
 
-async function drain<T>(slices: AsyncGenerator<void, T>): Promise<T> {
+/** Slices to their end. */
+export async function drain<T>(slices: AsyncGenerator<void, T>): Promise<T> {
   for (;;) {
     const { done, value } = await slices.next();
     if (done) return value;

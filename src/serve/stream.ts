@@ -1,0 +1,151 @@
+/**
+ * `/v1/stream?model=NAME`, a WebSocket for models of signals: binary messages are chunks of the model's input, and each is
+ * answered by the chunks of its outputs. The state is the connection's.
+ */
+import websocket, { type WebSocket } from "@fastify/websocket";
+import type { FastifyInstance } from "fastify";
+import { type InputSpec, type Model, type State, step, zeroState } from "../../runtime/node.ts";
+import { ApiError, asApiError, bodyOf } from "./errors.ts";
+import type { Rooms } from "./rooms.ts";
+import type { Served } from "./served.ts";
+
+/** Bytes that may wait for a client before its next chunk is read. */
+const MOST_UNREAD = 2 ** 20;
+/** How often a client that does not read is looked at, in ms. */
+const LOOK_MS = 20;
+const FLOAT_BYTES = 4;
+/** WebSocket's code for a message that breaks the rules, and for a server that fails. */
+const [REFUSED, FAILED] = [1008, 1011];
+
+const QUERY = {
+  type: "object",
+  required: ["model"],
+  additionalProperties: false,
+  properties: { model: { type: "string" } },
+} as const;
+
+/** @param origins of pages that may connect: browsers ask no leave for a WebSocket, so that it is looked at here */
+export async function registerStream(
+  app: FastifyInstance,
+  { find, models, limits }: Rooms,
+  { origins, onFault }: { origins: readonly string[]; onFault: (error: unknown) => void },
+): Promise<void> {
+  await app.register(websocket, { options: { maxPayload: limits.bodyBytes } });
+  const open = new Map(models.map((served) => [served, 0]));
+  // In a scope of its own: the plugin sees routes that are registered behind it.
+  await app.register(async (scope) => {
+    scope.get<{ Querystring: { model: string } }>(
+      "/v1/stream",
+      {
+        websocket: true,
+        schema: { querystring: QUERY },
+        preValidation: async ({ headers }) => {
+          if (headers.origin !== undefined && !origins.includes(headers.origin))
+            throw new ApiError(403, "origin_not_allowed", `pages of ${headers.origin} may not ask`);
+        },
+        preHandler: async ({ query }) => {
+          const served = find(query.model);
+          signalOf(served);
+          if (open.get(served)! >= limits.batch + limits.queue)
+            throw new ApiError(429, "queue_full", `${open.get(served)} streams are open: ask again later`);
+        },
+      },
+      (socket, { query }) => {
+        const served = find(query.model);
+        open.set(served, open.get(served)! + 1);
+        socket.once("close", () => open.set(served, open.get(served)! - 1));
+        socket.on("error", () => undefined);
+        run(socket, served, onFault);
+      },
+    );
+  });
+}
+
+/** The model's one input, and how many numbers a position of it has. */
+interface Signal {
+  readonly input: InputSpec;
+  readonly timeAxis: number;
+  /** With the batch of 1, and 0 where time is. */
+  readonly dims: readonly number[];
+  readonly frame: number;
+}
+
+/** @throws ApiError for a model that takes no signal of float32, or several */
+function signalOf({ id, model }: Served): Signal {
+  const [input, ...more] = model.inputs;
+  const refuse = (why: string) => new ApiError(400, "no_stream", `'${id}' cannot be streamed: ${why}`, "model");
+  if (model.language) throw refuse("it is a language model, for /v1/completions");
+  if (!input || more.length > 0) throw refuse("it must have one input beside its states");
+  if (!input.isTensor || input.type !== "float32") throw refuse(`its input '${input.name}' must be float32`);
+  const { timeAxis, batchAxis, shape } = input;
+  if (timeAxis === undefined) throw refuse(`its input '${input.name}' names no axis of time (sequence_length)`);
+  const dims = shape.map((size, axis) => (axis === timeAxis ? 0 : axis === batchAxis ? 1 : size));
+  if (!dims.every((size) => typeof size === "number")) throw refuse(`sizes of '${input.name}' are not fixed`);
+  if (model.outputs.some((output) => !output.isTensor || output.type !== "float32"))
+    throw refuse("its outputs must be float32");
+  const frame = dims.reduce((product: number, size, axis) => (axis === timeAxis ? product : product * size), 1);
+  return { input, timeAxis, dims, frame };
+}
+
+/** Chunks, one after the other: the next is not taken off the network before the answer to the last is on its way. */
+function run(socket: WebSocket, served: Served, onFault: (error: unknown) => void): void {
+  const { model } = served;
+  const signal = signalOf(served);
+  const { name } = signal.input;
+  socket.send(
+    JSON.stringify({
+      input: { name, type: "float32", dims: signal.dims.with(signal.timeAxis, -1) },
+      outputs: model.outputs.map((output) => ({ name: output.name, type: output.type })),
+    }),
+  );
+  let state = zeroState(model);
+  // Messages of one packet come in one go, also after `pause`.
+  let last: Promise<void> = Promise.resolve();
+  let waiting = 0;
+  socket.on("message", (data: Buffer, isBinary: boolean) => {
+    socket.pause();
+    waiting++;
+    last = last.then(async () => {
+      try {
+        if (socket.readyState !== socket.OPEN) return;
+        const answered = await answer(model, signal, state, data, isBinary);
+        state = answered.state;
+        for (const output of answered.outputs) socket.send(output);
+        while (socket.readyState === socket.OPEN && socket.bufferedAmount > MOST_UNREAD)
+          await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      } catch (error) {
+        const shown = asApiError(error);
+        if (shown.status >= 500) onFault(error);
+        socket.send(JSON.stringify(bodyOf(shown)));
+        socket.close(shown.status >= 500 ? FAILED : REFUSED, shown.code);
+      } finally {
+        if (--waiting === 0) socket.resume();
+      }
+    });
+  });
+}
+
+/** The outputs of a chunk as float32, little-endian, and the next state. */
+async function answer(
+  model: Model,
+  { input, timeAxis, dims, frame }: Signal,
+  state: State,
+  data: Buffer,
+  isBinary: boolean,
+): Promise<{ readonly outputs: readonly Uint8Array[]; readonly state: State }> {
+  const positions = data.byteLength / (FLOAT_BYTES * frame);
+  if (!isBinary || !Number.isInteger(positions) || positions === 0) {
+    const message = `a chunk is binary, and holds a multiple of ${FLOAT_BYTES * frame} bytes`;
+    throw new ApiError(400, "invalid_chunk", message);
+  }
+  const numbers = new Float32Array(new Uint8Array(data).buffer);
+  if (!numbers.every(Number.isFinite))
+    throw new ApiError(400, "invalid_chunk", "a chunk holds NaN or infinite numbers");
+  const tensor = new model.backend.Tensor("float32", numbers, dims.with(timeAxis, positions));
+  const { outputs, state: next } = await step(model, { [input.name]: tensor }, state);
+  const bytes = model.outputs.map(({ name }) => {
+    const { buffer, byteOffset, byteLength } = outputs[name]!.data as Float32Array<ArrayBuffer>;
+    return new Uint8Array(buffer, byteOffset, byteLength);
+  });
+  return { outputs: bytes, state: next };
+}
