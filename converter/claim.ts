@@ -50,7 +50,7 @@ export function refuseShort(claim: Claim, required: Required | undefined, file: 
       ? claim.kind === "proven" && claim.positions === undefined
       : (claim.positions ?? Infinity) >= required;
   if (enough) return;
-  const wanted = required === "proven" ? "a proof" : `a claim of ${required} positions`;
+  const wanted = required === "proven" ? "a proof for any length" : `a claim of ${required} positions`;
   throw new LongConvError(
     "claim-short",
     `${wanted} is required, and what is claimed of the conversion: ${describeClaim(claim)}`,

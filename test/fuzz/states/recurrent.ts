@@ -87,13 +87,13 @@ const conditionedStart: Piece = (d, x) => {
   return statesOf(d, all!, x.channels);
 };
 
-/** Both ways along the channels, which is nothing to time. */
+/** Both ways along the channels, which is nothing to time; a running sum behind it, so that something is carried. */
 const acrossChannels: Piece = (d, x) => {
   // [channels, batch · n, 1]
   const flat = reshape(d, x.name, [-1, x.channels, 1]);
   const [all] = layer(d, transpose(d, flat, [1, 0, 2]), 1, { op: "GRU", hidden: 1, direction: "bidirectional" });
   const both = d.b.one("ReduceSum", [all!, d.b.ints("axes", [1])], { keepdims: 0 });
-  return same(x, reshape(d, transpose(d, both, [1, 0, 2]), [batchOf(d, x), lengthOf(d, x), x.channels]));
+  return sums(d, same(x, reshape(d, transpose(d, both, [1, 0, 2]), [batchOf(d, x), lengthOf(d, x), x.channels])));
 };
 
 interface Loop {
