@@ -50,7 +50,7 @@ function allOf(project: "node" | "web"): string {
 
 /** The examples of the README, of docs/javascript.md and of docs/parts/runtime.md, each a file; programs are not. */
 function examples(): string[] {
-  const all = ["README.md", "docs/javascript.md", "docs/parts/runtime.md"]
+  const all = ["README.md", "docs/javascript.md", "docs/parts/runtime.md", "docs/parts/reuse.md"]
     .flatMap((page) => examplesIn(path.join(ROOT, page)))
     .filter((code) => !code.startsWith("/**"));
   expect(all.length).toBeGreaterThan(6);

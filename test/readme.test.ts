@@ -1,4 +1,4 @@
-/** The examples of the README, docs/javascript.md and docs/parts/runtime.md run as they stand, against the built package under its own name. */
+/** The examples of the README, docs/javascript.md and docs/parts run as they stand, against the built package under its own name. */
 import { execFile } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -87,6 +87,19 @@ test("docs/parts/runtime.md, one after the other", async () => {
   const texts = await run(batch!);
   for (const prompt of ["In the beginning", "And it came to pass", "Blessed are"]) expect(texts).toContain(prompt);
   expect((await run(steps!)).match(/Float32Array/g)).toHaveLength(10);
+});
+
+test("docs/parts/reuse.md, one after the other", async () => {
+  const [back, prefixes, several, drafts, choice, ...more] = page("docs/parts/reuse.md");
+  expect(more).toEqual([]);
+  expect((await run(back!)).trim().split("\n").length).toBeGreaterThan(2);
+  const counts = (await run(prefixes!)).match(/\d+ of \d+ tokens/g)!.map((line) => line.split(" ").map(Number)[0]!);
+  expect(counts.slice(0, 2)).toEqual([0, 0]);
+  expect(counts[2]).toBeGreaterThan(20);
+  expect((await run(prefixes!)).match(/^[1-9]\d* of/gm)).toHaveLength(3);
+  expect((await run(several!)).match(/^-\d/gm)).toHaveLength(5);
+  expect((await run(drafts!)).length).toBeGreaterThan(40);
+  expect(await run(choice!)).toMatch(/^ ?(Moses|Aaron|the king)\n$/);
 });
 
 test("every file that the README links to is there", () => {

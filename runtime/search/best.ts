@@ -38,7 +38,7 @@ export async function nBest(model: Model, { n = 1, bestOf = n, ...options }: Bes
   const { seed, temperature, topK, topP, minP } = { ...model.defaults, ...options };
   const draws = [seed, temperature, topK, topP, minP].some((each) => each !== undefined) && temperature !== 0;
   if (bestOf > 1 && !draws)
-    throw notValid("temperature", "above 0 for several texts, which else are all the same", temperature);
+    throw notValid("`temperature`", "above 0 for several texts, which else are all the same", temperature);
   const cache = options.state ? undefined : (options.cache ?? createPrefixCache(model));
   const requests = Array.from({ length: bestOf }, (_, index) => ({
     ...{ ...options, returnLogits: true },

@@ -96,7 +96,7 @@ export async function continueText(
 }
 
 /** What is continued, as a text wherever there is a tokenizer. */
-function echoOf({ tokenizer }: Model, { prompt, inputIds = [] }: GenerateOptions): string {
+export function echoOf({ tokenizer }: Model, { prompt, inputIds = [] }: GenerateOptions): string {
   if (prompt !== undefined) return prompt;
   return tokenizer ? tokenizer.decode([...inputIds]) : [...inputIds].map((id) => `${id},`).join("");
 }

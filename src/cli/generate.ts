@@ -1,15 +1,23 @@
 /** `longconv-ssm generate OUT --prompt …` */
 import type { Command } from "commander";
 import { modelFileOf } from "../../converter/output/beside.ts";
-import { type Model, type State, stateToBytes } from "../../runtime/node.ts";
+import {
+  draftModel,
+  type GenerateOptions,
+  type Model,
+  promptLookup,
+  type State,
+  stateToBytes,
+} from "../../runtime/node.ts";
 import { LongConvError } from "../errors.ts";
 import { chatTemplate } from "./chat.ts";
 import { newCommand, withAction } from "./command.ts";
-import { continueText } from "./continue.ts";
+import { continueText, echoOf } from "./continue.ts";
 import { converse } from "./converse.ts";
 import { openModel } from "./open-model.ts";
 import { outputFile } from "./output-file.ts";
 import { promptOf, readState } from "./read-input.ts";
+import { refuseSeveral, writeSeveral } from "./several.ts";
 import type { Terminal } from "./terminal.ts";
 import { integer, number, oneOf, texts, threads, tokenIds } from "./values.ts";
 
@@ -34,6 +42,10 @@ interface Options {
   readonly saveState?: string;
   readonly force?: boolean;
   readonly beyond?: boolean;
+  readonly beams?: number;
+  readonly count?: number;
+  readonly lookup?: boolean;
+  readonly draft?: string;
   readonly provider?: "cpu" | "webgpu";
   readonly threads?: number;
 }
@@ -87,6 +99,13 @@ export function generateCommand(): Command {
     .option("--save-state <file>", "save the state at the end")
     .option("--force", "replace an existing saved state")
     .option("--beyond", "go on past what is claimed of the model; what comes then may be wrong")
+    .option("--beams <n>", "the n most probable texts, by beam search, the best first", integer(1))
+    .option("--count <n>", "n sampled texts, the most probable first; the prompt is read once", integer(1))
+    .option(
+      "--lookup",
+      "propose what followed the last tokens before; the text is the same, and comes sooner where it repeats",
+    )
+    .option("--draft <model>", "propose tokens by a smaller model with the same tokenizer; the text is the same")
     .option("--provider <name>", "execution provider: cpu or webgpu", oneOf(["cpu", "webgpu"]))
     .option("--threads <n>", "threads of one operator", threads);
   return withAction(command, run);
@@ -95,41 +114,53 @@ export function generateCommand(): Command {
 async function run(terminal: Terminal, out: string, options: Options): Promise<void> {
   const { saveState, promptFile, state: from, force, interactive, echo } = options;
   refuseTogether(terminal, options);
+  refuseSeveral(options);
   const save =
     saveState === undefined
       ? undefined
       : await outputFile(saveState, { models: [modelFileOf(out)], inputs: [promptFile, from], force });
   const model = await openModel(terminal, out, options);
+  const draft = options.draft === undefined ? undefined : await openModel(terminal, options.draft, options);
   try {
     const prompt = await promptOf(options);
     const state = from === undefined ? undefined : await readState(model, from);
+    const drafter = draft ? draftModel(draft) : options.lookup ? promptLookup() : undefined;
+    const settings = { ...chosen(options), ...(drafter && { drafter }) };
+    if (options.beams !== undefined || options.count !== undefined) {
+      const start = { ...settings, ...startOf(options, prompt, state) };
+      const shown = echo ? echoOf(model, start) : "";
+      return await writeSeveral(terminal, model, out, options, { ...start, echo: shown });
+    }
     const after = interactive
       ? await converse(
           terminal,
           model,
           { name: out, line: prompt, state, render: await chatTemplate(modelFileOf(out)), echo },
-          chosen(options),
+          settings,
         )
-      : await once(terminal, model, out, options, prompt, state);
+      : await once(terminal, model, out, options, { ...settings, ...startOf(options, prompt, state) });
     if (save && after) await save.write(await stateToBytes(model, after));
   } finally {
     await model.close();
+    await draft?.close();
   }
 }
+
+const startOf = ({ ids }: Options, prompt: string | undefined, state: State | undefined): GenerateOptions => ({
+  ...(prompt !== undefined && { prompt }),
+  ...(ids && { inputIds: ids }),
+  ...(state && { state }),
+});
 
 async function once(
   terminal: Terminal,
   model: Model,
   name: string,
   options: Options,
-  prompt: string | undefined,
-  start: State | undefined,
+  wanted: GenerateOptions,
 ): Promise<State | undefined> {
   const { state } = await continueText(terminal, model, name, {
-    ...chosen(options),
-    ...(prompt !== undefined && { prompt }),
-    ...(options.ids && { inputIds: options.ids }),
-    ...(start && { state: start }),
+    ...wanted,
     signal: terminal.signal,
     echo: options.echo,
     keep: options.saveState !== undefined,
