@@ -1,26 +1,11 @@
 /** Sessions: what a text has read so far, kept under an id for the key that made it. */
 import { randomUUID } from "node:crypto";
-import { read, type State, stateFromBytes, stateToBytes } from "../../runtime/node.ts";
+import { read, type State, stateToBytes } from "../../runtime/node.ts";
 import { ApiError, invalid } from "./errors.ts";
 import type { ServeLimits } from "./options.ts";
+import { after, bytesOf, NOTHING, type Place, placeOf, positionOf, takenBack, thinned } from "./place.ts";
 import type { FindModel, Served } from "./served.ts";
 import type { SessionFile, SessionFiles } from "./session-files.ts";
-
-/** A state that a session can be taken back to, and how many tokens it has read. */
-interface Mark {
-  readonly at: number;
-  readonly state: State;
-}
-
-/** Where a session stands: a value that is replaced as a whole. */
-interface Place {
-  /** Every token that was read; undefined where it began with an imported state. */
-  readonly ids: readonly number[] | undefined;
-  /** Undefined where nothing was read. */
-  readonly state: State | undefined;
-  /** States on the way, the oldest first; the last is `state`. */
-  readonly marks: readonly Mark[];
-}
 
 interface Session {
   readonly id: string;
@@ -65,8 +50,6 @@ export interface Sessions {
   remove(id: string, owner: string): Promise<void>;
   export(id: string, owner: string): Promise<Uint8Array>;
 }
-
-const NOTHING: Place = { ids: [], state: undefined, marks: [] };
 
 /**
  * Sessions in memory, and in files where there are some.
@@ -181,7 +164,7 @@ export async function createSessions(
     async rewind(id, owner, tokens, signal) {
       const session = idle(id, owner);
       return alone(session, async () => {
-        await settle(session, await takenBack(session, tokens, signal));
+        await settle(session, await takenBack(session.served, session.place, tokens, signal));
         return infoOf(session);
       });
     },
@@ -197,49 +180,6 @@ export async function createSessions(
     },
   };
 }
-
-const positionOf = (state: State | undefined): number => state?.positions[0] ?? 0;
-
-/** @throws LongConvError bad-input, state-mismatch for bytes that are no state of the model */
-async function placeOf(served: Served, bytes: Uint8Array | undefined, ids: Place["ids"]): Promise<Place> {
-  if (!served.model.language) throw new ApiError(400, "no_language_model", `'${served.id}' takes no tokens`, "model");
-  if (!bytes) return NOTHING;
-  const state = await stateFromBytes(served.model, bytes);
-  if (state.batchSize !== 1) throw invalid("state", `is of ${state.batchSize} rows, and a session has one`);
-  return { ids, state, marks: [{ at: positionOf(state), state }] };
-}
-
-function after({ ids, marks }: Place, more: readonly number[], state: State): Place {
-  return { ids: ids?.concat(more), state, marks: [...marks, { at: positionOf(state), state }] };
-}
-
-/** From the nearest state before that was kept, else from nothing. */
-async function takenBack({ served, place }: Session, tokens: number, signal: AbortSignal): Promise<Place> {
-  const to = positionOf(place.state) - tokens;
-  if (to < 0) throw invalid("tokens", `is ${tokens}, and the session has read ${positionOf(place.state)}`);
-  if (to === 0 && place.ids) return NOTHING;
-  const marks = place.marks.filter(({ at }) => at <= to);
-  const start = marks.at(-1);
-  if (start?.at === to) return { ids: place.ids?.slice(0, to), state: start.state, marks };
-  if (!place.ids) throw invalid("tokens", "goes back into what was imported, of which the tokens are not known");
-  const rest = place.ids.slice(start?.at ?? 0, to);
-  const state = await read(served.model, [rest], { state: start?.state, signal });
-  return { ids: place.ids.slice(0, to), state, marks: [...marks, { at: to, state }] };
-}
-
-/** Gives up the oldest states but the last, until the others fit. */
-function thinned(place: Place, most: number): Place {
-  let marks = place.marks;
-  while (marks.length > 1 && bytesOf({ ...place, marks }) > most) marks = marks.slice(1);
-  return { ...place, marks };
-}
-
-const bytesOf = ({ marks, ids }: Place): number =>
-  marks.reduce((sum, { state }) => sum + stateBytes(state), 0) + 8 * (ids?.length ?? 0);
-
-const stateBytes = ({ tensors, logits }: State): number =>
-  tensors.reduce((sum, { data }) => sum + ((data as Partial<ArrayBufferView>).byteLength ?? 0), 0) +
-  (logits?.byteLength ?? 0);
 
 const infoOf = ({ id, served, place }: Session): SessionInfo => ({
   ...{ id, object: "session", model: served.id },
