@@ -3,6 +3,7 @@ import { refuseStateful } from "../src/stateful.ts";
 import { expanded } from "./expand/index.ts";
 import { type FindOptions, type Found, findCarried, isConvertible, refuseConverted } from "./find/find.ts";
 import { lift } from "./lift/lift.ts";
+import { withScans } from "./loop/loop.ts";
 import type { Model } from "./onnx/graph.ts";
 import { inlineFunctions } from "./onnx/inline.ts";
 import { KINDS } from "./states/index.ts";
@@ -20,7 +21,7 @@ export async function analyse(model: Model, options: AnalyseOptions = {}): Promi
   refuseConverted(model);
   const [inputs, outputs] = [model.graph.inputs, model.graph.outputs].map((infos) => infos.map(({ name }) => name));
   refuseStateful(inputs!, outputs!, model.file);
-  const plain = expanded(lift(inlineFunctions(model)));
+  const plain = expanded(withScans(lift(inlineFunctions(model))));
   const found = await findCarried(plain, { ...options, kinds: KINDS });
   if (isConvertible(found) || options.timeAxis !== undefined) return found;
   const { main, layouts } = found.graphs.inputs;
