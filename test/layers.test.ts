@@ -40,11 +40,12 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
     "converter converter/assemble converter/deploy converter/files converter/find converter/onnx converter/output converter/picture converter/reduce converter/rename converter/verify converter/weights runtime src src/bench src/process",
   "src/process": "src",
   "converter/states":
-    "converter/find converter/onnx converter/states/attention converter/states/meeting converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total converter/time src",
+    "converter/find converter/onnx converter/states/attention converter/states/meeting converter/states/product converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total converter/time src",
   "converter/states/attention":
     "converter/find converter/onnx converter/states converter/time converter/time/rules src",
   "converter/states/convolution": "converter converter/find converter/lower converter/onnx",
   "converter/states/meeting": "converter/find converter/onnx converter/states/rows converter/time",
+  "converter/states/product": "converter/find converter/onnx converter/states converter/states/rows converter/time src",
   "converter/states/recurrent":
     "converter/find converter/onnx converter/states converter/time converter/time/rules src",
   "converter/states/rows": "converter/find converter/onnx converter/states converter/time converter/time/rules src",

@@ -6,10 +6,14 @@ import { DataType } from "../onnx/tensor.ts";
 import { floatTypeOf } from "../onnx/widen.ts";
 import { Attention } from "./attention.ts";
 import type { Expansion, Site } from "./expansion.ts";
+import { Recurrent } from "./recurrent.ts";
 import { RotaryEmbedding } from "./rotary.ts";
 
 const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   Attention,
+  GRU: Recurrent,
+  LSTM: Recurrent,
+  RNN: Recurrent,
   RotaryEmbedding,
 };
 

@@ -1,6 +1,6 @@
 /**
  * Recurrent layers along time: RNN, GRU and LSTM are kept, and begin with the hidden state that the call before has left.
- * https://onnx.ai/onnx/operators/onnx__LSTM.html
+ * https://onnx.ai/onnx/operators/onnx__LSTM.html; those with the batch in front were turned before (converter/expand).
  */
 import { LongConvError } from "../../../src/errors.ts";
 import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
@@ -29,9 +29,8 @@ export const RECURRENT: Kind<Unclosed> = {
     const fact = known.time.facts.get(node.inputs[0]!);
     if (fact?.kind !== "stream" || fact.axes.length !== 3) return refuse("mixes-time", reason);
     if (isOffset(fact)) return refuse("mixes-time", "is recurrent over the padding before the first position");
-    const { layout = 0, hidden_size } = node.attributes;
-    const batch = fact.axes[layout ? 0 : 1]!;
-    if (batch[0] !== "batch" || timeAxis(fact.axes) !== (layout ? 1 : 0) || batch.includes("time"))
+    const batch = fact.axes[1]!;
+    if (batch[0] !== "batch" || timeAxis(fact.axes) !== 0 || batch.includes("time"))
       return refuse("unsupported-layout", "is recurrent over a batch that is laid out in another order");
     const starts: Start[] = [];
     for (let i = 0; i < STATES[node.op]!; i++) {
@@ -39,17 +38,17 @@ export const RECURRENT: Kind<Unclosed> = {
       if (start === undefined) return refuse("depends-on-data", "begins with a state that is made of the sequence");
       starts.push(start);
     }
-    const hidden = Number(hidden_size);
-    const { all, last } = recurrentLayouts(fact.axes, { layout: Number(layout), directions: 1, hidden });
+    const hidden = Number(node.attributes.hidden_size);
+    const { all, last } = recurrentLayouts(fact.axes, { layout: 0, directions: 1, hidden });
     const facts: Fact[] = [
       { kind: "stream", axes: all },
       { kind: "last", axes: last },
       { kind: "last", axes: last },
     ];
     return {
-      ...{ opening: node, nodes: new Set([node]), reason, seesPadding: batch.length > 1 || layout ? true : undefined },
+      ...{ opening: node, nodes: new Set([node]), reason, seesPadding: batch.length > 1 ? true : undefined },
       exits: node.outputs.flatMap((tensor, i) => (tensor ? [{ tensor, fact: facts[i]! }] : [])),
-      plan: async () => realised(node, { starts, hidden, batch, axes: fact.axes, layout: Number(layout) }),
+      plan: async () => realised(node, { starts, hidden, batch, axes: fact.axes }),
     } satisfies Carried;
   },
 };
@@ -61,7 +60,6 @@ interface Layer {
   readonly hidden: number;
   readonly batch: Axis;
   readonly axes: Layout;
-  readonly layout: number;
 }
 
 function realised(node: Node, layer: Layer): Realisation {
@@ -91,14 +89,14 @@ function addLayer(
   place: Place,
   { past, present, channels }: { readonly past: string; readonly present: string; readonly channels: number },
 ): void {
-  const { starts, hidden, layout } = layer;
-  const one = layout ? [0, 1, hidden] : [1, -1, hidden];
+  const { starts, hidden } = layer;
+  const one = [1, -1, hidden];
   const rows = starts.map((_, i) => (starts.length === 1 ? past : row(b, past, i)));
   const states = rows.map((own, i) => {
     const shaped = b.one("Reshape", [own, b.ints("state", one)], {}, { hint: "state" });
     const start = starts[i]!;
     if (start === "zeros") return shaped;
-    return begunWith(b, place, start.tensor, shaped, layout ? [-1, 1, 1] : [1, -1, 1]);
+    return begunWith(b, place, start.tensor, shaped, [1, -1, 1]);
   });
   const shown = shownOf(b, node, layer, place);
   const inputs = [...node.inputs];
@@ -136,9 +134,9 @@ interface Shown {
   readonly orBefore: (state: string, before: string) => string;
 }
 
-function shownOf(b: Builder, node: Node, { batch, layout }: Layer, { mask, symbols }: Place): Shown | undefined {
+function shownOf(b: Builder, node: Node, { batch }: Layer, { mask, symbols }: Place): Shown | undefined {
   if (mask === undefined) return undefined;
-  if (batch.length > 1 || layout)
+  if (batch.length > 1)
     throw new LongConvError(
       "unsupported-layout",
       "is recurrent for each row of another axis, so padding of a batch cannot be hidden by attention_mask",

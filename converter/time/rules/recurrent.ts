@@ -17,11 +17,11 @@ export function recurrentLayouts(
 }
 
 /** https://onnx.ai/onnx/operators/onnx__GRU.html and its sisters: x, w, r, b, sequence_lens, initial_h, … */
-const recurrent: Rule = ([x, w, r, b, lengths, ...initial], attributes, _context, outputs) => {
+const recurrent: Rule = ([x, w, r, b, lengths, h, c, peepholes], attributes, _context, outputs) => {
   const { direction = "forward", layout = 0, hidden_size } = attributes;
   const axes = axesOf(x!);
   if (!axes) return unfollowed(x!);
-  const problem = notConstant([w, r, b]);
+  const problem = notConstant([w, r, b, peepholes]);
   if (problem) return problem;
   const along = axes[layout ? 1 : 0]!;
   if (lengths && lengths.fact.kind !== "constant")
@@ -36,7 +36,7 @@ const recurrent: Rule = ([x, w, r, b, lengths, ...initial], attributes, _context
   if (!isChannelAxis(along)) return refuses("mixes-batch", "is recurrent along the batch axis");
   const directions = direction === "bidirectional" ? 2 : 1;
   const { all, last } = recurrentLayouts(axes, { layout: Number(layout), directions, hidden: Number(hidden_size) });
-  const given = initial.filter((operand): operand is Operand => operand !== undefined);
+  const given = [h, c].filter((operand): operand is Operand => operand !== undefined);
   const layouts = [all, last, last].slice(0, outputs);
   return outputs === 1 ? joined([x, ...given], all) : allOutputs([x, ...given], layouts);
 };
