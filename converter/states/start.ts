@@ -1,6 +1,7 @@
 /** What an operator with a state of its own begins with. */
 import { BATCH_SIZE, pastSsm, presentSsm } from "../../src/contract.ts";
 import type { Known, Place, StatePorts } from "../find/carried.ts";
+import { fixedSizes } from "../find/shapes.ts";
 import { openPosition } from "../find/tables.ts";
 import type { Builder } from "../onnx/build.ts";
 import { DataType, type Tensor, toNumbers } from "../onnx/tensor.ts";
@@ -20,7 +21,7 @@ export async function startOf({ graphs, time, constants }: Known, name: string):
   if (fact?.kind === "still") return { tensor: name };
   if (fact?.kind !== "position" || fact.axes?.flat().includes("time")) return undefined;
   const reader = await openPosition(graphs, name);
-  const values = await reader.at(SHORT).finally(() => reader.close());
+  const values = await reader.at(fixedSizes(graphs.inputs).time ?? SHORT).finally(() => reader.close());
   return isZero(values) ? "zeros" : { tensor: name };
 }
 

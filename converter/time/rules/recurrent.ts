@@ -24,15 +24,15 @@ const recurrent: Rule = ([x, w, r, b, lengths, h, c, peepholes], attributes, _co
   const problem = notConstant([w, r, b, peepholes]);
   if (problem) return problem;
   const along = axes[layout ? 1 : 0]!;
-  if (lengths && lengths.fact.kind !== "constant")
-    return refuses("unsupported-layout", "reads as many positions as its sequence_lens say, which are not constant");
   if (along.includes("time")) {
     if (direction !== "forward")
       return refuses("not-causal", `runs ${WAYS[String(direction)] ?? "backwards"} along time`);
-    return lengths
-      ? refuses("unsupported-layout", "reads a constant number of positions: sequence_lens")
-      : mixes("is recurrent along the time axis");
+    if (lengths?.fact.kind === "constant")
+      return refuses("unsupported-layout", "reads a constant number of positions: sequence_lens");
+    return mixes("is recurrent along the time axis");
   }
+  if (lengths && lengths.fact.kind !== "constant")
+    return refuses("unsupported-layout", "reads as many positions as its sequence_lens say, which are not constant");
   if (!isChannelAxis(along)) return refuses("mixes-batch", "is recurrent along the batch axis");
   const directions = direction === "bidirectional" ? 2 : 1;
   const { all, last } = recurrentLayouts(axes, { layout: Number(layout), directions, hidden: Number(hidden_size) });
