@@ -31,7 +31,7 @@ export function withScans(model: Model): Model {
     b.from(node);
     const joins = addScan(b, node, index, model);
     b.from(undefined);
-    if (!joins && node.inputs.some((name) => SEQUENCES.has(index.producer.get(name)?.op ?? "")))
+    if (!joins && node.inputs.some((name) => isSequence(index, name)))
       throw new LongConvError(
         "control-flow",
         "is a loop with a sequence of tensors, and not one turn for each row from the first to the last",
@@ -49,6 +49,8 @@ export function withScans(model: Model): Model {
 }
 
 const SEQUENCES = new Set(["SequenceEmpty", "SequenceConstruct", "SplitToSequence"]);
+
+const isSequence = ({ producer }: GraphIndex, name: string): boolean => SEQUENCES.has(producer.get(name)?.op ?? "");
 
 const isLoop = ({ op, domain }: Node): boolean => op === "Loop" && domain === "";
 
@@ -75,7 +77,8 @@ function addScan(b: Builder, loop: Node, index: GraphIndex, model: Model): reado
   const collected = rest.flatMap((carry) => collectedIn({ names, readers, turnIn, turns }, carry) ?? []);
   const states = rest.filter((carry) => collected.every((each) => each.carry !== carry));
   // what grows is no state of a Scan
-  if (states.some(({ before, after }) => isJoined(names.producer(after), before))) return undefined;
+  if (states.some(({ before, after, start }) => isJoined(names.producer(after), before) || isSequence(index, start)))
+    return undefined;
   const inner = b.subgraph();
   const read = rowsRead(inner, turnIn, body);
   // as many rows as turns: else those of the tensor whose size the turns are, which are not used

@@ -22,17 +22,17 @@ const LATE = 3 * HOP;
 const noisy = readWav(readFileSync(from));
 const denoiser = await openDenoiser(folder);
 const clean = new Float32Array(noisy.length);
-const start = performance.now();
+const [start, before] = [performance.now(), process.cpuUsage()];
 for (let at = 0; at < noisy.length + LATE; at += HOP) {
   const frame = new Float32Array(HOP);
   frame.set(noisy.subarray(at, at + HOP));
   const out = await denoiser.next(frame);
   for (let i = 0; i < HOP; i++) if (at + i >= LATE && at + i - LATE < clean.length) clean[at + i - LATE] = out[i];
 }
-const ms = performance.now() - start;
+const [ms, used] = [performance.now() - start, process.cpuUsage(before)];
 await denoiser.close();
 writeFileSync(to, writeWav(clean));
 const seconds = noisy.length / SAMPLE_RATE;
-console.log(
-  `${seconds.toFixed(2)} s of sound in ${(ms / 1000).toFixed(2)} s: real-time factor ${(ms / 1000 / seconds).toFixed(2)}`,
-);
+const [own, cpu] = [ms / 1000, (used.user + used.system) / 1e6];
+console.log(`${seconds.toFixed(2)} s of sound in ${own.toFixed(2)} s: real-time factor ${(own / seconds).toFixed(2)}`);
+console.log(`${cpu.toFixed(2)} s of one processor: ${(cpu / seconds).toFixed(2)}`);
