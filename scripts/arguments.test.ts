@@ -6,7 +6,8 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 
 const FOLDER = fileURLToPath(new URL(".", import.meta.url));
 /** Files that others import and nobody runs. */
-const PARTS = /^(adversary|arguments|compare|random-kernels|recurrence|roundoff-cases|root|web-measure|web-site)\.ts$/;
+const PARTS =
+  /^(adversary|arguments|compare|deepfilter|long-run|million|random-kernels|recurrence|root|roundoff-cases|stepper|tcn|web-measure|web-site)\.ts$/;
 const files = readdirSync(FOLDER).filter((name) => /\.(ts|mjs)$/.test(name) && !/\.test\.ts$/.test(name));
 const scripts = files.filter((name) => name.endsWith(".ts") && !PARTS.test(name));
 
