@@ -9,6 +9,7 @@ import type { Unclosed } from "./find/region.ts";
 import { seenSame, unfilled } from "./find/rounded.ts";
 import type { Model } from "./graph/graph.ts";
 import { lift } from "./lift/lift.ts";
+import { withScans } from "./loop/loop.ts";
 import { KINDS } from "./states/index.ts";
 import { timeAxis } from "./time/facts/fact.ts";
 
@@ -30,7 +31,7 @@ export async function analyse(model: Model, options: AnalyseOptions = {}): Promi
   refuseStateful(inputs!, outputs!, model.file);
   const kinds = [...(options.kinds ?? []), ...KINDS];
   const own = new Set(kinds.flatMap(({ operators = {} }) => Object.keys(operators)));
-  const plain = expanded(lift(inlineFunctions(model, own)));
+  const plain = expanded(withScans(lift(inlineFunctions(model, own))));
   const found = await findCarried(plain, { ...options, kinds });
   if (isConvertible(found)) return found;
   const held = await freed(plain, found);

@@ -34,6 +34,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/apart": "converter/file converter/graph src/process",
   "converter/bound": "converter/file converter/graph src",
   "converter/lift": "converter/file converter/graph converter/lift/rows",
+  "converter/loop": "converter/file converter/graph src",
   "converter/ort": "converter/file converter/graph src",
   "converter/rename": "converter/file converter/graph src",
   "runtime/generate": "runtime/kept runtime/model runtime/sampling runtime/speculate runtime/text src",
@@ -68,6 +69,8 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/output": "converter/assemble converter/file converter/find converter/graph converter/place src",
   "converter/states/meeting":
     "converter/find converter/graph converter/states/rows converter/time converter/time/facts",
+  "converter/states/product":
+    "converter/find converter/graph converter/states/rows converter/time converter/time/facts",
   "converter/states/sum": "converter/find converter/graph converter/states/rows converter/time converter/time/facts",
   "converter/states/total": "converter/find converter/graph converter/states/rows converter/time converter/time/facts",
   "converter/verify": "converter/check converter/find converter/graph converter/ort src",
@@ -75,9 +78,9 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/deploy": "converter/assemble converter/file converter/find converter/graph converter/output src",
   "converter/floor": "converter/assemble converter/find converter/graph converter/states/convolution converter/weights",
   "converter/states":
-    "converter/find converter/states/attention converter/states/meeting converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total",
+    "converter/find converter/states/attention converter/states/meeting converter/states/product converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total",
   converter:
-    "converter/apart converter/assemble converter/certify converter/check converter/choose converter/deploy converter/expand converter/file converter/find converter/graph converter/lift converter/output converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/time/facts converter/verify converter/weights src src/process",
+    "converter/apart converter/assemble converter/certify converter/check converter/choose converter/deploy converter/expand converter/file converter/find converter/graph converter/lift converter/loop converter/output converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/time/facts converter/verify converter/weights src src/process",
   "src/bench":
     "converter converter/expand converter/file converter/find converter/floor converter/graph converter/lift converter/ort runtime/node runtime/sessions src",
   "src/cli":

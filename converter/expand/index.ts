@@ -7,11 +7,15 @@ import { floatTypeOf } from "../ort/widen.ts";
 import { Attention } from "./attention.ts";
 import { Einsum } from "./einsum.ts";
 import type { Expansion, Site } from "./expansion.ts";
+import { Recurrent } from "./recurrent.ts";
 import { RotaryEmbedding } from "./rotary.ts";
 
 const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   Attention,
   Einsum,
+  GRU: Recurrent,
+  LSTM: Recurrent,
+  RNN: Recurrent,
   RotaryEmbedding,
 };
 

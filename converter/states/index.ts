@@ -3,10 +3,11 @@ import type { Kind } from "../find/carried.ts";
 import type { Unclosed } from "../find/region.ts";
 import { ATTENTION } from "./attention/attention.ts";
 import { MEETING } from "./meeting/meeting.ts";
+import { PRODUCT } from "./product/product.ts";
 import { RECURRENT } from "./recurrent/recurrent.ts";
 import { ROWS } from "./rows/rows.ts";
 import { SCAN } from "./scan/scan.ts";
 import { SUM } from "./sum/sum.ts";
 import { TOTAL } from "./total/total.ts";
 
-export const KINDS: readonly Kind<Unclosed>[] = [RECURRENT, SCAN, SUM, TOTAL, ATTENTION, MEETING, ROWS];
+export const KINDS: readonly Kind<Unclosed>[] = [RECURRENT, SCAN, SUM, PRODUCT, TOTAL, ATTENTION, MEETING, ROWS];

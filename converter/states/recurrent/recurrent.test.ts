@@ -14,7 +14,7 @@ type Operator = keyof typeof GATES;
 const wave = (size: number, by: number) => Array.from({ length: size }, (_, i) => Math.sin(by * (i + 1)));
 
 /** ids → embedding → layer → logits */
-const language = (op: Operator, attributes = {}, start?: number) =>
+const language = (op: Operator, attributes = {}, start?: number, peepholes = false) =>
   ofIds(DataType.INT64, VOCABULARY, (b) => {
     const embedded = b.one("Gather", [b.floats("table", [VOCABULARY, WIDTH], wave(VOCABULARY * WIDTH, 1.3)), "ids"]);
     const turned = b.one("Transpose", [embedded], { perm: [1, 0, 2] });
@@ -30,6 +30,8 @@ const language = (op: Operator, attributes = {}, start?: number) =>
       return b.one("Expand", [b.floats("start", [1], [start!]), size]);
     };
     const inputs = [turned, ...weights, ...(start === undefined ? [] : ["", initial()])];
+    while (peepholes && inputs.length < 7) inputs.push("");
+    if (peepholes) inputs.push(b.floats("p", [1, 3 * HIDDEN], wave(3 * HIDDEN, 1.1)));
     const y = b.one(op, inputs, { hidden_size: HIDDEN, ...attributes });
     const back = b.one("Transpose", [b.one("Squeeze", [y, b.ints("ways", [1])])], { perm: [1, 0, 2] });
     b.one(
@@ -62,6 +64,13 @@ test.each<Operator>(["RNN", "GRU", "LSTM"])("%s: exact, also behind padding", as
   ]);
   expect(model.graph.inputs.map(({ name }) => name)).toContain(ATTENTION_MASK);
   expect(check.comparisons.map(({ way }) => way)).toContain("padded");
+  expect(check.largest).toBeLessThan(1e-6);
+  expect(claim.kind).toBe("proven");
+});
+
+test("LSTM with peepholes: exact, also behind padding", async () => {
+  const { layers, check, claim } = await convertModel(language("LSTM", {}, undefined, true));
+  expect(layers.map(({ form }) => form)).toEqual(["recurrent"]);
   expect(check.largest).toBeLessThan(1e-6);
   expect(claim.kind).toBe("proven");
 });

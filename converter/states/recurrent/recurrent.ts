@@ -1,17 +1,16 @@
 /**
  * Recurrent layers along time: RNN, GRU and LSTM are kept, and begin with the hidden state that the call before has left.
- * https://onnx.ai/onnx/operators/onnx__LSTM.html
+ * https://onnx.ai/onnx/operators/onnx__LSTM.html; those with the batch in front were turned before (converter/expand).
  */
-import { LongConvError } from "../../../src/errors.ts";
 import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
 import { type Unclosed, unclosed } from "../../find/region.ts";
 import { begunWithStart, type Start, ssmPorts, startOf } from "../../find/start.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
-import { DataType } from "../../graph/tensor.ts";
 import { type Axis, channelsIn, type Fact, type Layout, timeAxis } from "../../time/facts/fact.ts";
 import { isOffset } from "../../time/offset.ts";
 import { recurrentLayouts } from "../../time/rules/recurrent.ts";
+import { shownOf, untilEnd } from "./shown.ts";
 
 /** States that each operator carries: the hidden one, and the cell. */
 const STATES: Readonly<Record<string, number>> = { RNN: 1, GRU: 1, LSTM: 2 };
@@ -29,27 +28,32 @@ export const RECURRENT: Kind<Unclosed> = {
     const fact = known.time.facts.get(node.inputs[0]!);
     if (fact?.kind !== "stream" || fact.axes.length !== 3) return refuse("mixes-time", reason);
     if (isOffset(fact)) return refuse("mixes-time", "is recurrent over the padding before the first position");
-    const { layout = 0, hidden_size } = node.attributes;
-    const batch = fact.axes[layout ? 0 : 1]!;
-    if (batch[0] !== "batch" || timeAxis(fact.axes) !== (layout ? 1 : 0) || batch.includes("time"))
+    const batch = fact.axes[1]!;
+    if (batch[0] !== "batch" || timeAxis(fact.axes) !== 0 || batch.includes("time"))
       return refuse("unsupported-layout", "is recurrent over a batch that is laid out in another order");
+    const lengths = node.inputs[LENGTHS] ? known.time.facts.get(node.inputs[LENGTHS]) : undefined;
+    if (lengths && (lengths.kind !== "still" || lengths.axes.join() !== "batch"))
+      return refuse(
+        "unsupported-layout",
+        "reads as many positions as sequence_lens that are no input for each sequence",
+      );
     const starts: Start[] = [];
     for (let i = 0; i < STATES[node.op]!; i++) {
-      const start = await startOf(known, node.inputs[INITIAL + i] ?? "", layout ? 0 : 1);
+      const start = await startOf(known, node.inputs[INITIAL + i] ?? "", 1);
       if (typeof start === "object" && "reason" in start) return refuse(start.code, start.reason);
       starts.push(start);
     }
-    const hidden = Number(hidden_size);
-    const { all, last } = recurrentLayouts(fact.axes, { layout: Number(layout), directions: 1, hidden });
+    const hidden = Number(node.attributes.hidden_size);
+    const { all, last } = recurrentLayouts(fact.axes, { layout: 0, directions: 1, hidden });
     const facts: Fact[] = [
       { kind: "stream", axes: all },
       { kind: "last", axes: last },
       { kind: "last", axes: last },
     ];
     return {
-      ...{ opening: node, nodes: new Set([node]), reason, seesPadding: batch.length > 1 || layout ? true : undefined },
+      ...{ opening: node, nodes: new Set([node]), reason, seesPadding: batch.length > 1 ? true : undefined },
       exits: node.outputs.flatMap((tensor, i) => (tensor ? [{ tensor, fact: facts[i]! }] : [])),
-      plan: async () => realised(node, { starts, hidden, batch, axes: fact.axes, layout: Number(layout) }),
+      plan: async () => realised(node, { starts, hidden, batch, axes: fact.axes, ends: lengths !== undefined }),
     } satisfies Carried;
   },
 };
@@ -61,7 +65,8 @@ interface Layer {
   readonly hidden: number;
   readonly batch: Axis;
   readonly axes: Layout;
-  readonly layout: number;
+  /** Sequences end where sequence_lens says. */
+  readonly ends: boolean;
 }
 
 function realised(node: Node, layer: Layer): Realisation {
@@ -73,7 +78,7 @@ function realised(node: Node, layer: Layer): Realisation {
   };
   return {
     ...{ opening: node, nodes: new Set([node]), reports: [report] },
-    needsStart: starts.some((start) => start !== "zeros"),
+    needsStart: layer.ends || starts.some((start) => start !== "zeros"),
     add: (b, place) => {
       const { index, original } = place;
       const ports = ssmPorts(index, [starts.length, channels]);
@@ -91,16 +96,16 @@ function addLayer(
   place: Place,
   { past, present, channels }: { readonly past: string; readonly present: string; readonly channels: number },
 ): void {
-  const { starts, hidden, layout } = layer;
-  const one = layout ? [0, 1, hidden] : [1, -1, hidden];
+  const { starts, hidden } = layer;
+  const one = [1, -1, hidden];
   const rows = starts.map((_, i) => (starts.length === 1 ? past : row(b, past, i)));
   const states = rows.map((own, i) => {
     const shaped = b.one("Reshape", [own, b.ints("state", one)], {}, { hint: "state" });
     const start = starts[i]!;
     if (start === "zeros") return shaped;
-    return begunWithStart(b, place, start, shaped, { rank: 3, batchAxis: layout ? 0 : 1 });
+    return begunWithStart(b, place, start, shaped, { rank: 3, batchAxis: 1 });
   });
-  const shown = shownOf(b, node, layer, place);
+  const shown = layer.ends ? untilEnd(b, node, node.inputs[LENGTHS]!, place) : shownOf(b, node, layer.batch, place);
   const inputs = [...node.inputs];
   while (inputs.length < INITIAL + states.length) inputs.push("");
   for (const [i, state] of states.entries()) inputs[INITIAL + i] = state;
@@ -109,12 +114,14 @@ function addLayer(
     inputs[LENGTHS] = shown.lengths;
   }
   const made = [...node.outputs, ...Array.from({ length: 3 }, () => "")].slice(0, 1 + states.length);
-  const outputs = made.map((name, i) => (name && !(shown && i === 0) ? name : b.name(`${node.name}_${i}`)));
+  const outputs = made.map((name, i) => (name && !shown ? name : b.name(`${node.name}_${i}`)));
   b.copy(node, inputs, outputs);
   if (shown && node.outputs[0]) shown.toBack(outputs[0]!, node.outputs[0]);
   const size = b.ints("row", [-1, 1, channels]);
   const last = outputs.slice(1).map((name, i) => {
     const kept = shown ? shown.orBefore(name, states[i]!) : name;
+    const answer = node.outputs[i + 1];
+    if (shown && answer) b.one("Identity", [kept], {}, { outputs: [answer] });
     return [kept, size] as const;
   });
   if (last.length === 1) b.one("Reshape", [...last[0]!], {}, { outputs: [present] });
@@ -126,43 +133,3 @@ function addLayer(
 
 const row = (b: Builder, past: string, i: number): string =>
   b.one("Slice", [past, b.ints("from", [i]), b.ints("to", [i + 1]), b.ints("axis", [1])], {}, { hint: "state" });
-
-/** What hides padding from a layer: sequences are moved to the front, and read as far as they go. */
-interface Shown {
-  /** int32 [batch]: positions that are none of padding, 1 at least. */
-  readonly lengths: string;
-  readonly toFront: (stream: string) => string;
-  readonly toBack: (stream: string, output: string) => void;
-  readonly orBefore: (state: string, before: string) => string;
-}
-
-function shownOf(b: Builder, node: Node, { batch, layout }: Layer, { mask, symbols }: Place): Shown | undefined {
-  if (mask === undefined) return undefined;
-  if (batch.length > 1 || layout)
-    throw new LongConvError(
-      "unsupported-layout",
-      "is recurrent for each row of another axis, so padding of a batch cannot be hidden by attention_mask",
-      { node: node.name },
-      "Convert without attention_mask.",
-    );
-  const counted = b.one("ReduceSum", [mask, b.ints("axes", [1, 2])], { keepdims: 0 }, { hint: "shown" });
-  const valid = b.one("Max", [counted, b.floats("one", [1], [1])], {}, { hint: "shown" });
-  const lengths = b.one("Cast", [valid], { to: DataType.INT64 }, { hint: "lengths" });
-  const whole = b.one("Expand", [symbols.time(), symbols.batch()], {}, { hint: "lengths" });
-  const reverse = (stream: string, by: string, outputs?: readonly string[]) =>
-    b.one("ReverseSequence", [stream, by], { time_axis: 0, batch_axis: 1 }, outputs ? { outputs } : { hint: "moved" });
-  const none = b.one("Reshape", [
-    b.one("Equal", [counted, b.floats("zero", [1], [0])], {}, { hint: "padding" }),
-    b.ints("each", [1, -1, 1]),
-  ]);
-  return {
-    lengths: b.one("Cast", [lengths], { to: DataType.INT32 }, { hint: "lengths" }),
-    toFront: (stream) => reverse(reverse(stream, whole), lengths),
-    toBack: (stream, output) => {
-      const squeezed = b.one("Squeeze", [stream, b.ints("ways", [1])], {}, { hint: "moved" });
-      const back = reverse(reverse(squeezed, lengths), whole);
-      b.one("Unsqueeze", [back, b.ints("ways", [1])], {}, { outputs: [output] });
-    },
-    orBefore: (state, before) => b.one("Where", [none, before, state], {}, { hint: "state" }),
-  };
-}

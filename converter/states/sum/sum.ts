@@ -1,6 +1,5 @@
 /**
- * Running sums along time: CumSum is kept, and what was summed before is added. The sum is carried in two parts, so that a million
- * small addends are not lost in a large sum (Knuth, TAOCP 2, 4.2.2, theorem B).
+ * Running sums along time: CumSum is kept, and what was summed before is added.
  * https://onnx.ai/onnx/operators/onnx__CumSum.html
  */
 import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
@@ -13,6 +12,7 @@ import { DataType } from "../../graph/tensor.ts";
 import { axisSize, channelCount, type Layout, timeAxis } from "../../time/facts/fact.ts";
 import { isOffset } from "../../time/offset.ts";
 import { maskFor } from "../rows/carry.ts";
+import { addUp, partsOf, SUM_ROWS } from "../rows/sums.ts";
 
 const END = 2 ** 53 - 1;
 const FLOATS = new Set<number>([DataType.FLOAT, DataType.FLOAT16, DataType.BFLOAT16]);
@@ -40,13 +40,10 @@ export const SUM: Kind<Unclosed> = {
 
 const isSum = ({ op, domain }: Node): boolean => domain === "" && op === "CumSum";
 
-/** Rows of the state: the sum, and what rounding has left out of it. */
-const ROWS = 2;
-
 function realised(node: Node, axes: Layout): Realisation {
-  const dims = axes.slice(1).map((axis) => axisSize(axis, { batch: 1, time: ROWS }));
+  const dims = axes.slice(1).map((axis) => axisSize(axis, { batch: 1, time: SUM_ROWS }));
   const report: StateReport = {
-    ...{ state: "ssm", form: "sum", channels: channelCount(axes), lags: 0, order: ROWS, dims },
+    ...{ state: "ssm", form: "sum", channels: channelCount(axes), lags: 0, order: SUM_ROWS, dims },
     because: "the sum so far is carried, and what rounding has left out of it",
   };
   return {
@@ -76,17 +73,12 @@ function addSum(b: Builder, node: Node, axes: Layout, place: Place, past: string
   const float = type === DataType.FLOAT ? node.inputs[0]! : b.one("Cast", [node.inputs[0]!], { to: DataType.FLOAT });
   const x = place.mask ? hidden(b, float, maskFor(b, axes, place.symbols, place.mask)) : float;
   const [within] = b.copy(node, [x, b.ints("time_axis", axis)]);
-  const [sum, rest] = [at(past, 0, 1, "sum"), at(past, 1, END, "rest")];
-  const add = (p: string, q: string, hint = "sum") => b.one("Add", [p, q], {}, { hint });
-  const subtract = (p: string, q: string) => b.one("Sub", [p, q], {}, { hint: "rest" });
+  const { sum, rest } = partsOf(b, past, axis);
+  const add = (p: string, q: string) => b.one("Add", [p, q], {}, { hint: "sum" });
   const y = add(sum, add(rest, within!));
   if (type === DataType.FLOAT) b.one("Identity", [y], {}, { outputs: node.outputs });
   else b.one("Cast", [y], { to: type }, { outputs: node.outputs });
   const last = at(within!, -1, END, "last");
   const added = add(rest, node.attributes.exclusive ? add(last, at(x, -1, END, "last")) : last);
-  // the sum of two numbers, and what it lacks
-  const total = add(sum, added);
-  const back = subtract(total, sum);
-  const lost = add(subtract(sum, subtract(total, back)), subtract(added, back));
-  b.one("Concat", [total, lost], { axis }, { outputs: [present] });
+  addUp(b, sum, added, axis, present);
 }

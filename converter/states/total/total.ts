@@ -13,6 +13,7 @@ import { axisOf, axisSize, channelCount, type Fact, type Layout, timeAxis } from
 import { fromFront } from "../../time/facts/rule.ts";
 import { isOffset } from "../../time/offset.ts";
 import { maskFor } from "../rows/carry.ts";
+import { addUp, partsOf, SUM_ROWS } from "../rows/sums.ts";
 
 /** How two parts of a sequence are put together, and what an empty part is. */
 interface Join {
@@ -114,16 +115,20 @@ interface Total {
 }
 
 function realised(node: Node, total: Total): Realisation {
-  const dims = total.axes
-    .slice(1)
-    .map((axis, k) => (total.over.includes(k + 1) ? 1 : axisSize(axis, { batch: 1, time: 1 })));
+  const { axes, over, join } = total;
+  const order = join.op === "Add" ? SUM_ROWS : 1;
+  const sizes = axes.map((axis, k) => (over.includes(k) ? 1 : axisSize(axis, { batch: 1, time: 1 }))).slice(1);
+  const dims = sizes.map((size, k) => (k + 1 === timeAxis(axes) ? order : size));
   const report: StateReport = {
-    ...{ state: "ssm", form: "sum", channels: dims.reduce((a, c) => a * c, 1), lags: 0, order: 1, dims },
-    because: "the answer for what was read so far is carried",
+    ...{ state: "ssm", form: "sum", channels: sizes.reduce((a, c) => a * c, 1), lags: 0, order, dims },
+    because:
+      join.op === "Add"
+        ? "the sum of what was read so far is carried, and what rounding has left out of it"
+        : "the answer for what was read so far is carried",
   };
   return {
     ...{ opening: node, nodes: new Set([node]), reports: [report] },
-    needsStart: total.join.op !== "Add" || total.join.mean === true,
+    needsStart: join.op !== "Add" || join.mean === true,
     add: (b, place) => {
       const ports = ssmPorts(place.index, dims);
       addTotal(b, node, total, place, ports.past.name, ports.present.name);
@@ -144,12 +149,18 @@ function addTotal(
   const x = shown ? hidden(b, stream, shown, join) : stream;
   const part = reduced(b, join.reduce, x, over);
   const shape = axes.map((_, k) => (k === 0 ? -1 : 1));
-  const empty = () => b.floats("empty", [1], [join.empty]);
-  const before = join.op === "Add" ? past : begunWith(b, place, empty(), past, shape);
-  b.add(join.op, [before, part], {}, { outputs: [present] });
+  const joined = () => {
+    const before = begunWith(b, place, b.floats("empty", [1], [join.empty]), past, shape);
+    return b.one(join.op, [before, part], {}, { outputs: [present] });
+  };
+  const summed = () => {
+    const { sum, rest } = partsOf(b, past, timeAxis(axes));
+    return addUp(b, sum, b.one("Add", [rest, part], {}, { hint: "sum" }), timeAxis(axes), present);
+  };
+  const whole = join.op === "Add" ? summed() : joined();
   const answer = join.mean
-    ? b.one("Div", [present, countOf(b, axes, over, place, b.ints("each", shape))], {}, { hint: "mean" })
-    : present;
+    ? b.one("Div", [whole, countOf(b, axes, over, place, b.ints("each", shape))], {}, { hint: "mean" })
+    : whole;
   if (kept) b.one("Identity", [answer], {}, { outputs: node.outputs });
   else b.one("Squeeze", [answer, b.ints("axes", over)], {}, { outputs: node.outputs });
 }

@@ -17,26 +17,26 @@ export function recurrentLayouts(
 }
 
 /** https://onnx.ai/onnx/operators/onnx__GRU.html and its sisters: x, w, r, b, sequence_lens, initial_h, … */
-const recurrent: Rule = ([x, w, r, b, lengths, ...initial], attributes, _context, outputs) => {
+const recurrent: Rule = ([x, w, r, b, lengths, h, c, peepholes], attributes, _context, outputs) => {
   const { direction = "forward", layout = 0, hidden_size } = attributes;
   const axes = axesOf(x!);
   if (!axes) return unfollowed(x!);
-  const problem = notConstant([w, r, b]);
+  const problem = notConstant([w, r, b, peepholes]);
   if (problem) return problem;
   const along = axes[layout ? 1 : 0]!;
-  if (lengths && lengths.fact.kind !== "constant")
-    return refuses("unsupported-layout", "reads as many positions as its sequence_lens say, which are not constant");
   if (along.includes("time")) {
     if (direction !== "forward")
       return refuses("not-causal", `runs ${WAYS[String(direction)] ?? "backwards"} along time`);
-    return lengths
-      ? refuses("unsupported-layout", "reads a constant number of positions: sequence_lens")
-      : mixes("is recurrent along the time axis");
+    if (lengths?.fact.kind === "constant")
+      return refuses("unsupported-layout", "reads a constant number of positions: sequence_lens");
+    return mixes("is recurrent along the time axis");
   }
+  if (lengths && lengths.fact.kind !== "constant")
+    return refuses("unsupported-layout", "reads as many positions as its sequence_lens say, which are not constant");
   if (!isChannelAxis(along)) return refuses("mixes-batch", "is recurrent along the batch axis");
   const directions = direction === "bidirectional" ? 2 : 1;
   const { all, last } = recurrentLayouts(axes, { layout: Number(layout), directions, hidden: Number(hidden_size) });
-  const given = initial.filter((operand): operand is Operand => operand !== undefined);
+  const given = [h, c].filter((operand): operand is Operand => operand !== undefined);
   const layouts = [all, last, last].slice(0, outputs);
   return outputs === 1 ? joined([x, ...given], all) : allOutputs([x, ...given], layouts);
 };

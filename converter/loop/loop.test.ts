@@ -1,0 +1,124 @@
+/** Loops that are almost over rows: exported ones, each changed in one place, are refused as control flow. */
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { convertModel } from "../convert.ts";
+import { readModel } from "../file/read.ts";
+import { withAttributes } from "../graph/build.ts";
+import type { Model } from "../graph/graph.ts";
+import { initializerOf } from "../graph/initializer.ts";
+import { makeNode, rewire } from "../graph/node.ts";
+import type { GraphProto, NodeProto } from "../graph/proto.ts";
+import { withFields } from "../graph/schema.ts";
+import { int64Tensor, type Tensor } from "../graph/tensor.ts";
+import { withScans } from "./loop.ts";
+
+const exported = (name: string) =>
+  readModel(fileURLToPath(new URL(`../../test/models/stream/${name}/model.onnx`, import.meta.url)));
+
+/** The model with the nodes of its loop's body changed. */
+function withBody(model: Model, change: (node: NodeProto) => NodeProto | readonly NodeProto[]): Model {
+  const nodes = model.graph.nodes.map((node) => {
+    if (node.op !== "Loop") return node;
+    const body = node.attributes.body as GraphProto;
+    const changed = body.node!.flatMap((each) => change(each));
+    return withAttributes(node, { body: { graph: withFields(body, { node: changed }) } });
+  });
+  return { ...model, graph: { ...model.graph, nodes } };
+}
+
+/** The model with an input of its loop replaced by a constant. */
+function withLoopInput(model: Model, at: number, tensor: Parameters<typeof initializerOf>[1]): Model {
+  const nodes = model.graph.nodes.map((node) =>
+    node.op === "Loop" ? rewire(node, { inputs: node.inputs.map((name, i) => (i === at ? "other" : name)) }) : node,
+  );
+  const initializers = new Map([...model.graph.initializers, ["other", initializerOf("other", tensor)]]);
+  return { ...model, graph: { ...model.graph, nodes, initializers } };
+}
+
+const renamed = (op: string, to: string) => (node: NodeProto) =>
+  node.opType === op ? withFields(node, { opType: to }) : node;
+
+const CHANGES: readonly (readonly [string, string, (model: Model) => Model])[] = [
+  ["goes on where the counter is the length", "loop-while", (m) => withBody(m, renamed("Less", "LessOrEqual"))],
+  [
+    "counts up by two",
+    "loop-while",
+    (m) =>
+      withBody(m, (node) =>
+        node.opType === "Add" && node.input![0]!.startsWith("t.")
+          ? [
+              makeNode("two", "Add", [node.input![1]!, node.input![1]!], ["twice"]).proto,
+              withFields(node, { input: [node.input![0]!, "twice"] }),
+            ]
+          : node,
+      ),
+  ],
+  ["counts from one on", "loop-while-op", (m) => withLoopInput(m, 2, int64Tensor([], [1]))],
+  ["turns three times", "gru-loop", (m) => withLoopInput(m, 0, int64Tensor([], [3]))],
+  [
+    "has a row before the first turn",
+    "gru-loop",
+    (m) => {
+      const body = m.graph.nodes.find(({ op }) => op === "Loop")!.attributes.body as GraphProto;
+      expect(body.node!.some(({ opType, input }) => opType === "Concat" && input![0] === body.input![2]!.name)).toBe(
+        true,
+      );
+      const none = (tensor: unknown) =>
+        Number((tensor as Tensor).data[0]) === 0 && (tensor as Tensor).dims.length === 1;
+      const list = m.graph.nodes.filter(({ op }) => op === "Concat").find(({ inputs }) => inputs.length === 3)!;
+      const nodes = m.graph.nodes.map((node) =>
+        node.op === "Constant" && list.inputs.includes(node.outputs[0]!) && none(node.attributes.value)
+          ? withAttributes(node, { value: { tensor: int64Tensor([1], [1]) } })
+          : node,
+      );
+      return { ...m, graph: { ...m.graph, nodes } };
+    },
+  ],
+  [
+    "adds to the rows that are there",
+    "loop-while-op",
+    (m) =>
+      withBody(m, (node) =>
+        node.opType === "ScatterND"
+          ? withAttributes(makeNode(node.name!, "ScatterND", node.input!, node.output!), { reduction: "add" }).proto
+          : node,
+      ),
+  ],
+  [
+    "inserts in front",
+    "loop-appended",
+    (m) =>
+      withBody(m, (node) =>
+        node.opType === "SequenceInsert"
+          ? [
+              makeNode("front", "Constant", [], ["front"], { attributes: { value: { tensor: int64Tensor([], [0]) } } })
+                .proto,
+              withFields(node, { input: [...node.input!, "front"] }),
+            ]
+          : node,
+      ),
+  ],
+  [
+    "reads the row before",
+    "gru-loop",
+    (m) =>
+      withBody(m, (node) =>
+        node.opType === "Gather" && node.input![1]!.startsWith("k.")
+          ? [
+              makeNode("one", "Constant", [], ["one"], { attributes: { value: { tensor: int64Tensor([], [1]) } } })
+                .proto,
+              makeNode("before", "Sub", [node.input![1]!, "one"], ["before"]).proto,
+              withFields(node, { input: [node.input![0]!, "before"] }),
+            ]
+          : node,
+      ),
+  ],
+];
+
+test.each(CHANGES)("%s (%s)", async (_, name, change) => {
+  const model = await exported(name);
+  expect(withScans(model).graph.nodes.map(({ op }) => op)).toContain("Scan");
+  const changed = change(model);
+  expect(changed).not.toEqual(model);
+  await expect(convertModel(changed)).rejects.toMatchObject({ code: "control-flow", where: { operator: "Loop" } });
+});
