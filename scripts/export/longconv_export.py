@@ -19,9 +19,11 @@ import cmath
 import contextlib
 import copy
 import importlib.util
+import linecache
 import logging
 import math
 import re
+import string
 import sys
 import traceback
 import warnings
@@ -68,15 +70,14 @@ def export(module, example, path, opset=18, input_names=None, output_names=None,
     def write(examples):
         program, kept = capture(module, examples, sizes, longest)
         to_onnx(program, examples, sizes, path, opset, input_names, output_names)
-        found = run_check(kept, path, examples, sizes, longest) if check else []
+        found = run_check(kept, path, examples, check_sizes(sizes, longest, longest_of(program, sizes)), sizes) if check else []
         return program, kept, found
 
     program, kept, found = write(examples)
-    bound = bounds_of(program, sizes)
     if found and not fixed:
         # Code that asks `if kernel is longer than the input` has one graph for each answer; that for long inputs pads by a
         # negative number where they are short, and is right for both.
-        longer = bound[1] + 3 if bound[1] else 4 * sizes.length + 3
+        longer = (longest_of(program, sizes) or 4 * sizes.length) + 3
         if longest is None or longer <= longest:
             with contextlib.suppress(Exception):
                 again = write(sizes.resized(examples, sizes.batch, longer))
@@ -150,7 +151,10 @@ def capture(module, examples, sizes, longest):
 
 def captured(module, examples, sizes):
     with quiet(), stand_ins(), torch.no_grad():
-        return torch.export.export(module, examples, dynamic_shapes=sizes.dynamic(sizes.free()), strict=False)
+        program = torch.export.export(module, examples, dynamic_shapes=sizes.dynamic(sizes.free()), strict=False)
+    if not sizes.fixed and isinstance(length_of(program, sizes), int):
+        raise ValueError("the length was specialized, without a word from the exporter")
+    return program
 
 
 def copied(module):
@@ -184,8 +188,24 @@ def stand_ins():
     def length_itself(target, real=False):
         return target  # it is a length for speed; any that is long enough is right
 
+    def without_unit_norm(transform, plain):
+        # norm="ortho" divides by a square root that is taken of a Python number
+        def transformed(x, n=None, dim=-1, norm=None, **kwargs):
+            if norm != "ortho":
+                return transform(x, n, dim, norm, **kwargs)
+            size = n if n is not None else 2 * (x.shape[dim] - 1) if transform is irfft else x.shape[dim]
+            y = transform(x, n, dim, plain, **kwargs)
+            return y * norm_of(1, size)
+
+        return transformed
+
+    irfft = torch.fft.irfft
     replacements = {}
     for name, attribute, other in (
+        ("torch.fft", "fft", without_unit_norm(torch.fft.fft, "backward")),
+        ("torch.fft", "rfft", without_unit_norm(torch.fft.rfft, "backward")),
+        ("torch.fft", "ifft", without_unit_norm(torch.fft.ifft, "forward")),
+        ("torch.fft", "irfft", without_unit_norm(torch.fft.irfft, "forward")),
         ("scipy.fft", "next_fast_len", length_itself),
         ("scipy.fftpack", "next_fast_len", length_itself),
         ("opt_einsum", "contract", lambda equation, *operands, **_: torch.einsum(equation, *operands)),
@@ -193,13 +213,20 @@ def stand_ins():
         if name in sys.modules:
             replacements[id(getattr(sys.modules[name], attribute))] = other
     changed = []
-    for each in list(sys.modules.values()) if replacements else []:
+    for each in list(sys.modules.values()):
         for key, value in list(getattr(each, "__dict__", {}).items()):
             if id(value) in replacements and callable(value):
                 changed.append((each, key, value))
                 setattr(each, key, replacements[id(value)])
+    tracer = torch.fx.proxy.TracerBase
+    if hasattr(tracer, "_filter_traceback_frames"):
+        # the lines of user code that a node comes from, and not those of `forward` alone
+        changed.append((tracer, "_filter_traceback_frames", tracer._filter_traceback_frames))
+        tracer._filter_traceback_frames = lambda _, frames: traceback.StackSummary.from_list([f for f in frames if own(f.filename)])
     try:
-        yield
+        # the order of an einsum's products is found from sizes, too
+        with torch.backends.opt_einsum.flags(enabled=False):
+            yield
     finally:
         for each, key, value in changed:
             setattr(each, key, value)
@@ -231,7 +258,7 @@ def in_reals(program, examples, sizes):
         if not table or asked and table.keys() <= asked.keys():
             break
         asked = {**(asked or {}), **table}
-    with quiet(), torch.no_grad():
+    with quiet(), torch.no_grad(), torch.fx.traceback.preserve_node_meta():
         return torch.export.export(RealModule(program), examples, dynamic_shapes=(sizes.dynamic(sizes.free()),), strict=False)
 
 
@@ -273,16 +300,18 @@ def to_onnx(program, examples, sizes, path, opset, input_names, output_names):
     onnx.save(model, path)
 
 
-def bounds_of(program, sizes):
-    """(shortest, longest) length that the exporter's own assumptions allow, None where there is no bound."""
+def length_of(program, sizes):
+    """The length as the program has it: a symbol, or a number."""
     from torch.export.graph_signature import InputKind
 
     first = next(each.arg.name for each in program.graph_signature.input_specs if each.kind == InputKind.USER_INPUT)
-    value = next(node.meta["val"] for node in program.graph.nodes if node.name == first)
-    size = value.shape[sizes.axis]
-    ranges = program.range_constraints.get(getattr(getattr(size, "node", None), "expr", None))
-    number = lambda bound: int(bound) if ranges is not None and getattr(bound, "is_Integer", isinstance(bound, int)) else None  # noqa: E731
-    return (number(ranges.lower), number(ranges.upper)) if ranges is not None else (None, None)
+    return next(node.meta["val"] for node in program.graph.nodes if node.name == first).shape[sizes.axis]
+
+
+def longest_of(program, sizes):
+    """The largest length that the exporter's own assumptions allow, None where there is no bound."""
+    allowed = program.range_constraints.get(getattr(getattr(length_of(program, sizes), "node", None), "expr", None))
+    return int(allowed.upper) if getattr(getattr(allowed, "upper", None), "is_Integer", False) else None
 
 
 # --- Complex numbers as pairs of reals -------------------------------------------------------------------------------
@@ -328,6 +357,10 @@ def add(a, b, alpha=1):
     if isinstance(a, Pair) and isinstance(b, Pair):
         return Pair(a.re + b.re, a.im + b.im)
     return Pair(a.re + b, a.im) if isinstance(a, Pair) else Pair(a + b.re, b.im)
+
+
+def sub(a, b, alpha=1):
+    return add(a, mul(b, -alpha) if is_complex(b) else b * -alpha)
 
 
 def mul(a, b):
@@ -412,11 +445,14 @@ def einsum(equation, operands, path=None):
     """Two operands at a time, so that each product is one of pairs."""
     terms, _, result = equation.replace(" ", "").partition("->")
     terms = terms.split(",")
-    if "." in equation:
-        raise Untranslated("einsum with an ellipsis")
-    if "->" not in equation:
-        result = "".join(sorted(c for c in set("".join(terms)) if "".join(terms).count(c) == 1))
     operands = list(operands)
+    ranks = [(x.re if isinstance(x, Pair) else x).dim() - len(term.replace("...", "")) for x, term in zip(operands, terms)]
+    unused = "".join(c for c in string.ascii_letters if c not in equation)[: max(ranks)]
+    terms = [term.replace("...", unused[len(unused) - rank :]) for term, rank in zip(terms, ranks)]
+    if "->" not in equation:
+        once = sorted(c for c in set("".join(terms)) if "".join(terms).count(c) == 1 and c not in unused)
+        result = ("..." if "..." in equation else "") + "".join(once)
+    result = result.replace("...", unused)
     while len(operands) > 1:
         a, b, *operands = operands
         left, right, *terms = terms
@@ -587,7 +623,7 @@ def equal(a, b):
 
 """What each operator (by its name in ATen) is on pairs."""
 ROWS = {
-    "add": add, "sub": lambda a, b, alpha=1: add(a, mul(b, -1.0 * alpha)), "rsub": lambda a, b, alpha=1: add(b, mul(a, -1.0 * alpha)),
+    "add": add, "sub": sub, "rsub": lambda a, b, alpha=1: sub(b, a, alpha),
     "mul": mul, "div": div, "true_divide": div, "reciprocal": reciprocal, "square": lambda a: mul(a, a),
     "pow": power, "exp": exp, "exp2": lambda a: exp(mul(a, math.log(2))), "expm1": lambda a: add(exp(a), -1.0), "log": log,
     "log1p": lambda a: log(add(a, 1.0)), "sqrt": square_root, "rsqrt": lambda a: reciprocal(square_root(a)),
@@ -687,7 +723,7 @@ class RealModule(torch.nn.Module):
 # --- The check ---------------------------------------------------------------------------------------------------------
 
 
-def run_check(module, path, examples, sizes, longest):
+def run_check(module, path, examples, wanted, sizes):
     """Runs the file at other batch sizes and lengths against the module. Returns what was found: (batch, length, what)."""
     try:
         import onnxruntime
@@ -700,7 +736,7 @@ def run_check(module, path, examples, sizes, longest):
     except Exception as error:
         return [(sizes.batch, sizes.length, f"ONNX Runtime does not load the file: {first_line(error)}")]
     found = []
-    for batch, length in check_sizes(sizes, longest):
+    for batch, length in wanted:
         inputs = sizes.resized(examples, batch, length)
         try:
             with torch.no_grad(), quiet():
@@ -725,13 +761,16 @@ def run_check(module, path, examples, sizes, longest):
     return found
 
 
-def check_sizes(sizes, longest):
-    """The example's, then odd, prime, beyond the example's."""
+def check_sizes(sizes, longest, assumed):
+    """The example's, then odd, prime, beyond the example's, and beyond what the exporter assumed of the length."""
     if sizes.fixed:
         return [(sizes.batch, sizes.length), (sizes.batch + 1, sizes.length)]
     lengths = [sizes.length, sizes.length // 2 | 1, prime_above(sizes.length), prime_above(2 * sizes.length)]
     batches = [sizes.batch, sizes.batch + 1, 1, 2 * sizes.batch + 1]
-    return [(batch, n) for batch, n in zip(batches, lengths) if longest is None or n <= longest]
+    wanted = list(zip(batches, lengths))
+    if assumed is not None and assumed <= 1 << 14:
+        wanted.append((sizes.batch, prime_above(assumed)))
+    return [(batch, n) for batch, n in wanted if longest is None or n <= longest]
 
 
 def prime_above(n):
@@ -917,19 +956,26 @@ GENERAL_MEND = "Take sizes from x.shape inside forward (n = x.shape[1]), never f
 
 def which_size(module, examples, sizes):
     """Which size is fixed, by which module and line, and the line that mends it; None where that is not found."""
-    with contextlib.suppress(Exception):
-        for size, other in (
-            ("length", sizes.resized(examples, sizes.batch, prime_above(2 * sizes.length))),
-            ("batch size", sizes.resized(examples, 2 * sizes.batch + 1, sizes.length)),
-        ):
+    for size, other in (
+        ("length", sizes.resized(examples, sizes.batch, prime_above(2 * sizes.length))),
+        ("batch size", sizes.resized(examples, 2 * sizes.batch + 1, sizes.length)),
+    ):
+        owner = "the module"
+        try:
             node = first_difference(module, examples, other, sizes)
             if node is None:
                 continue
             place, text = line_of(node)
             stack = list((node.meta.get("nn_module_stack") or {}).values())
-            name, kind = (stack[-1][0], str(stack[-1][1]).rpartition(".")[2].strip("'>")) if stack else ("", "the module")
-            mend = next(mend for pattern, mend in SIZE_MENDS if re.search(pattern, text))
-            return f"The {size} is fixed in {f'{name} ({kind})' if name else kind} at {place}: `{text}`. Mend: {mend}."
+            if stack:
+                owner = f"{stack[-1][0]} ({str(stack[-1][1]).rpartition('.')[2]})".lstrip()
+        except Exception as error:  # the module itself does not take the other size
+            place = place_of(error)
+            text = linecache.getline(*place.rsplit(":", 1)[:1], int(place.rsplit(":", 1)[1])).strip() if place else ""
+        if place is None:
+            continue
+        mend = next(mend for pattern, mend in SIZE_MENDS if re.search(pattern, text))
+        return f"The {size} is fixed in {owner} at {place}: `{text}`. Mend: {mend}."
     return None
 
 
