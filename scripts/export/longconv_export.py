@@ -65,7 +65,7 @@ def export(module, example, path, opset=18, input_names=None, output_names=None,
         tokens = len(examples) == 1 and not examples[0].is_floating_point()
         input_names = ["input_ids"] if tokens else [f"input_{i}" for i in range(len(examples))]
         output_names = output_names or (["logits"] if tokens else None)
-    sizes = Sizes(examples, time_axis, fixed)
+    sizes = Sizes(examples, time_axis, fixed, longest)
 
     def write(examples):
         program, kept = capture(module, examples, sizes, longest)
@@ -85,7 +85,7 @@ def export(module, example, path, opset=18, input_names=None, output_names=None,
                     program, kept, found = again
             if found:
                 program, kept, found = write(examples)
-    notes = [explain_sizes(each, kept, examples, sizes) for each in found[:1]]
+    notes = [explain_sizes(each, kept, examples, sizes, longest_of(program, sizes)) for each in found[:1]]
     return notes + inspect(path, opset, fixed)
 
 
@@ -95,19 +95,18 @@ def export(module, example, path, opset=18, input_names=None, output_names=None,
 class Sizes:
     """Which axes of the inputs are batch and time."""
 
-    def __init__(self, examples, time_axis, fixed):
+    def __init__(self, examples, time_axis, fixed=False, longest=None):
         first = examples[0]
+        self.longest = longest
         self.batch, self.length, self.fixed = first.shape[0], first.shape[time_axis], fixed
         self.axis = time_axis % first.dim()
         self.timed = [x.dim() > self.axis and x.shape[self.axis] == self.length for x in examples]
 
-    def free(self):
-        """A size that must be dynamic; where the length is fixed, the batch size may be too."""
-        return torch.export.Dim.AUTO if self.fixed else torch.export.Dim.DYNAMIC
-
-    def dynamic(self, free):
-        """For torch.export: `free` where a size is dynamic."""
-        return tuple({0: free, **({self.axis: free} if timed and not self.fixed else {})} for timed in self.timed)
+    def dynamic(self, free=None):
+        """For torch.export, which sizes are dynamic. Where the length is fixed, the batch size may be too."""
+        free = free or (torch.export.Dim.AUTO if self.fixed else torch.export.Dim.DYNAMIC)
+        time = free(max=self.longest) if self.longest else free
+        return tuple({0: free, **({self.axis: time} if timed and not self.fixed else {})} for timed in self.timed)
 
     def resized(self, examples, batch, length):
         """Inputs of other sizes, drawn from the examples' own values: ids stay ids, a mask of ones stays one."""
@@ -151,7 +150,7 @@ def capture(module, examples, sizes, longest):
 
 def captured(module, examples, sizes):
     with quiet(), stand_ins(), torch.no_grad():
-        program = torch.export.export(module, examples, dynamic_shapes=sizes.dynamic(sizes.free()), strict=False)
+        program = torch.export.export(module, examples, dynamic_shapes=sizes.dynamic(), strict=False)
     if not sizes.fixed and isinstance(length_of(program, sizes), int):
         raise ValueError("the length was specialized, without a word from the exporter")
     return program
@@ -161,8 +160,16 @@ def copied(module):
     """Exports leave things on the module, and kernels that it caches: so a copy is exported, and another one compared."""
     try:
         return copy.deepcopy(module)
-    except Exception:  # tensors with a history cannot be copied
-        return module
+    except Exception:  # tensors with a history, and some configurations, cannot be copied
+        return twin_of(module)
+
+
+def twin_of(module):
+    """A module with the same tensors, whose own attributes can be set without touching the first's."""
+    twin = object.__new__(type(module))
+    twin.__dict__.update({key: copy.copy(value) if isinstance(value, (dict, list, set)) else value for key, value in module.__dict__.items()})
+    twin._modules = {name: child and twin_of(child) for name, child in module._modules.items()}
+    return twin
 
 
 class Known(int):
@@ -218,6 +225,17 @@ def stand_ins():
             if id(value) in replacements and callable(value):
                 changed.append((each, key, value))
                 setattr(each, key, replacements[id(value)])
+    with contextlib.suppress(ImportError):
+        from torch._export import non_strict_utils as builtin
+
+        # min(length, most) is decided, as `if` is, and not kept as a number that changes where the length reaches `most`
+        if hasattr(builtin, "_tensor_min_max"):
+            as_it_is = builtin._tensor_min_max
+            changed.append((builtin, "_tensor_min_max", as_it_is))
+            builtin._tensor_min_max = lambda *values, real_callable, tensor_callable, **kwargs: (
+                real_callable(*values, **kwargs) if not any(isinstance(x, torch.Tensor) for x in values)
+                else as_it_is(*values, real_callable=real_callable, tensor_callable=tensor_callable, **kwargs)
+            )
     tracer = torch.fx.proxy.TracerBase
     if hasattr(tracer, "_filter_traceback_frames"):
         # the lines of user code that a node comes from, and not those of `forward` alone
@@ -259,7 +277,7 @@ def in_reals(program, examples, sizes):
             break
         asked = {**(asked or {}), **table}
     with quiet(), torch.no_grad(), torch.fx.traceback.preserve_node_meta():
-        return torch.export.export(RealModule(program), examples, dynamic_shapes=(sizes.dynamic(sizes.free()),), strict=False)
+        return torch.export.export(RealModule(program), examples, dynamic_shapes=(sizes.dynamic(),), strict=False)
 
 
 def touches_complex(node):
@@ -282,6 +300,10 @@ def to_onnx(program, examples, sizes, path, opset, input_names, output_names):
             torch.onnx.export(program, examples, str(path), input_names=input_names, output_names=output_names, dynamo=True,
                               opset_version=opset, external_data=False, verbose=False)
     except Exception as error:
+        named = re.search(r"translating node %(\w+)", chain_of(error))
+        node = next((node for node in program.graph.nodes if named and node.name == named[1]), None)
+        if node is not None:
+            error.place = line_of(node)[0]
         raise failed(error) from error
     import onnx
 
@@ -935,11 +957,13 @@ def line_of(node):
     return f"{file}:{line} in {function}", text
 
 
-def explain_sizes(found, module, examples, sizes):
+def explain_sizes(found, module, examples, sizes, assumed):
     """The sentence on a check that failed: which sizes, the module and line that fixes one, the line that mends it."""
     batch, length, what = found
     if batch is None:
         return what
+    if assumed is not None and length > assumed:
+        return f"the file is for lengths up to {assumed}: at {length} it is not what the module is ({what})."
     why = which_size(module, examples, sizes) or GENERAL_MEND
     return f"the file is not the module at batch size {batch} and length {length}: {what}. {why}"
 

@@ -40,7 +40,10 @@ def at(root):
 class Settings(dict):
     """A configuration as the code of StripedHyena reads it."""
 
-    __getattr__ = dict.__getitem__
+    def __getattr__(self, name):
+        if name not in self:
+            raise AttributeError(name)
+        return self[name]
 
 
 def tno(root, **options):
@@ -204,14 +207,14 @@ PUBLISHED = {
     "ETSC Tno": ("ETSC-Exact-Toeplitz-to-SSM-Conversion", etsc, (2, 1, 64, WIDTH), 2, {}),
     "safari HyenaOperator": ("safari", hyena, (2, 64, WIDTH), 1, {}),
     "safari HyenaOperator, order 3": ("safari", lambda root: hyena(root, order=3), (2, 64, WIDTH), 1, {}),
-    "safari LongConv": ("safari", safari_long_conv, (2, 64, WIDTH), 1, {}),
+    "safari LongConv": ("safari", safari_long_conv, (2, 64, WIDTH), 1, {"longest": 512}),
     "safari H3": ("safari", safari_h3, (2, 64, WIDTH), 1, {}),
     "safari H3Conv": ("safari", safari_h3_conv, (2, 64, WIDTH), 1, {}),
     "hyena-dna HyenaOperator": ("hyena-dna", hyena, (2, 64, WIDTH), 1, {}),
     "StripedHyena ParallelHyenaFilter": ("stripedhyena", stripedhyena, (2, 64, WIDTH), 1, {}),
     "S4 S4D": (S4, s4d, (2, 64, WIDTH), 1, {}),
     "S4 S4Block diag": (S4, lambda root: s4(root, mode="diag"), (2, 64, WIDTH), 1, {}),
-    "S4 S4Block diag, l_max": (S4, lambda root: s4(root, mode="diag", l_max=512), (2, 64, WIDTH), 1, {}),
+    "S4 S4Block diag, l_max": (S4, lambda root: s4(root, mode="diag", l_max=512), (2, 64, WIDTH), 1, {"longest": 512}),
     "S4 S4Block dplr": (S4, lambda root: s4(root, mode="dplr"), (2, 64, WIDTH), 1, {"longest": 512}),
     "S4 S4Block dplr, l_max": (S4, lambda root: s4(root, mode="dplr", l_max=512), (2, 64, WIDTH), 1, {"longest": 512}),
     "S4 S4Block dplr, channels 2": (S4, lambda root: s4(root, mode="dplr", l_max=512, channels=2), (2, 64, WIDTH), 1, {"longest": 512}),

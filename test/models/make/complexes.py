@@ -174,7 +174,7 @@ class KernelLonger(Mixer):
 
 
 class Triangle(Mixer):
-    """A Toeplitz matrix, filled at the indices of a triangle."""
+    """A Toeplitz matrix, filled at the indices of a triangle: not exported, and named by test/export."""
 
     def convolve(self, u, n):
         i, j = torch.tril_indices(n, n)
@@ -209,7 +209,7 @@ class ChannelsFirst(Mixer):
 MODULES = {
     "spectrum-shaped": SpectrumShaped, "spectra-einsum": SpectraEinsum, "imaginary-unit": ImaginaryUnit, "complex-log": ComplexLog,
     "complex-parameters": ComplexParameters, "norms": Norms, "rational": Rational, "kernel-cached": KernelCached,
-    "fast-length": FastLength, "contracted": Contracted, "kernel-longer": KernelLonger, "triangle": Triangle, "prepared": Prepared,
+    "fast-length": FastLength, "contracted": Contracted, "kernel-longer": KernelLonger, "prepared": Prepared,
     "channels-first": ChannelsFirst,
 }
 
