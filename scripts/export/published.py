@@ -20,7 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 COMMAND = HERE.parents[1] / "dist" / "src" / "cli" / "main.js"
 # Imported at the head of published files, and not used by what is exported here.
-UNUSED = ["pytorch_lightning", "IPython", "hydra", "wandb", "rich", "matplotlib", "pandas", "datasets", "torchvision", "tqdm"]
+UNUSED = ["pytorch_lightning", "IPython", "hydra", "wandb", "rich", "matplotlib", "pandas", "datasets", "torchvision", "tqdm", "flash_attn_2_cuda"]
 WIDTH = 8
 
 
