@@ -68,6 +68,9 @@ export const familyModels = (): TestModel[] => families().filter(({ refused }) =
 /** Those that cannot run token by token, or are not converted. */
 export const refusedFamilies = (): TestModel[] => families().filter(({ refused }) => refused);
 
+/** Modules with complex numbers, exported by the helper. */
+export const complexModels = (): TestModel[] => listed<TestModel>("complexes");
+
 const families = () => listed<TestModel & { readonly refused?: true }>("families");
 
 /** Models that cannot run token by token, or only with care. */
@@ -144,7 +147,7 @@ function readNamedTensor(file: string): NamedTensor {
 }
 
 function listed<T extends { readonly name: string }>(
-  kind: "zoo" | "traps" | "families" | "claims" | "spellings",
+  kind: "zoo" | "traps" | "families" | "claims" | "spellings" | "complexes",
 ): (T & { folder: string; file: string })[] {
   const rows = JSON.parse(readFileSync(path.join(MODELS, kind, `${kind}.json`), "utf8")) as T[];
   return rows.map((row) => {

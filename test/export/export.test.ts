@@ -18,19 +18,21 @@ if (!hasTorch)
 const folder = mkdtempSync(join(tmpdir(), "longconv-export-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function run(build: string): { status: number | null; stderr: string; file: string } {
+function run(build: string, ...more: string[]): { status: number | null; stderr: string; file: string } {
   const file = join(folder, `${build}.onnx`);
   const helper = join("scripts", "export", "longconv_export.py");
   const target = `${join("test", "export", "modules.py")}:${build}`;
-  const result = spawnSync(python, [helper, target, "--example", "2x64", "--vocabulary", "61", "--out", file], {
+  const result = spawnSync(python, [helper, target, "--vocabulary", "61", "--out", file, ...more], {
     encoding: "utf8",
   });
   return { status: result.status, stderr: result.stderr, file };
 }
 
 describe.skipIf(!hasTorch)("scripts/export/longconv_export.py", () => {
-  for (const build of ["plain", "by_long_conv"]) {
-    test(`${build}: exports with dynamic length, and converts`, { timeout: 300_000 }, async () => {
+  for (const build of ["by_long_conv", "complex_unsqueeze"]) {
+    test(`${build}: exports unchanged with dynamic length, is run at other sizes, and converts`, {
+      timeout: 300_000,
+    }, async () => {
       const { status, stderr, file } = run(build);
       expect(stderr).not.toContain("note:");
       expect(status).toBe(0);
@@ -40,19 +42,40 @@ describe.skipIf(!hasTorch)("scripts/export/longconv_export.py", () => {
     });
   }
 
-  test("complex_unsqueeze: fails with the line that mends it", { timeout: 300_000 }, () => {
-    const { status, stderr, file } = run("complex_unsqueeze");
-    expect(status).not.toBe(0);
-    expect(stderr).toContain("rfft(a.unsqueeze(0))");
-    expect(existsSync(file)).toBe(false);
-  });
-
-  // the exporter takes these without a word
-  for (const build of ["stored_length", "frozen"]) {
-    test(`${build}: a fixed length is pointed out`, { timeout: 300_000 }, () => {
-      const { status, stderr } = run(build);
-      expect(status).toBe(0);
-      expect(stderr).toContain("x.shape[1]");
+  for (const [build, line, mend] of [
+    ["stored_length", "input_ids.reshape(2, 64)", "x.shape[1] instead of numbers"],
+    ["triangle", "torch.tril_indices(n, n)", "torch.where(i[:, None] >= i, x, 0)"],
+  ] as const) {
+    test(`${build}: the line that fixes a size is named, with the one that mends it`, { timeout: 300_000 }, () => {
+      const { status, stderr, file } = run(build, ...(build === "triangle" ? ["--example", "2x16x4"] : []));
+      expect(status).not.toBe(0);
+      const [said, page] = stderr.split("the exporter said:");
+      expect(said).toContain(line);
+      expect(said).toContain(mend);
+      expect(page).toContain("Constraints violated");
+      expect(existsSync(file)).toBe(false);
     });
   }
+
+  test("stored_length: exports for the length that it is meant for", { timeout: 300_000 }, () => {
+    const { status, stderr, file } = run("stored_length", "--fixed", "--no-check");
+    expect(status, stderr).toBe(0);
+    expect(existsSync(file)).toBe(true);
+  });
+
+  test("eigenvalues: the advice is for its own operator", { timeout: 300_000 }, () => {
+    const { status, stderr } = run("eigenvalues", "--example", "2x16x4");
+    expect(status).not.toBe(0);
+    const [said] = stderr.split("the exporter said:");
+    expect(said).toContain("linalg_eig");
+    expect(said).toContain("modules.py:");
+    expect(said).toContain("register_buffer");
+  });
+
+  // the exporter takes it without a word
+  test("frozen: a fixed length is pointed out", { timeout: 300_000 }, () => {
+    const { status, stderr } = run("frozen");
+    expect(status).toBe(0);
+    expect(stderr).toContain("x.shape[1]");
+  });
 });

@@ -71,3 +71,40 @@ class StoredLength(nn.Module):
 
 def stored_length():
     return StoredLength()
+
+
+class Triangle(nn.Module):
+    """A Toeplitz matrix, filled at the indices of a triangle."""
+
+    def __init__(self):
+        super().__init__()
+        self.rate = nn.Parameter(torch.linspace(0.1, 0.5, 4))
+
+    def forward(self, x):
+        n = x.shape[1]
+        i, j = torch.tril_indices(n, n)
+        matrix = torch.zeros(n, n, 4)
+        matrix[i, j] = torch.exp(-self.rate * (i - j)[:, None])
+        return torch.einsum("ijd,bjd->bid", matrix, x)
+
+
+def triangle():
+    return Triangle()
+
+
+class Eigenvalues(nn.Module):
+    """The poles are the eigenvalues of a matrix, found anew in every forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.matrix = nn.Parameter(torch.randn(4, 4) / 4)
+
+    def forward(self, x):
+        n = x.shape[1]
+        poles = torch.linalg.eig(self.matrix)[0]
+        kernel = (poles[None] ** torch.arange(n)[:, None]).real
+        return torch.fft.irfft(torch.fft.rfft(x, 2 * n, dim=1) * torch.fft.rfft(kernel, 2 * n, dim=0), 2 * n, dim=1)[:, :n]
+
+
+def eigenvalues():
+    return Eigenvalues()
