@@ -6,17 +6,20 @@ import { DataType } from "../onnx/tensor.ts";
 import { floatTypeOf } from "../onnx/widen.ts";
 import { Attention } from "./attention.ts";
 import type { Expansion, Site } from "./expansion.ts";
+import { MultiHeadAttention } from "./multi-head.ts";
 import { RotaryEmbedding } from "./rotary.ts";
 
+/** By `domain::Name` outside the standard domain. */
 const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   Attention,
   RotaryEmbedding,
+  "com.microsoft::MultiHeadAttention": MultiHeadAttention,
 };
 
 /** The model with those operators written out that have a row here and no state of their own. */
 export function expanded(model: Model): Model {
   const { graph } = model;
-  const of = ({ op, domain }: Node) => (domain === "" ? EXPANSIONS[op] : undefined);
+  const of = ({ op, domain }: Node) => EXPANSIONS[domain === "" ? op : `${domain}::${op}`];
   if (!graph.nodes.some(of)) return model;
   const b = createBuilder(model.opsets.get("") ?? 23, namesOf(graph));
   const declared = new Map(
