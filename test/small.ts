@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, expect } from "vitest";
 import { type Conversion, type ConvertOptions, convert } from "../converter/convert.ts";
 import { writeModel } from "../converter/file/write.ts";
+import { stateAtStart } from "../converter/find/shapes.ts";
 import { type Builder, createBuilder, makeModel } from "../converter/graph/build.ts";
 import type { Model, ValueInfo } from "../converter/graph/graph.ts";
 import { LONGCONV_DOMAIN } from "../converter/graph/longconv.ts";
@@ -100,11 +101,8 @@ export const signal = (time: number): Tensor =>
 export async function steps(model: Model, x: Tensor, more: Record<string, Tensor> = {}): Promise<Float64Array[]> {
   const runner = await openModel(model);
   const outputs: Float64Array[] = [];
-  let states: Record<string, Tensor> = {};
-  for (const info of model.graph.inputs.filter(({ name }) => name.startsWith("past_"))) {
-    const dims = info.dims!.map((size, k) => (k === 0 ? 1 : Number(size)));
-    states[info.name] = float32Tensor(dims, new Float32Array(dims.reduce((a, b) => a * b, 1)));
-  }
+  const pasts = model.graph.inputs.filter(({ name }) => name.startsWith("past_"));
+  let states: Record<string, Tensor> = Object.fromEntries(pasts.map((info) => [info.name, stateAtStart(info, 1)]));
   for (let i = 0; i < x.dims[1]!; i++) {
     const row = (x.data as Float32Array).slice(i * CHANNELS, (i + 1) * CHANNELS);
     const result = await runner.run({ x: float32Tensor([1, 1, CHANNELS], row), ...more, ...states });
@@ -124,13 +122,10 @@ export function close(actual: Float64Array, wanted: Float64Array): void {
 }
 
 /** Token by token; `convert` itself compares the step file and batches. */
-export async function sameAsOriginal(model: Model): Promise<void> {
+export async function sameAsOriginal(model: Model, options: ConvertOptions = { stepFile: true }): Promise<void> {
   const x = signal(40);
   const original = await openModel(model);
   const wanted = toNumbers((await original.run({ x })).y!);
   await original.close();
-  close(
-    Float64Array.from((await steps(await converted(model, { stepFile: true }), x)).flatMap((row) => [...row])),
-    wanted,
-  );
+  close(Float64Array.from((await steps(await converted(model, options), x)).flatMap((row) => [...row])), wanted);
 }

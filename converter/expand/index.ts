@@ -7,9 +7,11 @@ import { floatTypeOf } from "../ort/widen.ts";
 import { Attention } from "./attention.ts";
 import { Einsum } from "./einsum.ts";
 import type { Expansion, Site } from "./expansion.ts";
+import { MultiHeadAttention } from "./multi-head.ts";
 import { Recurrent } from "./recurrent.ts";
 import { RotaryEmbedding } from "./rotary.ts";
 
+/** By `domain::Name` outside the standard domain. */
 const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   Attention,
   Einsum,
@@ -17,12 +19,13 @@ const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   LSTM: Recurrent,
   RNN: Recurrent,
   RotaryEmbedding,
+  "com.microsoft::MultiHeadAttention": MultiHeadAttention,
 };
 
 /** The model with those operators written out that have a row here and no state of their own. */
 export function expanded(model: Model): Model {
   const { graph } = model;
-  const of = ({ op, domain }: Node) => (domain === "" ? EXPANSIONS[op] : undefined);
+  const of = ({ op, domain }: Node) => EXPANSIONS[domain === "" ? op : `${domain}::${op}`];
   if (!graph.nodes.some(of)) return model;
   const b = createBuilder(model.opsets.get("") ?? 23, namesOf(graph));
   const declared = new Map(

@@ -105,9 +105,9 @@ export function largestOf(rows: readonly Float64Array[]): Float64Array {
 /** A function of the position in an open session. */
 export interface PositionReader {
   /** @throws LongConvError runtime-failed where the graph cannot be run at the length */
-  at(length: number): Promise<Tensor>;
+  at(length: number, batch?: number): Promise<Tensor>;
   /** Undefined where the graph cannot be run at the length: it ends before. */
-  within(length: number): Promise<Tensor | undefined>;
+  within(length: number, batch?: number): Promise<Tensor | undefined>;
   close(): Promise<void>;
 }
 
@@ -116,12 +116,13 @@ export async function openPosition(graphs: Graphs, name: string): Promise<Positi
   const { model, inputs } = graphs;
   const runner = await openModel(precise(graphs, cut(model, model.graph.inputs, [name])));
   const wanted = new Set(runner.inputs);
-  const at = async (length: number): Promise<Tensor> => {
-    const feeds = Object.entries(zeroInputs(model, inputs, { batch: fixedSizes(inputs).batch ?? 1, time: length }));
+  const at = async (length: number, batch = 1): Promise<Tensor> => {
+    const sizes = { batch: fixedSizes(inputs).batch ?? batch, time: length };
+    const feeds = Object.entries(zeroInputs(model, inputs, sizes));
     return (await runner.run(Object.fromEntries(feeds.filter(([input]) => wanted.has(input)))))[name]!;
   };
-  const within = (length: number) =>
-    at(length).catch((error: unknown) => {
+  const within = (length: number, batch = 1) =>
+    at(length, batch).catch((error: unknown) => {
       if (!isFailedRun(error)) throw error;
       return undefined;
     });

@@ -62,3 +62,14 @@ test.each([60, 600, 1500])("a mask that leaks one pair, at position %i, is refus
     reason: expect.stringContaining(`lets position ${position} see position ${position + 1}`),
   });
 });
+
+test.each([1, 60])("a mask that is another one for row %i of a batch is refused", async (row) => {
+  const mask: Mask = (b, rows, keys) => {
+    const count = b.one("Squeeze", [b.one("Shape", ["x"], { start: 0, end: 1 })]);
+    const sequences = b.one("Range", [b.ints("first", 0), count, b.ints("step", 1)]);
+    const apart = b.one("Unsqueeze", [sequences, b.ints("axes", [1, 2])]);
+    const other = b.one("And", [at(b, apart, row), b.one("Less", [keys, rows])]);
+    return b.one("And", [causal(b, rows, keys), b.one("Not", [other])]);
+  };
+  await expect(convertModel(attention(mask))).rejects.toMatchObject({ code: "mixes-batch" });
+});

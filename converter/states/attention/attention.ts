@@ -18,6 +18,7 @@ import { hidesFuture } from "./future.ts";
 import { type Hiding, hidesPadding } from "./hiding.ts";
 import { type Pairs, pairsFrom } from "./pairs.ts";
 import { positionsIn } from "./positions.ts";
+import { ROWS, sameInRows } from "./rows.ts";
 
 export const ATTENTION: Kind<Unclosed> = {
   name: "attention",
@@ -29,10 +30,14 @@ export const ATTENTION: Kind<Unclosed> = {
     if (!pairs) return ATTENTION.isFirst(known, opening) ? refuse(node, "mixes-time", reason) : undefined;
     if ("reason" in pairs) return refuse(pairs.node, "mixes-time", `${reason}: '${pairs.node.name}' ${pairs.reason}`);
     if (pairs.keyed.size === 0 || pairs.exits.length === 0) return undefined;
+    const inRows = await sameInRows(known, pairs);
+    if ("different" in inRows)
+      return refuse(node, "mixes-batch", `reads '${inRows.different}', which is not the same for all rows of a batch`);
     const entries = entriesOf(known, pairs);
     const exits = pairs.exits.map((tensor): Port => ({ tensor, axes: pairs.layouts.get(tensor)! }));
     const width = Math.max(...[...pairs.layouts.values()].filter(isPair).map(numbersIn));
-    const proven = fixedSizes(known.graphs.inputs).time === undefined && hidesFuture(known, pairs);
+    const perRow = inRows.seen < Number.POSITIVE_INFINITY;
+    const proven = !perRow && fixedSizes(known.graphs.inputs).time === undefined && hidesFuture(known, pairs);
     // what is known by rule is looked at once
     const sight = await sightOf(known, entries, exits, proven ? Infinity : width);
     if ("code" in sight) return refuse(node, sight.code, sight.reason);
@@ -47,12 +52,13 @@ export const ATTENTION: Kind<Unclosed> = {
       .map(([tensor, axes]) => cacheOf(known, tensor, axes));
     if (caches.length === 0 || caches.some((cache) => cache === undefined))
       return refuse(node, "unsupported-layout", "reads keys that are no floats with a row for each sequence");
-    const seen = Math.min(sight.seen, weights?.length ?? sight.seen);
+    const seen = Math.min(sight.seen, weights?.length ?? sight.seen, inRows.seen);
     const claim: Claim = proven
       ? { kind: "proven" }
       : {
           kind: "seen",
           positions: seen,
+          ...(perRow && { rows: ROWS }),
           node: node.name,
           because: "later positions were changed and left out up to there",
         };

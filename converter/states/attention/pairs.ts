@@ -195,17 +195,22 @@ function keyings(
   });
 }
 
-/** The layout of a function of the position: of two axes that grow, the first is that of the queries; one alone is the last's. */
+/**
+ * The layout of a function of the position: of two axes that grow, the first is that of the queries; one alone is the last's. The
+ * first axis may be that of the batch.
+ */
 function positionLayout({ graphs: { shapes } }: Known, name: string): Layout | undefined {
   const seen = shapes.seen.get(name);
   if (!seen) return undefined;
   const first = seen.dims[0]!;
   const grows = first.map((_, k) => shapes.runs.every(({ time }, run) => seen.dims[run]![k] === time));
   const still = first.map((size, k) => seen.dims.every((dims) => dims[k] === size));
-  if (first.some((_, k) => !grows[k] && !still[k])) return undefined;
+  const isBatch = (k: number) => k === 0 && shapes.runs.every(({ batch }, run) => seen.dims[run]![k] === batch);
+  if (first.some((_, k) => !grows[k] && !still[k] && !isBatch(k))) return undefined;
   const growing = grows.flatMap((each, k) => (each ? [k] : []));
   const rank = first.length;
   return first.map((size, k): Axis => {
+    if (!grows[k] && !still[k]) return ["batch"];
     if (!grows[k]) return size === 1 ? [] : [size];
     if (growing.length > 1) return k === growing[0] ? ["time"] : ["keys"];
     return k === rank - 1 ? ["keys"] : ["time"];

@@ -1,0 +1,36 @@
+/** https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MultiHeadAttention without a past. */
+import { Attention } from "./attention.ts";
+import type { Expansion } from "./expansion.ts";
+
+export const MultiHeadAttention: Expansion = (b, node, site) => {
+  const [query, key, value, bias, padding, attentionBias, ...past] = node.inputs;
+  const more = node.outputs.slice(1).some((name) => name);
+  // packed queries, keys of a cross attention that are split already, lengths of keys
+  if (!key || !value || padding || past.some((name) => name) || more) return false;
+  const [hidden, own, given] = [query!, key, value]
+    .map((tensor) => site.dimsOf(tensor))
+    .map((dims) => (dims?.length === 3 ? dims[2] : undefined));
+  const heads = Number(node.attributes.num_heads);
+  if (hidden === undefined || own !== hidden || given === undefined || hidden % heads !== 0) return false;
+  const ends = [0, hidden, 2 * hidden, 2 * hidden + given];
+  const biased = (tensor: string, part: number) => {
+    if (!bias) return tensor;
+    const bounds = [ends[part]!, ends[part + 1]!].map((end) => b.ints("end", [end]));
+    const piece = b.one("Slice", [bias, ...bounds], {}, { hint: "bias" });
+    return b.one("Add", [tensor, piece], {}, { hint: "biased" });
+  };
+  const scale = Number(node.attributes.scale ?? 0) || 1 / Math.sqrt(hidden / heads);
+  return Attention(
+    b,
+    {
+      ...node,
+      inputs: [biased(query!, 0), biased(key, 1), biased(value, 2), attentionBias ?? ""],
+      outputs: [node.outputs[0]!],
+      attributes: {
+        ...{ q_num_heads: heads, kv_num_heads: heads, scale },
+        is_causal: Number(node.attributes.unidirectional ?? 0),
+      },
+    },
+    site,
+  );
+};
