@@ -6,7 +6,7 @@
 import { signed, uniform } from "../../src/random.ts";
 import type { Kernels } from "../form.ts";
 import type { Graphs } from "./graphs.ts";
-import { entryOf, type ProbeFailure, type Respond, toleranceOf } from "./probe.ts";
+import { type ProbeFailure, type Respond, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
 import { isFailedRun, openRegion } from "./respond.ts";
 
@@ -45,9 +45,10 @@ export async function answerAfar(graphs: Graphs, region: Region, kernels: Kernel
 
 /** Runs the region over combs for these kernels at one length; the last position is not 0. */
 export async function answerAt(respond: Respond, region: Region, kernels: Kernels, time: number): Promise<Answer> {
-  const { entryChannels, channels } = region;
+  const { entryChannels, sources } = region;
   const combs = Array.from({ length: entryChannels }, (_, c) =>
-    combFor(tapsOf(kernels, (c * channels) / entryChannels), time, c),
+    // one that is answered nowhere still must not be
+    combFor(tapsOf(kernels, Math.max(0, sources.indexOf(c))), time, c),
   );
   const row = new Float64Array(time * entryChannels);
   for (const [c, comb] of combs.entries()) for (let i = 0; i < time; i++) row[i * entryChannels + c] = comb[i]!;
@@ -57,10 +58,10 @@ export async function answerAt(respond: Respond, region: Region, kernels: Kernel
 
 /** Where the region's answer is not the convolution with these kernels; undefined where it is. */
 export function departure(region: Region, kernels: Kernels, { time, combs, values }: Answer): ProbeFailure | undefined {
-  const { entryChannels, channels, bias } = region;
+  const { sources, channels, bias } = region;
   for (let c = 0; c < channels; c++) {
     const taps = tapsOf(kernels, c);
-    const comb = combs[entryOf(c, channels, entryChannels)]!;
+    const comb = combs[sources[c]!]!;
     const expected = convolveSparse(comb, taps);
     const tolerance = toleranceOf(time, norm(taps) * norm(comb), bias?.[c] ?? 0);
     for (let i = 0; i < time; i++) {

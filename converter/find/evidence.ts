@@ -7,7 +7,7 @@ import type { Kernels } from "../form.ts";
 import { answerAt, departure } from "./afar.ts";
 import type { Graphs } from "./graphs.ts";
 import { bytesOf } from "./memory.ts";
-import { convolve, entryOf, type ProbeFailure, type Respond, toleranceOf } from "./probe.ts";
+import { convolve, type ProbeFailure, type Respond, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
 import { isFailedRun, openRegion } from "./respond.ts";
 import { fixedSizes } from "./shapes.ts";
@@ -84,7 +84,7 @@ async function compareRows(
   fixedBatch: boolean,
 ): Promise<ProbeFailure | undefined> {
   if (fixedBatch) return undefined;
-  const { entryChannels, channels, bias } = region;
+  const { entryChannels, channels, sources, bias } = region;
   for (const batch of BATCHES) {
     const random = signed(batch);
     const rows = Array.from({ length: batch }, () =>
@@ -94,12 +94,12 @@ async function compareRows(
       if (!isFailedRun(error)) throw error;
     });
     for (const [row, answer] of (answers ?? []).entries()) {
-      const expected = convolve(rows[row]!, kernels, entryChannels);
+      const expected = convolve(rows[row]!, kernels, entryChannels, sources);
       for (let c = 0; c < channels; c++) {
         const own = bias?.[c] ?? 0;
         const norms =
           normOf(kernels.taps, c, channels, BATCH_LENGTH) *
-          normOf(rows[row]!, entryOf(c, channels, entryChannels), entryChannels, BATCH_LENGTH);
+          normOf(rows[row]!, sources[c]!, entryChannels, BATCH_LENGTH);
         const tolerance = toleranceOf(BATCH_LENGTH, norms, own);
         for (let i = 0; i < BATCH_LENGTH; i++)
           if (!(Math.abs(answer[i * channels + c]! - own - expected[i * channels + c]!) <= tolerance))

@@ -6,7 +6,7 @@ import { refuseUnbounded } from "../bound/refuse.ts";
 import { indexGraph, type Model, whereOf } from "../onnx/graph.ts";
 import { prune } from "../onnx/prune.ts";
 import { hasHalves, widened } from "../onnx/widen.ts";
-import { type Proof, provePosition, proveRegion } from "../prove/prove.ts";
+import { provePosition, proveRegion } from "../prove/prove.ts";
 import { type CounterPlan, planCounter } from "../time/counter.ts";
 import type { Layout } from "../time/fact.ts";
 import { type Constant, foldConstants } from "../time/fold.ts";
@@ -22,6 +22,7 @@ import { withFloatShifts } from "./ids.ts";
 import { drivenInputs, type GivenNames } from "./language.ts";
 import { lengthError } from "./lengths.ts";
 import { type Renamed, withKnownNames } from "./names.ts";
+import { isWithinProven, type Proofs, provenTogether } from "./proven.ts";
 import { closeRegion, type Region, type Unclosed } from "./region.ts";
 import { remedyOf } from "./remedies.ts";
 import { runSizes, shapesAt, shapesByRunning } from "./shapes.ts";
@@ -53,11 +54,6 @@ export interface Found {
   readonly counter: Omit<CounterPlan, "refusals">;
   /** What stands in the way of running token by token; empty for a model that can be converted. */
   readonly refusals: readonly Refusal[];
-}
-
-export interface Proofs {
-  readonly regions: ReadonlyMap<Region, Proof>;
-  readonly tables: ReadonlyMap<string, Proof>;
 }
 
 export interface FindOptions extends InputOptions, GivenNames {
@@ -100,11 +96,14 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
     const opening = time.openings[0];
     if (!opening) {
       const { refusals: uncounted, ...counter } = planCounter({ index: graphs.index, time, tables, constants });
+      const proofs = proofsOf(typeOf, graphs, time, constants, tables, regions);
+      const steps = lengthSteps(model, time.facts, constants).filter(
+        ({ node }) => !isWithinProven(graphs.index, time, proofs, node),
+      );
       const refusals = [
         ...[...refused, ...time.refusals, ...uncounted],
-        ...[...lengthOutputs(model, graphs.index, time), ...lengthSteps(model, time.facts, constants)],
+        ...[...lengthOutputs(model, graphs.index, time), ...steps],
       ];
-      const proofs = proofsOf(typeOf, graphs, time, constants, tables, regions);
       return { original, renamed, language, graphs, constants, tables, time, regions, kept, proofs, counter, refusals };
     }
     const rows = await tablesOf(graphs, time, opening.node);
@@ -193,7 +192,9 @@ function proofsOf(
   // a graph of one length is probed at that length, and nothing is claimed of others
   const proven = regions.filter(({ maxLags }) => maxLags === undefined);
   return {
-    regions: new Map(proven.map((region) => [region, proveRegion(known, region)])),
+    regions: provenTogether(new Map(proven.map((region) => [region, proveRegion(known, region)])), (region, longest) =>
+      proveRegion(known, region, longest),
+    ),
     tables: new Map([...tables].map(([name, layout]) => [name, provePosition(known, name, layout)])),
   };
 }

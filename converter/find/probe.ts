@@ -11,7 +11,12 @@ export interface ProbeResult {
   readonly kernels: Kernels;
   /** What comes out for zeros: a number per channel. */
   readonly bias: Float64Array;
+  /** The channel that enters for each that leaves; undefined where only zeros leave. */
+  readonly sources: Sources;
 }
+
+/** Of each channel that leaves, the one that enters and is answered there. */
+export type Sources = readonly (number | undefined)[];
 
 export interface ProbeFailure {
   readonly code: ErrorCode;
@@ -38,10 +43,10 @@ interface Row {
 
 /**
  * Probes at one length. The region is known to be affine (by rule), so impulses tell all: an impulse at position 0 in
- * every channel gives the kernels; impulses elsewhere, weighted by channel, show time invariance, causality and
- * independence of channels; dense signals at several amplitudes confirm it.
- * @param entryChannels channels that enter: as many as leave, or a divisor for each channel to several
- * @param known the kernels at more lags: a transform rounds by the size of all of them
+ * every channel gives the kernels; one that has another size in each channel tells which of them is answered where; impulses
+ * elsewhere, weighted by channel, show time invariance, causality and independence of channels; dense signals at several
+ * amplitudes confirm it.
+ * @param known what was found at another length; kernels at more lags: a transform rounds by the size of all of them
  * @param amplitudes whether loud and soft signals are tried as well: one length is enough for that
  */
 export async function probe(
@@ -49,7 +54,7 @@ export async function probe(
   time: number,
   entryChannels: number,
   amplitudes: boolean,
-  known?: Kernels,
+  known?: Pick<ProbeResult, "kernels" | "sources">,
 ): Promise<ProbeResult | ProbeFailure> {
   const random = signed(time * 7919 + entryChannels);
   const row = () => new Float64Array(time * entryChannels);
@@ -83,9 +88,10 @@ export async function probe(
     },
     ...(amplitudes ? AMPLITUDES.map((row) => ({ ...row, values: signalOf(row.amplitude) })) : []),
   ];
-  const answers = await respond([row(), impulse(0, () => 1), ...rows.map((r) => r.values)], time);
+  const graded = row().map((_, i) => (i < entryChannels ? gradeOf(i, entryChannels) : 0));
+  const answers = await respond([row(), impulse(0, () => 1), graded, ...rows.map((r) => r.values)], time);
   const channels = answers[0]!.length / time;
-  if (!Number.isInteger(channels / entryChannels))
+  if (!Number.isInteger(channels))
     return { code: "mixes-channels", reason: `${entryChannels} channels enter and ${channels} leave`, stage: 0 };
 
   const bias = answers[0]!.slice(0, channels);
@@ -97,35 +103,54 @@ export async function probe(
   if (taps.some((value) => !Number.isFinite(value)))
     return { code: "not-linear", reason: "answers an impulse with NaN or infinity", stage: 1 };
   const kernels: Kernels = { lags: time, channels, taps };
+  const sources = sourcesOf(kernels, answers[2]!, bias, entryChannels).map((source, c) => known?.sources[c] ?? source);
 
   for (const [i, r] of rows.entries()) {
-    const failure = compare(r, answers[i + 2]!, kernels, bias, entryChannels, known ?? kernels);
+    const failure = compare(r, answers[i + 3]!, { kernels, bias, sources }, entryChannels, known?.kernels ?? kernels);
     if (failure) return failure;
   }
-  return { kernels, bias };
+  return { kernels, bias, sources };
+}
+
+/** The size of a channel's impulse where each has another: from 1 to 2. */
+const gradeOf = (channel: number, entryChannels: number): number => 1 + channel / entryChannels;
+
+/** Which channel enters for each that leaves, by how much larger a graded impulse is than one of ones where its answer is largest. */
+function sourcesOf(
+  { lags, channels, taps }: Kernels,
+  graded: Float64Array,
+  bias: Float64Array,
+  entryChannels: number,
+): Sources {
+  return Array.from({ length: channels }, (_, c) => {
+    let at = c;
+    for (let k = 1; k < lags; k++) if (Math.abs(taps[k * channels + c]!) > Math.abs(taps[at]!)) at = k * channels + c;
+    if (taps[at] === 0) return undefined;
+    const grade = (graded[at]! - bias[c]!) / taps[at]!;
+    return Math.min(entryChannels - 1, Math.max(0, Math.round((grade - 1) * entryChannels)));
+  });
 }
 
 /** Tells what a difference means: something before the impulse is a look ahead, elsewhere it is what the row tests. */
 function compare(
   { name, code, says, values }: Row,
   answer: Float64Array,
-  kernels: Kernels,
-  bias: Float64Array,
+  { kernels, bias, sources }: ProbeResult,
   entryChannels: number,
   known: Kernels,
 ): ProbeFailure | undefined {
   const { lags: time, channels } = kernels;
-  const expected = convolve(values, kernels, entryChannels);
+  const expected = convolve(values, kernels, entryChannels, sources);
   const first =
     name === "dense" || name === "loud" || name === "soft"
       ? 0
       : Math.floor(values.findIndex((value) => value !== 0) / entryChannels);
   let worst: { i: number; c: number; excess: number } | undefined;
   for (let c = 0; c < channels; c++) {
-    const input = entryOf(c, channels, entryChannels);
+    const input = sources[c];
     const squares =
       sumOver(Math.max(time, known.lags), (k) => (known.taps[k * channels + c] ?? 0) ** 2) *
-      sumOver(time, (i) => values[i * entryChannels + input]! ** 2);
+      sumOver(time, (i) => (input === undefined ? 0 : values[i * entryChannels + input]! ** 2));
     const tolerance = toleranceOf(time, Math.sqrt(squares), bias[c]!);
     for (let i = 0; i < time; i++) {
       const excess = Math.abs(answer[i * channels + c]! - bias[c]! - expected[i * channels + c]!) / tolerance;
@@ -158,17 +183,19 @@ function compare(
 export const toleranceOf = (time: number, norms: number, bias: number): number =>
   16 * UNIT * (Math.log2(2 * time) + 2) * norms + 64 * UNIT * Math.abs(bias) + 1e-36;
 
-/** The channel that enters for one that leaves: each is answered by as many kernels, as a Conv with groups has them. */
-export const entryOf = (channel: number, channels: number, entryChannels: number): number =>
-  Math.floor((channel * entryChannels) / channels);
-
 /** Causal convolution in float64, [time × channels]. */
-export function convolve(values: Float64Array, { lags, channels, taps }: Kernels, entryChannels: number): Float64Array {
+export function convolve(
+  values: Float64Array,
+  { lags, channels, taps }: Kernels,
+  entryChannels: number,
+  sources: Sources,
+): Float64Array {
   const time = values.length / entryChannels;
   const result = new Float64Array(time * channels);
   for (let j = 0; j < time; j++) {
     for (let c = 0; c < channels; c++) {
-      const x = values[j * entryChannels + entryOf(c, channels, entryChannels)]!;
+      const source = sources[c];
+      const x = source === undefined ? 0 : values[j * entryChannels + source]!;
       if (x === 0) continue;
       for (let i = j; i < time && i - j < lags; i++) result[i * channels + c]! += taps[(i - j) * channels + c]! * x;
     }

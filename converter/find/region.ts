@@ -9,7 +9,7 @@ import { isOffset } from "../time/offset.ts";
 import { coneOf, type Exit } from "./cone.ts";
 import { type Graphs, typeIn } from "./graphs.ts";
 import { grow } from "./grow.ts";
-import { type ProbeFailure, probe } from "./probe.ts";
+import { type ProbeFailure, type ProbeResult, probe } from "./probe.ts";
 import { type End, isFailedRun, openRegion } from "./respond.ts";
 import { fixedSizes, possibleLayouts } from "./shapes.ts";
 
@@ -18,9 +18,12 @@ export interface Region extends Closed {
   readonly reason: string;
   readonly entry: End;
   readonly exit: End;
-  /** Channels that enter: `channels`, or a divisor of it where each is answered by several kernels that follow one another. */
+  /** Channels that enter. */
   readonly entryChannels: number;
+  /** Channels that leave. */
   readonly channels: number;
+  /** Of each channel that leaves, the one that enters and is answered there: in any order, and by several kernels. */
+  readonly sources: readonly number[];
   /** What is added to every position, [channels]; undefined where nothing is. */
   readonly bias: Float64Array | undefined;
   /** Kernels as probed, at the longest probed length. */
@@ -144,11 +147,10 @@ async function probeRegion(
   const fixed = fixedSizes(graphs.inputs).time;
   const responder = await openRegion(graphs, entry, exit);
   try {
-    let longest: Kernels | undefined;
-    let bias: Float64Array | undefined;
+    let known: ProbeResult | undefined;
     let failed: unknown;
     for (const time of fixed ? [fixed] : PROBE_LENGTHS) {
-      const result = await probe(responder.respond, time, entryChannels, longest === undefined, longest).catch(
+      const result = await probe(responder.respond, time, entryChannels, known === undefined, known).catch(
         (error: unknown) => {
           // some graphs do not take every length: not below their reach, only multiples of some number
           if (fixed !== undefined || !isFailedRun(error)) throw error;
@@ -157,12 +159,13 @@ async function probeRegion(
       );
       if (!result) continue;
       if ("code" in result) return result;
-      const other = (longest && compareLengths(longest, result.kernels)) ?? (bias && compareBiases(bias, result.bias));
+      const other = known && (compareLengths(known.kernels, result.kernels) ?? compareBiases(known.bias, result.bias));
       if (other) return other;
-      if (!longest || result.kernels.lags > longest.lags) longest = result.kernels;
-      bias ??= result.bias;
+      const kernels = known && known.kernels.lags >= result.kernels.lags ? known.kernels : result.kernels;
+      known = { kernels, bias: known?.bias ?? result.bias, sources: result.sources };
     }
-    if (!longest) throw failed;
+    if (!known) throw failed;
+    const { kernels: probed, bias, sources } = known;
     return {
       opening: opening.node,
       reason: opening.reason,
@@ -172,8 +175,9 @@ async function probeRegion(
       exit,
       entryChannels,
       channels,
-      bias: bias!.some((value) => value !== 0) ? bias : undefined,
-      probed: longest,
+      sources: sources.map((source, c) => source ?? Math.floor((c * entryChannels) / channels)),
+      bias: bias.some((value) => value !== 0) ? bias : undefined,
+      probed,
       maxLags: fixed,
     };
   } finally {

@@ -40,10 +40,10 @@ function leave(b: Builder, { bias, entry, exit }: Region, output: string, { symb
   fromCanonical(b, y, exit.axes, symbols, exit.tensor);
 }
 
-/** Each channel as often as it is answered by a kernel; a stream of one channel is left to the recurrence to broadcast. */
-function repeated(b: Builder, input: string, { entryChannels, channels }: Region): string {
-  if (entryChannels === channels || entryChannels === 1) return input;
-  const sources = Array.from({ length: channels }, (_, c) => Math.floor((c * entryChannels) / channels));
+/** Each channel where it is answered by a kernel; a stream of one channel is left to the recurrence to broadcast. */
+function repeated(b: Builder, input: string, { entryChannels, channels, sources }: Region): string {
+  const asTheyAre = entryChannels === channels && sources.every((source, c) => source === c);
+  if (asTheyAre || entryChannels === 1) return input;
   return b.one("Gather", [input, b.ints("channels", sources)], { axis: 2 }, { hint: "repeated" });
 }
 
