@@ -7,8 +7,9 @@ import { type Builder, rewire } from "../onnx/build.ts";
 import { indexGraph, type Node, type ValueInfo } from "../onnx/graph.ts";
 import { DataType, float32Tensor, type Tensor } from "../onnx/tensor.ts";
 import { floatTypeOf } from "../onnx/widen.ts";
-import type { CounterUse, Placement, Recipe } from "../time/counter.ts";
+import type { CounterUse, Recipe } from "../time/counter.ts";
 import { timeAxis } from "../time/fact.ts";
+import type { Placement } from "../time/placement.ts";
 import type { Table, Tables } from "./tables.ts";
 
 export interface Counter {
@@ -165,9 +166,10 @@ function lookUp(b: Builder, counter: Counter, { tensor, axis, settles }: Table):
 
 /** Batch and time apart first, then every axis to its place. */
 function placeRows(b: Builder, flat: string, place: Placement, symbols: SymbolNames): string {
-  const { split, squeezed, order, unsqueezed } = place;
+  const { split, order, unsqueezed, repeated, merged } = place;
   let rows = b.one("Reshape", [flat, shapeOperand(b, split, symbols)], {}, { hint: "rows" });
-  if (squeezed.length) rows = b.one("Squeeze", [rows, b.ints("axes", squeezed)], {}, { hint: "rows" });
   if (order.some((k, i) => k !== i)) rows = b.one("Transpose", [rows], { perm: order }, { hint: "rows" });
-  return unsqueezed.length ? b.one("Unsqueeze", [rows, b.ints("axes", unsqueezed)], {}, { hint: "rows" }) : rows;
+  if (unsqueezed.length) rows = b.one("Unsqueeze", [rows, b.ints("axes", unsqueezed)], {}, { hint: "rows" });
+  if (repeated) rows = b.one("Expand", [rows, dynamicShape(b, repeated, symbols)], {}, { hint: "rows" });
+  return merged ? b.one("Reshape", [rows, shapeOperand(b, merged, symbols)], {}, { hint: "rows" }) : rows;
 }
