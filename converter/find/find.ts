@@ -16,6 +16,7 @@ import { lengthOutputs } from "../time/outputs.ts";
 import { lengthSteps } from "../time/steps.ts";
 import { closeBranches } from "./branches.ts";
 import type { Carried, Kind, Known } from "./carried.ts";
+import { unrolled } from "./cause.ts";
 import type { Graphs } from "./graphs.ts";
 import { castsToHalf, decidingHalves } from "./halves.ts";
 import { withFloatShifts } from "./ids.ts";
@@ -25,7 +26,7 @@ import { type Renamed, withKnownNames } from "./names.ts";
 import { isWithinProven, type Proofs, provenTogether } from "./proven.ts";
 import { closeRegion, type Region, type Unclosed } from "./region.ts";
 import { remedyOf } from "./remedies.ts";
-import { runSizes, shapesAt, shapesByRunning } from "./shapes.ts";
+import { fixedSizes, runSizes, shapesAt, shapesByRunning } from "./shapes.ts";
 import { tablesOf } from "./tables.ts";
 
 /** What is known of a model once time was followed to its end. */
@@ -100,8 +101,12 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
       const steps = lengthSteps(model, time.facts, constants).filter(
         ({ node }) => !isWithinProven(graphs.index, time, proofs, node),
       );
+      const loop = unrolled(
+        closed.filter((each) => "code" in each),
+        fixedSizes(inputs).time,
+      );
       const refusals = [
-        ...[...refused, ...time.refusals, ...uncounted],
+        ...[...(loop ? [loop] : refused), ...time.refusals, ...uncounted],
         ...[...lengthOutputs(model, graphs.index, time), ...steps],
       ];
       return { original, renamed, language, graphs, constants, tables, time, regions, kept, proofs, counter, refusals };

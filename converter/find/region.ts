@@ -6,6 +6,7 @@ import { DataType, typeName } from "../onnx/tensor.ts";
 import { channelCount, type Layout } from "../time/fact.ts";
 import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
 import { isOffset } from "../time/offset.ts";
+import { causeAt } from "./cause.ts";
 import { coneOf, type Exit } from "./cone.ts";
 import { type Graphs, typeIn } from "./graphs.ts";
 import { grow } from "./grow.ts";
@@ -90,6 +91,8 @@ export async function closeRegion(
     }
   }
   const first = time.openings.find((other) => other.node === opening.node) ?? opening;
+  const cause = causeAt(first, time.facts.get(first.stream));
+  if (cause && (!telling || telling.stage < 2)) return unclosed(opening.node, cause.code, cause.reason, cause);
   if (telling && (telling.stage >= 2 || !cone.obstacle))
     return refuse(opening.node, telling.code, `${first.reason}, and ${telling.reason}`);
   if (cone.obstacle)

@@ -1,11 +1,13 @@
 /** Operators whose outputs read a window of positions: convolutions of any groups and dilation, and pooling. */
+
+import { RATE } from "../../find/remedies.ts";
 import type { AttributeInput } from "../../onnx/attributes.ts";
 import { type Builder, withAttributes } from "../../onnx/build.ts";
 import type { Attributes, Node } from "../../onnx/graph.ts";
 import { channelsIn } from "../../time/fact.ts";
 import { axesOf } from "../../time/rule.ts";
 import { RULES } from "../../time/rules/index.ts";
-import { type Moved, type Mover, RATE } from "./move.ts";
+import type { Moved, Mover } from "./move.ts";
 
 const numbersOf = (value: unknown, length: number, otherwise: number): number[] =>
   (value as readonly number[] | undefined)?.slice() ?? Array.from({ length }, () => otherwise);

@@ -25,7 +25,11 @@ const recurrent: Rule = ([x, w, r, b, lengths, ...initial], attributes, _context
   if (problem) return problem;
   const along = axes[layout ? 1 : 0]!;
   if (lengths && lengths.fact.kind !== "constant")
-    return refuses("unsupported-layout", "reads as many positions as its sequence_lens say, which are not constant");
+    return refuses(
+      "unsupported-layout",
+      "reads as many positions as its sequence_lens say, which are not constant",
+      "Export it without them (no pack_padded_sequence): padding behind a sequence changes nothing before it.",
+    );
   if (along.includes("time")) {
     if (direction !== "forward")
       return refuses("not-causal", `runs ${WAYS[String(direction)] ?? "backwards"} along time`);
