@@ -97,8 +97,9 @@ async function compareRows(
       const expected = convolve(rows[row]!, kernels, entryChannels, sources);
       for (let c = 0; c < channels; c++) {
         const own = bias?.[c] ?? 0;
+        // a kernel that was read off a transform is rounded by the size of all of it
         const norms =
-          normOf(kernels.taps, c, channels, BATCH_LENGTH) *
+          normOf(kernels.taps, c, channels, kernels.lags) *
           normOf(rows[row]!, sources[c]!, entryChannels, BATCH_LENGTH);
         const tolerance = toleranceOf(BATCH_LENGTH, norms, own);
         for (let i = 0; i < BATCH_LENGTH; i++)

@@ -11,6 +11,7 @@ import { otherNames } from "./names.ts";
 import { OVERCLAIM_KINDS, OVERCLAIMS } from "./overclaims/index.ts";
 import { pointwise } from "./pointwise.ts";
 import { type Random, random } from "./random.ts";
+import { SPELLINGS, SPELT_POSITIONS } from "./spellings.ts";
 import { TRAPS } from "./traps.ts";
 import { LONGEST } from "./trials.ts";
 
@@ -174,11 +175,14 @@ function outputOf(d: Draft, r: Random, x: Stream, name: string, axes: Record<str
   return { name, type: FLOAT, dims: [batch, n, x.channels] };
 }
 
+const PIECES = { ...CAUSAL, ...SPELLINGS };
+const BY_POSITION = { ...POSITIONAL, ...SPELT_POSITIONS };
+
 /** Without positions in a fixed export, and in the first block: positions alone are no convolution. */
 function causalPiece(d: Draft, plain: boolean): Piece {
   return !plain && d.r.chance(0.1)
-    ? named(d, d.r.pick(Object.keys(POSITIONAL)), POSITIONAL)
-    : named(d, d.r.pick(Object.keys(CAUSAL)), CAUSAL);
+    ? named(d, d.r.pick(Object.keys(BY_POSITION)), BY_POSITION)
+    : named(d, d.r.pick(Object.keys(PIECES)), PIECES);
 }
 
 /** Beside an overclaim: its claim must end where the overclaim does, and nowhere else. */

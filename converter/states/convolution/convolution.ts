@@ -29,7 +29,7 @@ export function bypass(region: Region): Realisation {
     ...{ opening: region.opening, nodes: region.nodes, needsStart: false, reports: [] },
     add: (b, place): StatePorts[] => {
       const input = repeated(b, toCanonical(b, region.entry.tensor, region.entry.axes, place.symbols), region);
-      leave(b, region, passOn(b, input, region), place);
+      leave(b, region, input, place);
       return [];
     },
   };
@@ -40,17 +40,11 @@ function leave(b: Builder, { bias, entry, exit }: Region, output: string, { symb
   fromCanonical(b, y, exit.axes, symbols, exit.tensor);
 }
 
-/** Each channel where it is answered by a kernel; a stream of one channel is left to the recurrence to broadcast. */
+/** Each channel where it is answered by a kernel. */
 function repeated(b: Builder, input: string, { entryChannels, channels, sources }: Region): string {
   const asTheyAre = entryChannels === channels && sources.every((source, c) => source === c);
-  if (asTheyAre || entryChannels === 1) return input;
+  if (asTheyAre) return input;
   return b.one("Gather", [input, b.ints("channels", sources)], { axis: 2 }, { hint: "repeated" });
-}
-
-/** What enters the convolution, in as many channels as leave it. */
-function passOn(b: Builder, input: string, { entryChannels, channels }: Region): string {
-  if (entryChannels !== 1 || channels === 1) return input;
-  return b.one("Tile", [input, b.ints("repeats", [1, 1, channels / entryChannels])], {}, { hint: "passed_on" });
 }
 
 /** Adds a number to each channel; the addend is cast to the stream's type where that is not float32. */
