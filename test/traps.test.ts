@@ -30,8 +30,6 @@ const OBSTACLES: Readonly<Record<string, Obstacle>> = {
 const FAMILIES: Readonly<Record<string, Obstacle>> = {
   // softmax over the sequence: another kernel for every length
   "dss-softmax": { operators: ["Pad"], codes: ["depends-on-length"], module: "blocks.0.mixer" },
-  // a kernel for every pair of channels
-  "ckconv-mixing": { operators: ["Pad"], codes: ["mixes-channels"], module: "blocks.0.mixer" },
 };
 
 /** Made when only convolutions of each channel were carried; their layers carry states of other kinds. */

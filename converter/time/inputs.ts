@@ -105,7 +105,7 @@ function refuseRates({ file, graph: { inputs } }: Model, timeDim: unknown): void
   for (const { name, dims = [] } of inputs)
     for (const size of dims) {
       const [, by, symbol] = (typeof size === "string" && MULTIPLE.exec(size)) || [];
-      const other = symbols.get(symbol);
+      const other = symbol === undefined ? undefined : symbols.get(symbol);
       if (other === undefined || (size !== timeDim && symbol !== timeDim)) continue;
       throw new LongConvError(
         "mixes-time",
