@@ -4,7 +4,6 @@ import { expanded } from "./expand/index.ts";
 import { inlineFunctions } from "./expand/inline.ts";
 import type { Kind } from "./find/carried.ts";
 import { type FindOptions, type Found, findCarried, isConvertible, refuseConverted } from "./find/find.ts";
-import { freed } from "./find/limited.ts";
 import type { Unclosed } from "./find/region.ts";
 import { seenSame, unfilled } from "./find/rounded.ts";
 import type { Model } from "./graph/graph.ts";
@@ -19,8 +18,7 @@ export interface AnalyseOptions extends Omit<FindOptions, "kinds"> {
 }
 
 /**
- * Follows time through a model and finds every state that it must carry, and what stands in the way. A graph that holds its length
- * where it ends is analysed as it is up to there. Where the first input's
+ * Follows time through a model and finds every state that it must carry, and what stands in the way. Where the first input's
  * dimensions do not say which axis is time, and nothing runs along the usual one, the axis along which all of it runs is time.
  * @throws LongConvError already-converted; usage for names that a language model cannot have; where the model cannot be run or
  * its inputs have no time axis
@@ -34,12 +32,6 @@ export async function analyse(model: Model, options: AnalyseOptions = {}): Promi
   const plain = expanded(withScans(lift(inlineFunctions(model, own))));
   const found = await findCarried(plain, { ...options, kinds });
   if (isConvertible(found)) return found;
-  const held = await freed(plain, found);
-  if (held) {
-    const { positions, node } = held;
-    const other = await findCarried(held.model, { ...options, kinds });
-    if (isConvertible(other)) return { ...other, ends: { positions, node } };
-  }
   const plainly = unfilled(plain, found);
   if (plainly) {
     const other = await findCarried(plainly.model, { ...options, kinds });

@@ -36,11 +36,7 @@ export function counterClaim({ counter, proofs }: Found, tables: Tables, limit: 
 }
 
 /** What is claimed of the graph itself, beside what is of its parts. */
-export function claimsOfGraph({ ends, unfilled }: Found): Claim[] {
-  const because = "the exported graph holds its length there and gives no more positions";
-  const held: Claim[] = ends ? [{ kind: "ends", positions: ends.positions, node: ends.node.name, because }] : [];
-  return unfilled ? [...held, unfilled] : held;
-}
+export const claimsOfGraph = ({ unfilled }: Found): Claim[] => (unfilled ? [unfilled] : []);
 
 /** @throws LongConvError claim-short where less is claimed than is required */
 export function refuseShort(claim: Claim, required: Required | undefined, file: string): void {

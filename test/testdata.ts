@@ -84,6 +84,9 @@ export const claimModels = (): ClaimModel[] => [
   ...listed<ClaimModel>("spellings").map((row) => ({ ...row, differs: { length: row.ends ?? 300, batch: 1 } })),
 ];
 
+/** Spellings of published code; `ends`: the positions at which a model ends. */
+export const frontModels = (): (TestModel & { readonly ends?: number })[] => listed("front");
+
 /** The trained model of the demo. */
 export function demoModel(): TestModel {
   const folder = path.join(MODELS, "demo");
@@ -147,7 +150,7 @@ function readNamedTensor(file: string): NamedTensor {
 }
 
 function listed<T extends { readonly name: string }>(
-  kind: "zoo" | "traps" | "families" | "claims" | "spellings" | "complexes",
+  kind: "zoo" | "traps" | "families" | "claims" | "spellings" | "complexes" | "front",
 ): (T & { folder: string; file: string })[] {
   const rows = JSON.parse(readFileSync(path.join(MODELS, kind, `${kind}.json`), "utf8")) as T[];
   return rows.map((row) => {

@@ -1,4 +1,4 @@
-/** How many positions a converted model can read: as many as the shortest table that it looks positions up in, or the graph itself. */
+/** How many positions a converted model can read: as many as the shortest table that it looks positions up in. */
 import type { Found } from "../find/find.ts";
 import { toNumbers } from "../graph/tensor.ts";
 import { timeAxis } from "../time/facts/fact.ts";
@@ -7,21 +7,17 @@ import type { Tables } from "./tables.ts";
 
 export interface PositionLimit {
   readonly positions: number;
-  /** The table that ends there, or the length that is held there, by its name in the exported graph. */
+  /** The table that ends there, by its name in the exported graph. */
   readonly tensor: string;
-  /** It is a length that is held. */
-  readonly isHeld?: true | undefined;
 }
 
 /** "at most 512 positions, where the table 'wpe' ends" */
-export const describeLimit = ({ positions, tensor, isHeld }: PositionLimit): string =>
-  `at most ${positions} positions, where ${isHeld ? `'${tensor}' holds the length` : `the table '${tensor}' ends`}`;
+export const describeLimit = ({ positions, tensor }: PositionLimit): string =>
+  `at most ${positions} positions, where the table '${tensor}' ends`;
 
-/** The first table to end, or the length that the graph holds; undefined where it reads any number of positions. */
+/** The first table to end; undefined where none does. */
 export function positionLimit(found: Found, tables: Tables): PositionLimit | undefined {
   const limits = [...found.counter.recipes.keys()].flatMap((name) => limitOf(found, tables, name) ?? []);
-  const { ends } = found;
-  if (ends) limits.push({ positions: ends.positions, tensor: ends.node.outputs[0]!, isHeld: true });
   return limits.sort((a, b) => a.positions - b.positions)[0];
 }
 

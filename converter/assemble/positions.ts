@@ -7,8 +7,9 @@ import { type Builder, rewire } from "../graph/build.ts";
 import { indexGraph, type Node, type ValueInfo } from "../graph/graph.ts";
 import { DataType, float32Tensor, type Tensor } from "../graph/tensor.ts";
 import { floatTypeOf } from "../ort/widen.ts";
-import type { CounterUse, Placement, Recipe } from "../time/counter.ts";
+import type { CounterUse, Recipe } from "../time/counter.ts";
 import { timeAxis } from "../time/facts/fact.ts";
+import type { Placement } from "../time/placement.ts";
 import type { Table, Tables } from "./tables.ts";
 
 export interface Counter {
@@ -163,14 +164,12 @@ function lookUp(b: Builder, counter: Counter, { tensor, axis, settles }: Table):
   return b.one("Gather", [table, row], { axis }, { hint: "rows" });
 }
 
-/** Batch and time apart first, then every axis to its place, and together again what is one axis of the stream. */
+/** Batch and time apart first, then every axis to its place. */
 function placeRows(b: Builder, flat: string, place: Placement, symbols: SymbolNames): string {
-  const { split, squeezed, order, unsqueezed, joined } = place;
+  const { split, order, unsqueezed, repeated, merged } = place;
   let rows = b.one("Reshape", [flat, shapeOperand(b, split, symbols)], {}, { hint: "rows" });
-  if (squeezed.length) rows = b.one("Squeeze", [rows, b.ints("axes", squeezed)], {}, { hint: "rows" });
   if (order.some((k, i) => k !== i)) rows = b.one("Transpose", [rows], { perm: order }, { hint: "rows" });
   if (unsqueezed.length) rows = b.one("Unsqueeze", [rows, b.ints("axes", unsqueezed)], {}, { hint: "rows" });
-  if (!joined) return rows;
-  const whole = b.one("Expand", [rows, dynamicShape(b, joined.apart, symbols)], {}, { hint: "rows" });
-  return b.one("Reshape", [whole, shapeOperand(b, joined.target, symbols)], {}, { hint: "rows" });
+  if (repeated) rows = b.one("Expand", [rows, dynamicShape(b, repeated, symbols)], {}, { hint: "rows" });
+  return merged ? b.one("Reshape", [rows, shapeOperand(b, merged, symbols)], {}, { hint: "rows" }) : rows;
 }

@@ -45,9 +45,10 @@ export async function answerAfar(graphs: Graphs, region: Region, kernels: Kernel
 
 /** Runs the region over combs for these kernels at one length; the last position is not 0. */
 export async function answerAt(respond: Respond, region: Region, kernels: Kernels, time: number): Promise<Answer> {
-  const { entryChannels, entries } = region;
+  const { entryChannels, sources } = region;
   const combs = Array.from({ length: entryChannels }, (_, c) =>
-    combFor(tapsOf(kernels, Math.max(0, entries.indexOf(c))), time, c),
+    // one that is answered nowhere still must not be
+    combFor(tapsOf(kernels, Math.max(0, sources.indexOf(c))), time, c),
   );
   const row = new Float64Array(time * entryChannels);
   for (const [c, comb] of combs.entries()) for (let i = 0; i < time; i++) row[i * entryChannels + c] = comb[i]!;
@@ -57,10 +58,10 @@ export async function answerAt(respond: Respond, region: Region, kernels: Kernel
 
 /** Where the region's answer is not the convolution with these kernels; undefined where it is. */
 export function departure(region: Region, kernels: Kernels, { time, combs, values }: Answer): ProbeFailure | undefined {
-  const { entries, channels, bias } = region;
+  const { sources, channels, bias } = region;
   for (let c = 0; c < channels; c++) {
     const taps = tapsOf(kernels, c);
-    const comb = combs[entries[c]!]!;
+    const comb = combs[sources[c]!]!;
     const expected = convolveSparse(comb, taps);
     const tolerance = toleranceOf(time, norm(taps) * norm(comb), bias?.[c] ?? 0);
     for (let i = 0; i < time; i++) {

@@ -24,7 +24,7 @@ export async function onBasis(
   region: Region,
   kernels: Kernels,
 ): Promise<"all" | "too many" | ProbeFailure> {
-  const { entry, exit, entryChannels, entries, maxLags, bias } = region;
+  const { entry, exit, entryChannels, sources, maxLags, bias } = region;
   const time = maxLags ?? 0;
   const impulses = time * entryChannels;
   // other rows of a batch could have their say
@@ -41,14 +41,14 @@ export async function onBasis(
       const values = new Float64Array(impulses);
       values[place] = 1;
       const [answer] = await respond([values], time);
-      const expected = convolve(values, kernels, region);
+      const expected = convolve(values, kernels, entryChannels, sources);
       const [at, source] = [Math.floor(place / entryChannels), place % entryChannels];
       for (let i = 0; i < expected.length; i++) {
         const [row, c] = [Math.floor(i / channels), i % channels];
         const own = bias?.[c] ?? 0;
         if (Math.abs(answer![i]! - own - expected[i]!) <= toleranceOf(time, norms[c]!, own)) continue;
         return {
-          code: row < at ? "not-causal" : entries[c] === source ? "not-time-invariant" : "mixes-channels",
+          code: row < at ? "not-causal" : sources[c] === source ? "not-time-invariant" : "mixes-channels",
           reason: `an impulse at position ${at} of channel ${source} is answered otherwise at position ${row} of channel ${c}`,
           stage: 5,
         };

@@ -84,7 +84,7 @@ async function compareRows(
   fixedBatch: boolean,
 ): Promise<ProbeFailure | undefined> {
   if (fixedBatch) return undefined;
-  const { entryChannels, entries, channels, bias } = region;
+  const { entryChannels, channels, sources, bias } = region;
   for (const batch of BATCHES) {
     const random = signed(batch);
     const rows = Array.from({ length: batch }, () =>
@@ -94,12 +94,13 @@ async function compareRows(
       if (!isFailedRun(error)) throw error;
     });
     for (const [row, answer] of (answers ?? []).entries()) {
-      const expected = convolve(rows[row]!, kernels, region);
+      const expected = convolve(rows[row]!, kernels, entryChannels, sources);
       for (let c = 0; c < channels; c++) {
         const own = bias?.[c] ?? 0;
+        // a kernel that was read off a transform is rounded by the size of all of it
         const norms =
-          normOf(kernels.taps, c, channels, BATCH_LENGTH) *
-          normOf(rows[row]!, entries[c]!, entryChannels, BATCH_LENGTH);
+          normOf(kernels.taps, c, channels, kernels.lags) *
+          normOf(rows[row]!, sources[c]!, entryChannels, BATCH_LENGTH);
         const tolerance = toleranceOf(BATCH_LENGTH, norms, own);
         for (let i = 0; i < BATCH_LENGTH; i++)
           if (!(Math.abs(answer[i * channels + c]! - own - expected[i * channels + c]!) <= tolerance))

@@ -6,7 +6,7 @@ import { refuseUnbounded } from "../bound/refuse.ts";
 import { indexGraph, type Model, whereOf } from "../graph/graph.ts";
 import { prune } from "../graph/prune.ts";
 import { hasHalves, widened } from "../ort/widen.ts";
-import { type Proof, provePosition, proveRegion } from "../prove/prove.ts";
+import { provePosition, proveRegion } from "../prove/prove.ts";
 import { type CounterPlan, planCounter } from "../time/counter.ts";
 import type { Layout } from "../time/facts/fact.ts";
 import type { Rule } from "../time/facts/rule.ts";
@@ -17,16 +17,17 @@ import { lengthOutputs } from "../time/outputs.ts";
 import { lengthSteps } from "../time/steps.ts";
 import { closeBranches } from "./branches.ts";
 import type { Carried, Kind, Known } from "./carried.ts";
+import { unrolled } from "./cause.ts";
 import type { Graphs } from "./graphs.ts";
 import { castsToHalf, decidingHalves } from "./halves.ts";
 import { withFloatShifts } from "./ids.ts";
 import { drivenInputs, type GivenNames } from "./language.ts";
 import { lengthError } from "./lengths.ts";
-import type { HeldLength } from "./limited.ts";
 import { type Renamed, withKnownNames } from "./names.ts";
+import { isWithinProven, type Proofs, provenTogether } from "./proven.ts";
 import { closeRegion, type Region, type Unclosed } from "./region.ts";
 import { remedyOf } from "./remedies.ts";
-import { runSizes, shapesAt, shapesByRunning } from "./shapes.ts";
+import { fixedSizes, runSizes, shapesAt, shapesByRunning } from "./shapes.ts";
 import { tablesOf } from "./tables.ts";
 
 /** What is known of a model once time was followed to its end. */
@@ -53,17 +54,10 @@ export interface Found {
   readonly proofs: Proofs;
   /** What is computed from a carried counter, where streams meet the absolute position. */
   readonly counter: Omit<CounterPlan, "refusals">;
-  /** Where the graph itself ends: it holds its length there and reads no more; undefined: it does not. */
-  readonly ends?: HeldLength | undefined;
   /** How far it was seen to be what was given, where that fills its sequences up to a multiple of some number. */
   readonly unfilled?: Claim | undefined;
   /** What stands in the way of running token by token; empty for a model that can be converted. */
   readonly refusals: readonly Refusal[];
-}
-
-export interface Proofs {
-  readonly regions: ReadonlyMap<Region, Proof>;
-  readonly tables: ReadonlyMap<string, Proof>;
 }
 
 export interface FindOptions extends InputOptions, GivenNames {
@@ -107,11 +101,18 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
     const opening = time.openings[0];
     if (!opening) {
       const { refusals: uncounted, ...counter } = planCounter({ index: graphs.index, time, tables, constants });
-      const refusals = [
-        ...[...refused, ...time.refusals, ...uncounted],
-        ...[...lengthOutputs(model, graphs.index, time), ...lengthSteps(model, time.facts, constants)],
-      ];
       const proofs = proofsOf(typeOf, graphs, time, constants, tables, regions);
+      const steps = lengthSteps(model, time.facts, constants).filter(
+        ({ node }) => !isWithinProven(graphs.index, time, proofs, node),
+      );
+      const loop = unrolled(
+        closed.filter((each) => "code" in each),
+        fixedSizes(inputs).time,
+      );
+      const refusals = [
+        ...[...(loop ? [loop] : refused), ...time.refusals, ...uncounted],
+        ...[...lengthOutputs(model, graphs.index, time), ...steps],
+      ];
       return { original, renamed, language, graphs, constants, tables, time, regions, kept, proofs, counter, refusals };
     }
     const rows = await tablesOf(graphs, time, opening.node);
@@ -200,7 +201,9 @@ function proofsOf(
   // a graph of one length is probed at that length, and nothing is claimed of others
   const proven = regions.filter(({ maxLags }) => maxLags === undefined);
   return {
-    regions: new Map(proven.map((region) => [region, proveRegion(known, region)])),
+    regions: provenTogether(new Map(proven.map((region) => [region, proveRegion(known, region)])), (region, longest) =>
+      proveRegion(known, region, longest),
+    ),
     tables: new Map([...tables].map(([name, layout]) => [name, provePosition(known, name, layout)])),
   };
 }

@@ -1,10 +1,12 @@
 /** At which lengths a graph runs, found by trying: some declare any number of positions and take only a few. */
 import { type ErrorCode, LongConvError } from "../../src/errors.ts";
-import type { Model } from "../graph/graph.ts";
+import { type Model, whereOf } from "../graph/graph.ts";
 import { DataType } from "../graph/tensor.ts";
 import { openModel } from "../ort/run.ts";
 import type { InputAxes } from "../time/inputs.ts";
 import { fixedSizes, zeroInputs } from "./shapes.ts";
+
+const RECURRENT = new Set(["RNN", "GRU", "LSTM"]);
 
 /** Every length up to here is tried, then some longer ones. */
 const SHORT = 64;
@@ -21,11 +23,18 @@ interface Answer {
 /**
  * Why a graph that declares any length could not be run at one.
  * @param error what running it gave
- * @returns an error that says at which lengths it runs; the error itself where lengths are not the reason
+ * @returns an error that says at which lengths it runs, or which node does not run at all; the error itself where neither is the reason
  */
 export async function lengthError(model: Model, inputs: InputAxes, error: unknown): Promise<unknown> {
   const { batch = 1, time } = fixedSizes(inputs);
-  if (!(error instanceof LongConvError) || error.code !== "runtime-failed" || time !== undefined) return error;
+  if (!(error instanceof LongConvError) || error.code !== "runtime-failed") return error;
+  const batchwise = model.graph.nodes.find(({ op, attributes }) => RECURRENT.has(op) && attributes.layout === 1);
+  if (batchwise) {
+    const reason = "has its batch on axis 0 (layout = 1), which ONNX Runtime does not run";
+    const remedy = "Export it with layout = 0 between two Transposes, as PyTorch does for batch_first.";
+    return new LongConvError("unsupported-layout", reason, whereOf(model, batchwise), remedy, error);
+  }
+  if (time !== undefined) return error;
   const runs = await tried(model, inputs, batch);
   const answer = answerOf(runs);
   if (!answer) return error;

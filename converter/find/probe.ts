@@ -11,7 +11,12 @@ export interface ProbeResult {
   readonly kernels: Kernels;
   /** What comes out for zeros: a number per channel. */
   readonly bias: Float64Array;
+  /** The channel that enters for each that leaves; undefined where only zeros leave. */
+  readonly sources: Sources;
 }
+
+/** Of each channel that leaves, the one that enters and is answered there. */
+export type Sources = readonly (number | undefined)[];
 
 export interface ProbeFailure {
   readonly code: ErrorCode;
@@ -38,18 +43,18 @@ interface Row {
 
 /**
  * Probes at one length. The region is known to be affine (by rule), so impulses tell all: an impulse at position 0 in
- * every channel gives the kernels; impulses elsewhere, weighted by channel, show time invariance, causality and
- * independence of channels; dense signals at several amplitudes confirm it.
- * @param entries the channel that enters for each that leaves
- * @param known the kernels at more lags: a transform rounds by the size of all of them
+ * every channel gives the kernels; one that has another size in each channel tells which of them is answered where; impulses
+ * elsewhere, weighted by channel, show time invariance, causality and independence of channels; dense signals at several
+ * amplitudes confirm it.
+ * @param known what was found at another length; kernels at more lags: a transform rounds by the size of all of them
  * @param amplitudes whether loud and soft signals are tried as well: one length is enough for that
  */
 export async function probe(
   respond: Respond,
   time: number,
-  { entryChannels, entries }: Entries,
+  entryChannels: number,
   amplitudes: boolean,
-  known?: Kernels,
+  known?: Pick<ProbeResult, "kernels" | "sources">,
 ): Promise<ProbeResult | ProbeFailure> {
   const random = signed(time * 7919 + entryChannels);
   const row = () => new Float64Array(time * entryChannels);
@@ -83,8 +88,12 @@ export async function probe(
     },
     ...(amplitudes ? AMPLITUDES.map((row) => ({ ...row, values: signalOf(row.amplitude) })) : []),
   ];
-  const answers = await respond([row(), impulse(0, () => 1), ...rows.map((r) => r.values)], time);
-  const channels = entries.length;
+  const graded = row().map((_, i) => (i < entryChannels ? gradeOf(i, entryChannels) : 0));
+  const answers = await respond([row(), impulse(0, () => 1), graded, ...rows.map((r) => r.values)], time);
+  const channels = answers[0]!.length / time;
+  if (!Number.isInteger(channels))
+    return { code: "mixes-channels", reason: `${entryChannels} channels enter and ${channels} leave`, stage: 0 };
+
   const bias = answers[0]!.slice(0, channels);
   const spread = largest(answers[0]!, (_, i) => answers[0]![i]! - bias[i % channels]!);
   const loudest = largest(answers[0]!, (value) => value);
@@ -94,35 +103,54 @@ export async function probe(
   if (taps.some((value) => !Number.isFinite(value)))
     return { code: "not-linear", reason: "answers an impulse with NaN or infinity", stage: 1 };
   const kernels: Kernels = { lags: time, channels, taps };
+  const sources = sourcesOf(kernels, answers[2]!, bias, entryChannels).map((source, c) => known?.sources[c] ?? source);
 
   for (const [i, r] of rows.entries()) {
-    const failure = compare(r, answers[i + 2]!, kernels, bias, { entryChannels, entries }, known ?? kernels);
+    const failure = compare(r, answers[i + 3]!, { kernels, bias, sources }, entryChannels, known?.kernels ?? kernels);
     if (failure) return failure;
   }
-  return { kernels, bias };
+  return { kernels, bias, sources };
+}
+
+/** The size of a channel's impulse where each has another: from 1 to 2. */
+const gradeOf = (channel: number, entryChannels: number): number => 1 + channel / entryChannels;
+
+/** Which channel enters for each that leaves, by how much larger a graded impulse is than one of ones where its answer is largest. */
+function sourcesOf(
+  { lags, channels, taps }: Kernels,
+  graded: Float64Array,
+  bias: Float64Array,
+  entryChannels: number,
+): Sources {
+  return Array.from({ length: channels }, (_, c) => {
+    let at = c;
+    for (let k = 1; k < lags; k++) if (Math.abs(taps[k * channels + c]!) > Math.abs(taps[at]!)) at = k * channels + c;
+    if (taps[at] === 0) return undefined;
+    const grade = (graded[at]! - bias[c]!) / taps[at]!;
+    return Math.min(entryChannels - 1, Math.max(0, Math.round((grade - 1) * entryChannels)));
+  });
 }
 
 /** Tells what a difference means: something before the impulse is a look ahead, elsewhere it is what the row tests. */
 function compare(
   { name, code, says, values }: Row,
   answer: Float64Array,
-  kernels: Kernels,
-  bias: Float64Array,
-  { entryChannels, entries }: Entries,
+  { kernels, bias, sources }: ProbeResult,
+  entryChannels: number,
   known: Kernels,
 ): ProbeFailure | undefined {
   const { lags: time, channels } = kernels;
-  const expected = convolve(values, kernels, { entryChannels, entries });
+  const expected = convolve(values, kernels, entryChannels, sources);
   const first =
     name === "dense" || name === "loud" || name === "soft"
       ? 0
       : Math.floor(values.findIndex((value) => value !== 0) / entryChannels);
   let worst: { i: number; c: number; excess: number } | undefined;
   for (let c = 0; c < channels; c++) {
-    const input = entries[c]!;
+    const input = sources[c];
     const squares =
       sumOver(Math.max(time, known.lags), (k) => (known.taps[k * channels + c] ?? 0) ** 2) *
-      sumOver(time, (i) => values[i * entryChannels + input]! ** 2);
+      sumOver(time, (i) => (input === undefined ? 0 : values[i * entryChannels + input]! ** 2));
     const tolerance = toleranceOf(time, Math.sqrt(squares), bias[c]!);
     for (let i = 0; i < time; i++) {
       const excess = Math.abs(answer[i * channels + c]! - bias[c]! - expected[i * channels + c]!) / tolerance;
@@ -155,55 +183,19 @@ function compare(
 export const toleranceOf = (time: number, norms: number, bias: number): number =>
   16 * UNIT * (Math.log2(2 * time) + 2) * norms + 64 * UNIT * Math.abs(bias) + 1e-36;
 
-/** Which channels enter, and which of them answers in each that leaves. */
-export interface Entries {
-  readonly entryChannels: number;
-  /** For each channel that leaves. */
-  readonly entries: readonly number[];
-}
-
-/** Each channel is answered by as many kernels, which follow one another, as a Conv with groups has them. */
-export const evenEntries = (entryChannels: number, channels: number): Entries => ({
-  entryChannels,
-  entries: Array.from({ length: channels }, (_, c) => Math.floor((c * entryChannels) / channels)),
-});
-
-/** A channel answers in another where it makes up so much of that one's response, and not where it makes up less of it. */
-const ANSWERS = 0.5;
-
-/**
- * Finds which channel answers in which, in any order, from impulses in half of the channels each: in those whose number has a
- * bit. Whether it is only that one is for {@link probe} to see.
- */
-export async function entriesOf(respond: Respond, time: number, entryChannels: number): Promise<Entries> {
-  const bits = Math.ceil(Math.log2(entryChannels));
-  const impulse = (at: (c: number) => boolean) =>
-    Float64Array.from({ length: time * entryChannels }, (_, i) => (i < entryChannels && at(i) ? 1 : 0));
-  const rows = Array.from({ length: bits }, (_, bit) => impulse((c) => ((c >> bit) & 1) === 1));
-  const [zero, all, ...halves] = await respond([impulse(() => false), impulse(() => true), ...rows], time);
-  const channels = all!.length / time;
-  const entries = Array.from({ length: channels }, (_, c) => {
-    const response = (answer: Float64Array, i: number) => answer[i * channels + c]! - zero![i * channels + c]!;
-    const energy = sumOver(time, (i) => response(all!, i) ** 2);
-    const share = (answer: Float64Array) =>
-      sumOver(time, (i) => response(answer, i) * response(all!, i)) / (energy || 1);
-    const number = halves.reduce((sum, half, bit) => sum + (share(half) > ANSWERS ? 2 ** bit : 0), 0);
-    return Math.min(number, entryChannels - 1);
-  });
-  return { entryChannels, entries };
-}
-
 /** Causal convolution in float64, [time × channels]. */
 export function convolve(
   values: Float64Array,
   { lags, channels, taps }: Kernels,
-  { entryChannels, entries }: Entries,
+  entryChannels: number,
+  sources: Sources,
 ): Float64Array {
   const time = values.length / entryChannels;
   const result = new Float64Array(time * channels);
   for (let j = 0; j < time; j++) {
     for (let c = 0; c < channels; c++) {
-      const x = values[j * entryChannels + entries[c]!]!;
+      const source = sources[c];
+      const x = source === undefined ? 0 : values[j * entryChannels + source]!;
       if (x === 0) continue;
       for (let i = j; i < time && i - j < lags; i++) result[i * channels + c]! += taps[(i - j) * channels + c]! * x;
     }

@@ -6,19 +6,25 @@ import type { Kernels } from "../solve/form.ts";
 import { channelCount, type Layout } from "../time/facts/fact.ts";
 import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
 import { isOffset } from "../time/offset.ts";
+import { causeAt } from "./cause.ts";
 import { coneOf, type Exit } from "./cone.ts";
 import { type Graphs, typeIn } from "./graphs.ts";
 import { grow } from "./grow.ts";
-import { type Entries, entriesOf, evenEntries, type ProbeFailure, probe } from "./probe.ts";
+import { type ProbeFailure, type ProbeResult, probe } from "./probe.ts";
 import { type End, isFailedRun, openRegion } from "./respond.ts";
 import { fixedSizes, possibleLayouts } from "./shapes.ts";
 
 /** A long convolution: one stream in, one stream out. */
-export interface Region extends Closed, Entries {
+export interface Region extends Closed {
   readonly reason: string;
   readonly entry: End;
   readonly exit: End;
+  /** Channels that enter. */
+  readonly entryChannels: number;
+  /** Channels that leave. */
   readonly channels: number;
+  /** Of each channel that leaves, the one that enters and is answered there: in any order, and by several kernels. */
+  readonly sources: readonly number[];
   /** What is added to every position, [channels]; undefined where nothing is. */
   readonly bias: Float64Array | undefined;
   /** Kernels as probed, at the longest probed length. */
@@ -85,6 +91,8 @@ export async function closeRegion(
     }
   }
   const first = time.openings.find((other) => other.node === opening.node) ?? opening;
+  const cause = causeAt(first, time.facts.get(first.stream));
+  if (cause && (!telling || telling.stage < 2)) return unclosed(opening.node, cause.code, cause.reason, cause);
   if (telling && (telling.stage >= 2 || !cone.obstacle))
     return refuse(opening.node, telling.code, `${first.reason}, and ${telling.reason}`);
   if (cone.obstacle)
@@ -142,31 +150,25 @@ async function probeRegion(
   const fixed = fixedSizes(graphs.inputs).time;
   const responder = await openRegion(graphs, entry, exit);
   try {
-    let entries = evenEntries(entryChannels, channels);
-    let longest: Kernels | undefined;
-    let bias: Float64Array | undefined;
+    let known: ProbeResult | undefined;
     let failed: unknown;
     for (const time of fixed ? [fixed] : PROBE_LENGTHS) {
-      const probed = () => probe(responder.respond, time, entries, longest === undefined, longest);
-      let result = await probed().catch((error: unknown) => {
-        // some graphs do not take every length: not below their reach, only multiples of some number
-        if (fixed !== undefined || !isFailedRun(error)) throw error;
-        failed = error;
-      });
+      const result = await probe(responder.respond, time, entryChannels, known === undefined, known).catch(
+        (error: unknown) => {
+          // some graphs do not take every length: not below their reach, only multiples of some number
+          if (fixed !== undefined || !isFailedRun(error)) throw error;
+          failed = error;
+        },
+      );
       if (!result) continue;
-      if (!longest && "code" in result && result.code === "mixes-channels") {
-        const usual = entries;
-        entries = await entriesOf(responder.respond, time, entryChannels);
-        const other = entries.entries.some((entry, c) => entry !== usual.entries[c]);
-        if (other) result = await probed();
-      }
       if ("code" in result) return result;
-      const other = (longest && compareLengths(longest, result.kernels)) ?? (bias && compareBiases(bias, result.bias));
+      const other = known && (compareLengths(known.kernels, result.kernels) ?? compareBiases(known.bias, result.bias));
       if (other) return other;
-      if (!longest || result.kernels.lags > longest.lags) longest = result.kernels;
-      bias ??= result.bias;
+      const kernels = known && known.kernels.lags >= result.kernels.lags ? known.kernels : result.kernels;
+      known = { kernels, bias: known?.bias ?? result.bias, sources: result.sources };
     }
-    if (!longest) throw failed;
+    if (!known) throw failed;
+    const { kernels: probed, bias, sources } = known;
     return {
       opening: opening.node,
       reason: opening.reason,
@@ -174,10 +176,11 @@ async function probeRegion(
       exits: [{ tensor: exit.tensor, fact: { kind: "stream", axes: exit.axes } }],
       entry,
       exit,
-      ...entries,
+      entryChannels,
       channels,
-      bias: bias!.some((value) => value !== 0) ? bias : undefined,
-      probed: longest,
+      sources: sources.map((source, c) => source ?? Math.floor((c * entryChannels) / channels)),
+      bias: bias.some((value) => value !== 0) ? bias : undefined,
+      probed,
       maxLags: fixed,
     };
   } finally {

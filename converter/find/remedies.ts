@@ -2,6 +2,10 @@
 import type { ErrorCode } from "../../src/errors.ts";
 import type { Refusal } from "../time/follow.ts";
 
+/** What helps where a layer runs at another rate. */
+export const RATE =
+  "Layers at another rate than the input are not carried: leave the stride out, or convert the part before it.";
+
 const REMEDIES: Partial<Record<ErrorCode, string>> = {
   "mixes-time": "Such an operator takes the whole sequence at each step: leave it out, or convert the part without it.",
   "not-causal":
@@ -9,6 +13,8 @@ const REMEDIES: Partial<Record<ErrorCode, string>> = {
   "not-linear": "Move what is not linear before or behind the convolution.",
   "depends-on-length": "Make kernels and scales from the position alone, not from how long the whole sequence is.",
   "depends-on-data": "Multiply with the other stream before or behind the convolution, not inside it.",
+  "mixes-batch": "Compute each sequence of a batch from itself alone.",
+  "absolute-position": "Let them meet in an elementwise operator or a Concat.",
   "mixes-channels": "Use a depthwise convolution, and a linear layer for the channels.",
 };
 

@@ -48,14 +48,18 @@ interface End {
   readonly axes: Layout;
 }
 
-/** Proves that what lies between two ends is a causal convolution with one kernel at every length. */
+/**
+ * Proves that what lies between two ends is a causal convolution with one kernel at every length.
+ * @param longest no more is asked of greater lengths
+ */
 export function proveRegion(
   known: Known,
   region: { readonly entry: End; readonly exit: End; readonly opening: Node },
+  longest: number = LONGEST,
 ): Proof {
   const { entry, exit } = region;
   const start = new Map<string, Value>([[entry.tensor, tensor(axesOf(entry.axes), streamOf(TIME))]]);
-  return prove(known, exit.tensor, start, region.opening, (which, value) => causal(which, value, exit.axes));
+  return prove(known, exit.tensor, start, region.opening, (which, value) => causal(which, value, exit.axes), longest);
 }
 
 /** Proves that row i of a tensor is a function of i alone, at every length. */
@@ -111,12 +115,13 @@ function prove(
   start: ReadonlyMap<string, Value>,
   blamed: Node,
   judge: (which: Case, value: Value | undefined) => Sequence,
+  asked: number = LONGEST,
 ): Proof {
   const nodes = nodesTo(known, goal, start);
   const found: { readonly which: Case; readonly sequence: Sequence; readonly values: ReadonlyMap<string, Value> }[] =
     [];
   let ends: { positions: number; because: string } | undefined;
-  const left: Case[] = [EVERY_LENGTH];
+  const left: Case[] = [{ ...EVERY_LENGTH, to: Math.min(EVERY_LENGTH.to, asked) }];
   for (let count = 0; left.length > 0; count++) {
     const which = left.pop()!;
     if (isEmpty(which)) continue;

@@ -1,8 +1,9 @@
 /** What a carried counter gives: functions of the absolute position, computed for each token from where it stands. */
 import type { GraphIndex, Node } from "../graph/graph.ts";
-import { axisOf, constantLayout, type Layout, sameLayout, timeAxis } from "./facts/fact.ts";
+import { constantLayout, isChannelAxis, type Layout, sameLayout, timeAxis } from "./facts/fact.ts";
 import type { Constant } from "./fold.ts";
 import type { PositionUse, Refusal, TimeFacts } from "./follow.ts";
+import { type Placement, placement } from "./placement.ts";
 import { ELEMENTWISE } from "./rules/elementwise.ts";
 
 /** How a function of the position is computed for flattened positions, one row for each token. */
@@ -23,18 +24,6 @@ export interface Recipe {
     | "copy";
   /** The flattened positions stand on the time axis; what was the batch has size 1. */
   readonly axes: Layout;
-}
-
-/** How rows for flattened positions, [.., batch·time, ..], come to the axes of the stream that they meet. */
-export interface Placement {
-  /** Batch and time apart. */
-  readonly split: Layout;
-  /** The axis of size 1 at the batch's place, which the batch takes over. */
-  readonly squeezed: readonly number[];
-  readonly order: readonly number[];
-  readonly unsqueezed: readonly number[];
-  /** Where the stream has its batch on one axis with others: its axes with every factor on one of its own, and as they are. */
-  readonly joined?: { readonly apart: Layout; readonly target: Layout } | undefined;
 }
 
 /** A node at which a stream meets functions of the absolute position. */
@@ -149,48 +138,12 @@ function sourcesOf({ inputs }: Node, how: Recipe["how"]): readonly string[] {
 function placeOf({ facts }: TimeFacts, { node, tensor }: PositionUse): Placement | undefined {
   const [target, fact] = [facts.get(node.outputs[0]!), facts.get(tensor)];
   if (target?.kind !== "stream" || fact?.kind !== "position" || !fact.axes || node.domain !== "") return undefined;
-  // a Concat does not broadcast, but rows come in every sequence and position
-  const joins = node.op === "Concat" && fact.axes.length === target.axes.length;
-  if (!joins && !ELEMENTWISE.rules[node.op]) return undefined;
-  const own = withoutBatch(fact.axes);
-  return placement(own, target.axes) ?? (joins ? undefined : joinedPlacement(own, target.axes));
-}
-
-/** The placement among the factors of a stream whose batch is on one axis with others. */
-function joinedPlacement(axes: Layout, target: Layout): Placement | undefined {
-  const batch = axisOf(target, "batch");
-  const offset = target.length - axes.length;
-  const joined = target[batch];
-  if (!joined || joined.length < 2 || offset < 0) return undefined;
-  const factors = joined.map((factor) => [factor]);
-  const own = batch < offset ? undefined : axes[batch - offset]!;
-  const rest = joined.filter((factor) => factor !== "batch");
-  const isWhole = own && sameLayout([own], [rest]);
-  if (own && own.length > 0 && !isWhole) return undefined;
-  const spread = own && factors.map(([factor]) => (isWhole && factor !== "batch" ? [factor!] : []));
-  const apart = target.toSpliced(batch, 1, ...factors);
-  const place = placement(spread ? axes.toSpliced(batch - offset, 1, ...spread) : axes, apart);
-  return place && { ...place, joined: { apart, target } };
-}
-
-/** From [.., batch·time, ..] to the target's rank, with batch and time on the target's axes. */
-function placement(axes: Layout, target: Layout): Placement | undefined {
-  const offset = target.length - axes.length;
-  const [time, batch] = [timeAxis(axes), axisOf(target, "batch")];
-  if (offset < 0 || time < 0 || batch < 0 || time + offset !== timeAxis(target)) return undefined;
-  const single = [axes[time], target[time + offset], target[batch]].every((axis) => axis!.length === 1);
-  const own = axes[batch - offset];
-  if (!single || (own && own.length > 0)) return undefined;
-  const split: Layout = [...axes.slice(0, time), ["batch"], ["time"], ...axes.slice(time + 1)];
-  const order: number[] = [];
-  const unsqueezed: number[] = [];
-  for (let k = 0; k < target.length; k++) {
-    const from = k - offset;
-    if (k === batch) order.push(time);
-    else if (from === time) order.push(time + 1);
-    else if (from < 0) unsqueezed.push(k);
-    else order.push(from < time ? from : from + 1);
-  }
-  const squeezed = own ? [batch - offset < time ? batch - offset : batch - offset + 1] : [];
-  return { split, squeezed, order: order.map((k) => k - squeezed.filter((d) => d < k).length), unsqueezed };
+  const rows = withoutBatch(fact.axes);
+  if (ELEMENTWISE.rules[node.op]) return placement(rows, target.axes);
+  if (node.op !== "Concat" || rows.length !== target.axes.length) return undefined;
+  // a Concat does not broadcast, but rows come in every sequence and position, with channels of their own
+  return placement(
+    rows,
+    target.axes.map((axis, k) => (isChannelAxis(axis) ? rows[k]! : axis)),
+  );
 }

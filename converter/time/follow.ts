@@ -11,6 +11,7 @@ import { rowsDiffer, runningSum } from "./rows.ts";
 import { TRACE } from "./rules/control.ts";
 import { CONTROL_FLOW, RANDOM, RULES } from "./rules/index.ts";
 import { shapeRules } from "./rules/shape.ts";
+import { oneOf, readForSizes } from "./sized.ts";
 
 /** A node at which time is mixed: a long convolution may begin here. */
 export interface Opening {
@@ -87,6 +88,7 @@ export function followTime(
   for (const [name, axes] of inputs.layouts)
     facts.set(name, { kind: axes.flat().includes("time") ? "stream" : "still", axes });
 
+  const sized = readForSizes(model.graph.nodes, new Set(model.graph.outputs.map(({ name }) => name)));
   const closedOf = new Map<Node, Closed>();
   for (const region of closed) for (const node of region.nodes) closedOf.set(node, region);
 
@@ -107,7 +109,9 @@ export function followTime(
     }
     if (node.outputs.every((output) => !output || constants.has(output))) continue;
     const operands = node.inputs.map((name) => (name ? operandOf(name, facts, constants) : undefined));
-    const verdict = judgedOffset(operands, context, (given, within) => judge(node, given, within, varies));
+    const judged = judgedOffset(operands, context, (given, within) => judge(node, given, within, varies));
+    const one = sized.has(node) && !("outputs" in judged) ? oneOf(node, operands) : undefined;
+    const verdict = one ? { outputs: [one] } : judged;
     if ("open" in verdict) open(node, verdict.open);
     else if ("refuses" in verdict)
       refuse(node, { code: verdict.refuses, reason: verdict.reason, remedy: verdict.remedy });
@@ -198,7 +202,11 @@ function positionOutputs(node: Node, operands: readonly (Operand | undefined)[],
     "outputs" in verdict &&
     !operands.some(
       (operand) =>
-        operand?.fact.kind === "shape" && node.op !== "Reshape" && node.op !== "Expand" && node.op !== "Slice",
+        operand?.fact.kind === "shape" &&
+        node.op !== "Reshape" &&
+        node.op !== "Expand" &&
+        node.op !== "Tile" &&
+        node.op !== "Slice",
     )
   )
     return verdict.outputs.map((fact) => (fact.kind === "constant" ? { kind: "position", axes: fact.axes } : fact));

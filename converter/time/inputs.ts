@@ -1,6 +1,7 @@
 /** Which axes of the graph's inputs are batch and time. */
 import { LongConvError } from "../../src/errors.ts";
 import type { Model, ValueInfo } from "../graph/graph.ts";
+import { DataType } from "../graph/tensor.ts";
 import type { Layout, Sizes } from "./facts/fact.ts";
 
 /** Primes that occur nowhere else stand for a symbolic batch size and length. */
@@ -54,6 +55,8 @@ export function inputAxes(model: Model, options: InputOptions = {}): InputAxes {
     batch: typeof batchDim === "number" ? batchDim : SYMBOL_SIZES.batch,
     time: typeof timeDim === "number" ? timeDim : SYMBOL_SIZES.time,
   };
+  if (options.timeAxis?.[main.name] === undefined) refuseWithoutBatch(model, main);
+  refuseRates(model, timeDim);
   const layouts = new Map<string, Layout>();
   for (const input of model.graph.inputs) {
     if (!input.dims) throw unknownShape(model, input);
@@ -76,8 +79,42 @@ function refuseUnlessAxis({ file, graph: { inputs } }: Model, name: string, axis
   );
 }
 
-/** What exporters and people call the axis of the sequences. */
+/** What exporters and people call the axis of the sequences, and that of the positions. */
 const BATCH_NAME = /batch|^b$/i;
+const TIME_NAME = /seq|time|len|frame|^[tnl]$/i;
+
+/** Signals [n, features]: the axes that are taken for batch and time would be time and features. */
+function refuseWithoutBatch({ file }: Model, { name, dims, type }: ValueInfo): void {
+  const [first, second] = dims ?? [];
+  const isTime = typeof first === "string" && TIME_NAME.test(first) && !BATCH_NAME.test(first);
+  if (dims?.length !== 2 || !isTime || typeof second !== "number" || type !== DataType.FLOAT) return;
+  throw new LongConvError(
+    "unsupported-layout",
+    `input '${name}' [${dims.join(", ")}] has no batch axis: time is axis 0, and ${second} features stand on axis 1`,
+    { file: file || undefined, tensor: name },
+    `Export the model with an input [batch, ${first}, ${second}].`,
+  );
+}
+
+/** A length that is a multiple of another input's, as exporters write it: 4*n. */
+const MULTIPLE = /^(\d+)\s*\*\s*(\w+)$/;
+
+/** @throws LongConvError mixes-time where an input has several positions for each of another one's */
+function refuseRates({ file, graph: { inputs } }: Model, timeDim: unknown): void {
+  const symbols = new Map(inputs.flatMap(({ name, dims = [] }) => dims.map((d): [unknown, string] => [d, name])));
+  for (const { name, dims = [] } of inputs)
+    for (const size of dims) {
+      const [, by, symbol] = (typeof size === "string" && MULTIPLE.exec(size)) || [];
+      const other = symbol === undefined ? undefined : symbols.get(symbol);
+      if (other === undefined || (size !== timeDim && symbol !== timeDim)) continue;
+      throw new LongConvError(
+        "mixes-time",
+        `inputs run at different rates: '${name}' has ${by} positions for each of '${other}'`,
+        { file: file || undefined, tensor: name },
+        "Inputs at different rates are not carried: repeat the slower one before the model, or convert the parts apart.",
+      );
+    }
+}
 
 /**
  * Axis 1, or the last of three where only that one is symbolic: [batch, features, n]; axis 0 where axis 1 is called after the

@@ -12,6 +12,7 @@ import { otherNames } from "./names.ts";
 import { OVERCLAIM_KINDS, OVERCLAIMS } from "./overclaims/index.ts";
 import { pointwise } from "./pointwise.ts";
 import { type Random, random } from "./random.ts";
+import { SPELLINGS, SPELT_POSITIONS } from "./spellings.ts";
 import { ANSWER_TRAPS, ANSWERS, type Answer } from "./states/answers.ts";
 import { CARRIED, MISTAKES } from "./states/index.ts";
 import { TRAPS } from "./traps.ts";
@@ -186,6 +187,9 @@ function outputOf(d: Draft, r: Random, x: Stream, name: string, axes: Record<str
   return { name, type: FLOAT, dims: [batch, n, x.channels] };
 }
 
+const CONVOLVED = { ...CAUSAL, ...SPELLINGS };
+const BY_POSITION = { ...POSITIONAL, ...SPELT_POSITIONS };
+
 /** What is made of a whole sequence: `y`, [batch, channels]. */
 function answerOf(
   d: Draft,
@@ -202,10 +206,10 @@ function answerOf(
 
 /** Without positions in a fixed export, and in the first block: positions alone are no convolution. */
 function causalPiece(d: Draft, plain: boolean): Piece {
-  if (!plain && d.r.chance(0.1)) return oneOf(d, POSITIONAL);
+  if (!plain && d.r.chance(0.1)) return oneOf(d, BY_POSITION);
   // functions of two positions are tables in a fixed export, which no rule continues
   const kinds = Object.keys(CARRIED).filter((kind) => d.length === undefined || kind !== "attention");
-  return oneOf(d, d.r.chance(0.5) ? CARRIED[d.r.pick(kinds)]! : CAUSAL);
+  return oneOf(d, d.r.chance(0.5) ? CARRIED[d.r.pick(kinds)]! : CONVOLVED);
 }
 
 /** A piece that does not run position by position. */

@@ -99,7 +99,9 @@ export function atLeast(which: Case, a: Dim, b: Dim): boolean {
 
 export const isSame = (which: Case, a: Dim, b: Dim): boolean => atLeast(which, a, b) && atLeast(which, b, a);
 
-export const least = (which: Case, a: Dim, b: Dim): Dim => (atLeast(which, a, b) ? b : a);
+/** The smaller one; where a length is the number that it is compared with, the length: min(n, 128) is n up to 128. */
+export const least = (which: Case, a: Dim, b: Dim): Dim =>
+  numberOf(b) === undefined ? (atLeast(which, a, b) ? b : a) : atLeast(which, b, a) ? a : b;
 export const most = (which: Case, a: Dim, b: Dim): Dim => (atLeast(which, a, b) ? a : b);
 
 /**

@@ -14,8 +14,7 @@ export function convolution(region: Region, form: Form, report: StateReport): Re
     tables: recurrenceOf(form).tables,
     add: (b, place) => {
       const { index, mask, isStep, tables, path } = place;
-      const own = toCanonical(b, region.entry.tensor, region.entry.axes, place.symbols);
-      const input = repeated(b, own, region, form.kind !== "window");
+      const input = repeated(b, toCanonical(b, region.entry.tensor, region.entry.axes, place.symbols), region);
       const elementType = place.typeOf(region.entry.tensor);
       const lowered = lowerConvolution(b, form, { index, input, elementType, mask, isStep, tables }, { path });
       leave(b, region, lowered.output, place);
@@ -29,9 +28,8 @@ export function bypass(region: Region): Realisation {
   return {
     ...{ opening: region.opening, nodes: region.nodes, needsStart: false, reports: [] },
     add: (b, place): StatePorts[] => {
-      const own = toCanonical(b, region.entry.tensor, region.entry.axes, place.symbols);
-      const input = repeated(b, own, region, true);
-      leave(b, region, passOn(b, input, region), place);
+      const input = repeated(b, toCanonical(b, region.entry.tensor, region.entry.axes, place.symbols), region);
+      leave(b, region, input, place);
       return [];
     },
   };
@@ -42,20 +40,11 @@ function leave(b: Builder, { bias, entry, exit }: Region, output: string, { symb
   fromCanonical(b, y, exit.axes, symbols, exit.tensor);
 }
 
-/**
- * Each channel where it is answered by a kernel.
- * @param broadcasts whether a stream of one channel is left to the recurrence: a window puts it beside rows of all channels
- */
-function repeated(b: Builder, input: string, { entryChannels, entries }: Region, broadcasts: boolean): string {
-  const isSame = entries.length === entryChannels && entries.every((entry, c) => entry === c);
-  if (isSame || (entryChannels === 1 && broadcasts)) return input;
-  return b.one("Gather", [input, b.ints("channels", entries)], { axis: 2 }, { hint: "repeated" });
-}
-
-/** What enters the convolution, in as many channels as leave it. */
-function passOn(b: Builder, input: string, { entryChannels, channels }: Region): string {
-  if (entryChannels !== 1 || channels === 1) return input;
-  return b.one("Tile", [input, b.ints("repeats", [1, 1, channels / entryChannels])], {}, { hint: "passed_on" });
+/** Each channel where it is answered by a kernel. */
+function repeated(b: Builder, input: string, { entryChannels, channels, sources }: Region): string {
+  const asTheyAre = entryChannels === channels && sources.every((source, c) => source === c);
+  if (asTheyAre) return input;
+  return b.one("Gather", [input, b.ints("channels", sources)], { axis: 2 }, { hint: "repeated" });
 }
 
 /** Adds a number to each channel; the addend is cast to the stream's type where that is not float32. */

@@ -45,7 +45,3 @@ export interface Moved {
 
 /** A row of the table: undefined where another kind may close the opening. */
 export type Mover = (moved: Moved) => Move | Refused | undefined;
-
-/** What helps where a layer runs at another rate. */
-export const RATE =
-  "Layers at another rate than the input are not carried: leave the stride out, or convert the part before it.";

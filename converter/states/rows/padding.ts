@@ -1,4 +1,5 @@
 /** Operators that put positions in front of a sequence or take some away: Pad, Slice, Concat. */
+import { RATE } from "../../find/remedies.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { int64Tensor } from "../../graph/tensor.ts";
@@ -6,7 +7,7 @@ import { type Dim, dim, isConstant } from "../../time/facts/dim.ts";
 import { channelsIn, isChannelAxis, type Layout } from "../../time/facts/fact.ts";
 import { axesOf, fromFront, integers, numbers, type Operand } from "../../time/facts/rule.ts";
 import { RULES } from "../../time/rules/index.ts";
-import { type Moved, type Mover, RATE } from "./move.ts";
+import type { Moved, Mover } from "./move.ts";
 
 const pass = (b: Builder, _node: Node, stream: string, output: string): void => {
   b.one("Identity", [stream], {}, { outputs: [output] });

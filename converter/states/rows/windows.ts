@@ -1,11 +1,13 @@
 /** Operators whose outputs read a window of positions: convolutions of any groups and dilation, and pooling. */
+
+import { RATE } from "../../find/remedies.ts";
 import type { AttributeInput } from "../../graph/attributes.ts";
 import { type Builder, withAttributes } from "../../graph/build.ts";
 import type { Attributes, Node } from "../../graph/graph.ts";
 import { channelsIn } from "../../time/facts/fact.ts";
 import { axesOf } from "../../time/facts/rule.ts";
 import { RULES } from "../../time/rules/index.ts";
-import { type Moved, type Mover, RATE } from "./move.ts";
+import type { Moved, Mover } from "./move.ts";
 
 const numbersOf = (value: unknown, length: number, otherwise: number): number[] =>
   (value as readonly number[] | undefined)?.slice() ?? Array.from({ length }, () => otherwise);

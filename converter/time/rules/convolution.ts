@@ -91,6 +91,8 @@ const ConvTranspose: Rule = ([data, weight, bias], attributes) => {
       of("dilations", k, 1) * (taps[k]! - 1),
     ];
     if (reach === 0 && stride === 1 && before === 0 && after === 0 && more === 0) spatial.push(axis);
+    else if (axis.includes("time") && stride > 1)
+      return mixes(`runs at another rate: ${stride} positions for each of its input's`);
     else if (!isChannelAxis(axis)) return axis.includes("time") ? spreads : cutUp(axis, "spreads over");
     else spatial.push(channelAxis(stride * (channelsIn(axis) - 1) + more + reach + 1 - before - after));
   }

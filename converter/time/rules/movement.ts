@@ -1,5 +1,5 @@
 /** Operators that move values to another layout: pointwise along time as long as the time axis stays whole. */
-import { type Dim, equal, isConstant, TIME } from "../facts/dim.ts";
+import { BATCH, type Dim, equal, isConstant, TIME } from "../facts/dim.ts";
 import { type Axis, channelsIn, describeLayout, isChannelAxis, type Layout, timeAxis } from "../facts/fact.ts";
 import { regroup, sizesOf } from "../facts/reshape.ts";
 import {
@@ -179,6 +179,11 @@ const Tile: Rule = ([data, repeats], _attributes, context) => {
     const axis = axes[k]!;
     if (isConstant(count) && count.constant === 1) continue;
     if (axis.length === 0) continue;
+    // as often as there are sequences: all of it one after the other
+    if (equal(count, BATCH) && !axes.flat().includes("batch")) {
+      result[k] = ["batch", ...axis];
+      continue;
+    }
     if (!isChannelAxis(axis)) return cutUp(axis, "repeats");
     if (!isConstant(count)) return mixes("repeats channels as often as the length says");
     result[k] = channelAxis(channelsIn(axis) * count.constant);

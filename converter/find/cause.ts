@@ -1,0 +1,59 @@
+/** The first cause of what no state carries: what stands in the way further on is often its consequence. */
+import type { ErrorCode } from "../../src/errors.ts";
+import type { Node } from "../graph/graph.ts";
+import { channelsIn, type Fact, timeAxis } from "../time/facts/fact.ts";
+import type { Closed, Opening, Refusal } from "../time/follow.ts";
+import { RATE } from "./remedies.ts";
+
+export interface Cause {
+  readonly code: ErrorCode;
+  readonly reason: string;
+  readonly remedy?: string;
+}
+
+/** One answer for all positions. */
+const WHOLE = /^(Reduce|Global|ArgM)/;
+
+/** Why an opening itself cannot be carried, whatever follows it; undefined where what follows decides. */
+export function causeAt({ node, reason }: Opening, stream: Fact | undefined): Cause | undefined {
+  if (reason.startsWith("runs at another rate")) return { code: "mixes-time", reason, remedy: RATE };
+  const many = stream?.kind === "stream" ? channelsIn(stream.axes[timeAxis(stream.axes)]!) : 1;
+  if (many > 1)
+    return {
+      code: "mixes-time",
+      reason: `runs at another rate: ${many} positions for each of the input's`,
+      remedy: RATE,
+    };
+  if (WHOLE.test(node.op))
+    return { code: "not-causal", reason: `${reason}, and positions read the answer for all of them, later ones too` };
+  if (node.op === "Pad" && reason.endsWith("not understood"))
+    return {
+      code: "depends-on-length",
+      reason:
+        "pads the sequence by an amount that depends on its length, and what is not linear follows before it is cut again",
+      remedy: "Pad inside the transform alone, rfft(x, n=…), or before the model.",
+    };
+  return undefined;
+}
+
+/** Operators by which a loop that was unrolled reads its positions. */
+const PICKS = new Set(["Gather", "Slice", "Split"]);
+/** As many of them as make a loop. */
+const LOOP = 4;
+
+/**
+ * A loop over the positions that the exporter has unrolled: the refusal in the place of one for every position.
+ * @param unclosed what nothing carries
+ * @param length of a graph that has one length
+ */
+export function unrolled(unclosed: readonly Closed[], length: number | undefined): Refusal | undefined {
+  const picks = unclosed.map(({ opening }): Node => opening).filter(({ op }) => PICKS.has(op));
+  if (length === undefined || picks.length < Math.max(LOOP, length / 2)) return undefined;
+  return {
+    node: picks[0]!,
+    code: "mixes-time",
+    reason: `is part of a loop that was unrolled at a fixed length: each of ${length} positions has nodes of its own`,
+    remedy:
+      "Export the loop as a Scan with a dynamic length (torch's scan), or the step alone: its state is an input then.",
+  };
+}
