@@ -17,6 +17,7 @@ export type { RewindOptions } from "./generate/rewind.ts";
 export { type BeamOptions, beamSearch, type Hypothesis } from "./generate/search/beams.ts";
 export { type BestOptions, type Continuation, nBest } from "./generate/search/best.ts";
 export {
+  type Beginning,
   createPrefixCache,
   type PrefixCache,
   type PrefixCacheOptions,

@@ -91,12 +91,11 @@ test("verify compares within the claim, and beyond it where that is asked for", 
   expect(errorOf(over).code).toBe("beyond-positions");
 });
 
-test("bench times a model whose table ends: steps begin again there", async () => {
+test("bench times a model whose table ends up to there, and refuses more", async () => {
   const args = [table!.file, dir.at("table"), "--rounds", "2"];
   const { result } = await json("bench", ...args);
   expect(result.prompt.tokens).toBe(96);
   expect(result.decode.exported.map(({ context }: { context: number }) => context)).toEqual([96]);
-  expect(result.decode.converted.rounds * result.decode.converted.repeats).toBeGreaterThan(96);
   expect(errorOf(await run("bench", ...args, "--prompt", "97", "--json")).code).toBe("beyond-positions");
   expect(errorOf(await run("bench", ...args, "--contexts", "97", "--json")).code).toBe("beyond-positions");
   const rows = await run("bench", source, dir.at("claim.onnx"), "--batch", "5", "--rounds", "2", "--json");
