@@ -64,6 +64,17 @@ test("without onnxruntime-node the command says what is missing", () => {
   expect(stderr).toContain(`onnxruntime-node@${version}`);
 });
 
+test("without the server's libraries serve says what is missing", () => {
+  const run = spawnSync("npx longconv-ssm serve model.onnx --json", {
+    cwd: dir.at("node"),
+    encoding: "utf8",
+    shell: true,
+  });
+  expect(run.status).toBe(6);
+  expect(JSON.parse(run.stdout).error).toMatchObject({ code: "runtime-missing" });
+  expect(run.stderr).toContain("npm install --ignore-scripts fastify");
+});
+
 test("with it the command runs", () => {
   const run = spawnSync("npx longconv-ssm check model.onnx", { cwd: dir.at("node"), encoding: "utf8", shell: true });
   expect(run.stderr).toContain("[file-missing]");

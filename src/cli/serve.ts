@@ -70,7 +70,9 @@ const CLOSING_MS = 5000;
 
 async function run(terminal: Terminal, names: readonly string[], options: Options): Promise<void> {
   // Only here: no other command needs the server's libraries.
-  const { createServer } = await import("../serve/app.ts");
+  const { createServer } = await import("../serve/app.ts").catch((cause: unknown) => {
+    throw withoutLibraries(cause);
+  });
   const keys = await keysOf(options.apiKeys);
   const models: ModelToServe[] = [];
   try {
@@ -92,6 +94,13 @@ async function run(terminal: Terminal, names: readonly string[], options: Option
   } finally {
     for (const { model } of models) await model.close();
   }
+}
+
+/** The server's libraries are optional peers: nobody installs them who does not serve. */
+function withoutLibraries(cause: unknown): unknown {
+  if ((cause as { code?: unknown }).code !== "ERR_MODULE_NOT_FOUND") return cause;
+  const remedy = "npm install --ignore-scripts fastify @fastify/cors @fastify/websocket prom-client";
+  return new LongConvError("runtime-missing", "the server's libraries are not installed", {}, remedy, cause);
 }
 
 async function modelOf(terminal: Terminal, given: string, options: Options): Promise<ModelToServe> {
