@@ -162,7 +162,8 @@ export async function convertModel(
     onPlanned?.(found, planned);
     const layers = layerReports(found, planned, positions, tables);
     const realisations = planned.map(({ realisation }) => realisation);
-    const claim = leastClaim([...layers.map((layer) => layer.claim), ...claimsOfGraph(found)]);
+    const ofGraph = claimsOfGraph(found);
+    const claim = leastClaim([...layers.map((layer) => layer.claim), ...ofGraph]);
     refuseShort(claim, options.require, read.file);
     refuseGrowingStep(layers, options, read.file);
     say("assemble");
@@ -184,9 +185,7 @@ export async function convertModel(
     const stateError = planned.reduce((sum, { looseness }) => sum + looseness, 0);
     const check = await checkConverted(found, converted, {
       tolerance: options.checkTolerance ?? toleranceFor(stateError),
-      reach: Math.min(
-        ...[...planned.map((each) => each.claim), ...claimsOfGraph(found)].map((each) => each.positions ?? Infinity),
-      ),
+      reach: Math.min(...[...planned.map((each) => each.claim), ...ofGraph].map((each) => each.positions ?? Infinity)),
       stateError,
       step,
       onProgress: (done, total) => say("check", done, total),

@@ -1,11 +1,13 @@
 /** Files and folders in Node. */
+
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onnx } from "onnx-proto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { collect } from "../test/collect.ts";
 import { tinyModel, tinyReference, tinyWeights } from "../test/tiny-model.ts";
-import { fingerprint, generate, load, type Piece, stateFromBytes, stateToBytes, zeroState } from "./node.ts";
+import { fingerprint, generate, load, stateFromBytes, stateToBytes, zeroState } from "./node.ts";
 
 const VOCABULARY = 2048;
 const weights = tinyWeights({ vocabulary: VOCABULARY });
@@ -62,12 +64,6 @@ async function externalModel(
   await writeFile(path, onnx.ModelProto.encode(model).finish());
   if (!/missing|outside/.test(path)) await writeFile(join(path, "..", dataName), data ?? bytes);
   return bytes;
-}
-
-async function collect(pieces: AsyncIterable<Piece>): Promise<Piece[]> {
-  const all: Piece[] = [];
-  for await (const piece of pieces) all.push(piece);
-  return all;
 }
 
 describe("a folder as model hubs have it", () => {

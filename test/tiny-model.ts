@@ -213,3 +213,13 @@ export function tinyModel(weights: TinyWeights, options: TinyOptions = {}): Uint
     graph: { name: "tiny", node: nodes, initializer: initializers, input, output },
   }).finish();
 }
+
+/** Greedy tokens by running the whole sequence again in float64. */
+export function tinyGreedy(weights: TinyWeights, prompt: readonly number[], count: number): number[] {
+  const ids = [...prompt];
+  for (let made = 0; made < count; made++) {
+    const logits = tinyReference(weights, ids).at(-1)!;
+    ids.push(logits.indexOf(Math.max(...logits)));
+  }
+  return ids.slice(prompt.length);
+}

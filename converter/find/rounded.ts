@@ -8,9 +8,10 @@ import { initializerOf } from "../graph/initializer.ts";
 import { makeNode } from "../graph/node.ts";
 import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
 import { openModel, type Runner } from "../ort/run.ts";
-import type { Dim } from "../time/facts/dim.ts";
+import { type Dim, isConstant } from "../time/facts/dim.ts";
+import { integers } from "../time/facts/rule.ts";
 import type { Constant } from "../time/fold.ts";
-import type { TimeFacts } from "../time/follow.ts";
+import { operandOf, type TimeFacts } from "../time/follow.ts";
 import { randomInputs } from "./feeds.ts";
 import { type Graphs, precise } from "./graphs.ts";
 import { isFailedRun } from "./respond.ts";
@@ -41,12 +42,11 @@ const ROUNDING = 1e-4;
 /** The graph as it is at multiples of the numbers that it fills up to; undefined where it fills up to none. */
 export function unfilled(model: Model, what: What): Unfilled | undefined {
   if (fixedSizes(what.graphs.inputs).time !== undefined) return undefined;
-  const producer = new Map(model.graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
   const initializers = new Map<string, Initializer>();
   let [first, multiple]: [Node | undefined, number] = [undefined, 0];
   const nodes = model.graph.nodes.flatMap((node) => {
     const remainder = remainderOf(node, what);
-    const filled = remainder ? undefined : filledOf(node, producer, what);
+    const filled = remainder ? undefined : filledOf(node, what);
     const found = remainder ?? filled;
     if (!found) return [node];
     first ??= node;
@@ -80,10 +80,10 @@ const remainderOf = (node: Node, what: What): Divided | undefined =>
   isOp(node, "Mod") && Number(node.attributes.fmod ?? 0) === 0 ? divided(node, what) : undefined;
 
 /** (a n + c) / k · k */
-function filledOf(node: Node, producer: ReadonlyMap<string, Node>, what: What): Divided | undefined {
+function filledOf(node: Node, what: What): Divided | undefined {
   if (!isOp(node, "Mul")) return undefined;
   for (const [part, factor] of [node.inputs, node.inputs.toReversed()] as [string, string][]) {
-    const division = producer.get(part);
+    const division = what.graphs.index.producer.get(part);
     const by = wholeNumber(what, factor);
     const found = division && isOp(division, "Div") ? divided(division, what) : undefined;
     if (found && found.of === by) return found;
@@ -92,8 +92,7 @@ function filledOf(node: Node, producer: ReadonlyMap<string, Node>, what: What): 
 }
 
 function divided({ inputs: [length = "", by = ""] }: Node, what: What): Divided | undefined {
-  const fact = what.time.facts.get(length);
-  const size = fact?.kind === "shape" && fact.values?.length === 1 ? fact.values[0]! : undefined;
+  const size = sizeOf(what, length);
   const of = wholeNumber(what, by);
   const isLength = size && size.time !== 0 && size.batch === 0 && size.product === 0;
   return isLength && of !== undefined && of >= 2 && of <= LARGEST_MULTIPLE ? { length, size, of } : undefined;
@@ -103,16 +102,16 @@ const isOp = ({ op, domain }: Node, wanted: string): boolean => domain === "" &&
 
 const modulo = (value: number, by: number): number => ((value % by) + by) % by;
 
+/** One number that is made of sizes, or a constant. */
+function sizeOf({ time, constants }: What, name: string): Dim | undefined {
+  const values = integers(operandOf(name, time.facts, constants));
+  return values?.length === 1 ? values[0] : undefined;
+}
+
 /** The value of a constant of one whole number. */
-function wholeNumber({ time, constants }: What, name: string): number | undefined {
-  const fact = time.facts.get(name);
-  if (fact?.kind === "shape") {
-    const [value, ...more] = fact.values ?? [];
-    return value && more.length === 0 && value.time === 0 && value.batch === 0 ? value.constant : undefined;
-  }
-  const constant = constants.get(name);
-  const value = constant?.dims.every((size) => size === 1) ? toNumbers(constant.tensor())[0] : undefined;
-  return Number.isInteger(value) ? value : undefined;
+function wholeNumber(what: What, name: string): number | undefined {
+  const size = sizeOf(what, name);
+  return size && isConstant(size) && Number.isInteger(size.constant) ? size.constant : undefined;
 }
 
 /** A whole number of the type that a tensor has. */

@@ -1,6 +1,6 @@
 /** Generating from a tiny model whose logits are known in float64. */
 import { afterAll, describe, expect, test } from "vitest";
-import { tinyModel, tinyReference, tinyWeights } from "../../test/tiny-model.ts";
+import { tinyGreedy, tinyModel, tinyReference, tinyWeights } from "../../test/tiny-model.ts";
 import type { Model } from "../model/model.ts";
 import { read } from "../model/read.ts";
 import { loadModel } from "../model/session.ts";
@@ -23,15 +23,7 @@ async function collect(model: Model, options: GenerateOptions): Promise<Piece[]>
   return pieces;
 }
 
-/** Greedy tokens by running the whole sequence again in float64. */
-function greedy(prompt: readonly number[], count: number): number[] {
-  const ids = [...prompt];
-  for (let made = 0; made < count; made++) {
-    const logits = tinyReference(weights, ids).at(-1)!;
-    ids.push(logits.indexOf(Math.max(...logits)));
-  }
-  return ids.slice(prompt.length);
-}
+const greedy = (prompt: readonly number[], count: number) => tinyGreedy(weights, prompt, count);
 
 const PROMPT = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5];
 

@@ -1,8 +1,10 @@
 /** Tokens taken back: what follows is what float64 arithmetic says, and only what has to be read again is. */
+
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { editAgain } from "../../scripts/edits.ts";
+import { collect } from "../../test/collect.ts";
 import { type Counted, counted } from "../../test/counted.ts";
-import { CHANNELS, LAGS, ORDER, tinyModel, tinyReference, tinyWeights } from "../../test/tiny-model.ts";
+import { CHANNELS, LAGS, ORDER, tinyGreedy, tinyModel, tinyWeights } from "../../test/tiny-model.ts";
 import { createHistory } from "../kept/history.ts";
 import type { Model } from "../model/model.ts";
 import { read } from "../model/read.ts";
@@ -30,20 +32,8 @@ afterAll(() => Promise.all(models.map((model) => model.close())));
 const STATE_BYTES = 4 * (ORDER * CHANNELS + LAGS * CHANNELS + weights.vocabulary);
 const PROMPT = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4, 6];
 
-function greedy(prompt: readonly number[], count: number): number[] {
-  const ids = [...prompt];
-  for (let made = 0; made < count; made++) {
-    const logits = tinyReference(weights, ids).at(-1)!;
-    ids.push(logits.indexOf(Math.max(...logits)));
-  }
-  return ids.slice(prompt.length);
-}
+const greedy = (prompt: readonly number[], count: number) => tinyGreedy(weights, prompt, count);
 
-async function collect(pieces: AsyncIterable<Piece>): Promise<Piece[]> {
-  const all: Piece[] = [];
-  for await (const piece of pieces) all.push(piece);
-  return all;
-}
 const tokensOf = async (pieces: AsyncIterable<Piece>) => (await collect(pieces)).map(({ token }) => token);
 
 describe.each([0, 1])("backend %i", (which) => {

@@ -1,10 +1,12 @@
 /** Beginnings that are read once: the tokens are those of float64 arithmetic, and what is read is counted. */
+
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { collect } from "../../test/collect.ts";
 import { type Counted, counted } from "../../test/counted.ts";
-import { CHANNELS, LAGS, ORDER, tinyModel, tinyReference, tinyWeights } from "../../test/tiny-model.ts";
+import { CHANNELS, LAGS, ORDER, tinyGreedy, tinyModel, tinyReference, tinyWeights } from "../../test/tiny-model.ts";
 import { createBatch, generateBatch } from "../generate/batch/batch.ts";
 import { generate } from "../generate/generate.ts";
-import type { GenerateOptions, Piece, Pieces } from "../generate/options.ts";
+import type { GenerateOptions } from "../generate/options.ts";
 import type { Model } from "../model/model.ts";
 import { read } from "../model/read.ts";
 import { loadModel } from "../model/session.ts";
@@ -23,24 +25,11 @@ afterAll(() => Promise.all(models.map((model) => model.close())));
 
 const STATE_BYTES = 4 * (ORDER * CHANNELS + LAGS * CHANNELS + weights.vocabulary);
 
-function greedy(prompt: readonly number[], count: number): number[] {
-  const ids = [...prompt];
-  for (let made = 0; made < count; made++) {
-    const logits = tinyReference(weights, ids).at(-1)!;
-    ids.push(logits.indexOf(Math.max(...logits)));
-  }
-  return ids.slice(prompt.length);
-}
+const greedy = (prompt: readonly number[], count: number) => tinyGreedy(weights, prompt, count);
 
 /** Ids that look random, and are the same each time. */
 const idsOf = (seed: number, length: number) =>
   Array.from({ length }, (_, i) => (Math.imul(seed + 1, 7919) + Math.imul(i, 104729) + (i >> 2)) & 15);
-
-async function collect(pieces: Pieces): Promise<Piece[]> {
-  const all: Piece[] = [];
-  for await (const piece of pieces) all.push(piece);
-  return all;
-}
 
 const SYSTEM = idsOf(0, 45);
 const COUNT = 5;

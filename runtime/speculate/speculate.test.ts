@@ -1,10 +1,12 @@
 /** Drafts change nothing but the time: the tokens are those of one step after the other. */
+
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { collect } from "../../test/collect.ts";
 import { type Counted, counted } from "../../test/counted.ts";
-import { tinyModel, tinyReference, tinyWeights } from "../../test/tiny-model.ts";
+import { tinyGreedy, tinyModel, tinyReference, tinyWeights } from "../../test/tiny-model.ts";
 import { createBatch } from "../generate/batch/batch.ts";
 import { generate } from "../generate/generate.ts";
-import type { GenerateOptions, Piece } from "../generate/options.ts";
+import type { GenerateOptions } from "../generate/options.ts";
 import type { Model } from "../model/model.ts";
 import { loadModel } from "../model/session.ts";
 import { nodeBackend, nodeBindingBackend } from "../node/backend.ts";
@@ -27,20 +29,7 @@ afterAll(() => Promise.all([...models, other].map((model) => model.close())));
 
 const PROMPT = [3, 1, 4, 1, 5, 9, 2, 6, 3, 1, 4, 1, 5, 9, 2, 6];
 
-function greedy(prompt: readonly number[], count: number): number[] {
-  const ids = [...prompt];
-  for (let made = 0; made < count; made++) {
-    const logits = tinyReference(weights, ids).at(-1)!;
-    ids.push(logits.indexOf(Math.max(...logits)));
-  }
-  return ids.slice(prompt.length);
-}
-
-async function collect(pieces: AsyncIterable<Piece>): Promise<Piece[]> {
-  const all: Piece[] = [];
-  for await (const piece of pieces) all.push(piece);
-  return all;
-}
+const greedy = (prompt: readonly number[], count: number) => tinyGreedy(weights, prompt, count);
 
 /** Right in so many of its tokens, then wrong. */
 const knowing = (right: (round: number) => number, tokens = 6): Drafter => ({
