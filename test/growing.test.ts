@@ -132,7 +132,7 @@ describe.each(["h3-attention", "attention-mask"])("%s", (name) => {
     expect(config).toMatch(/present\.\d\.key"[^}]*dims: \[ \d, -1, \d+ \]/);
   });
 
-  describe.skipIf(!python)("Python", { timeout: 600_000 }, () => {
+  describe.skipIf(!python)("Python", () => {
     const { inputIds, maxNewTokens } = REQUESTS[0]!;
     const example = async (name: string, ...args: string[]) => {
       const printed = await run(await environment("newest"), [path.join(PROJECT, "examples", name), ...args]);

@@ -24,6 +24,7 @@ import { withFloatShifts } from "./ids.ts";
 import { drivenInputs, type GivenNames } from "./language.ts";
 import { lengthError } from "./lengths.ts";
 import { type Renamed, withKnownNames } from "./names.ts";
+import { sizesIn } from "./part.ts";
 import { isWithinProven, type Proofs, provenTogether } from "./proven.ts";
 import { closeRegion, type Region, type Unclosed } from "./region.ts";
 import { remedyOf } from "./remedies.ts";
@@ -79,8 +80,9 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
   refuseUnbounded(model, shapesAt(model, inputs, runSizes(model, inputs).at(-1)!));
   const constants = await foldConstants(model);
   const driven = language ? drivenInputs(original.graph, renamed) : { mask: undefined, positions: undefined };
-  const graphs: Graphs = {
+  const known: Graphs = {
     model,
+    sizes: new Map(),
     driven,
     inputs,
     index: indexGraph(model.graph),
@@ -89,7 +91,7 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
     }),
   };
   // the twin that is analysed counts further, in float32
-  const typeOf = (tensor: string) => halves.get(tensor) ?? graphs.shapes.seen.get(tensor)?.type;
+  const typeOf = (tensor: string) => halves.get(tensor) ?? known.shapes.seen.get(tensor)?.type;
   const brought = Object.assign({}, ...options.kinds.map(({ operators }) => operators)) as Record<string, Rule>;
   const closed: Closed[] = [];
   const tables = new Map<string, Layout>();
@@ -98,6 +100,7 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
   const refused: Refusal[] = [];
   for (;;) {
     const time = followTime(model, inputs, constants, closed, tables, typeOf, brought);
+    const graphs: Graphs = { ...known, sizes: sizesIn(model, time.facts) };
     const opening = time.openings[0];
     if (!opening) {
       const { refusals: uncounted, ...counter } = planCounter({ index: graphs.index, time, tables, constants });

@@ -2,6 +2,7 @@
 import type { GraphIndex, Model } from "../graph/graph.ts";
 import { DataType } from "../graph/tensor.ts";
 import { withPreciseTransforms } from "../ort/precise.ts";
+import type { Dim } from "../time/facts/dim.ts";
 import type { InputAxes } from "../time/inputs.ts";
 import type { Driven } from "./language.ts";
 import type { Shapes } from "./shapes.ts";
@@ -11,6 +12,8 @@ export interface Graphs {
   readonly inputs: InputAxes;
   readonly index: GraphIndex;
   readonly shapes: Shapes;
+  /** Shapes that are numbers of the batch size and the length, as far as time was followed. */
+  readonly sizes: ReadonlyMap<string, readonly Dim[]>;
   /** Inputs that a language model makes itself. */
   readonly driven: Driven;
 }

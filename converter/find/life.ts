@@ -1,11 +1,10 @@
 /** Whether a kernel that has died away, or ended, stays dead: looked at far beyond the lags that a form is chosen by. */
-import { cut } from "../graph/cut.ts";
 import { DataType, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
-import { openModel, type Runner } from "../ort/run.ts";
 import { timeAxis } from "../time/facts/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { type KernelTensor, tapsIn } from "./evaluation.ts";
-import { type Graphs, precise } from "./graphs.ts";
+import type { Graphs } from "./graphs.ts";
+import { openPart } from "./part.ts";
 import { fixedSizes, zeroInputs } from "./shapes.ts";
 
 /** Lags to which every kernel is looked at, where it does not end by rule and the graph reaches so far. */
@@ -68,20 +67,15 @@ export async function openLags(graphs: Graphs, time: TimeFacts, holder: KernelTe
   const { model, inputs, shapes } = graphs;
   const typeOf = (name: string) => shapes.seen.get(name)?.type ?? DataType.FLOAT;
   const given = ranges.map((name) => ({ name, type: typeOf(name), dims: undefined }));
-  const cutOut = cut(model, [...model.graph.inputs, ...given], [tensor]);
-  const runner: Runner = await openModel(precise(graphs, cutOut));
-  const wanted = new Set(runner.inputs);
+  const part = await openPart(graphs, given, [tensor]);
   const read = async (lags: readonly number[]): Promise<Float64Array> => {
-    const zeros = Object.entries(
-      zeroInputs(model, inputs, { batch: fixedSizes(inputs).batch ?? 1, time: lags.length }),
-    );
-    const places = given.map(({ name, type }) => [name, placesOf(type, lags)] as const);
-    const feeds = Object.fromEntries([...zeros, ...places].filter(([name]) => wanted.has(name)));
-    const values = toNumbers((await runner.run(feeds))[tensor]!);
+    const sizes = { batch: fixedSizes(inputs).batch ?? 1, time: lags.length };
+    const places = Object.fromEntries(given.map(({ name, type }) => [name, placesOf(type, lags)]));
+    const values = toNumbers((await part.run({ ...zeroInputs(model, inputs, sizes), ...places }, sizes))[tensor]!);
     if (values.length !== lags.length * channels) return new Float64Array(0);
     return tapsIn(holder, values, lags.length);
   };
-  return { read, close: () => runner.close() };
+  return { read, close: () => part.close() };
 }
 
 function placesOf(type: number, lags: readonly number[]): Tensor {

@@ -1,7 +1,7 @@
 /** How long a sequence may be for a region to be run within so many bytes. */
-import { cut } from "../graph/cut.ts";
 import type { Node } from "../graph/graph.ts";
 import type { Graphs } from "./graphs.ts";
+import { partOf } from "./part.ts";
 import type { Region } from "./region.ts";
 import type { Seen, Shapes } from "./shapes.ts";
 
@@ -9,10 +9,9 @@ const LONGEST = 2 ** 17;
 const BYTES_OF_A_NUMBER = 4;
 
 /** Bytes of all tensors of a region for one sequence of a length. */
-export function bytesOf({ model, shapes }: Graphs, { entry, exit }: Region): (time: number) => number {
-  const others = model.graph.inputs.filter((input) => input.name !== entry.tensor);
-  const { graph } = cut(model, [...others, { name: entry.tensor, type: entry.type, dims: undefined }], [exit.tensor]);
-  return (time) => bytesAt(shapes, graph.nodes, time);
+export function bytesOf(graphs: Graphs, { entry, exit }: Region): (time: number) => number {
+  const { graph } = partOf(graphs, [{ name: entry.tensor, type: entry.type, dims: undefined }], [exit.tensor]);
+  return (time) => bytesAt(graphs.shapes, graph.nodes, time);
 }
 
 /** The longest power of two, 64 at least, at which all tensors of a region take at most so many bytes for one sequence. */

@@ -1,12 +1,11 @@
 /** A region as a model of its own: rows of the entry in, rows of the exit out. */
 import { LongConvError } from "../../src/errors.ts";
-import { cut } from "../graph/cut.ts";
 import { bfloat16FromFloat32, float16FromFloat32 } from "../graph/halves.ts";
 import { DataType, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
-import { openModel } from "../ort/run.ts";
 import { channelCount, dimsOf, type Layout } from "../time/facts/fact.ts";
 import { fromLayout, toLayout } from "./canonical.ts";
-import { type Graphs, precise } from "./graphs.ts";
+import type { Graphs } from "./graphs.ts";
+import { openPart } from "./part.ts";
 import type { Respond } from "./probe.ts";
 import { fixedSizes, zeroInputs } from "./shapes.ts";
 
@@ -29,14 +28,8 @@ export interface Responder {
  */
 export async function openRegion(graphs: Graphs, entry: End, exit: End): Promise<Responder> {
   const { model, inputs } = graphs;
-  const others = model.graph.inputs.filter((input) => input.name !== entry.tensor);
-  const region = cut(
-    model,
-    [...others, { name: entry.tensor, type: entry.type, dims: undefined }],
-    [{ name: exit.tensor, type: exit.type, dims: undefined }],
-  );
-  const runner = await openModel(precise(graphs, region));
-  const wanted = new Set(region.graph.inputs.map((input) => input.name));
+  const declared = ({ tensor, type }: End) => ({ name: tensor, type, dims: undefined });
+  const part = await openPart(graphs, [declared(entry)], [declared(exit)]);
   const fixed = fixedSizes(inputs);
   const respond: Respond = async (rows, time) => {
     const answers: Float64Array[] = [];
@@ -46,11 +39,9 @@ export async function openRegion(graphs: Graphs, entry: End, exit: End): Promise
       const sizes = { batch, time };
       const canonical = new Float64Array(batch * size);
       for (const [i, row] of rows.slice(from, from + batch).entries()) canonical.set(row, i * size);
-      const feeds = Object.fromEntries(
-        Object.entries(zeroInputs(model, inputs, sizes)).filter(([name]) => wanted.has(name)),
-      );
+      const feeds = zeroInputs(model, inputs, sizes);
       feeds[entry.tensor] = makeFloats(entry.type, dimsOf(entry.axes, sizes), toLayout(canonical, entry.axes, sizes));
-      const output = (await runner.run(feeds))[exit.tensor]!;
+      const output = (await part.run(feeds, sizes))[exit.tensor]!;
       const due = dimsOf(exit.axes, sizes);
       if (output.dims.join() !== due.join())
         throw new LongConvError(
@@ -65,7 +56,7 @@ export async function openRegion(graphs: Graphs, entry: End, exit: End): Promise
     }
     return answers;
   };
-  return { respond, close: () => runner.close() };
+  return { respond, close: () => part.close() };
 }
 
 /** A tensor of a float type from float32 values. */

@@ -1,11 +1,10 @@
 /** What positions see: an attention is run alone, with later positions changed and left out, and other sequences changed. */
 import { uniform } from "../../src/random.ts";
-import { cut } from "../graph/cut.ts";
 import { DataType, makeTensor, type Tensor } from "../graph/tensor.ts";
-import { openModel, type Runner } from "../ort/run.ts";
 import { channelsIn, dimsOf, type Layout, timeAxis } from "../time/facts/fact.ts";
 import type { Known } from "./carried.ts";
-import { precise, typeIn } from "./graphs.ts";
+import { typeIn } from "./graphs.ts";
+import { openPart, type Part } from "./part.ts";
 import { isFailedRun } from "./respond.ts";
 import { fixedSizes, zeroInputs } from "./shapes.ts";
 import { bySequence } from "./tables.ts";
@@ -54,7 +53,7 @@ export async function sightOf(
     }
     return { seen };
   } finally {
-    await bench.runner.close();
+    await bench.part.close();
   }
 }
 
@@ -88,7 +87,7 @@ export async function weightAhead(
     }
     return undefined;
   } finally {
-    await bench.runner.close();
+    await bench.part.close();
   }
 }
 
@@ -135,14 +134,12 @@ export async function mixesBatch(
     }
     return isRun ? false : undefined;
   } finally {
-    await bench.runner.close();
+    await bench.part.close();
   }
 }
 
 async function openBench(known: Known, entries: readonly Port[], exits: readonly Port[]): Promise<Bench> {
   const { graphs } = known;
-  const names = new Set(entries.map(({ tensor }) => tensor));
-  const others = graphs.model.graph.inputs.filter(({ name }) => !names.has(name));
   const typeOf = (tensor: string) => typeIn(graphs, tensor);
   // ONNX Runtime asks for ranks inside of loops
   const given = entries.map(({ tensor, axes }) => ({
@@ -151,19 +148,19 @@ async function openBench(known: Known, entries: readonly Port[], exits: readonly
       axis.every((factor) => typeof factor === "number") ? channelsIn(axis) : `${tensor}_${k}`,
     ),
   }));
-  const part = cut(
-    graphs.model,
-    [...others, ...given],
+  const part = await openPart(
+    graphs,
+    given,
     exits.map(({ tensor }) => tensor),
   );
-  return { known, runner: await openModel(precise(graphs, part)), entries, exits, typeOf };
+  return { known, part, entries, exits, typeOf };
 }
 
 const everyOf = (length: number): readonly number[] => Array.from({ length: length - 1 }, (_, i) => i);
 
 interface Bench {
   readonly known: Known;
-  readonly runner: Runner;
+  readonly part: Part;
   readonly entries: readonly Port[];
   readonly exits: readonly Port[];
   readonly typeOf: (tensor: string) => number;
@@ -244,7 +241,7 @@ async function outputs(
 
 /** The exits as tensors. */
 async function ran(
-  { known: { graphs }, runner, entries, typeOf }: Bench,
+  { known: { graphs }, part, entries, typeOf }: Bench,
   batch: number,
   time: number,
   changedFrom: (row: number) => number,
@@ -254,9 +251,8 @@ async function ran(
   const feeds: Record<string, Tensor> = { ...zeroInputs(graphs.model, graphs.inputs, sizes) };
   for (const [k, { tensor, axes }] of entries.entries())
     feeds[tensor] = randomEntry(typeOf(tensor), axes, sizes, changedFrom, k, drawn);
-  const wanted = new Set(runner.inputs);
   try {
-    return await runner.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => wanted.has(name))));
+    return await part.run(feeds, sizes);
   } catch (error) {
     if (!isFailedRun(error)) throw error;
     return undefined;

@@ -1,13 +1,12 @@
 /** Functions of the position that rules do not follow, but that turn out to have one row for each position. */
 
-import { cut } from "../graph/cut.ts";
 import type { Node } from "../graph/graph.ts";
 import { type Tensor, toNumbers } from "../graph/tensor.ts";
-import { openModel } from "../ort/run.ts";
 import type { Layout, Sizes } from "../time/facts/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { ELEMENTWISE } from "../time/rules/elementwise.ts";
-import { type Graphs, precise } from "./graphs.ts";
+import type { Graphs } from "./graphs.ts";
+import { openPart } from "./part.ts";
 import { isFailedRun } from "./respond.ts";
 import { fixedSizes, zeroInputs } from "./shapes.ts";
 
@@ -51,16 +50,12 @@ function rowLayout({ shapes }: Graphs, name: string): Layout | undefined {
 async function sequencesAgree(graphs: Graphs, name: string, axes: Layout): Promise<boolean> {
   const at = axes.findIndex((axis) => axis[0] === "batch");
   if (at < 0) return true;
-  const { model, inputs } = graphs;
-  const runner = await openModel(precise(graphs, cut(model, model.graph.inputs, [name])));
+  const reader = await openPosition(graphs, name);
   try {
-    const wanted = new Set(runner.inputs);
-    const feeds = Object.entries(zeroInputs(model, inputs, { batch: 3, time: LEAST_ROWS }));
-    const made = await runner.run(Object.fromEntries(feeds.filter(([input]) => wanted.has(input))));
-    const [first, ...others] = rowsOf(made[name]!, at);
+    const [first, ...others] = rowsOf(await reader.at(LEAST_ROWS, 3), at);
     return others.every((row) => firstApart([first!], [row], largestOf([first!])) === undefined);
   } finally {
-    await runner.close();
+    await reader.close();
   }
 }
 
@@ -114,19 +109,17 @@ export interface PositionReader {
 /** Opens a function of the position, to be evaluated at any lengths. */
 export async function openPosition(graphs: Graphs, name: string): Promise<PositionReader> {
   const { model, inputs } = graphs;
-  const runner = await openModel(precise(graphs, cut(model, model.graph.inputs, [name])));
-  const wanted = new Set(runner.inputs);
+  const part = await openPart(graphs, [], [name]);
   const at = async (length: number, batch = 1): Promise<Tensor> => {
     const sizes = { batch: fixedSizes(inputs).batch ?? batch, time: length };
-    const feeds = Object.entries(zeroInputs(model, inputs, sizes));
-    return (await runner.run(Object.fromEntries(feeds.filter(([input]) => wanted.has(input)))))[name]!;
+    return (await part.run(zeroInputs(model, inputs, sizes), sizes))[name]!;
   };
   const within = (length: number, batch = 1) =>
     at(length, batch).catch((error: unknown) => {
       if (!isFailedRun(error)) throw error;
       return undefined;
     });
-  return { at, within, close: () => runner.close() };
+  return { at, within, close: () => part.close() };
 }
 
 /** A function of the position, evaluated at a length. */

@@ -26,7 +26,7 @@ beforeAll(async () => {
   await writeModel(model, dir.at("claim.onnx"));
   await writeOutput(model, await lookBeside(source), targetOf(dir.at("claim")));
   await writeOutput((await convert(table!.file)).model, await lookBeside(table!.file), targetOf(dir.at("table")));
-}, 120_000);
+});
 
 const run = (command: string, ...args: string[]) => longconv([command, ...args]);
 async function json(command: string, ...args: string[]) {

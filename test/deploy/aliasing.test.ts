@@ -64,7 +64,7 @@ describe.skipIf(!python)("run with IO binding", () => {
   let interpreter: string;
   beforeAll(async () => {
     interpreter = await environment("newest");
-  }, 600_000);
+  });
 
   test("one OrtValue for past and present: B = 1 and 3, T = 1, 7 and mixed, equal bit for bit", async () => {
     const files = new Map<string, string>();

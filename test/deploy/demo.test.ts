@@ -182,7 +182,7 @@ describe.skipIf(!python)("Python", () => {
   beforeAll(async () => {
     for (const which of ["newest", "oldest"] as const) interpreters[which] = await environment(which);
     unequal = await convert(hyena);
-  }, 600_000);
+  });
 
   test.each(["newest", "oldest"])(`${COUNT} greedy tokens from onnxruntime, %s`, async (which) => {
     const args = [

@@ -74,7 +74,7 @@ function taken(lock: string): boolean {
 /** Runs a program to its end; its output. A failure shows what it printed. */
 export async function run(program: string, args: readonly string[]): Promise<string> {
   try {
-    const { stdout } = await promisify(execFile)(program, args, { maxBuffer: 2 ** 26, timeout: 5 * MINUTES });
+    const { stdout } = await promisify(execFile)(program, args, { maxBuffer: 2 ** 26, timeout: 60 * MINUTES });
     return stdout;
   } catch (error) {
     const { stdout, stderr, message } = error as ExecFileException & { stdout: string; stderr: string };

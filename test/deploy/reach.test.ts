@@ -53,7 +53,7 @@ describe.skipIf(!python)("Python", () => {
   let interpreter: string;
   beforeAll(async () => {
     interpreter = await environment("newest");
-  }, 600_000);
+  });
   const example = (name: string) => path.join(PROJECT, "examples", name);
   const numbers = (line: string) => line.trim().split(/\s+/).map(Number);
 

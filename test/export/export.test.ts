@@ -30,9 +30,7 @@ function run(build: string, ...more: string[]): { status: number | null; stderr:
 
 describe.skipIf(!hasTorch)("scripts/export/longconv_export.py", () => {
   for (const build of ["by_long_conv", "complex_unsqueeze"]) {
-    test(`${build}: exports unchanged with dynamic length, is run at other sizes, and converts`, {
-      timeout: 300_000,
-    }, async () => {
+    test(`${build}: exports unchanged with dynamic length, is run at other sizes, and converts`, async () => {
       const { status, stderr, file } = run(build);
       expect(stderr).not.toContain("note:");
       expect(status).toBe(0);
@@ -46,7 +44,7 @@ describe.skipIf(!hasTorch)("scripts/export/longconv_export.py", () => {
     ["stored_length", "input_ids.reshape(2, 64)", "x.shape[1] instead of numbers"],
     ["triangle", "torch.tril_indices(n, n)", "torch.where(i[:, None] >= i, x, 0)"],
   ] as const) {
-    test(`${build}: the line that fixes a size is named, with the one that mends it`, { timeout: 300_000 }, () => {
+    test(`${build}: the line that fixes a size is named, with the one that mends it`, () => {
       const { status, stderr, file } = run(build, ...(build === "triangle" ? ["--example", "2x16x4"] : []));
       expect(status).not.toBe(0);
       const [said, page] = stderr.split("the exporter said:");
@@ -57,13 +55,13 @@ describe.skipIf(!hasTorch)("scripts/export/longconv_export.py", () => {
     });
   }
 
-  test("stored_length: exports for the length that it is meant for", { timeout: 300_000 }, () => {
+  test("stored_length: exports for the length that it is meant for", () => {
     const { status, stderr, file } = run("stored_length", "--fixed", "--no-check");
     expect(status, stderr).toBe(0);
     expect(existsSync(file)).toBe(true);
   });
 
-  test("eigenvalues: the advice is for its own operator", { timeout: 300_000 }, () => {
+  test("eigenvalues: the advice is for its own operator", () => {
     const { status, stderr } = run("eigenvalues", "--example", "2x16x4");
     expect(status).not.toBe(0);
     const [said] = stderr.split("the exporter said:");
@@ -73,7 +71,7 @@ describe.skipIf(!hasTorch)("scripts/export/longconv_export.py", () => {
   });
 
   // the exporter takes it without a word
-  test("frozen: a fixed length is pointed out", { timeout: 300_000 }, () => {
+  test("frozen: a fixed length is pointed out", () => {
     const { status, stderr } = run("frozen");
     expect(status).toBe(0);
     expect(stderr).toContain("x.shape[1]");

@@ -20,7 +20,7 @@ declare global {
 const PROMPT = "In the beginning God created";
 /** On the CPU and on WebAssembly; on SwiftShader a token takes a thousand times what it takes on a GPU. */
 const TOKENS = 256;
-const GPU_TOKENS = Number(process.env.LONGCONV_GPU_TOKENS ?? 6);
+const GPU_TOKENS = Number(process.env.LONGCONV_GPU_TOKENS ?? 4);
 const ZOO = ["tnn-fft-opset18", "s4d", "hyena", "h3", "mixed"] as const;
 
 const CLAIM: Claim = { kind: "seen", positions: 12, rows: 2, because: "a test says so" };
@@ -49,7 +49,7 @@ beforeAll(async () => {
     await short.remove();
   };
   folders = { ...folders, remove: removeBoth };
-}, 300_000);
+});
 
 afterAll(async () => {
   await demo?.close();
@@ -87,13 +87,13 @@ describe("the demo model's greedy text", () => {
     });
   });
 
-  test(`of ${GPU_TOKENS} tokens is the same on WebGPU in the browser`, { timeout: 900_000 }, async () => {
+  test(`of ${GPU_TOKENS} tokens is the same on WebGPU in the browser`, async () => {
     const { tokens, backend } = await tokensInPage(page, "webgpu", GPU_TOKENS);
     expect(backend).toBe("onnxruntime-web (WebGPU, graph capture)");
     expect(tokens).toEqual(expected.slice(0, GPU_TOKENS));
   });
 
-  test(`of ${GPU_TOKENS} tokens is the same on WebGPU in Node`, { timeout: 900_000 }, async () => {
+  test(`of ${GPU_TOKENS} tokens is the same on WebGPU in Node`, async () => {
     expect(await nodeGpuTokens(`${folders.folder}/demo`, PROMPT, GPU_TOKENS)).toEqual(expected.slice(0, GPU_TOKENS));
   });
 });
@@ -138,9 +138,10 @@ function worstOf(logits: readonly number[][], { output }: TestCase, length: numb
 }
 
 describe.each(["wasm", "webgpu"] as const)("logits on %s are PyTorch's", (provider) => {
-  test("demo, within 1e-3", { timeout: 300_000 }, async () => {
+  test("demo, within 1e-3", async () => {
     const testCase = casesOf(demoModel())[0]!;
-    const length = 100;
+    // in software a position on WebGPU takes a hundred times what it takes on WebAssembly
+    const length = provider === "wasm" ? 100 : 20;
     const logits = await logitsInPage(page, "/models/demo", provider, testCase, 3, length);
     expect(worstOf(logits, testCase, length)).toBeLessThanOrEqual(1e-3);
   });
@@ -291,14 +292,14 @@ test.each(["wasm", "webgpu"] as const)(
   },
 );
 
-test("when the device is lost midway, the text goes on without losing a token", { timeout: 300_000 }, async () => {
+test("when the device is lost midway, the text goes on without losing a token", async () => {
   const result = await (await openPage(browser)).evaluate(async (prompt) => {
     const warnings: string[] = [];
     const model = await longconv.load("/zoo/tnn-fft-opset18", { onFallback: (why) => warnings.push(why) });
     const whole = await longconv.load("/zoo/tnn-fft-opset18", { executionProviders: ["wasm"] });
     const make = async (from: Web.Model, loseAt: number) => {
       const tokens: number[] = [];
-      for await (const { token } of longconv.generate(from, { inputIds: [1, 2, 3], maxNewTokens: 160, beyond: true })) {
+      for await (const { token } of longconv.generate(from, { inputIds: [1, 2, 3], maxNewTokens: 90, beyond: true })) {
         tokens.push(token);
         const ort = await importOrt();
         if (tokens.length === loseAt) ((await ort.env.webgpu.device) as unknown as { destroy(): void }).destroy();
@@ -306,7 +307,7 @@ test("when the device is lost midway, the text goes on without losing a token", 
       return tokens;
     };
     // Past a copy of the state (every 64 runs), so that both the copy and what was read since are needed.
-    const lost = await make(model, 100);
+    const lost = await make(model, 80);
     return { lost, whole: await make(whole, -1), warnings, backend: model.backend.name, prompt };
   }, PROMPT);
   expect(result.lost).toEqual(result.whole);
@@ -332,7 +333,7 @@ test("without an adapter it says so and runs on WebAssembly; WebGPU alone is ref
   expect(result.refusal).toBe("runtime-failed");
 });
 
-test("GPU buffers do not grow with the steps", { timeout: 300_000 }, async () => {
+test("GPU buffers do not grow with the steps", async () => {
   const counted = await browser.newPage();
   await counted.addInitScript(COUNT_BUFFERS);
   await counted.goto(site.url);

@@ -2,12 +2,10 @@
 
 import type { Known } from "../../find/carried.ts";
 import { randomInputs } from "../../find/feeds.ts";
-import { precise } from "../../find/graphs.ts";
+import { openPart } from "../../find/part.ts";
 import { isFailedRun } from "../../find/respond.ts";
 import { fixedSizes } from "../../find/shapes.ts";
 import { bySequence } from "../../find/tables.ts";
-import { cut } from "../../graph/cut.ts";
-import { openModel } from "../../ort/run.ts";
 import { channelCount, type Layout, type Offset } from "../../time/facts/fact.ts";
 
 export type History =
@@ -67,14 +65,11 @@ async function rowsBefore(
 ): Promise<Before[] | undefined> {
   const fixed = fixedSizes(graphs.inputs);
   const sizes = { batch: fixed.batch ?? BATCH, time: fixed.time ?? LENGTH };
-  const part = cut(graphs.model, graphs.model.graph.inputs, [tensor]);
-  const runner = await openModel(precise(graphs, part));
+  const part = await openPart(graphs, [], [tensor]);
   try {
-    const wanted = new Set(runner.inputs);
     const all: Before[] = [];
     for (const seed of SEEDS) {
-      const feeds = Object.entries(randomInputs(graphs, constants, sizes, seed)).filter(([name]) => wanted.has(name));
-      const outputs = await runner.run(Object.fromEntries(feeds));
+      const outputs = await part.run(randomInputs(graphs, constants, sizes, seed), sizes);
       for (const rows of bySequence(outputs[tensor]!, axes, sizes.batch))
         all.push({ before: rows.slice(offset.left - own, offset.left), at: rows[offset.left]! });
     }
@@ -83,6 +78,6 @@ async function rowsBefore(
     if (!isFailedRun(error)) throw error;
     return undefined;
   } finally {
-    await runner.close();
+    await part.close();
   }
 }
