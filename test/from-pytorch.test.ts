@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ROOT } from "../scripts/root.ts";
 import { COMMAND, scratch } from "./command.ts";
-import { launchChromium } from "./web/chromium.ts";
+import { launchChromium, newPage } from "./web/chromium.ts";
 
 const page = readFileSync(path.join(ROOT, "docs/from-pytorch.md"), "utf8");
 const dir = scratch();
@@ -110,8 +110,7 @@ test("the page loads its model, writes and stops", async () => {
   expect(existsSync(dir.at("dist/model/onnx/model.onnx"))).toBe(true);
   const url = await serving("npx vite preview --port 0");
   const browser = await launchChromium({ gpu: false });
-  const view = await browser.newPage();
-  view.setDefaultTimeout(0);
+  const view = await newPage(browser);
   await view.goto(url);
   await view.getByText("Ready, on onnxruntime-web").waitFor();
   await view.getByLabel("Prompt").fill("You may");

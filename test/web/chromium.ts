@@ -1,7 +1,7 @@
 /** A real Chromium, headless; with WebGPU on SwiftShader, so that no GPU is needed. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { type Browser, chromium } from "playwright-core";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 const PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
@@ -38,9 +38,17 @@ export function launchChromium({ gpu = true, args = [], onLog }: LaunchOptions =
   const webgpu = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-webgpu-adapter=swiftshader"];
   return chromium.launch({
     executablePath: chromiumPath(),
+    timeout: 0,
     args: ["--no-sandbox", "--disable-background-networking", ...(gpu ? webgpu : ["--disable-gpu"]), ...args],
     ...(onLog && {
       logger: { isEnabled: (name) => name === "browser", log: (_name, _level, line) => onLog(`${line}`) },
     }),
   });
+}
+
+/** A page that waits for its signs however long they take. */
+export async function newPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
+  const page = await browser.newPage(options);
+  page.setDefaultTimeout(0);
+  return page;
 }

@@ -5,7 +5,7 @@ import path from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { ROOT } from "../../scripts/root.ts";
 import { buildSite } from "../../scripts/web-site.ts";
-import { launchChromium } from "./chromium.ts";
+import { launchChromium, newPage } from "./chromium.ts";
 import { serve } from "./site.ts";
 
 export interface DemoPage {
@@ -39,9 +39,8 @@ export async function demoPage(model: string, exported?: string): Promise<DemoPa
     browser,
     problems,
     async open() {
-      const page = await browser.newPage();
+      const page = await newPage(browser);
       // A busy machine takes its time; the test runner has the last word.
-      page.setDefaultTimeout(0);
       page.on("pageerror", (error) => problems.push(error.message));
       page.on(
         "console",

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { generate, load } from "../../runtime/node.ts";
 import { ROOT } from "../../scripts/root.ts";
 import { demoModel } from "../testdata.ts";
-import { launchChromium } from "./chromium.ts";
+import { launchChromium, newPage } from "./chromium.ts";
 import { type DemoPage, demoPage } from "./demo-page.ts";
 import { type ConvertedFolders, convertFolders } from "./models.ts";
 
@@ -168,7 +168,7 @@ test("reads and writes token ids where the folder has no tokenizer, and says so"
 
 test("says that it runs on WebAssembly instead of WebGPU for as long as it does", async () => {
   const plain = await launchChromium({ gpu: false });
-  const opened = await plain.newPage();
+  const opened = await newPage(plain);
   await opened.goto(demo.url);
   await opened.getByLabel("Runs on").selectOption("webgpu");
   await opened.getByRole("button", { name: "Load the demo model" }).click();
@@ -192,7 +192,7 @@ test("says what is wrong with a folder that is no model", async () => {
 
 test("fits a phone, keeps its contrast in the dark, and every control has a name", async () => {
   for (const colorScheme of ["light", "dark"] as const) {
-    const phone = await demo.browser.newPage({ viewport: { width: 320, height: 740 }, colorScheme });
+    const phone = await newPage(demo.browser, { viewport: { width: 320, height: 740 }, colorScheme });
     await phone.goto(demo.url);
     const seen = await phone.evaluate(() => {
       const luminance = (color: string) => {

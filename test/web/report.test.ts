@@ -6,7 +6,7 @@ import { readModel } from "../../converter/file/read.ts";
 import { kernelSource } from "../../converter/find/kernel.ts";
 import { htmlReport } from "../../converter/picture/report.ts";
 import { zooModel } from "../testdata.ts";
-import { launchChromium } from "./chromium.ts";
+import { launchChromium, newPage } from "./chromium.ts";
 
 const WIDTHS = [1400, 1200, 1080, 800, 400, 320];
 
@@ -31,7 +31,7 @@ test("no page scrolls sideways, and a reason has the table's width", async () =>
   );
   const html = htmlReport({ title: "test/models/zoo/mixed/model.onnx", found, layers, tolerance: 1e-3, about });
   const browser = await launchChromium({ gpu: false });
-  const page = await browser.newPage();
+  const page = await newPage(browser);
   await page.setContent(html);
   for (const width of WIDTHS) {
     await page.setViewportSize({ width, height: 900 });

@@ -5,7 +5,7 @@ import { generate, load, type Model } from "../../runtime/node.ts";
 import type * as Web from "../../runtime/web.ts";
 import type { Claim } from "../../src/contract.ts";
 import { casesOf, demoModel, type TestCase, zooModel } from "../testdata.ts";
-import { launchChromium } from "./chromium.ts";
+import { launchChromium, newPage } from "./chromium.ts";
 import { COUNT_BUFFERS } from "./count-buffers.ts";
 import { type ConvertedFolders, convertFolders } from "./models.ts";
 import { nodeGpuTokens } from "./node-gpu.ts";
@@ -59,7 +59,7 @@ afterAll(async () => {
 });
 
 async function openPage(from: Browser): Promise<Page> {
-  const opened = await from.newPage();
+  const opened = await newPage(from);
   await opened.goto(site.url);
   await opened.waitForFunction(() => "longconv" in globalThis);
   return opened;
@@ -334,7 +334,7 @@ test("without an adapter it says so and runs on WebAssembly; WebGPU alone is ref
 });
 
 test("GPU buffers do not grow with the steps", async () => {
-  const counted = await browser.newPage();
+  const counted = await newPage(browser);
   await counted.addInitScript(COUNT_BUFFERS);
   await counted.goto(site.url);
   await counted.waitForFunction(() => "longconv" in globalThis);

@@ -8,7 +8,7 @@ import { generate, load } from "../../runtime/node.ts";
 import { ROOT } from "../../scripts/root.ts";
 import { buildExample } from "../../scripts/web-site.ts";
 import { writeLetters } from "../letters.ts";
-import { launchChromium } from "./chromium.ts";
+import { launchChromium, newPage } from "./chromium.ts";
 import { type Site, serve } from "./site.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "longconv-worker-"));
@@ -21,8 +21,7 @@ beforeAll(async () => {
   writeLetters(path.join(folder, "model"));
   site = await serve({ site: folder });
   browser = await launchChromium({ gpu: false });
-  page = await browser.newPage();
-  page.setDefaultTimeout(0);
+  page = await newPage(browser);
   await page.goto(`${site.url}site/`);
 });
 afterAll(async () => {
@@ -67,7 +66,7 @@ test("it writes again after a stop, and says what is wrong with a prompt", async
 });
 
 test("without a model it says so, and asks for nothing", async () => {
-  const empty = await browser.newPage();
+  const empty = await newPage(browser);
   await empty.goto(`${site.url}site/?model=nowhere/`);
   await empty.getByText("[file-missing]").waitFor();
   expect(await empty.getByRole("button", { name: "Generate" }).isDisabled()).toBe(true);
