@@ -142,7 +142,7 @@ export async function rewritten(seed: number): Promise<FuzzGraph> {
   if (r.chance(0.3)) graph = shuffled(graph, r, pieces);
   let renamed: ReadonlyMap<string, string> = new Map();
   // names inside of a loop stay
-  const hasLoop = graph.nodes.some(({ op }) => op === "Scan");
+  const hasLoop = graph.nodes.some(({ op }) => op === "Scan" || op === "Loop" || op === "If");
   if (r.chance(0.4) && !hasLoop) [graph, renamed] = renameAll(graph, r, pieces);
   const now = new Map([...renamed].map(([own, theirs]) => [theirs, own]));
   const irVersion = Math.max(reference.irVersion, 10);
