@@ -57,13 +57,13 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/choose": "converter/certify converter/find converter/reduce converter/solve src src/process",
   "converter/picture":
     "converter/certify converter/find converter/graph converter/solve converter/time converter/time/facts src",
-  "converter/states/attention":
-    "converter/find converter/graph converter/time converter/time/facts converter/time/rules src",
   "converter/states/convolution": "converter/find converter/graph converter/lower converter/solve",
   "converter/states/recurrent":
     "converter/find converter/graph converter/time converter/time/facts converter/time/rules src",
   "converter/states/rows":
     "converter/find converter/graph converter/ort converter/time converter/time/facts converter/time/rules src",
+  "converter/states/attention":
+    "converter/find converter/graph converter/states/rows converter/time converter/time/facts converter/time/rules src",
   "converter/states/scan": "converter/find converter/graph converter/time converter/time/facts converter/time/rules",
   "src/serve": "runtime src",
   "converter/output": "converter/assemble converter/file converter/find converter/graph converter/place src",

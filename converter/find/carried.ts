@@ -18,6 +18,8 @@ export interface SymbolNames {
   readonly keys?: (() => string) | undefined;
   /** Both are known to be 1: every shape is a constant. */
   readonly areOne?: boolean | undefined;
+  /** The positions that are attended to, where both are 1. */
+  readonly fixedKeys?: number | undefined;
 }
 
 /** Where a realisation goes. */

@@ -15,16 +15,16 @@ const isIdentity = (order: readonly number[]): boolean => order.every((k, i) => 
 const isCanonical = (axes: Layout): boolean =>
   axes.length === 3 && axes[0]!.join() === "batch" && axes[1]!.join() === "time" && isChannelAxis(axes[2]!);
 
-/** The layout of one token of one sequence: batch and time are axes of length 1. */
-export const withoutSymbols = (axes: Layout): Layout =>
-  axes.map((axis) => axis.filter((factor) => typeof factor === "number"));
+/** The layout of one token of one sequence: batch and time are axes of length 1. @param keys how many positions are attended to */
+export const withoutSymbols = (axes: Layout, keys = 1): Layout =>
+  axes.map((axis) => axis.map((factor) => (factor === "keys" ? keys : factor)).filter((f) => typeof f === "number"));
 
 /**
  * A Reshape target: a constant where at most one size has to be inferred (-1), else put together from the symbols.
  * @param from layout of what is reshaped: a symbol at the same place is copied (0)
  */
 export function shapeOperand(b: Builder, layout: Layout, symbols: SymbolNames, from?: Layout): string {
-  const axes = symbols.areOne ? withoutSymbols(layout) : layout;
+  const axes = symbols.areOne ? withoutSymbols(layout, symbols.fixedKeys) : layout;
   const sizes: (number | Factor[])[] = axes.map((axis) => (isChannelAxis(axis) ? channelCount([axis]) : [...axis]));
   const symbolic = sizes.flatMap((size, k) => (typeof size === "number" ? [] : [k]));
   // 0 copies the input's dimension at the same place

@@ -1,12 +1,10 @@
 /** Keys that are padding of a batch are hidden from an attention. */
-import { ATTENTION_MASK } from "../../../src/contract.ts";
 import { LongConvError } from "../../../src/errors.ts";
-import type { SymbolNames } from "../../find/carried.ts";
+import type { Place, SymbolNames } from "../../find/carried.ts";
 import { shapeOperand } from "../../find/layout.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
-import type { Layout } from "../../time/facts/fact.ts";
 import type { Pairs } from "./pairs.ts";
 
 export interface Hiding {
@@ -18,40 +16,51 @@ export interface Hiding {
 
 /** What a score is that no softmax lets through, and that is no infinity: a row of padding alone gives numbers. */
 const LOW = -1e30;
+const LOW_HALF = -6e4;
 
-/** In front of the softmax; where it is written out, behind its exponential; without one, in the sums over the keys. */
-export function hidesPadding(b: Builder, pairs: Pairs, symbols: SymbolNames): Hiding {
-  const floats = b.one("Cast", [ATTENTION_MASK], { to: DataType.FLOAT }, { hint: "mask" });
-  const columns = (layout: Layout): string => {
-    const apart = layout.map((axis) => axis.filter((factor) => factor === "batch" || factor === "keys"));
-    return b.one("Reshape", [floats, shapeOperand(b, apart, symbols, [["batch"], ["keys"]])], {}, { hint: "mask" });
+/**
+ * In front of the softmax; where it is written out, in front of its maximum and behind its exponential; without one, in the sums over
+ * the keys.
+ * @param shown [batch, keys]: 0 where a key is hidden
+ */
+export function hidesPadding(b: Builder, pairs: Pairs, place: Place, symbols: SymbolNames, shown: string): Hiding {
+  const columns = (name: string, to: number): string => {
+    const typed = b.one("Cast", [shown], { to }, { hint: "shown" });
+    const apart = layoutOf(name).map((axis) => axis.filter((factor) => factor === "batch" || factor === "keys"));
+    return b.one("Reshape", [typed, shapeOperand(b, apart, symbols, [["batch"], ["keys"]])], {}, { hint: "shown" });
   };
+  const layoutOf = (name: string) => pairs.layouts.get(name) ?? [];
+  const hasKeys = (name: string) => layoutOf(name).flat().includes("keys");
   const has = (op: string) => pairs.nodes.some((node) => node.op === op);
   const [softmax, exponential] = [has("Softmax"), has("Exp")];
-  const layoutOf = (name: string) => pairs.layouts.get(name)!;
+  const low = (name: string): string => {
+    const type = place.typeOf(name);
+    if (type === DataType.FLOAT) return b.floats("low", [1], [LOW]);
+    return b.one("Cast", [b.floats("low", [1], [LOW_HALF])], { to: type }, { hint: "low" });
+  };
+  const weighed = (name: string, tensor: string): string =>
+    b.one("Mul", [tensor, columns(name, place.typeOf(name))], {}, { hint: "weights" });
   return {
     before(node, inputs) {
-      if (node.op === "Softmax" && softmax) {
-        const shown = b.one("Cast", [columns(layoutOf(node.inputs[0]!))], { to: DataType.BOOL }, { hint: "shown" });
-        return [b.one("Where", [shown, inputs[0]!, b.floats("low", [1], [LOW])], {}, { hint: "scores" })];
+      const [name] = node.inputs as [string];
+      if (!hasKeys(name)) return inputs;
+      if ((node.op === "Softmax" && softmax) || (node.op === "ReduceMax" && exponential)) {
+        const scores = [columns(name, DataType.BOOL), inputs[0]!, low(name)];
+        return [b.one("Where", scores, {}, { hint: "scores" }), ...inputs.slice(1)];
       }
       if (softmax || exponential || node.op !== "MatMul") return inputs;
-      const [weights] = node.inputs;
-      const layout = pairs.layouts.get(weights!);
-      if (!layout?.flat().includes("keys")) return inputs;
-      return [b.one("Mul", [inputs[0]!, columns(layout)], {}, { hint: "weights" }), ...inputs.slice(1)];
+      return [weighed(name, inputs[0]!), ...inputs.slice(1)];
     },
     after(node, output) {
       if (node.op !== "Exp" || softmax) return output;
-      const layout = layoutOf(node.outputs[0]!);
-      if (!layout.flat().includes("keys"))
-        throw new LongConvError(
-          "unsupported-layout",
-          "weighs keys in a way in which padding cannot be hidden",
-          { node: node.name },
-          "Convert without attention_mask.",
-        );
-      return b.one("Mul", [output, columns(layout)], {}, { hint: "weights" });
+      const [name] = node.outputs as [string];
+      if (hasKeys(name)) return weighed(name, output);
+      throw new LongConvError(
+        "unsupported-layout",
+        "weighs keys in a way in which padding cannot be hidden",
+        { node: node.name },
+        "Convert without attention_mask.",
+      );
     },
   };
 }

@@ -1,0 +1,181 @@
+/** What is known of values between queries and keys: a linear form in the two positions, a truth value, a score that is hidden. */
+import type { Node } from "../../graph/graph.ts";
+import { DataType, type Tensor, toNumbers } from "../../graph/tensor.ts";
+import { ELEMENTWISE } from "../../time/rules/elementwise.ts";
+
+/** Pairs of a query i and a key j. */
+export interface Region {
+  /** Which comes first, at 0 or later; the other comes `behind` positions after it, or more. */
+  readonly first: "query" | "key";
+  readonly behind: number;
+  /** Exactly so many. */
+  readonly exactly?: true | undefined;
+  /** Takes distances i - j at which a comparison may turn. */
+  readonly turns?: ((distance: number) => void) | undefined;
+}
+
+/** What is known of a value at every pair of a region. */
+export type Value =
+  /** a i + b j + c */
+  | { readonly kind: "linear"; readonly a: number; readonly b: number; readonly c: number }
+  | { readonly kind: "truth"; readonly value: boolean }
+  /** So low that its weight is 0. */
+  | { readonly kind: "hidden" }
+  /** Made of the data, and not hidden. */
+  | { readonly kind: "score" }
+  /** Anything, but the same in a sequence of any length. */
+  | { readonly kind: "any" };
+
+type Linear = Extract<Value, { kind: "linear" }>;
+
+export const ANY: Value = { kind: "any" };
+export const HIDDEN: Value = { kind: "hidden" };
+export const SCORE: Value = { kind: "score" };
+/** Scores that exporters write for what is hidden: -infinity, the least float, -1e9. */
+const LOWEST = -1e9;
+export const number = (c: number): Value => (c <= LOWEST ? HIDDEN : { kind: "linear", a: 0, b: 0, c });
+const truth = (value: boolean): Value => ({ kind: "truth", value });
+
+export const isZero = (value: Value | undefined): boolean =>
+  value?.kind === "linear" && value.a === 0 && value.b === 0 && value.c === 0;
+
+const isNumber = (value: Value | undefined): value is Linear =>
+  value?.kind === "linear" && value.a === 0 && value.b === 0;
+
+/** A table of one number is that number; another one holds scores where none of its numbers hides. */
+export function ofTensor(tensor: Tensor): Value {
+  const values = toNumbers(tensor);
+  if (values.length > 0 && values.every((value) => value === values[0]))
+    return tensor.type === DataType.BOOL ? truth(values[0] !== 0) : number(values[0]!);
+  return tensor.type !== DataType.BOOL && values.every((value) => value > LOWEST && value < Infinity) ? SCORE : ANY;
+}
+
+/** A linear form by what it is at the first pair, and how it grows with the earlier position and with the distance. */
+function along({ a, b, c }: Linear, { first, behind, exactly }: Region) {
+  const far = first === "query" ? b : a;
+  return { least: far * behind + c, grows: exactly ? [a + b] : [a + b, far] };
+}
+
+/** Whether it is not below 0, or not above it, everywhere. */
+const isAtLeast = (form: Linear, region: Region): boolean => {
+  const { least, grows } = along(form, region);
+  return least >= 0 && grows.every((by) => by >= 0);
+};
+const isAtMost = (form: Linear, region: Region): boolean => {
+  const { least, grows } = along(form, region);
+  return least <= 0 && grows.every((by) => by <= 0);
+};
+
+/** The sign where it is the same everywhere. */
+function signOf(form: Linear, region: Region): number | undefined {
+  const { least, grows } = along(form, region);
+  if (grows.every((by) => by === 0)) return Math.sign(least);
+  if (least > 0 && isAtLeast(form, region)) return 1;
+  return least < 0 && isAtMost(form, region) ? -1 : undefined;
+}
+
+const combined = (x: Linear, y: Linear, by: number): Linear => ({
+  kind: "linear",
+  a: x.a + by * y.a,
+  b: x.b + by * y.b,
+  c: x.c + by * y.c,
+});
+
+const ZERO: Linear = { kind: "linear", a: 0, b: 0, c: 0 };
+
+/** A truth value as a number, where it is one. */
+const asNumber = (value: Value): Value => (value.kind === "truth" ? number(value.value ? 1 : 0) : value);
+
+/** Whether it is a number of a size that leaves a score one. */
+const isShown = (value: Value | undefined): boolean => value?.kind === "score" || value?.kind === "linear";
+
+/** Types that hold positions as they are. */
+const HOLDS = new Set<number>([DataType.FLOAT, DataType.DOUBLE, DataType.INT32, DataType.INT64]);
+const WHOLE = new Set<number>([DataType.INT32, DataType.INT64]);
+/** May make a score that hides, or no number, of one that does not. */
+const STRETCHES = new Set(["Log", "Reciprocal", "Div", "Pow", "Mod", "Tan", "Exp"]);
+
+const COMPARE: Readonly<Record<string, (d: Linear, region: Region) => boolean | undefined>> = {
+  Greater: (d, region) => (signOf(d, region) === 1 ? true : isAtMost(d, region) ? false : undefined),
+  GreaterOrEqual: (d, region) => (isAtLeast(d, region) ? true : signOf(d, region) === -1 ? false : undefined),
+  Less: (d, region) => (signOf(d, region) === -1 ? true : isAtLeast(d, region) ? false : undefined),
+  LessOrEqual: (d, region) => (isAtMost(d, region) ? true : signOf(d, region) === 1 ? false : undefined),
+  Equal: (d, region) => {
+    const sign = signOf(d, region);
+    return sign === undefined ? undefined : sign === 0;
+  },
+};
+
+/** What an elementwise operator makes of values; undefined where it is none. */
+export function elementwise(node: Node, inputs: readonly Value[], region: Region): Value | undefined {
+  const [x, y, z] = inputs;
+  const [p, q] = inputs.slice(0, 2).map(asNumber);
+  const both = p?.kind === "linear" && q?.kind === "linear" ? ([p, q] as const) : undefined;
+  const compare = COMPARE[node.op];
+  if (compare) {
+    const apart = both && combined(both[0], both[1], -1);
+    if (apart?.a && apart.a === -apart.b) region.turns?.(-apart.c / apart.a);
+    const decided = apart && compare(apart, region);
+    return decided === undefined ? ANY : truth(decided);
+  }
+  const isLow = inputs.map((value) => value.kind === "hidden");
+  const shown = inputs.every(isShown) ? SCORE : ANY;
+  switch (node.op) {
+    case "Add":
+      if (isLow.includes(true)) return HIDDEN;
+      return both ? combined(both[0], both[1], 1) : shown;
+    case "Sub":
+      if (isLow[0]) return HIDDEN;
+      return both ? combined(both[0], both[1], -1) : shown;
+    case "Neg":
+      return p?.kind === "linear" ? combined(ZERO, p, -1) : shown;
+    case "Mul": {
+      if (isZero(p) || isZero(q)) return number(0);
+      const [factor, other] = isNumber(p) ? [p, q] : [q, p];
+      if (!isNumber(factor)) return shown;
+      if (other?.kind === "hidden") return factor.c > 0 ? HIDDEN : ANY;
+      const made = other?.kind === "linear" ? combined(ZERO, other, factor.c) : shown;
+      return isNumber(made) ? number(made.c) : made;
+    }
+    case "Div":
+      if (isZero(x)) return x!;
+      if (isNumber(q) && q.c > 0 && isLow[0]) return HIDDEN;
+      return isNumber(q) && q.c !== 0 ? shown : ANY;
+    case "Max":
+      return isLow.every(Boolean) ? HIDDEN : shown;
+    case "Min":
+      return isLow.includes(true) ? HIDDEN : shown;
+    case "Log":
+      return isZero(p) ? HIDDEN : isNumber(p) && p.c > 0 ? number(Math.log(p.c)) : ANY;
+    case "Not":
+      return x!.kind === "truth" ? truth(!x!.value) : ANY;
+    case "And":
+      if (inputs.some((value) => value.kind === "truth" && !value.value)) return truth(false);
+      return x!.kind === "truth" && y!.kind === "truth" ? truth(true) : ANY;
+    case "Or":
+      if (inputs.some((value) => value.kind === "truth" && value.value)) return truth(true);
+      return x!.kind === "truth" && y!.kind === "truth" ? truth(false) : ANY;
+    case "Where":
+      if (x!.kind === "truth") return x!.value ? y! : z!;
+      if (y!.kind === "hidden" && z!.kind === "hidden") return HIDDEN;
+      return isShown(y) && isShown(z) ? SCORE : ANY;
+    case "Cast":
+      return cast(x!, Number(node.attributes.to), region);
+    default:
+      if (!ELEMENTWISE.rules[node.op]) return undefined;
+      return STRETCHES.has(node.op) ? ANY : shown;
+  }
+}
+
+function cast(x: Value, to: number, region: Region): Value {
+  if (to === DataType.BOOL) {
+    if (x.kind === "hidden") return truth(true);
+    const sign = x.kind === "linear" ? signOf(x, region) : undefined;
+    return x.kind === "truth" ? x : sign === undefined ? ANY : truth(sign !== 0);
+  }
+  const value = asNumber(x);
+  if (value.kind !== "linear") return value.kind === "hidden" && WHOLE.has(to) ? ANY : value;
+  const isWhole = [value.a, value.b, value.c].every(Number.isInteger);
+  if (WHOLE.has(to) && !isWhole) return ANY;
+  return isNumber(value) || HOLDS.has(to) ? value : ANY;
+}
