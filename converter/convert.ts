@@ -49,6 +49,8 @@ export interface ConvertOptions extends ChooseOptions {
   readonly numLogitsToKeep?: boolean | undefined;
   /** Make a second model for one token of one sequence a call: static shapes, no control flow. For GPUs. Default false. */
   readonly stepFile?: boolean | undefined;
+  /** Positions that an attention holds, in states of one size, where its cache would grow; the model ends there. Default: it grows. */
+  readonly cacheCapacity?: number | undefined;
   /**
    * Relative difference of the outputs that the check allows. Default: 1e-4, and with compact or diagonal states 30 times the sum of
    * the layers' certified relative errors more, up to 0.1.
@@ -222,7 +224,7 @@ function refuseGrowingStep(layers: readonly LayerReport[], { stepFile }: Convert
     "usage",
     `a file for one token has static shapes, and rows of keys and values grow with the sequence`,
     { file: file || undefined, node: cache.node, operator: cache.operator },
-    "Convert without it.",
+    "Convert without it, or with `cacheCapacity`, which holds so many positions.",
   );
 }
 

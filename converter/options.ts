@@ -12,6 +12,7 @@ const NUMBERS = {
   maxState: COUNT,
   trainingLength: COUNT,
   threads: COUNT,
+  cacheCapacity: COUNT,
   tolerance: ERROR,
   checkTolerance: ERROR,
 } as const;

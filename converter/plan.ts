@@ -2,7 +2,7 @@
 import { type Claim, leastClaim } from "../src/contract.ts";
 import { type ChooseOptions, type Chosen, chooseForms } from "./choose/choose.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
-import type { Carried, Realisation } from "./find/carried.ts";
+import type { Carried, KeptOptions, Realisation } from "./find/carried.ts";
 import { type Found, refusalError } from "./find/find.ts";
 import type { LayerReport } from "./report.ts";
 import { type Form, stateOrder } from "./solve/form.ts";
@@ -21,7 +21,7 @@ export interface Planned {
   readonly looseness: number;
 }
 
-export interface PlanOptions extends ChooseOptions {
+export interface PlanOptions extends ChooseOptions, KeptOptions {
   readonly onProgress?: ((progress: { step: "plan" | "solve"; done: number; total: number }) => void) | undefined;
 }
 
@@ -39,7 +39,7 @@ export async function plan(found: Found, options: PlanOptions): Promise<Planned[
   );
   const planned = [
     ...candidates.map((each, i) => solved(each, forms[i]!)),
-    ...(await Promise.all(found.kept.map(kept))),
+    ...(await Promise.all(found.kept.map((each) => kept(each, options)))),
   ];
   const place = new Map(found.graphs.model.graph.nodes.map((node, i) => [node.name, i]));
   const at = ({ realisation }: Planned) => place.get(realisation.opening.name)!;
@@ -80,8 +80,8 @@ function solved({ region, source }: Candidate, chosen: Chosen): Planned {
 }
 
 /** An operator that is kept is right at any length, by its definition. */
-async function kept(carried: Carried): Promise<Planned> {
-  const realisation = await carried.plan();
+async function kept(carried: Carried, options: KeptOptions): Promise<Planned> {
+  const realisation = await carried.plan(options);
   const { opening } = realisation;
   const claim: Claim = realisation.claim ?? { kind: "proven" };
   const rest = {

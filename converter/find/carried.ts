@@ -80,13 +80,20 @@ export interface Known {
   readonly constants: ReadonlyMap<string, Constant>;
 }
 
+/** How operators that are kept carry what they do. */
+export interface KeptOptions {
+  /** Positions that are held of what would grow with the sequence, which ends there. Default: it grows. */
+  readonly cacheCapacity?: number | undefined;
+}
+
 /** An operator whose outputs at new positions follow from its inputs there and a state of fixed form. */
 export interface Carried extends Closed {
   /** Why time is mixed there. */
   readonly reason: string;
   /** Padding in front of a sequence cannot be hidden from it. */
   readonly seesPadding?: true | undefined;
-  plan(): Promise<Realisation>;
+  /** @throws LongConvError usage where it cannot be done so */
+  plan(options?: KeptOptions): Promise<Realisation>;
 }
 
 /** A kind of state. */

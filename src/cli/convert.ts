@@ -51,6 +51,7 @@ interface Options {
   readonly externalData?: "auto" | "always" | "never";
   readonly weights?: readonly WeightKind[];
   readonly stepFile?: boolean;
+  readonly cacheCapacity?: number;
   readonly html?: string;
   readonly force?: boolean;
 }
@@ -120,6 +121,11 @@ export function convertCommand(): Command {
       "--step-file",
       "in a folder, also write onnx/model_step.onnx: one token a call, no control flow, for WebGPU",
     )
+    .option(
+      "--cache-capacity <n>",
+      "positions that an attention holds, in states of one size, where its cache would grow: the model ends there",
+      positions,
+    )
     .option("--html <file>", "write a page of what was done: kernels, forms, errors, and the numbers to take away")
     .option("--threads <n>", "threads that reduce layers (default: 2)", threads)
     .option("--force", "replace an existing output, once the new one is complete");
@@ -146,7 +152,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   refuseTarget(target, inputs, force);
   const beside = await lookBeside(file);
   const trainingLength = options.trainingLength ?? beside.trainingLength?.positions;
-  const { exact, tolerance, order, maxState, horizon, threads, checkTolerance, stepFile } = options;
+  const { exact, tolerance, order, maxState, horizon, threads, checkTolerance, stepFile, cacheCapacity } = options;
   if (stepFile && target.kind !== "folder")
     throw new LongConvError("usage", "--step-file needs a folder as output: the two files share their weights");
   const page = options.html === undefined ? undefined : await outputFile(options.html, { models: [file], force });
@@ -161,6 +167,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
     checkTolerance,
     weights: kinds.length === 1 ? kinds[0] : undefined,
     stepFile,
+    cacheCapacity,
     trainingLength,
     require: options.require,
     timeAxis: options.timeAxis,

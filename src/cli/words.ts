@@ -7,6 +7,7 @@ import { LongConvError } from "../errors.ts";
 /** The command's options by their names in the API. */
 const OPTIONS: Readonly<Record<string, string>> = {
   beyond: "--beyond",
+  cacheCapacity: "--cache-capacity",
   checkTolerance: "--check-tolerance",
   endTokens: "--end-token",
   executionProviders: "--provider",

@@ -2,7 +2,7 @@
  * Attention, with or without a softmax: kept, with rows of keys and values carried. What is read by its positions as keys gets the
  * past in front; functions of two positions are computed for all keys and the new queries.
  */
-import type { Claim } from "../../../src/contract.ts";
+import { type Claim, leastClaim } from "../../../src/contract.ts";
 import type { Carried, Kind, Known, Realisation } from "../../find/carried.ts";
 import { typeIn } from "../../find/graphs.ts";
 import { type Unclosed, unclosed } from "../../find/region.ts";
@@ -13,6 +13,7 @@ import { DataType } from "../../graph/tensor.ts";
 import { type Axis, channelsIn, type Layout } from "../../time/facts/fact.ts";
 import { cachedRows, cacheReport } from "./cache.ts";
 import { hidesFuture, windowOf } from "./future.ts";
+import { type Held, heldRows } from "./held.ts";
 import { addInside, type Cache, type Found } from "./inside.ts";
 import { type Pairs, pairsFrom } from "./pairs.ts";
 import { ROWS, sameInRows } from "./rows.ts";
@@ -67,7 +68,8 @@ export const ATTENTION: Kind<Unclosed> = {
     return {
       ...{ opening: node, nodes: new Set(pairs.nodes), reason, seesPadding },
       exits: exits.map(({ tensor, axes }) => ({ tensor, fact: { kind: "stream" as const, axes } })),
-      plan: async () => realised(node, found, window, claim),
+      plan: async ({ cacheCapacity } = {}) =>
+        realised(node, found, heldRows(found, node, window, cacheCapacity), claim),
     } satisfies Carried;
   },
 };
@@ -120,17 +122,14 @@ function isMaskAlone({ graphs, constants, time }: Known, name: string): boolean 
   return rest.length > 0 && rest.every((input) => isMaskAlone({ graphs, constants, time }, input));
 }
 
-/** @param window positions that a query sees, where a rule says how many */
-function realised(node: Node, found: Found, window: number | undefined, claim: Claim): Realisation {
+function realised(node: Node, found: Found, held: Held | undefined, claim: Claim): Realisation {
   const { pairs, caches } = found;
-  const rest = { opening: node, nodes: new Set(pairs.nodes), needsStart: false, claim };
-  // a state has a row at least
-  const before = window && Math.max(1, window - 1);
   return {
-    ...rest,
-    reports: before ? windowReports(caches, before) : caches.map(cacheReport),
+    ...{ opening: node, nodes: new Set(pairs.nodes), needsStart: false },
+    claim: held ? leastClaim([claim, held.claim]) : claim,
+    reports: held ? windowReports(caches, held.rows, held.because) : caches.map(cacheReport),
     add: (b, place) => {
-      const rows = before ? windowRows(b, found, place, before) : cachedRows(b, found, place);
+      const rows = held ? windowRows(b, found, place, held.rows) : cachedRows(b, found, place);
       addInside(b, found, place, rows);
       return rows.ports;
     },

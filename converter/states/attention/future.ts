@@ -17,15 +17,22 @@ export const hidesFuture = (known: Known, pairs: Pairs): boolean =>
   isDark(known, pairs, FUTURE) && seesItself(known, pairs);
 
 /**
- * The positions that a query sees, its own among them: nothing before reaches it, by rule, and all that depends on two positions is
- * a function of their difference.
+ * Whether all that depends on two positions is a function of their difference, by rule, and of nothing else: the same for the last
+ * positions alone as for all.
+ */
+export function isOfDifferences(known: Known, pairs: Pairs): boolean {
+  const isOfSizes = (name: string, i: number, { op }: Node) =>
+    known.time.facts.get(name)?.kind === "shape" && !(SHAPED.has(op) && i === 1);
+  if (pairs.nodes.some((node) => node.inputs.some((name, i) => isOfSizes(name, i, node)))) return false;
+  return [...pairs.positions].every(([name, layout]) => isOfDifference(known, atOf(name, layout)));
+}
+
+/**
+ * The positions that a query sees, its own among them: nothing before reaches it, by rule.
  * @returns undefined where no rule finds a window
  */
 export function windowOf(known: Known, pairs: Pairs): number | undefined {
-  const isOfSizes = (name: string, i: number, { op }: Node) =>
-    known.time.facts.get(name)?.kind === "shape" && !(SHAPED.has(op) && i === 1);
-  if (pairs.nodes.some((node) => node.inputs.some((name, i) => isOfSizes(name, i, node)))) return undefined;
-  if (![...pairs.positions].every(([name, layout]) => isOfDifference(known, atOf(name, layout)))) return undefined;
+  if (!isOfDifferences(known, pairs)) return undefined;
   const turns = new Set<number>();
   const add = (distance: number) => turns.add(Math.ceil(distance)).add(Math.floor(distance) + 1);
   isDark(known, pairs, { ...before(1), turns: add });

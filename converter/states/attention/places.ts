@@ -161,9 +161,18 @@ function slopeOf(known: Known, at: At): number | undefined {
       if (made.node.op === "Sub") return x - y;
       return COMPARISONS.has(made.node.op) && x === y ? 0 : undefined;
     }
+    case "picked":
+      return isClipped(known, made.of) ? slopeOf(known, made.of) : undefined;
     default:
       return undefined;
   }
+}
+
+/** Whether a number is kept within bounds, so that the rows of a table that there are for a sequence are those for any. */
+function isClipped(known: Known, at: At): boolean {
+  const made = madeOf(known, at);
+  if (made?.how === "moved") return isClipped(known, made.of);
+  return made?.how === "elementwise" && made.node.op === "Clip" && made.of.length === 3;
 }
 
 const COMPARISONS = new Set(["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"]);

@@ -12,9 +12,8 @@ const ZEROS = { kind: "zeros" } as const;
 
 const carryOf = ({ tensor, axes }: Cache, rows: number) => ({ tensor, axes: asTime(axes), rows, history: ZEROS });
 
-/** Of each stream, and of which rows are there. @param rows before the new ones */
-export function windowReports(caches: readonly Cache[], rows: number): StateReport[] {
-  const because = `the mask shows a position itself and the ${rows} before it`;
+/** Of each stream, and of which rows are there. @param rows before the new ones @param because of which they are so many */
+export function windowReports(caches: readonly Cache[], rows: number, because: string): StateReport[] {
   const there: StateReport = {
     ...{ state: "conv", form: "rows", channels: 1, lags: rows + 1, order: rows },
     because: "the first positions have fewer rows before them",
