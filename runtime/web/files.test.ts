@@ -51,6 +51,18 @@ beforeEach(() => {
 });
 afterEach(() => vi.unstubAllGlobals());
 
+test("a model file is fetched where its address says, and its data from beside it", async () => {
+  const asked: string[] = [];
+  const answer = async (url: URL | RequestInfo) => {
+    asked.push(String(url));
+    return new Response("bytes");
+  };
+  const files = webFiles("http://models/a/b/enc.onnx", { cache: false, fetch: answer });
+  await files.read(files.single!);
+  await files.read("enc.onnx_data");
+  expect(asked).toEqual(["http://models/a/b/enc.onnx", "http://models/a/b/enc.onnx_data"]);
+});
+
 test.each<Validator>(["etag", "last-modified"])(
   "a kept file is used for as long as its %s is the server's",
   async (validator) => {

@@ -89,7 +89,7 @@ function filesByUrl(given: string, options: FileOptions): WebFiles {
   const base = globalThis.location?.href;
   const url = new URL(given, base);
   const isFile = url.pathname.endsWith(".onnx");
-  const folder = isFile ? new URL("..", url) : new URL(url.href.replace(/\/?(\?|#|$)/, "/$1"));
+  const folder = isFile ? new URL(".", url) : new URL(url.href.replace(/\/?(\?|#|$)/, "/$1"));
   return {
     label: given,
     single: isFile ? url.pathname.split("/").at(-1)! : undefined,
