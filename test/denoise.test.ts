@@ -6,14 +6,14 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { convertModel } from "../converter/convert.ts";
 import { readModel } from "../converter/file/read.ts";
 import { writeModel } from "../converter/file/write.ts";
 import type { Model } from "../converter/graph/graph.ts";
+import * as runtime from "../runtime/node.ts";
 import { fetchDeepFilter, framesApart, GRAPHS, wholeSequences } from "../scripts/deepfilter.ts";
-import { ROOT } from "../scripts/root.ts";
+import { decibels, denoiseExample, lastAgain, openPublished, voiceInNoise, wholeSound } from "../scripts/denoise.ts";
 import { uniform } from "../src/random.ts";
 
 const FRAMES = 40;
@@ -86,9 +86,9 @@ describe.skipIf(!fetched)("DeepFilterNet3", () => {
     expect(judged.stderr).toBe("");
     const bytes = readFileSync(path.join(folder, "clean.f32"));
     const wanted = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-    const example = pathToFileURL(path.join(ROOT, "examples", "denoise", "deepfilter.js")).href;
-    const { openDenoiser } = await import(/* @vite-ignore */ example);
-    const denoiser = await openDenoiser(path.join(folder, "stream"));
+    const { openDenoiser } = await denoiseExample();
+    const open = (name: string) => runtime.load(path.join(folder, "stream", `${name}.onnx`), { threads: 1 });
+    const denoiser = await openDenoiser(open, runtime);
     let apart = 0;
     for (let at = 0; at < samples.length; at += HOP) {
       const out: Float32Array = await denoiser.next(samples.slice(at, at + HOP));
@@ -98,5 +98,25 @@ describe.skipIf(!fetched)("DeepFilterNet3", () => {
     const loudest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     expect(loudest).toBeGreaterThan(0.01);
     expect(apart / loudest).toBeLessThan(1e-4);
+  });
+
+  test("a voice in noise: with memory the sound of all at once, without it another", async () => {
+    const { voice, noisy } = await voiceInNoise(2);
+    const { denoised, denoiser, openDenoiser } = await denoiseExample();
+    const graphs = await openPublished(fetched!);
+    const wanted = await wholeSound(graphs, noisy);
+    expect(decibels(voice, wanted)).toBeGreaterThan(decibels(voice, noisy) + 10);
+    const open = (name: string) => runtime.load(path.join(folder, "stream", `${name}.onnx`), { threads: 1 });
+    for (const forget of [false, true]) {
+      const { next, close } = await openDenoiser(open, runtime, { forget });
+      const apart = decibels(wanted, await denoised(next, noisy));
+      await close();
+      if (forget) expect(apart).toBeLessThan(10);
+      else expect(apart).toBeGreaterThan(80);
+    }
+    // more frames than the sound has: nothing is left out
+    const all = await denoised(denoiser(lastAgain(graphs, 50)), noisy.subarray(0, 40 * HOP));
+    expect(decibels(wanted.subarray(0, 37 * HOP), all.subarray(0, 37 * HOP))).toBeGreaterThan(80);
+    await graphs.close();
   });
 });

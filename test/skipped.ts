@@ -24,6 +24,11 @@ export const REASONS: readonly (readonly [file: string, reason: string, remedy: 
     "set LONGCONV_PYTHON to a Python with pip, where pypi.org is reached",
   ],
   [
+    "test/web/denoise.test.ts",
+    "the package index gives no wheels to `python3 -m pip download`",
+    "set LONGCONV_PYTHON to a Python with pip, where pypi.org is reached",
+  ],
+  [
     "test/published.test.ts",
     "the package index gives no wheels to `python3 -m pip download`",
     "set LONGCONV_PYTHON to a Python with pip, where pypi.org is reached",

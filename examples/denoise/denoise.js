@@ -7,8 +7,10 @@
  *     node denoise.js stream noisy.wav clean.wav
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { openDenoiser } from "./deepfilter.js";
-import { HOP, SAMPLE_RATE } from "./spectrum.js";
+import path from "node:path";
+import * as runtime from "longconv-ssm/node";
+import { denoised, openDenoiser } from "./deepfilter.js";
+import { SAMPLE_RATE } from "./spectrum.js";
 import { readWav, writeWav } from "./wav.js";
 
 const [folder, from, to] = process.argv.slice(2);
@@ -16,19 +18,11 @@ if (!to) {
   console.error("usage: denoise.js FOLDER NOISY.wav CLEAN.wav");
   process.exit(2);
 }
-/** What comes out is so many samples late: two frames ahead, and one that overlaps. */
-const LATE = 3 * HOP;
-
 const noisy = readWav(readFileSync(from));
-const denoiser = await openDenoiser(folder);
-const clean = new Float32Array(noisy.length);
+const open = (name) => runtime.load(path.join(folder, `${name}.onnx`), { threads: 1 });
+const denoiser = await openDenoiser(open, runtime);
 const [start, before] = [performance.now(), process.cpuUsage()];
-for (let at = 0; at < noisy.length + LATE; at += HOP) {
-  const frame = new Float32Array(HOP);
-  frame.set(noisy.subarray(at, at + HOP));
-  const out = await denoiser.next(frame);
-  for (let i = 0; i < HOP; i++) if (at + i >= LATE && at + i - LATE < clean.length) clean[at + i - LATE] = out[i];
-}
+const clean = await denoised(denoiser.next, noisy);
 const [ms, used] = [performance.now() - start, process.cpuUsage(before)];
 await denoiser.close();
 writeFileSync(to, writeWav(clean));
