@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 const FOLDER = fileURLToPath(new URL(".", import.meta.url));
 /** Files that others import and nobody runs. */
 const PARTS =
-  /^(adversary|arguments|compare|deepfilter|denoise|edits|long-run|million|model-files|random-kernels|recurrence|root|roundoff-cases|serve-process|stepper|tcn|web-measure|web-site)\.ts$/;
+  /^(adversary|arguments|compare|deepfilter|denoise|edits|long-run|million|model-files|processor|random-kernels|recurrence|root|roundoff-cases|serve-process|stepper|tcn|web-measure|web-site)\.ts$/;
 const files = readdirSync(FOLDER).filter((name) => /\.(ts|mjs)$/.test(name) && !/\.test\.ts$/.test(name));
 const scripts = files.filter((name) => name.endsWith(".ts") && !PARTS.test(name));
 

@@ -8,11 +8,12 @@ import path from "node:path";
 import { convert } from "../converter/convert.ts";
 import { writeModel } from "../converter/file/write.ts";
 import * as runtime from "../runtime/node.ts";
-import { interleave, median, ratioOf } from "../src/bench/measure.ts";
+import { interleave, ratioOf } from "../src/bench/measure.ts";
 import { temporaryFolder } from "../src/temporary-folder.ts";
 import { readArguments, wholeNumber } from "./arguments.ts";
 import { fetchDeepFilter, GRAPHS } from "./deepfilter.ts";
 import { decibels, denoiseExample, lastAgain, type Next, openPublished, voiceInNoise, wholeSound } from "./denoise.ts";
+import { processorMs } from "./processor.ts";
 
 const AGAIN = 100;
 const REPEATS = 5;
@@ -68,7 +69,7 @@ try {
         () =>
           next(frame),
     ),
-    rounds,
+    { rounds, repeats: REPEATS },
   );
   for (const [i, { name, ms }] of timings.entries())
     console.log(
@@ -82,17 +83,4 @@ try {
   await published.close();
 } finally {
   await folder.remove();
-}
-
-/** What a run takes of a processor, ms: less than the clock says where others want it too. Medians; the kinds take turns. */
-async function processorMs(kinds: readonly (() => Promise<unknown>)[], rounds: number): Promise<number[]> {
-  const times = kinds.map((): number[] => []);
-  for (let round = 0; round < rounds; round++)
-    for (const [kind, run] of kinds.entries()) {
-      const before = process.cpuUsage();
-      for (let repeat = 0; repeat < REPEATS; repeat++) await run();
-      const { user, system } = process.cpuUsage(before);
-      times[kind]!.push((user + system) / 1000 / REPEATS);
-    }
-  return times.map(median);
 }

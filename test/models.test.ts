@@ -9,13 +9,14 @@ import {
   casesOf,
   demoModel,
   familyModels,
+  hybridModel,
   refusedFamilies,
   relativeDifference,
   trapModels,
   zooModels,
 } from "./testdata.ts";
 
-const all = [...zooModels(), ...familyModels(), ...refusedFamilies(), ...trapModels(), demoModel()];
+const all = [...zooModels(), ...familyModels(), ...refusedFamilies(), ...trapModels(), demoModel(), hybridModel()];
 
 test("the lists name every model", () => {
   expect(zooModels()).toHaveLength(19);

@@ -12,6 +12,7 @@ export const REASONS: readonly (readonly [file: string, reason: string, remedy: 
   ["src/cli/ending.test.ts", "what a process takes is read from /proc", "run the tests on Linux"],
   ["test/deploy/", ...PYTHON],
   ["test/growing.test.ts", ...PYTHON],
+  ["test/hybrid.test.ts", ...PYTHON],
   [
     "test/export/export.test.ts",
     "Python has no torch, onnx and onnxscript",

@@ -88,16 +88,14 @@ export const claimModels = (): ClaimModel[] => [
 export const frontModels = (): (TestModel & { readonly ends?: number })[] => listed("front");
 
 /** The trained model of the demo. */
-export function demoModel(): TestModel {
-  const folder = path.join(MODELS, "demo");
-  return {
-    name: "demo",
-    note: "a trained TNN",
-    folder,
-    file: path.join(folder, "model.onnx"),
-    opset: 18,
-    length: "any",
-  };
+export const demoModel = (): TestModel => trained("demo", "a trained TNN");
+
+/** The demo's network with attention in the place of one long convolution, trained. */
+export const hybridModel = (): TestModel => trained("hybrid", "three long convolutions and attention in a window");
+
+function trained(name: string, note: string): TestModel {
+  const folder = path.join(MODELS, name);
+  return { name, note, folder, file: path.join(folder, "model.onnx"), opset: 18, length: "any" };
 }
 
 /** The model of that name in the zoo. */
