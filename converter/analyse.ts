@@ -25,8 +25,7 @@ export interface AnalyseOptions extends Omit<FindOptions, "kinds"> {
  */
 export async function analyse(model: Model, options: AnalyseOptions = {}): Promise<Found> {
   refuseConverted(model);
-  const [inputs, outputs] = [model.graph.inputs, model.graph.outputs].map((infos) => infos.map(({ name }) => name));
-  refuseStateful(inputs!, outputs!, model.file);
+  refuseStateful(model.graph.inputs, model.graph.outputs, model.file);
   const kinds = [...(options.kinds ?? []), ...KINDS];
   const own = new Set(kinds.flatMap(({ operators = {} }) => Object.keys(operators)));
   const plain = expanded(withScans(lift(inlineFunctions(model, own))));

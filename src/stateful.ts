@@ -19,8 +19,8 @@ const BESIDE: readonly (readonly [past: RegExp, present: string])[] = [[/^(.+)$/
 export type ToldStates = Readonly<Record<string, string>>;
 
 /**
- * Pairs states with the names that the contract gives (`past_*`), that people are used to (`state` and `stateN`, `h0` and
- * `hn`, `cached_*` and `new_cached_*`), or as told.
+ * Pairs states with the names that the contract gives (`past_*`), where there are none with those that people are used to
+ * (`state` and `stateN`, `h0` and `hn`, `cached_*` and `new_cached_*`), or as told.
  * @returns the pairs in the order of the inputs
  * @throws LongConvError bad-input where a name that is told is none of the model's
  */
@@ -39,8 +39,11 @@ export function pairByName(
         if (!present.has(name) && outputs.has(next)) present.set(name, next);
       }
   };
-  learn(HABITS);
-  if (present.size > 0) learn(BESIDE);
+  // a file under the contract's names has no others: what is called as people call states is a stream of its own
+  if (present.size === 0) {
+    learn(HABITS);
+    if (present.size > 0) learn(BESIDE);
+  }
   for (const [past, next] of Object.entries(told)) {
     refuseUnknown(past, inputs, "input", file);
     refuseUnknown(next, outputs, "output", file);
@@ -61,17 +64,61 @@ export function describePairs(pairs: readonly StatePair[]): string {
   return [...said, ...(pairs.length > 3 ? [`${pairs.length - 3} more`] : [])].join(", ");
 }
 
+/** An input or output as a file declares it; "?" or undefined: a size without a name. */
+export interface Port {
+  readonly name: string;
+  readonly dims?: readonly (number | string | undefined)[] | undefined;
+}
+
+/** What exporters and people call the axis of the sequences, and that of the positions. */
+export const BATCH_NAME = /batch|^b$/i;
+export const TIME_NAME = /seq|time|len|frame|^[tnl]$/i;
+
+/** Keys and values of Hugging Face's exports: their axis of positions grows from one call to the next. */
+const GROWING = /^past_key_values\.\d+\.(key|value)$/;
+
 /**
- * Says of a file that goes on from its own outputs that there is nothing to convert.
+ * Whether a pair that is named as a state can be one: what goes on has the sizes of what came in, and is no sequence: it lacks
+ * some open axis of every input that is one. What is not declared may be anything.
+ * @param others the inputs that are no states by their names
+ */
+function canBeState({ past, present }: { past: Port; present: Port }, others: readonly Port[]): boolean {
+  const [before, after] = [past.dims, present.dims];
+  if (!before || !after || (GROWING.test(past.name) && before.length === 4)) return true;
+  const isFixed = (size: number | string | undefined) => typeof size === "number";
+  const changes = before.some((size, axis) => isFixed(size) && isFixed(after[axis]) && size !== after[axis]);
+  if (before.length !== after.length || changes) return false;
+  const kept = new Set(symbolsOf(before).filter((size) => after[before.indexOf(size)] === size));
+  if (others.length === 0) return kept.size < 2 && ![...kept].some((size) => TIME_NAME.test(size) && isNoBatch(size));
+  return !others.some(({ dims = [] }) => {
+    const hasTime = symbolsOf(dims.slice(1)).some((size) => isNoBatch(size) && kept.has(size));
+    return hasTime && symbolsOf(dims).every((size) => kept.has(size));
+  });
+}
+
+const symbolsOf = (dims: NonNullable<Port["dims"]>): string[] => dims.filter((size) => typeof size === "string");
+const isNoBatch = (size: string): boolean => !BATCH_NAME.test(size);
+
+/**
+ * Says of a file that goes on from its own outputs that there is nothing to convert. What is only called like a state, and has the
+ * time of the sequence among its axes or goes on in another size, is a stream.
  * @throws LongConvError already-converted
  */
-export function refuseStateful(inputNames: readonly string[], outputNames: readonly string[], file: string): void {
-  const pairs = pairByName(inputNames, outputNames);
+export function refuseStateful(inputs: readonly Port[], outputs: readonly Port[], file: string): void {
+  const named = pairByName(
+    inputs.map(({ name }) => name),
+    outputs.map(({ name }) => name),
+  );
+  const others = inputs.filter(({ name }) => !named.some(({ past }) => past === name));
+  const portOf = (ports: readonly Port[], name: string) => ports.find((each) => each.name === name)!;
+  const pairs = named.filter(({ past, present }) =>
+    canBeState({ past: portOf(inputs, past), present: portOf(outputs, present) }, others),
+  );
   if (pairs.length === 0) return;
   throw new LongConvError(
     "already-converted",
     `it is stateful already: ${describePairs(pairs)}`,
     { file: file || undefined },
-    "Nothing is to be converted: `longconv-ssm rename` writes it under the names by which the runtime and other drivers carry states.",
+    "Nothing is to be converted: `longconv-ssm rename` writes it under the names by which the runtime and other drivers carry states. Where these are sequences, export with a dynamic length, or under other names.",
   );
 }

@@ -14,7 +14,7 @@ const STREAM: readonly Row[] = [
   ["bidirectional-gru", "not-causal", "GRU", /runs in both directions along time/, /later positions/],
   ["both-ways", "not-causal", "Pad", /position 9 depends on position 10, which comes later/, /later positions/],
   ["full-attention", "not-causal", "MatMul", /lets position 0 see position 1 or later ones/, /later positions/],
-  ["if-longer-than-32", "control-flow", "If", /is control flow/, /Export the model without it/],
+  ["if-longer-than-32", "depends-on-length", "If", /chooses one of two graphs by the length/, /branch that is meant/],
   ["int8-dynamic", "mixes-time", "DynamicQuantizeLinear", /one scale from .* the whole sequence/, /Convert the float/],
   ["prefix-lm", "not-causal", "MatMul", /lets position 0 see position 1/, /later positions/],
   ["reverse-lstm", "not-causal", "Slice", /reverses the time axis/, /later positions/],

@@ -15,6 +15,7 @@ import { renameStates } from "../converter/rename/rename.ts";
 import { loadModel, nodeBackend, step, zeroState } from "../runtime/node.ts";
 import { ROOT } from "../scripts/root.ts";
 import { pairByName } from "../src/stateful.ts";
+import { openConverted } from "./converted.ts";
 import { casesOf } from "./testdata.ts";
 
 const folderOf = (name: string): string => path.join(ROOT, "test", "models", "stream", name);
@@ -132,4 +133,67 @@ test("names that people are used to, and no others", () => {
   expect(pairs(["x", "gru_state_in"], ["y", "gru_state_out"])).toEqual(["gru_state_out"]);
   // a new x alone is a better x, and no state
   expect(pairs(["x"], ["new_x"])).toEqual([]);
+  // nor beside states of a converted model
+  expect(pairs(["x", "h", "past_ssm.0"], ["new_x", "hn", "present_ssm.0"])).toEqual(["present_ssm.0"]);
+});
+
+/** Two running sums, of an input called as a state is and of another, which have the declared sizes. */
+function sums(
+  of: Readonly<Record<string, readonly (number | string)[]>>,
+  outputs: Readonly<Record<string, readonly (number | string)[]>>,
+): Model {
+  const b = createBuilder(18, [...Object.keys(of), ...Object.keys(outputs)]);
+  for (const [k, name] of Object.keys(of).entries())
+    b.one("CumSum", [name, b.ints("axis", 1)], {}, { outputs: [Object.keys(outputs)[k]!] });
+  const infos = (ports: typeof of) =>
+    Object.entries(ports).map(([name, dims]) => ({ name, type: DataType.FLOAT, dims }));
+  return makeModel({
+    ...{ inputs: infos(of), outputs: infos(outputs) },
+    ...{ nodes: b.nodes, initializers: b.initializers, opsets: 18 },
+  });
+}
+
+const STREAM = ["batch", "n", 3];
+
+test.each([
+  ["alone", { past_x: STREAM }, { present_x: STREAM }],
+  ["beside another", { x: STREAM, past_x: STREAM }, { y: STREAM, present_x: STREAM }],
+  ["of one row", { past_x: [1, "n", 3] }, { present_x: [1, "n", 3] }],
+  ["as a cache is", { x: STREAM, "past_key_values.0.key": STREAM }, { y: STREAM, "present.0.key": STREAM }],
+  ["h and hn", { x: STREAM, h: STREAM }, { y: STREAM, hn: STREAM }],
+])("a stream that is called as a state is, %s, is converted under another name", async (_, inputs, outputs) => {
+  const original = sums(inputs, outputs);
+  const { model, renamed } = await convertModel(original);
+  const states = model.graph.inputs.filter(({ name }) => name.startsWith("past_"));
+  expect(states.map(({ name }) => name)).toEqual(Object.keys(inputs).map((__, k) => `past_ssm.${k}`));
+  const [whole, converted] = [await openModel(original), await openConverted(model)];
+  const values = Array.from({ length: 7 * 3 }, (__, k) => Math.sin(k * 1.7));
+  const feeds = Object.keys(inputs).map((name) => [name, float32Tensor([1, 7, 3], values)] as const);
+  const expected = await whole.run(Object.fromEntries(feeds));
+  const of = (name: string) => renamed.get(name) ?? name;
+  const got = await converted.run(Object.fromEntries(feeds.map(([name, tensor]) => [of(name), tensor])), [4, 5, 7]);
+  for (const name of Object.keys(outputs)) expect(worst(toNumbers(got[of(name)]!), expected[name]!)).toBeLessThan(1e-5);
+  await Promise.all([whole.close(), converted.close()]);
+});
+
+test.each([
+  ["without a time axis", { x: STREAM, past_x: ["batch", 3] }, { y: STREAM, present_x: ["batch", 3] }],
+  ["batch second, time first", { x: ["T", "N", 3], h: [1, "N", 3] }, { y: ["T", "N", 3], hn: [1, "N", 3] }],
+  ["of fixed sizes", { x: [1, 4, 3], past_x: [1, 4, 3] }, { y: [1, 4, 3], present_x: [1, 4, 3] }],
+  ["rows by any name", { x: ["N", 39, 3], cached_a: [64, "N", 3] }, { y: ["N", 39, 3], new_cached_a: [64, "N", 3] }],
+  [
+    "a cache that grows",
+    { x: STREAM, "past_key_values.0.key": ["batch", 2, "past", 4] },
+    { y: STREAM, "present.0.key": ["batch", 2, "total", 4] },
+  ],
+])("a state %s is stateful already", async (_, inputs, outputs) => {
+  await expect(convertModel(sums(inputs, outputs))).rejects.toMatchObject({ code: "already-converted" });
+});
+
+test("what goes on in another size is no state", async () => {
+  const [inputs, outputs] = [
+    { x: STREAM, past_c: ["batch", 5, 3] },
+    { y: STREAM, present_c: ["batch", 4, 3] },
+  ];
+  expect((await convertModel(sums(inputs, outputs))).renamed.get("past_c")).toBe("input_past_c");
 });

@@ -1,6 +1,7 @@
 /** Follows time through a graph: what time is to every tensor, where it is mixed, and where it cannot be followed. */
 import type { ErrorCode } from "../../src/errors.ts";
 import type { Model, Node } from "../graph/graph.ts";
+import { refusesBranch } from "./branches.ts";
 import { constantLayout, type Fact, type Layout } from "./facts/fact.ts";
 import type { Context, Operand, Verdict } from "./facts/rule.ts";
 import type { Constant } from "./fold.ts";
@@ -109,7 +110,10 @@ export function followTime(
     }
     if (node.outputs.every((output) => !output || constants.has(output))) continue;
     const operands = node.inputs.map((name) => (name ? operandOf(name, facts, constants) : undefined));
-    const judged = judgedOffset(operands, context, (given, within) => judge(node, given, within, varies));
+    const branch = node.op === "If" && node.domain === "" && operands[0]?.fact.kind !== "open";
+    const judged = branch
+      ? refusesBranch(operands[0], facts, model.graph.nodes)
+      : judgedOffset(operands, context, (given, within) => judge(node, given, within, varies));
     const one = sized.has(node) && !("outputs" in judged) ? oneOf(node, operands) : undefined;
     const verdict = one ? { outputs: [one] } : judged;
     if ("open" in verdict) open(node, verdict.open);

@@ -1,5 +1,6 @@
 /** Which axes of the graph's inputs are batch and time. */
 import { LongConvError } from "../../src/errors.ts";
+import { BATCH_NAME, TIME_NAME } from "../../src/stateful.ts";
 import type { Model, ValueInfo } from "../graph/graph.ts";
 import { DataType } from "../graph/tensor.ts";
 import type { Layout, Sizes } from "./facts/fact.ts";
@@ -78,10 +79,6 @@ function refuseUnlessAxis({ file, graph: { inputs } }: Model, name: string, axis
     `The model's inputs are ${named.join(", ")}.`,
   );
 }
-
-/** What exporters and people call the axis of the sequences, and that of the positions. */
-const BATCH_NAME = /batch|^b$/i;
-const TIME_NAME = /seq|time|len|frame|^[tnl]$/i;
 
 /** Signals [n, features]: the axes that are taken for batch and time would be time and features. */
 function refuseWithoutBatch({ file }: Model, { name, dims, type }: ValueInfo): void {
