@@ -12,9 +12,11 @@ import { readModel } from "../converter/file/read.ts";
 import { writeModel } from "../converter/file/write.ts";
 import { type Builder, createBuilder, makeModel } from "../converter/graph/build.ts";
 import type { Model } from "../converter/graph/graph.ts";
+import { LONGCONV_DOMAIN, LONGCONV_OP } from "../converter/graph/longconv.ts";
 import { DataType, float32Tensor, toNumbers } from "../converter/graph/tensor.ts";
 import { openModel } from "../converter/ort/run.ts";
 import { normal } from "../src/random.ts";
+import { preciseTransforms } from "./precise.ts";
 
 const CHANNELS = 2;
 
@@ -35,7 +37,10 @@ async function modelOf(
     outputs: [{ name: "y", type: DataType.FLOAT, dims }],
     nodes: b.nodes,
     initializers: b.initializers,
-    opsets: opset,
+    opsets: new Map([
+      ["", opset],
+      [LONGCONV_DOMAIN, 1],
+    ]),
   });
   const file = path.join(folder, `${count++}.onnx`);
   await writeModel(model, file);
@@ -76,7 +81,7 @@ async function apart(model: Model, { model: converted }: Conversion, time: numbe
   const { graphs } = await analyse(model);
   const next = normal(7);
   const feeds = { x: float32Tensor([1, time, CHANNELS], Float32Array.from({ length: time * CHANNELS }, next)) };
-  const [whole, pieces] = [await openModel(model), await openModel(converted)];
+  const [whole, pieces] = [await openModel(preciseTransforms(model)), await openModel(converted)];
   try {
     const y = toNumbers((await whole.run(feeds)).y!);
     const rows = Array.from({ length: time }, (_, i) => y.subarray(i * CHANNELS, (i + 1) * CHANNELS));
@@ -95,6 +100,38 @@ test.each([100, 200, 700])("a kernel cut by a mask at lag %i ends there", async 
   const conversion = await convertModel(model, {});
   expect(conversion.layers).toMatchObject([{ form: "window", lags: band }]);
   expect(await apart(model, conversion, 1000)).toBeLessThan(1e-5);
+});
+
+/** Damped waves of few poles that end at a lag, which no rule says. */
+const ending = (lag: number) => (b: Builder) => {
+  const at = b.one("Unsqueeze", [positions(b), b.ints("one", [1])]);
+  const waves = b.one("Cos", [b.one("Mul", [at, b.floats("rate", [1, CHANNELS], [0.25, 0.5])])]);
+  const damped = b.one("Mul", [waves, b.one("Exp", [b.one("Mul", [at, b.floats("decay", [], [-1e-3])])])]);
+  const left = b.one("Sub", [b.floats("end", [], [lag]), at]);
+  const shown = b.one("Clip", [left, b.floats("least", [], [0]), b.floats("most", [], [1])]);
+  b.add(LONGCONV_OP, ["x", b.one("Mul", [damped, shown])], {}, { domain: LONGCONV_DOMAIN, outputs: ["y"] });
+};
+
+// beyond half of the lags that are looked at, where it might have been cut by the looking
+test.each([2500, 3800])("waves that end at lag %i are not followed by poles that go on", async (lag) => {
+  const model = await modelOf(ending(lag));
+  const conversion = await convertModel(model);
+  expect(conversion.layers).toMatchObject([
+    { form: "window", lags: lag, because: expect.stringMatching(/go on where it has ended/) },
+  ]);
+  expect(conversion.claim.kind).not.toBe("ends");
+  expect(await apart(model, conversion, 5000)).toBeLessThan(1e-5);
+});
+
+test("poles that were asked for are followed as far as the kernel goes", async () => {
+  const model = await modelOf(ending(2500));
+  const { claim, layers } = await convertModel(model, { order: 4 });
+  expect(layers).toMatchObject([{ form: "compact", order: 4 }]);
+  expect(claim).toMatchObject({
+    kind: "ends",
+    positions: 2500,
+    because: expect.stringMatching(/go on where it has ended/),
+  });
 });
 
 test.each([100, 200, 700])("blocks of %i positions that do not see one another: refused", async (size) => {

@@ -5,8 +5,9 @@ import type { Builder } from "../graph/build.ts";
 import type { Node } from "../graph/graph.ts";
 import { initializerFromProto } from "../graph/initializer.ts";
 import { rewire } from "../graph/node.ts";
-import type { GraphProto } from "../graph/proto.ts";
+import type { GraphProto, ValueInfoProto } from "../graph/proto.ts";
 import { readsOf, subgraphsOf } from "../graph/reads.ts";
+import { valueInfoFromProto } from "../graph/valueinfo.ts";
 
 export interface Body {
   /** The number of the turn. */
@@ -17,10 +18,18 @@ export interface Body {
   readonly goesOn: string;
   /** What is carried: as it comes in, as it goes on, what it is before the first turn, and its name behind the loop. */
   readonly carried: readonly Carry[];
-  /** What each turn gives, and the name of all of it behind the loop. */
-  readonly given: readonly { readonly each: string; readonly all: string }[];
+  /** What each turn gives, the body's name for it, and the name of all of it behind the loop. */
+  readonly given: readonly { readonly each: string; readonly as: string; readonly all: string }[];
+  /** What the body declares of its inputs and outputs. */
+  readonly declared: ReadonlyMap<string, Ranked>;
   /** Nodes that have to be run in each turn. */
   readonly nodes: readonly Node[];
+}
+
+/** A tensor's type, and how many axes it has. */
+export interface Ranked {
+  readonly type: number;
+  readonly rank: number;
 }
 
 export interface Carry {
@@ -79,9 +88,18 @@ export function bodyOf(b: Builder, loop: Node, file: string): Body | undefined {
     ...{ turn: turn!, own: [turn!, condition!], goesOn: now(goesOn!), nodes: kept },
     // what never changes is no state
     carried: carried.filter(({ before }) => !outside.has(before)).map((each) => ({ ...each, after: now(each.after) })),
+    declared: declaredIn([...graph.input!, ...graph.output!]),
     given: outputs.slice(before.length).map((each, i) => ({
-      each: now(each),
+      ...{ each: now(each), as: each },
       all: loop.outputs[before.length + i] ?? "",
     })),
   };
 }
+
+const declaredIn = (infos: readonly ValueInfoProto[]): ReadonlyMap<string, Ranked> =>
+  new Map(
+    infos.flatMap((proto) => {
+      const { name, type, dims } = valueInfoFromProto(proto);
+      return type !== 0 && dims ? [[name, { type, rank: dims.length }] as const] : [];
+    }),
+  );

@@ -122,3 +122,13 @@ test.each(CHANGES)("%s (%s)", async (_, name, change) => {
   expect(changed).not.toEqual(model);
   await expect(convertModel(changed)).rejects.toMatchObject({ code: "control-flow", where: { operator: "Loop" } });
 });
+
+test("what a body declares says how many axes its values have, where nothing else does", async () => {
+  const model = await exported("gru-loop");
+  const scan = withScans(model).graph.nodes.find(({ op }) => op === "Scan")!;
+  const body = scan.attributes.body as GraphProto;
+  const ranks = (infos: GraphProto["output"]) => infos!.map(({ type }) => type?.tensorType?.shape?.dim?.length);
+  // the hidden state, the row that is read, the hidden state and what is laid behind the others
+  expect(ranks(body.input)).toEqual([2, undefined]);
+  expect(ranks(body.output)).toEqual([2, 2]);
+});

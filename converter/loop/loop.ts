@@ -10,7 +10,8 @@ import { type GraphIndex, indexGraph, type Model, type Node, whereOf } from "../
 import { rewire } from "../graph/node.ts";
 import { prune } from "../graph/prune.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { type Body, bodyOf } from "./body.ts";
+import { valueInfoToProto } from "../graph/valueinfo.ts";
+import { type Body, bodyOf, type Ranked } from "./body.ts";
 import { type Collected, collectedIn, isListOfOne, type Turning } from "./collect.ts";
 import { axesGiven, isSame, type Names, sizeAlong } from "./sizes.ts";
 import { countersOf, turnsOf } from "./turns.ts";
@@ -98,10 +99,13 @@ function addScan(b: Builder, loop: Node, index: GraphIndex, model: Model): reado
   const open = new Set([...body.own, ...body.carried.map(({ before }) => before)]);
   for (const name of bodyInputs) open.delete(name);
   if (nodes.some(({ inputs }) => inputs.some((name) => open.has(name)))) return undefined;
-  const named = (name: string) => ({ name });
+  // Scan asks for the rank of what its body gives, which is not always inferred
+  const of = (ranks: readonly (Ranked | undefined)[]) => (name: string, i: number) => ranked(name, ranks[i]);
+  const ofStates = states.map(({ before }) => body.declared.get(before));
   const graph = {
     ...{ name: `${loop.name}_body`, node: nodes.map(({ proto }) => proto) },
-    ...{ input: bodyInputs.map(named), output: bodyOutputs.map(named) },
+    input: bodyInputs.map(of(ofStates)),
+    output: bodyOutputs.map(of([...ofStates, ...behind.map(({ rank }) => rank)])),
   };
   const turned = behind.map(({ all, perm }) => (perm ? b.name(`${all}_rows`) : all));
   const ends = states.map(({ end }) => end || b.name("state"));
@@ -166,6 +170,7 @@ interface Behind {
   readonly all: string;
   readonly axis: number;
   readonly perm?: readonly number[] | undefined;
+  readonly rank?: Ranked | undefined;
   /** The node that joins a sequence. */
   readonly join?: Node | undefined;
 }
@@ -175,13 +180,18 @@ function laidBehind(
   inner: Builder,
   names: Names,
   collected: readonly Collected[],
-  { given }: Body,
+  { given, declared }: Body,
   index: GraphIndex,
 ): readonly Behind[] | undefined {
-  const all: Behind[] = given.map(({ each, all }) => ({ each, all: all || inner.name("given"), axis: 0 }));
+  const all: Behind[] = given.map(({ each, all, as }) => ({
+    ...{ each, all: all || inner.name("given"), axis: 0 },
+    rank: declared.get(as),
+  }));
   for (const { carry, row, rowAxis, axis, perm } of collected) {
     if (axis !== undefined && rowAxis !== undefined) {
-      all.push({ each: without(inner, names, row, rowAxis), all: carry.end, axis, perm });
+      const whole = declared.get(carry.before);
+      const rank = whole && { ...whole, rank: whole.rank - 1 };
+      all.push({ each: without(inner, names, row, rowAxis), all: carry.end, axis, perm, rank });
       continue;
     }
     const [join, ...others] = index.consumers.get(carry.end) ?? [];
@@ -192,6 +202,12 @@ function laidBehind(
   }
   return all;
 }
+
+/** A value of the body, with its type and as many axes as are known. */
+const ranked = (name: string, known: Ranked | undefined) =>
+  known
+    ? valueInfoToProto({ name, type: known.type, dims: Array.from({ length: known.rank }, () => undefined) })
+    : { name };
 
 /** A row without the axis along which it is one. */
 function without(inner: Builder, names: Names, row: string, axis: number): string {

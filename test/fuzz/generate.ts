@@ -11,6 +11,7 @@ import { type Draft, END, linear, newDraft, type Piece, type Size, type Stream, 
 import { otherNames } from "./names.ts";
 import { OVERCLAIM_KINDS, OVERCLAIMS } from "./overclaims/index.ts";
 import { pointwise } from "./pointwise.ts";
+import { PUBLISHED, PUBLISHED_POSITIONS, PUBLISHED_TRAPS } from "./published.ts";
 import { type Random, random } from "./random.ts";
 import { SPELLINGS, SPELT_POSITIONS } from "./spellings.ts";
 import { ANSWER_TRAPS, ANSWERS, type Answer } from "./states/answers.ts";
@@ -71,7 +72,7 @@ export function generate(seed: number, asked?: string): FuzzGraph {
   // channels that could be taken for time or batch, too
   const any = length !== undefined && r.chance(0.3) ? length : r.pick([1, 2, 3, 4, 6, 8, 12]);
   const channels = overclaim && !overclaim.fixed ? r.int(1, 3) : any;
-  const opset = r.pick([17, 18, 18, 19, 20, 21, 23]);
+  const opset = r.pick([17, 18, 18, 19, 20, 21, 23, 26]);
   const d = newDraft(r, opset, channels, { length, batch });
   const axes: Record<string, number> = {};
   const { input, stream } = inputOf(d, r, channels, axes);
@@ -146,8 +147,8 @@ function inputOf(
       ),
     );
     // pairs of neighbouring ids, hashed
-    const paired = d.length === undefined && r.chance(0.08);
-    const name = d.b.one("Gather", [table, paired ? bigrams(d) : "x"], { axis: 0 });
+    const otherIds = d.length === undefined && r.chance(0.12) ? r.pick([bigrams, idsBefore])(d) : "x";
+    const name = d.b.one("Gather", [table, otherIds], { axis: 0 });
     return { input: { name: "x", type: INT64, dims: [batch, n] }, stream: { name, channels } };
   }
   if (way < 0.85)
@@ -157,6 +158,13 @@ function inputOf(
     input: { name: "x", type: FLOAT, dims: [batch, channels, n] },
     stream: { name: transpose(d, "x", [0, 2, 1]), channels },
   };
+}
+
+/** The id of some position before, 0 in front. */
+function idsBefore(d: Draft): string {
+  d.pieces.push("ids before");
+  const by = d.r.int(1, 2);
+  return d.b.one("Pad", ["x", d.b.ints("pads", [0, by, 0, -by])], { mode: "constant" });
 }
 
 /** (3 · id before + id) mod the vocabulary. */
@@ -187,8 +195,9 @@ function outputOf(d: Draft, r: Random, x: Stream, name: string, axes: Record<str
   return { name, type: FLOAT, dims: [batch, n, x.channels] };
 }
 
-const CONVOLVED = { ...CAUSAL, ...SPELLINGS };
-const BY_POSITION = { ...POSITIONAL, ...SPELT_POSITIONS };
+const CONVOLVED = { ...CAUSAL, ...SPELLINGS, ...PUBLISHED };
+const BY_POSITION = { ...POSITIONAL, ...SPELT_POSITIONS, ...PUBLISHED_POSITIONS };
+const WRONG = { ...TRAPS, ...PUBLISHED_TRAPS };
 
 /** What is made of a whole sequence: `y`, [batch, channels]. */
 function answerOf(
@@ -207,13 +216,13 @@ function answerOf(
 /** Without positions in a fixed export, and in the first block: positions alone are no convolution. */
 function causalPiece(d: Draft, plain: boolean): Piece {
   if (!plain && d.r.chance(0.1)) return oneOf(d, BY_POSITION);
-  // functions of two positions are tables in a fixed export, which no rule continues
-  const kinds = Object.keys(CARRIED).filter((kind) => d.length === undefined || kind !== "attention");
+  // functions of two positions are tables in a fixed export, which no rule continues; its loops turn a number of times
+  const kinds = Object.keys(CARRIED).filter((kind) => d.length === undefined || !["attention", "turns"].includes(kind));
   return oneOf(d, d.r.chance(0.5) ? CARRIED[d.r.pick(kinds)]! : CONVOLVED);
 }
 
 /** A piece that does not run position by position. */
-const mistake = (d: Draft): Piece => oneOf(d, d.r.chance(0.6) ? MISTAKES[d.r.pick(Object.keys(MISTAKES))]! : TRAPS);
+const mistake = (d: Draft): Piece => oneOf(d, d.r.chance(0.6) ? MISTAKES[d.r.pick(Object.keys(MISTAKES))]! : WRONG);
 
 /** Beside an overclaim: its claim must end where the overclaim does, and nowhere else. */
 const cheapPiece = (d: Draft): Piece => named(d, d.r.pick(CHEAP), CAUSAL);
@@ -224,7 +233,9 @@ const oneOf = (d: Draft, pieces: Readonly<Record<string, Piece>>): Piece =>
 const GROUPS: readonly Readonly<Record<string, Piece>>[] = [
   ...Object.values(CARRIED),
   ...Object.values(MISTAKES),
-  TRAPS,
+  CONVOLVED,
+  BY_POSITION,
+  WRONG,
 ];
 /** Every piece that may be asked for. */
 const ASKED: ReadonlyMap<string, Piece> = new Map([
@@ -232,7 +243,8 @@ const ASKED: ReadonlyMap<string, Piece> = new Map([
   ...Object.entries(OVERCLAIMS).map(([name, { piece }]) => [name, piece] as const),
 ]);
 export const PIECES: readonly string[] = [...ASKED.keys()];
-const isCarried = (name: string) => Object.values(CARRIED).some((pieces) => Object.hasOwn(pieces, name));
+const isCarried = (name: string) =>
+  [...Object.values(CARRIED), CONVOLVED, BY_POSITION].some((pieces) => Object.hasOwn(pieces, name));
 
 const oneNamed = (d: Draft, name: string): Piece => named(d, name, { [name]: ASKED.get(name)! });
 

@@ -79,7 +79,15 @@ const windowed: Kernel = (d, n, channels) => {
   return d.b.one("Mul", [modes(d, n, channels), inside]);
 };
 
-export const KERNELS: Readonly<Record<string, Kernel>> = { network, modes, table, powers, endless, windowed };
+/** Decays quickly, and comes back at one lag far behind. */
+const echo: Kernel = (d, n, channels) => {
+  const k = unsqueeze(d, positions(d, n), [1]);
+  const at = d.b.one("Cast", [d.b.one("Equal", [k, scalar(d, d.r.pick([9, 40, 77]))])], { to: 1 });
+  const quick = d.b.one("Mul", [d.b.one("Pow", [scalar(d, 0.5), k]), weights(d, [channels])]);
+  return d.b.one("Add", [quick, at]);
+};
+
+export const KERNELS: Readonly<Record<string, Kernel>> = { network, modes, table, powers, endless, windowed, echo };
 
 /** A kernel chosen at random. */
 export function kernelOf(d: Draft, n: string, channels: number): string {

@@ -133,3 +133,44 @@ test("backwards is refused", async () => {
     reason: expect.stringContaining("backwards along time"),
   });
 });
+
+describe("sequence_lens that are made of the length", () => {
+  /** x → GRU with these lengths → y */
+  const until = (lengths: (b: Builder, n: string, batch: string) => string, sizes?: readonly number[]) => {
+    const b = createBuilder(18, ["x", "y"]);
+    const size = (axis: number) => b.one("Shape", ["x"], { start: axis, end: axis + 1 });
+    const weights = [
+      b.floats("w", [1, 3 * HIDDEN, WIDTH], wave(3 * HIDDEN * WIDTH, 0.7)),
+      b.floats("r", [1, 3 * HIDDEN, HIDDEN], wave(3 * HIDDEN * HIDDEN, 0.9)),
+    ];
+    const whole = b.one("Cast", [size(1)], { to: DataType.INT32 });
+    const turned = b.one("Transpose", ["x"], { perm: [1, 0, 2] });
+    const y = b.one("GRU", [turned, ...weights, "", lengths(b, whole, size(0))], { hidden_size: HIDDEN });
+    b.one("Transpose", [b.one("Squeeze", [y, b.ints("ways", [1])])], { perm: [1, 0, 2] }, { outputs: ["y"] });
+    const [batch, time] = sizes ?? ["b", "n"];
+    const info = (name: string, width: number) => ({ name, type: DataType.FLOAT, dims: [batch!, time!, width] });
+    const ends = { inputs: [info("x", WIDTH)], outputs: [info("y", HIDDEN)] };
+    return makeModel({ ...ends, nodes: b.nodes, initializers: b.initializers, opsets: 18 });
+  };
+  const int32 = (b: Builder, values: readonly number[]) =>
+    b.constant("lengths", { type: DataType.INT32, dims: [values.length], data: Int32Array.from(values) });
+
+  test.each<[string, Model]>([
+    ["expanded", until((b, n, batch) => b.one("Expand", [n, batch]))],
+    ["tiled", until((b, n, batch) => b.one("Tile", [n, batch]))],
+    ["the number of an export of one length", until((b) => int32(b, [6, 6]), [2, 6])],
+  ])("%s: all positions are read", async (_, model) => {
+    const { layers, claim, check } = await convertModel(model);
+    expect(layers.map(({ form }) => form)).toEqual(["recurrent"]);
+    expect(claim.kind).toBe("proven");
+    expect(check.largest).toBeLessThan(1e-6);
+  });
+
+  test.each<[string, Model]>([
+    ["one position less", until((b, n, batch) => b.one("Expand", [b.one("Sub", [n, int32(b, [1])]), batch]))],
+    ["at most so many", until((b, n, batch) => b.one("Expand", [b.one("Min", [n, int32(b, [9000])]), batch]))],
+    ["other rows end before", until((b) => int32(b, [6, 5]), [2, 6])],
+  ])("%s: refused", async (_, model) => {
+    await expect(convertModel(model)).rejects.toMatchObject({ code: "unsupported-layout", where: { operator: "GRU" } });
+  });
+});

@@ -10,6 +10,7 @@ import type { Node } from "../../graph/graph.ts";
 import { type Axis, channelsIn, type Fact, type Layout, timeAxis } from "../../time/facts/fact.ts";
 import { isOffset } from "../../time/offset.ts";
 import { recurrentLayouts } from "../../time/rules/recurrent.ts";
+import { isWholeLength } from "../../time/whole.ts";
 import { shownOf, untilEnd } from "./shown.ts";
 
 /** States that each operator carries: the hidden one, and the cell. */
@@ -31,7 +32,11 @@ export const RECURRENT: Kind<Unclosed> = {
     const batch = fact.axes[1]!;
     if (batch[0] !== "batch" || timeAxis(fact.axes) !== 0 || batch.includes("time"))
       return refuse("unsupported-layout", "is recurrent over a batch that is laid out in another order");
-    const lengths = node.inputs[LENGTHS] ? known.time.facts.get(node.inputs[LENGTHS]) : undefined;
+    const { facts, context } = known.time;
+    const fixed = context.fixed ? context.sizes.time : undefined;
+    const around = { facts, constants: known.constants, producer: known.graphs.index.producer };
+    const isWhole = !node.inputs[LENGTHS] || isWholeLength(node.inputs[LENGTHS], around, fixed);
+    const lengths = isWhole ? undefined : facts.get(node.inputs[LENGTHS]!);
     if (lengths && (lengths.kind !== "still" || lengths.axes.join() !== "batch"))
       return refuse(
         "unsupported-layout",
@@ -45,14 +50,14 @@ export const RECURRENT: Kind<Unclosed> = {
     }
     const hidden = Number(node.attributes.hidden_size);
     const { all, last } = recurrentLayouts(fact.axes, { layout: 0, directions: 1, hidden });
-    const facts: Fact[] = [
+    const given: Fact[] = [
       { kind: "stream", axes: all },
       { kind: "last", axes: last },
       { kind: "last", axes: last },
     ];
     return {
       ...{ opening: node, nodes: new Set([node]), reason, seesPadding: batch.length > 1 ? true : undefined },
-      exits: node.outputs.flatMap((tensor, i) => (tensor ? [{ tensor, fact: facts[i]! }] : [])),
+      exits: node.outputs.flatMap((tensor, i) => (tensor ? [{ tensor, fact: given[i]! }] : [])),
       plan: async () => realised(node, { starts, hidden, batch, axes: fact.axes, ends: lengths !== undefined }),
     } satisfies Carried;
   },
@@ -106,7 +111,8 @@ function addLayer(
     return begunWithStart(b, place, start, shaped, { rank: 3, batchAxis: 1 });
   });
   const shown = layer.ends ? untilEnd(b, node, node.inputs[LENGTHS]!, place) : shownOf(b, node, layer.batch, place);
-  const inputs = [...node.inputs];
+  // that it is the length itself says nothing
+  const inputs = node.inputs.map((name, i) => (i === LENGTHS ? "" : name));
   while (inputs.length < INITIAL + states.length) inputs.push("");
   for (const [i, state] of states.entries()) inputs[INITIAL + i] = state;
   if (shown) {

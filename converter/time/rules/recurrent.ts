@@ -1,6 +1,16 @@
 /** Recurrent layers: along another axis than time they are pointwise in it, whatever their direction. */
 import { isChannelAxis, type Layout } from "../facts/fact.ts";
-import { allOutputs, axesOf, type Family, joined, mixes, type Operand, type Rule, refuses } from "../facts/rule.ts";
+import {
+  allOutputs,
+  axesOf,
+  type Family,
+  joined,
+  mixes,
+  numbers,
+  type Operand,
+  type Rule,
+  refuses,
+} from "../facts/rule.ts";
 import { channelAxis, unfollowed } from "./movement.ts";
 import { notConstant } from "./normalization.ts";
 
@@ -17,7 +27,7 @@ export function recurrentLayouts(
 }
 
 /** https://onnx.ai/onnx/operators/onnx__GRU.html and its sisters: x, w, r, b, sequence_lens, initial_h, … */
-const recurrent: Rule = ([x, w, r, b, lengths, h, c, peepholes], attributes, _context, outputs) => {
+const recurrent: Rule = ([x, w, r, b, lengths, h, c, peepholes], attributes, context, outputs) => {
   const { direction = "forward", layout = 0, hidden_size } = attributes;
   const axes = axesOf(x!);
   if (!axes) return unfollowed(x!);
@@ -27,7 +37,9 @@ const recurrent: Rule = ([x, w, r, b, lengths, h, c, peepholes], attributes, _co
   if (along.includes("time")) {
     if (direction !== "forward")
       return refuses("not-causal", `runs ${WAYS[String(direction)] ?? "backwards"} along time`);
-    if (lengths?.fact.kind === "constant")
+    // an export of one length says so itself
+    const isWhole = context.fixed && numbers(lengths)?.every((value) => value === context.sizes.time);
+    if (lengths?.fact.kind === "constant" && !isWhole)
       return refuses("unsupported-layout", "reads a constant number of positions: sequence_lens");
     return mixes("is recurrent along the time axis");
   }

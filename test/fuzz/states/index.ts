@@ -6,14 +6,21 @@ import { REACH } from "./reach.ts";
 import { REACH_TRAPS } from "./reach-traps.ts";
 import { RECURRENT } from "./recurrent.ts";
 import { RECURRENT_TRAPS } from "./recurrent-traps.ts";
+import { TURN_TRAPS, TURNS } from "./turns.ts";
 
 type Pieces = Readonly<Record<string, Piece>>;
 
 /** All of these run position by position. */
-export const CARRIED: Readonly<Record<string, Pieces>> = { reach: REACH, recurrent: RECURRENT, attention: ATTENTION };
+export const CARRIED: Readonly<Record<string, Pieces>> = {
+  reach: REACH,
+  recurrent: RECURRENT,
+  turns: TURNS,
+  attention: ATTENTION,
+};
 /** These do not, or not at every size. */
 export const MISTAKES: Readonly<Record<string, Pieces>> = {
   reach: REACH_TRAPS,
   recurrent: RECURRENT_TRAPS,
+  turns: TURN_TRAPS,
   attention: ATTENTION_TRAPS,
 };
