@@ -5,7 +5,7 @@ import { type Candidate, candidatesOf } from "./find/candidates.ts";
 import type { Carried, KeptOptions, Realisation } from "./find/carried.ts";
 import { type Found, refusalError } from "./find/find.ts";
 import type { LayerReport } from "./report.ts";
-import { type Form, stateOrder } from "./solve/form.ts";
+import { type Form, stateChannels, stateOrder } from "./solve/form.ts";
 import { convolution } from "./states/convolution/convolution.ts";
 
 /** A realisation, and what is known of it. */
@@ -47,7 +47,7 @@ export async function plan(found: Found, options: PlanOptions): Promise<Planned[
 }
 
 /** Whether a form follows its kernel within a tolerance only. */
-const isApproximate = ({ kind }: Form): boolean => kind === "compact" || kind === "diagonal";
+const isApproximate = ({ kind }: Form): boolean => kind === "compact" || kind === "diagonal" || kind === "mixed";
 
 function solved({ region, source }: Candidate, chosen: Chosen): Planned {
   const { form } = chosen;
@@ -55,10 +55,11 @@ function solved({ region, source }: Candidate, chosen: Chosen): Planned {
   const state = {
     state: form.kind === "window" ? ("conv" as const) : ("ssm" as const),
     form: form.kind,
-    channels: region.channels,
+    channels: stateChannels(form),
     lags: chosen.lags,
     order: stateOrder(form),
     because: chosen.because,
+    ...(form.kind === "mixed" && { dims: [1, stateOrder(form)] }),
   };
   const report = {
     ...state,

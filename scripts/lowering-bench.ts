@@ -14,7 +14,7 @@ import { createBuilder, makeModel } from "../converter/graph/build.ts";
 import type { ValueInfo } from "../converter/graph/graph.ts";
 import { DataType } from "../converter/graph/tensor.ts";
 import { type LowerOptions, lengthOf, lowerConvolution, stepCondition, tablesFor } from "../converter/lower/lower.ts";
-import type { Form } from "../converter/solve/form.ts";
+import { type Form, stateOrder } from "../converter/solve/form.ts";
 import { nodeBackend } from "../runtime/node/backend.ts";
 import { median, PAUSE_MS } from "../src/bench/measure.ts";
 import { BATCH_SIZE, SEQUENCE_LENGTH } from "../src/contract.ts";
@@ -139,8 +139,7 @@ function promptCases(): Case[] {
   ];
 }
 
-const orderOf = (form: Form): number =>
-  form.kind === "window" ? form.kernels.lags : form.modal.residues.length / form.modal.channels;
+const orderOf = (form: Form): number => (form.kind === "window" ? form.kernels.lags : stateOrder(form));
 
 /** A stack of layers with one condition; no layers: Identity. */
 function stackOf({ form, options, layers }: Case): { bytes: Uint8Array; states: ValueInfo[] } {

@@ -112,7 +112,17 @@ export interface LayerMetadata {
   /** Name of the node at which the convolution began in the source graph; of a counter, the first that meets positions. */
   readonly node: string;
   /** How it is carried: the forms of a convolution, or what an operator that is kept as it is reads beside its new inputs. */
-  readonly form: "exact" | "compact" | "diagonal" | "window" | "counter" | "rows" | "recurrent" | "sum" | "cache";
+  readonly form:
+    | "exact"
+    | "compact"
+    | "diagonal"
+    | "mixed"
+    | "window"
+    | "counter"
+    | "rows"
+    | "recurrent"
+    | "sum"
+    | "cache";
   readonly channels: number;
   /** Lags of the kernel that the form reproduces; 0 for what has none. */
   readonly lags: number;

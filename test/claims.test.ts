@@ -76,7 +76,7 @@ async function faultsOf(file: string, { model, layers }: Conversion, claim: Clai
   const [original, converted] = [await openModel(preciseTransforms(source)), await openConverted(model)];
   const output = source.graph.outputs[0]!.name;
   const stateError = layers.reduce(
-    (sum, { form, error }) => sum + (form === "compact" || form === "diagonal" ? error : 0),
+    (sum, { form, error }) => sum + (form === "compact" || form === "diagonal" || form === "mixed" ? error : 0),
     0,
   );
   const faults: string[] = [];

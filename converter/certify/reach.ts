@@ -1,7 +1,7 @@
 /** How many positions a form can be run for before float32 rounding counts. */
 
 import { channelsOf, kernelOf } from "../solve/evaluate.ts";
-import { channelOf, type Form, type Modal } from "../solve/form.ts";
+import { channelOf, type Form, kernelsOwn, type Modal } from "../solve/form.ts";
 import { roundoffOf } from "./roundoff.ts";
 
 /** Positions up to which rounding stays below a part of the output; Infinity where it never grows beyond it. */
@@ -31,10 +31,7 @@ const MOST = 2 ** 53;
  */
 export function roundoffReach(form: Form, tolerance: number): RoundoffReach {
   if (form.kind === "window") return { worst: Number.POSITIVE_INFINITY, expected: Number.POSITIVE_INFINITY };
-  const parts =
-    form.kind === "diagonal"
-      ? Array.from({ length: form.modal.channels }, (_, c) => channelOf(form.modal, c))
-      : [form.modal];
+  const parts = partsOf(form);
   const scaled = parts.map((modal) => ({ modal, scaleOf: outputScale(modal, form.lags) }));
   const seen = new Map<number, Record<keyof RoundoffReach, boolean>>();
   const within = (steps: number) => {
@@ -52,6 +49,13 @@ export function roundoffReach(form: Form, tolerance: number): RoundoffReach {
   };
   const reach = (which: keyof RoundoffReach) => lastThat((steps) => within(steps)[which], form.lags);
   return { worst: reach("worst"), expected: reach("expected") };
+}
+
+/** Modal forms of which a form consists. */
+function partsOf(form: Exclude<Form, { kind: "window" }>): Modal[] {
+  if (form.kind === "mixed") return [kernelsOwn(form.modal)];
+  if (form.kind !== "diagonal") return [form.modal];
+  return Array.from({ length: form.modal.channels }, (_, c) => channelOf(form.modal, c));
 }
 
 /** The largest n for which something holds that ceases to hold at some n, to 1 %; `likely` is where to begin. */

@@ -164,23 +164,26 @@ describe("roundoffReach", () => {
   });
 });
 
-describe.each(FORMS.filter(([, { kind }]) => kind !== "window"))("in ONNX Runtime: %s", (_, form) => {
-  it("a step rounds no more than is certified", async () => {
-    const channels = channelsOfForm(form);
-    const shape = [1, 400, channels] as const;
-    const x = inputOf(400 * channels).map((value, i) => (i < 200 * channels ? value : Math.sign(value) || 1));
-    const open = await openRecurrence(form, { path: "step" });
-    const found = await runInParts(open, x, shape, new Array<number>(400).fill(1));
-    const exact = reference(form, x, shape);
-    for (let c = 0; c < channels; c++) {
-      const modal =
-        form.kind === "diagonal" ? channelOf(form.modal, c) : channelsOf((form as { modal: Modal }).modal, [c]);
-      const { worst, expected } = roundoffOf(modal, 400, 1);
-      for (let i = c; i < found.length; i += channels) {
-        const error = Math.abs(found[i]! - exact[i]!);
-        expect(error).toBeLessThanOrEqual(worst[0]!);
-        expect(error).toBeLessThanOrEqual(expected[0]!);
+describe.each(FORMS.filter(([, { kind }]) => kind !== "window" && kind !== "mixed"))(
+  "in ONNX Runtime: %s",
+  (_, form) => {
+    it("a step rounds no more than is certified", async () => {
+      const channels = channelsOfForm(form);
+      const shape = [1, 400, channels] as const;
+      const x = inputOf(400 * channels).map((value, i) => (i < 200 * channels ? value : Math.sign(value) || 1));
+      const open = await openRecurrence(form, { path: "step" });
+      const found = await runInParts(open, x, shape, new Array<number>(400).fill(1));
+      const exact = reference(form, x, shape);
+      for (let c = 0; c < channels; c++) {
+        const modal =
+          form.kind === "diagonal" ? channelOf(form.modal, c) : channelsOf((form as { modal: Modal }).modal, [c]);
+        const { worst, expected } = roundoffOf(modal, 400, 1);
+        for (let i = c; i < found.length; i += channels) {
+          const error = Math.abs(found[i]! - exact[i]!);
+          expect(error).toBeLessThanOrEqual(worst[0]!);
+          expect(error).toBeLessThanOrEqual(expected[0]!);
+        }
       }
-    }
-  });
-});
+    });
+  },
+);

@@ -10,7 +10,17 @@ import type { Reduction, Target } from "../reduce/reduce.ts";
 import { estimateDecay } from "../solve/decay.ts";
 import { solveEtsc } from "../solve/etsc.ts";
 import { solveError } from "../solve/evaluate.ts";
-import { evened, type Form, type Kernels, largestModulus, orderOf, stateOrder } from "../solve/form.ts";
+import {
+  evened,
+  type Form,
+  type Kernels,
+  largestModulus,
+  type Mixing,
+  orderOf,
+  stateChannels,
+  stateOrder,
+} from "../solve/form.ts";
+import { mixedOf } from "../solve/mixed.ts";
 import { norm, normAfterwards } from "./afterwards.ts";
 import type { ContestResult } from "./contest.ts";
 import { type Extent, extentOf } from "./extent.ts";
@@ -63,6 +73,18 @@ const LONGEST_WINDOW = 2 ** 15;
 /** Beyond this a compact state saves little of what the exact form carries, and the reduction's own cost grows as its cube. */
 const LARGEST_ORDER = 128;
 
+/** States at most that all channels share. */
+const LARGEST_MIXED = 256;
+
+/** Channels on the side where they are fewer. */
+const fewest = ({ inputs, outputs }: Mixing): number => Math.min(inputs, outputs);
+
+/** Channels that a state has for each of its orders. */
+const columnsOf = ({ channels, mixing }: Region): number => (mixing ? fewest(mixing) : channels);
+
+/** Numbers that a form carries for each sequence. */
+const numbersOf = (form: Form): number => stateOrder(form) * stateChannels(form);
+
 /** Kernels of one layer are kept between planning and reducing up to this size, else evaluated again. */
 const KEPT_BYTES = 64e6;
 
@@ -94,14 +116,15 @@ export async function chooseForms(
   onProgress?: (done: number, total: number) => void,
   known: ReadonlyMap<Region, Extent> = new Map(),
 ): Promise<Chosen[]> {
-  const channels = candidates.reduce((sum, { region }) => sum + region.channels, 0);
+  const channels = candidates.reduce((sum, { region }) => sum + columnsOf(region), 0);
   const plans: Plan[] = [];
   for (const candidate of candidates) plans.push(await planOf(candidate, options, channels, known));
   const reducible = plans.filter((plan) => plan.reduce);
-  const tasks = reducible.map(({ reduce, window }) => async () => ({
+  const tasks = reducible.map(({ region, reduce, window }) => async () => ({
     kernels: await reduce!.kernels(),
     shared: reduce!.target,
     own: "tolerance" in reduce!.target,
+    mixing: region.mixing,
     certify: { beyond: window ? ("zero" as const) : ("unknown" as const) },
   }));
   const threads = options.threads === undefined ? {} : { threads: options.threads };
@@ -123,13 +146,13 @@ async function decide(plan: Plan, result: ContestResult | undefined, options: Ch
   const isAsked = options.order !== undefined || options.maxState !== undefined;
   const low =
     found && ends && isAsked ? { ...found, claim: leastClaim([found.claim, ends]) } : ends ? undefined : found;
-  if (low && (!window || stateOrder(low.form) < window.lags - 1)) return low;
+  if (low && (!window || numbersOf(low.form) < numbersOf(window.form))) return low;
   if (window) return { ...window, reduction };
   const exact = await exactForm(plan, options);
   if (!result) return exact;
-  const why = [ends?.because ?? result.because ?? reduction?.reason, result.own?.reduction.reason]
-    .filter(Boolean)
-    .join("; ");
+  const shared = ends?.because ?? result.because ?? reduction?.reason;
+  const reasons = [shared, result.own?.reduction.reason, result.mixed?.reduction.reason];
+  const why = reasons.filter(Boolean).join("; ");
   return {
     ...exact,
     because: `${why || `no order up to ${LARGEST_ORDER} is within the tolerance`}; ${exact.because}`,
@@ -173,7 +196,7 @@ function withRounding(chosen: Chosen, { region }: Plan): Chosen {
 /** Shared poles or poles of each channel's own, whichever is met. */
 function lowOrderForm(
   { reduce, extent }: Plan,
-  { shared, own, because }: ContestResult = {},
+  { shared, own, mixed, because }: ContestResult = {},
   { order, maxState }: ChooseOptions,
 ): Chosen | undefined {
   const chosen = (form: Form & { lags: number }, certificate: Certificate, why: string): Chosen => ({
@@ -205,6 +228,13 @@ function lowOrderForm(
     const form = { kind: "diagonal", modal: reduction.modal, lags } as const;
     return chosen(form, certificate, instead ? `${why}; ${instead}` : why);
   }
+  if (mixed?.reduction.met && mixed.certificate) {
+    const { reduction, certificate } = mixed;
+    const lags = certificate.horizon;
+    const { inputs, outputs } = reduction.modal;
+    const why = `${reduction.order} states, shared by the ${inputs} channels that enter and the ${outputs} that leave, follow the kernels over ${lags} lags`;
+    return chosen({ kind: "mixed", modal: reduction.modal, lags }, certificate, why);
+  }
   return undefined;
 }
 
@@ -220,7 +250,9 @@ async function planOf(
   const usual = horizon === undefined && negligible === NEGLIGIBLE ? known.get(region) : undefined;
   const extent = usual ?? (await extentOf(source, region, { horizon, negligible }));
   const { seen, finite, died } = extent;
-  const window = finite === undefined || finite > LONGEST_WINDOW ? undefined : windowForm(seen, finite, extent.claim);
+  const { mixing } = region;
+  const window =
+    finite === undefined || finite > LONGEST_WINDOW ? undefined : windowForm(seen, finite, extent.claim, mixing);
   const plan = { ...candidate, extent, window };
   if (exact || (finite !== undefined && finite <= SHORT_LAGS)) return { ...plan, reduce: undefined };
   const lags =
@@ -232,7 +264,7 @@ async function planOf(
   const claim = claimFor(extent, lags, region, horizon !== undefined);
   const kept = lags * seen.channels * 8 > KEPT_BYTES ? undefined : copyOf(seen, lags);
   const kernels = async () => kept ?? source.at(lags);
-  return { ...plan, reduce: { target: targetOf(options, channels, finite), claim, kernels } };
+  return { ...plan, reduce: { target: targetOf(options, channels, finite, mixing), claim, kernels } };
 }
 
 /** How far a form is right that follows a kernel over so many lags: as far as is known of it, if it has died by then. */
@@ -250,6 +282,7 @@ function targetOf(
   { order, maxState, tolerance = DEFAULT_TOLERANCE }: ChooseOptions,
   channels: number,
   finite: number | undefined,
+  mixing: Mixing | undefined,
 ): Target {
   if (order !== undefined) return { order };
   if (maxState !== undefined) {
@@ -261,17 +294,24 @@ function targetOf(
         {},
         `One number for each channel takes ${4 * channels} bytes.`,
       );
-    return { order: affordable };
+    return { order: affordable * (mixing ? fewest(mixing) : 1) };
   }
+  if (mixing) return { tolerance, maxOrder: LARGEST_MIXED };
   return {
     tolerance,
     maxOrder: Math.min(LARGEST_ORDER, finite === undefined ? LARGEST_ORDER : Math.max(1, finite - 2)),
   };
 }
 
-function windowForm(seen: SourcedKernels, finite: number, claim: Claim, because?: string): Chosen {
+function windowForm(
+  seen: SourcedKernels,
+  finite: number,
+  claim: Claim,
+  mixing: Mixing | undefined,
+  because?: string,
+): Chosen {
   return {
-    form: { kind: "window", kernels: copyOf(seen, finite) },
+    form: { kind: "window", kernels: copyOf(seen, finite), mixing },
     lags: finite,
     claim,
     extendable: seen.end === undefined,
@@ -300,11 +340,12 @@ async function exactForm({ region, source, extent }: Plan, options: ChooseOption
   const hasDied = died < seen.lags && died <= lags;
   if (hasDied && wrapAround > NEGLIGIBLE) {
     const why = `${because}, and a state that wraps around there would bring ${wrapAround.toPrecision(2)} of it back`;
-    return windowForm(seen, died, claim, why);
+    return windowForm(seen, died, claim, region.mixing, why);
   }
   const modal = solveEtsc(kernels, decay);
+  const { mixing } = region;
   return {
-    form: { kind: "exact", modal, lags },
+    form: mixing ? { kind: "mixed", modal: mixedOf(modal, mixing), lags } : { kind: "exact", modal, lags },
     lags,
     claim: claimFor(extent, lags, region, options.horizon !== undefined),
     extendable: seen.end === undefined,

@@ -1,10 +1,12 @@
 /** Shared poles against poles of each channel's own: which of the two a layer gets, by certified error and by cost. */
 
 import { type Certificate, type CertifyOptions, certify } from "../certify/certify.ts";
+import { certifyMixed } from "../certify/mixed.ts";
 import { leastSharedOrder } from "../reduce/forecast.ts";
+import { type MixedReduction, reduceMixed } from "../reduce/mixed.ts";
 import { LARGEST_OWN_ORDER, lookAtChannels, type OwnReduction } from "../reduce/own.ts";
 import { type Reduction, reduceKernels, type Target } from "../reduce/reduce.ts";
-import type { Kernels } from "../solve/form.ts";
+import type { Kernels, Mixing } from "../solve/form.ts";
 import { certifyChannels } from "./own.ts";
 
 /** What is asked for one layer. */
@@ -15,12 +17,16 @@ export interface ContestTask {
   /** Whether poles of each channel's own may take their place; only where `shared` is a tolerance. */
   readonly own: boolean;
   readonly certify?: CertifyOptions | undefined;
+  /** Of kernels that mix channels: one state for all is looked for instead. */
+  readonly mixing?: Mixing | undefined;
 }
 
 /** What was tried; at most one of the two is met. A certificate goes with what is met. */
 export interface ContestResult {
   readonly shared?: { readonly reduction: Reduction; readonly certificate: Certificate | undefined } | undefined;
   readonly own?: { readonly reduction: OwnReduction; readonly certificate: Certificate | undefined } | undefined;
+  /** Of kernels that mix channels. */
+  readonly mixed?: { readonly reduction: MixedReduction; readonly certificate: Certificate | undefined } | undefined;
   /** Why shared poles were not tried, in a sentence. */
   readonly because?: string | undefined;
 }
@@ -39,7 +45,12 @@ const SEARCHED = 48;
  * Reduces and certifies one layer, the likelier way first; the other only where the first is not within the tolerance.
  * @throws LongConvError as {@link reduceKernels}
  */
-export function contest({ kernels, shared, own, certify: options }: ContestTask): ContestResult {
+export function contest({ kernels, shared, own, certify: options, mixing }: ContestTask): ContestResult {
+  if (mixing) {
+    const reduction = reduceMixed(kernels, mixing, shared);
+    const certificate = reduction.met ? certifyMixed(kernels, reduction.modal, options) : undefined;
+    return { mixed: { reduction, certificate } };
+  }
   const withShared = (reduction: Reduction): ContestResult => ({
     shared: { reduction, certificate: reduction.met ? certify(kernels, reduction.modal, options) : undefined },
   });

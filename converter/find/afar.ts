@@ -8,7 +8,7 @@ import type { Kernels } from "../solve/form.ts";
 import type { Graphs } from "./graphs.ts";
 import { type ProbeFailure, type Respond, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
-import { isFailedRun, openRegion } from "./respond.ts";
+import { isFailedRun, openKernels } from "./respond.ts";
 
 /** A comb and what the region makes of it. */
 export interface Answer {
@@ -28,7 +28,7 @@ const SUMMED = 1e-8;
  * @returns undefined where it cannot be run at more positions than it was probed at
  */
 export async function answerAfar(graphs: Graphs, region: Region, kernels: Kernels): Promise<Answer | undefined> {
-  const responder = await openRegion(graphs, region.entry, region.exit);
+  const responder = await openKernels(graphs, region);
   try {
     for (let time = kernels.lags; time > region.probed.lags; time = Math.floor(time / 2)) {
       try {

@@ -7,7 +7,7 @@ import type { Graphs } from "./graphs.ts";
 import { bytesOf } from "./memory.ts";
 import { convolve, type ProbeFailure, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
-import { openRegion } from "./respond.ts";
+import { openKernels } from "./respond.ts";
 import { fixedSizes } from "./shapes.ts";
 
 /** Impulses, and bytes of all tensors of all runs, that are worth it. */
@@ -24,7 +24,7 @@ export async function onBasis(
   region: Region,
   kernels: Kernels,
 ): Promise<"all" | "too many" | ProbeFailure> {
-  const { entry, exit, entryChannels, sources, maxLags, bias } = region;
+  const { entryChannels, sources, maxLags, bias } = region;
   const time = maxLags ?? 0;
   const impulses = time * entryChannels;
   // other rows of a batch could have their say
@@ -35,7 +35,7 @@ export async function onBasis(
   const norms = Array.from({ length: channels }, (_, c) =>
     Math.hypot(...Array.from({ length: kernels.lags }, (_, k) => taps[k * channels + c]!)),
   );
-  const { respond, close } = await openRegion(graphs, entry, exit);
+  const { respond, close } = await openKernels(graphs, region);
   try {
     for (let place = 0; place < impulses; place++) {
       const values = new Float64Array(impulses);

@@ -5,7 +5,7 @@ import type { Kernels } from "../solve/form.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import type { Graphs } from "./graphs.ts";
 import type { Region } from "./region.ts";
-import { isFailedRun, openRegion } from "./respond.ts";
+import { isFailedRun, openKernels } from "./respond.ts";
 import type { Seen } from "./shapes.ts";
 import { evaluatePosition } from "./tables.ts";
 
@@ -141,7 +141,7 @@ async function byImpulse(graphs: Graphs, region: Region, lags: number): Promise<
 async function impulseAt(graphs: Graphs, region: Region, time: number, lags: number): Promise<EvaluatedKernels> {
   const { entryChannels, channels, bias } = region;
   const row = new Float64Array(time * entryChannels).fill(1, 0, entryChannels);
-  const responder = await openRegion(graphs, region.entry, region.exit);
+  const responder = await openKernels(graphs, region);
   try {
     const [answer] = await responder.respond([row], time);
     const taps = answer!.slice(0, lags * channels);

@@ -9,7 +9,7 @@ import type { Graphs } from "./graphs.ts";
 import { bytesOf } from "./memory.ts";
 import { convolve, type ProbeFailure, type Respond, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
-import { isFailedRun, openRegion } from "./respond.ts";
+import { isFailedRun, openKernels } from "./respond.ts";
 import { fixedSizes } from "./shapes.ts";
 
 /** How far a region was compared. */
@@ -48,7 +48,7 @@ export async function compareWidely(
   region: Region,
   kernels: Kernels,
 ): Promise<Evidence | (ProbeFailure & { readonly length: number })> {
-  const { respond, close } = await openRegion(graphs, region.entry, region.exit);
+  const { respond, close } = await openKernels(graphs, region);
   try {
     const apart = await compareRows(respond, region, kernels, fixedSizes(graphs.inputs).batch !== undefined);
     if (apart) return { ...apart, length: BATCH_LENGTH };

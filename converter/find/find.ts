@@ -203,10 +203,10 @@ function proofsOf(
   const known = { model, index, time, constants, seen, typeOf };
   // a graph of one length is probed at that length, and nothing is claimed of others
   const proven = regions.filter(({ maxLags }) => maxLags === undefined);
+  const ofRegion = (region: Region, longest?: number) =>
+    proveRegion({ ...known, mixesChannels: region.mixing !== undefined }, region, longest);
   return {
-    regions: provenTogether(new Map(proven.map((region) => [region, proveRegion(known, region)])), (region, longest) =>
-      proveRegion(known, region, longest),
-    ),
+    regions: provenTogether(new Map(proven.map((region) => [region, ofRegion(region)])), ofRegion),
     tables: new Map([...tables].map(([name, layout]) => [name, provePosition(known, name, layout)])),
   };
 }

@@ -8,10 +8,11 @@ import type { Seen, Shapes } from "./shapes.ts";
 const LONGEST = 2 ** 17;
 const BYTES_OF_A_NUMBER = 4;
 
-/** Bytes of all tensors of a region for one sequence of a length. */
-export function bytesOf(graphs: Graphs, { entry, exit }: Region): (time: number) => number {
+/** Bytes of all tensors of a region for one sequence of a length, each channel alone where it mixes them. */
+export function bytesOf(graphs: Graphs, { entry, exit, mixing }: Region): (time: number) => number {
   const { graph } = partOf(graphs, [{ name: entry.tensor, type: entry.type, dims: undefined }], [exit.tensor]);
-  return (time) => bytesAt(graphs.shapes, graph.nodes, time);
+  const sequences = mixing?.inputs ?? 1;
+  return (time) => sequences * bytesAt(graphs.shapes, graph.nodes, time);
 }
 
 /** The longest power of two, 64 at least, at which all tensors of a region take at most so many bytes for one sequence. */

@@ -2,7 +2,7 @@
 import type { ErrorCode } from "../../src/errors.ts";
 import type { Node } from "../graph/graph.ts";
 import { DataType, typeName } from "../graph/tensor.ts";
-import type { Kernels } from "../solve/form.ts";
+import type { Kernels, Mixing } from "../solve/form.ts";
 import { channelCount, type Layout } from "../time/facts/fact.ts";
 import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
 import { isOffset } from "../time/offset.ts";
@@ -10,8 +10,9 @@ import { causeAt } from "./cause.ts";
 import { coneOf, type Exit } from "./cone.ts";
 import { type Graphs, typeIn } from "./graphs.ts";
 import { grow } from "./grow.ts";
+import { addsUp } from "./mixing.ts";
 import { type ProbeFailure, type ProbeResult, probe } from "./probe.ts";
-import { type End, isFailedRun, openRegion } from "./respond.ts";
+import { type End, isFailedRun, openKernels } from "./respond.ts";
 import { fixedSizes, possibleLayouts } from "./shapes.ts";
 
 /** A long convolution: one stream in, one stream out. */
@@ -21,11 +22,13 @@ export interface Region extends Closed {
   readonly exit: End;
   /** Channels that enter. */
   readonly entryChannels: number;
-  /** Channels that leave. */
+  /** Channels that leave; where it mixes channels, kernels from one that enters to one that leaves. */
   readonly channels: number;
+  /** Undefined where each channel that leaves is made of one that enters. */
+  readonly mixing: Mixing | undefined;
   /** Of each channel that leaves, the one that enters and is answered there: in any order, and by several kernels. */
   readonly sources: readonly number[];
-  /** What is added to every position, [channels]; undefined where nothing is. */
+  /** What is added to every position, [channels]; the same for all kernels of a channel that leaves; undefined where nothing is. */
   readonly bias: Float64Array | undefined;
   /** Kernels as probed, at the longest probed length. */
   readonly probed: Kernels;
@@ -51,6 +54,9 @@ export const unclosed = (
 
 /** What a state of float32 carries as it is computed; half precision is analysed in float32. */
 const FLOATS = new Set<number>([DataType.FLOAT]);
+
+/** Kernels of a region that mixes channels: each is read, and reduced with the others. */
+const MOST_KERNELS = 1024;
 
 /** Lengths at which a dynamic region is probed: even and odd ones, and the shortest. */
 const PROBE_LENGTHS = [32, 64, 19, 3, 2, 1] as const;
@@ -87,7 +93,12 @@ export async function closeRegion(
       if (grew && !("code" in grew)) return grew;
       const found = await probeRegion(graphs, opening, entry, end, exit.nodes);
       if (!("code" in found)) return found;
-      if (!telling || found.stage > telling.stage) telling = { ...found, exit };
+      // what channels make alone tells more than that they influence one another
+      const mixed =
+        found.code === "mixes-channels" && (await probeRegion(graphs, opening, entry, end, exit.nodes, true));
+      if (mixed && !("code" in mixed)) return mixed;
+      const failure = mixed || found;
+      if (!telling || failure.stage > telling.stage) telling = { ...failure, exit };
     }
   }
   const first = time.openings.find((other) => other.node === opening.node) ?? opening;
@@ -137,18 +148,25 @@ function orderedLayouts(layouts: readonly Layout[], entry: Layout): Layout[] {
   return [...layouts].sort((a, b) => score(a) - score(b));
 }
 
-/** Probes a region at every length that the graph allows. */
+/** Probes a region at every length that the graph allows. @param apart each channel that enters alone */
 async function probeRegion(
   graphs: Graphs,
   opening: Opening,
   entry: End,
   exit: End,
   nodes: readonly Node[],
+  apart = false,
 ): Promise<Region | ProbeFailure> {
   const entryChannels = channelCount(entry.axes);
-  const channels = channelCount(exit.axes);
+  const outputs = channelCount(exit.axes);
+  const mixing = apart ? { inputs: entryChannels, outputs } : undefined;
+  const channels = apart ? entryChannels * outputs : outputs;
+  if (apart && channels > MOST_KERNELS) {
+    const reason = `mixes ${entryChannels} channels into ${outputs}, and no more than ${MOST_KERNELS} kernels are followed`;
+    return { code: "mixes-channels", reason, stage: 3 };
+  }
   const fixed = fixedSizes(graphs.inputs).time;
-  const responder = await openRegion(graphs, entry, exit);
+  const responder = await openKernels(graphs, { entry, exit, mixing });
   try {
     let known: ProbeResult | undefined;
     let failed: unknown;
@@ -169,6 +187,8 @@ async function probeRegion(
     }
     if (!known) throw failed;
     const { kernels: probed, bias, sources } = known;
+    const alone = mixing && (await addsUp(graphs, { entry, exit }, responder.respond, known, probed.lags));
+    if (alone) return alone;
     return {
       opening: opening.node,
       reason: opening.reason,
@@ -178,7 +198,10 @@ async function probeRegion(
       exit,
       entryChannels,
       channels,
-      sources: sources.map((source, c) => source ?? Math.floor((c * entryChannels) / channels)),
+      mixing,
+      sources: sources.map((source, c) =>
+        apart ? c % entryChannels : (source ?? Math.floor((c * entryChannels) / channels)),
+      ),
       bias: bias.some((value) => value !== 0) ? bias : undefined,
       probed,
       maxLags: fixed,

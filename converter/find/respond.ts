@@ -59,6 +59,33 @@ export async function openRegion(graphs: Graphs, entry: End, exit: End): Promise
   return { respond, close: () => part.close() };
 }
 
+/**
+ * The same with each channel that enters alone, for regions that mix channels: a row out has [time × kernels], kernel
+ * o · inputs + i what channel i makes of channel o. Their sum over i is the region's answer, where it is linear.
+ */
+export async function openApart(graphs: Graphs, entry: End, exit: End): Promise<Responder> {
+  const { respond, close } = await openRegion(graphs, entry, exit);
+  const [inputs, outputs] = [channelCount(entry.axes), channelCount(exit.axes)];
+  return {
+    close,
+    respond: async (rows, time) => {
+      const answers = rows.map(() => new Float64Array(time * outputs * inputs));
+      for (let i = 0; i < inputs; i++) {
+        const alone = rows.map((row) => row.map((value, at) => (at % inputs === i ? value : 0)));
+        for (const [r, answer] of (await respond(alone, time)).entries())
+          for (let at = 0; at < time * outputs; at++) answers[r]![at * inputs + i] = answer[at]!;
+      }
+      return answers;
+    },
+  };
+}
+
+/** A region that was found, by its kernels: each channel alone where it mixes them. */
+export const openKernels = (
+  graphs: Graphs,
+  { entry, exit, mixing }: { readonly entry: End; readonly exit: End; readonly mixing?: object | undefined },
+): Promise<Responder> => (mixing ? openApart : openRegion)(graphs, entry, exit);
+
 /** A tensor of a float type from float32 values. */
 function makeFloats(type: number, dims: readonly number[], values: Float32Array): Tensor {
   if (type === DataType.FLOAT16) return makeTensor(type, dims, float16FromFloat32(values));

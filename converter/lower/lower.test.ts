@@ -7,13 +7,14 @@ import { cuts, inputOf, openRecurrence, reference, relativeError, runInParts } f
 import { createBuilder } from "../graph/build.ts";
 import { float16FromFloat32, float32FromFloat16 } from "../graph/halves.ts";
 import { DataType } from "../graph/tensor.ts";
-import { channelsOfForm, type Form } from "../solve/form.ts";
+import { channelsOfForm, type Form, outputsOfForm } from "../solve/form.ts";
 import { lowerConvolution } from "./lower.ts";
 
 const TOLERANCE = 3e-6;
 
 describe.each(FORMS)("%s", (_, form) => {
   const channels = channelsOfForm(form);
+  const outputs = outputsOfForm(form);
 
   it("is the convolution in one pass of any length", async () => {
     const open = await openRecurrence(form);
@@ -70,7 +71,7 @@ describe.each(FORMS)("%s", (_, form) => {
     const padded = await runInParts(open, x, [1, padding + tokens, channels], parts, mask);
     const alone = x.slice(padding * channels);
     const expected = reference(form, alone, [1, tokens, channels]);
-    expect(relativeError(padded.slice(padding * channels), expected)).toBeLessThan(TOLERANCE);
+    expect(relativeError(padded.slice(padding * outputs), expected)).toBeLessThan(TOLERANCE);
   });
 
   it("keeps the rows of a batch apart", async () => {
@@ -81,8 +82,8 @@ describe.each(FORMS)("%s", (_, form) => {
     three.set(row, row.length);
     three.set(inputOf(row.length, 99), 2 * row.length);
     const together = await runInParts(open, three, [3, 80, channels], [50, 1, 29]);
-    expect(together.subarray(0, row.length).every((value) => value === 0)).toBe(true);
-    expect(relativeError(together.slice(row.length, 2 * row.length), alone)).toBeLessThan(1e-6);
+    expect(together.subarray(0, alone.length).every((value) => value === 0)).toBe(true);
+    expect(relativeError(together.slice(alone.length, 2 * alone.length), alone)).toBeLessThan(1e-6);
   });
 });
 
@@ -110,7 +111,7 @@ it("keeps its state in float32 where the stream is float16", async () => {
   const form: Form = { kind: "compact", lags: 64, modal: modalOf({ pairs: 3, reals: 1, radius: [0.9, 0.99] }, 4) };
   const { runner, state } = await openRecurrence(form, { elementType: DataType.FLOAT16 });
   const bits = float16FromFloat32(inputOf(50 * 4));
-  const past = { type: DataType.FLOAT, dims: [1, state!.rows, 4], data: new Float32Array(state!.rows * 4) };
+  const past = { type: DataType.FLOAT, dims: [1, ...state!.dims], data: new Float32Array(state!.dims[0]! * 4) };
   const results = await runner.run({
     x: { type: DataType.FLOAT16, dims: [1, 50, 4], data: bits },
     [state!.past]: past,

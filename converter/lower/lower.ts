@@ -10,6 +10,7 @@ import type { Form } from "../solve/form.ts";
 import { compactRecurrence } from "./compact.ts";
 import { diagonalRecurrence } from "./diagonal.ts";
 import { exactRecurrence } from "./exact.ts";
+import { mixedRecurrence, mixedWindow, transposed } from "./mixed.ts";
 import type { PathTensors, Recurrence } from "./recurrence.ts";
 import { type PromptTables, promptTables } from "./tables.ts";
 import { windowRecurrence } from "./window.ts";
@@ -79,7 +80,9 @@ export function tablesFor(
 
 /** The recurrence of a form. */
 export function recurrenceOf(form: Form, chunk?: number): Recurrence {
-  if (form.kind === "window") return windowRecurrence(form.kernels);
+  if (form.kind === "window")
+    return form.mixing ? mixedWindow(form.kernels, form.mixing) : windowRecurrence(form.kernels);
+  if (form.kind === "mixed") return mixedRecurrence(form.modal, chunk);
   if (form.kind === "diagonal") return diagonalRecurrence(form.modal, chunk);
   return form.kind === "exact" ? exactRecurrence(form.modal, chunk) : compactRecurrence(form.modal, chunk);
 }
@@ -97,8 +100,7 @@ export function lowerConvolution(b: Builder, form: Form, site: Site, options: Lo
   const x = site.mask === undefined ? stream : hidden(b, stream, site.mask);
   const typed = (y: string) => (plain ? y : b.one("Cast", [y], { to: elementType }));
   if (recurrence.rows === 0) {
-    const taps = b.floats("tap", [recurrence.channels], lagZeroOf(form));
-    return { output: typed(b.one("Mul", [x, taps])), state: undefined };
+    return { output: typed(through(b, form, x)), state: undefined };
   }
   const state = stateOf(recurrence, site.index);
   const tensors = { x, past: state.past.name, present: state.present.name };
@@ -115,9 +117,18 @@ function hidden(b: Builder, stream: string, mask: string): string {
   return b.one("Where", [shown, stream, b.floats("zero", [1], [0])], {}, { hint: "masked" });
 }
 
-function lagZeroOf(form: Form): Float64Array {
-  if (form.kind === "diagonal") return channelKernels(form.modal, 1).taps;
-  return form.kind === "window" ? form.kernels.taps.subarray(0, form.kernels.channels) : kernelOf(form.modal, 1).taps;
+/** What a form that carries nothing makes of its input: lag 0. */
+function through(b: Builder, form: Form, x: string): string {
+  if (form.kind === "window") {
+    const { kernels, mixing } = form;
+    const taps = kernels.taps.subarray(0, kernels.channels);
+    if (!mixing) return b.one("Mul", [x, b.floats("tap", [kernels.channels], taps)]);
+    const { inputs, outputs } = mixing;
+    return b.one("MatMul", [x, b.floats("tap", [inputs, outputs], transposed(taps, outputs, inputs))]);
+  }
+  if (form.kind === "mixed") throw new LongConvError("invalid-graph", "a mixed form without states", { tensor: x });
+  const { taps } = form.kind === "diagonal" ? channelKernels(form.modal, 1) : kernelOf(form.modal, 1);
+  return b.one("Mul", [x, b.floats("tap", [form.modal.channels], taps)]);
 }
 
 function onPath(b: Builder, recurrence: Recurrence, path: "step" | "prompt", site: Site, tensors: PathTensors): string {

@@ -1,6 +1,6 @@
 /** What the page's pictures are drawn from, to take away: kernels, poles and residues, for numpy and as JSON. */
 import type { Form } from "../solve/form.ts";
-import { isShared } from "./measure.ts";
+import { isShared, modalOfForm } from "./measure.ts";
 import { type NamedArray, npz } from "./npz.ts";
 import { errorOf, type LayerInput, lagsOfForm } from "./table.ts";
 import { byteSize, escapeHtml } from "./text.ts";
@@ -20,7 +20,7 @@ interface Modes {
 
 function modesOf(form: Form): Modes | undefined {
   if (form.kind === "window") return undefined;
-  const { modal } = form;
+  const modal = modalOfForm(form);
   const { channels, residues, direct } = modal;
   const pairs = isShared(modal) ? modal.pairs.re.length : modal.pairs;
   const reals = isShared(modal) ? modal.reals.length : 0;

@@ -1,7 +1,15 @@
 /** What a form really does, measured apart from the certificate: its error at every lag, and its outputs. */
 import type { Certificate } from "../certify/certify.ts";
 import { channelsOf, kernelOf } from "../solve/evaluate.ts";
-import { type ChannelModal, channelOf, type Kernels, type Modal, orderOf } from "../solve/form.ts";
+import {
+  type ChannelModal,
+  channelOf,
+  type Form,
+  type Kernels,
+  kernelsOwn,
+  type Modal,
+  orderOf,
+} from "../solve/form.ts";
 import { spread } from "./sample.ts";
 
 /** Multiplications that one layer's figures may take; about 1 ns each. */
@@ -170,6 +178,10 @@ function kernelAt({ lags, channels, taps }: Kernels, channel: number): Float64Ar
 
 /** A modal form with poles that the channels share, or with poles of each channel's own. */
 export type AnyModal = Modal | ChannelModal;
+
+/** The modal form of a form that is none of a window; of one that mixes channels, with states for each kernel. */
+export const modalOfForm = (form: Exclude<Form, { kind: "window" }>): AnyModal =>
+  form.kind === "mixed" ? kernelsOwn(form.modal) : form.modal;
 
 export const isShared = (modal: AnyModal): modal is Modal => typeof modal.pairs !== "number";
 

@@ -7,7 +7,7 @@ import { type About, aboutLines, symbols } from "./about.ts";
 import { downloads } from "./data.ts";
 import { certificateFigure, lagErrorFigure } from "./errors.ts";
 import { kernelFigures } from "./kernels.ts";
-import { lagErrors, outputErrors } from "./measure.ts";
+import { lagErrors, modalOfForm, outputErrors } from "./measure.ts";
 import { decayOverview, singularValueOverview } from "./overview.ts";
 import type { Followed } from "./path.ts";
 import { pathFigure } from "./path-figure.ts";
@@ -106,7 +106,7 @@ function lead({ refusals, regions }: Followed, layers: readonly LayerInput[]): s
   else sentences.push(`<strong>${convolutions}</strong>; every other operator works position by position.`);
   const forms = layers.flatMap(({ form, region }) => (form ? [{ form, region }] : []));
   if (forms.length && forms.length === layers.length) {
-    const bytes = forms.reduce((sum, { form, region }) => sum + stateBytes(form, region.channels), 0);
+    const bytes = forms.reduce((sum, { form }) => sum + stateBytes(form), 0);
     const exact = forms.reduce((sum, { form, region }) => sum + 4 * region.channels * lagsOfForm(form), 0);
     const ratio = exact / Math.max(bytes, 1);
     const errors = layers.flatMap((layer) => errorOf(layer) ?? []);
@@ -203,7 +203,7 @@ function layerSection(layer: LayerInput, index: number): string {
     );
   } else if (form) {
     const truth = within(kernels, form.lags);
-    const errors = lagErrors(truth, form.modal);
+    const errors = lagErrors(truth, modalOfForm(form));
     const of =
       errors.channels < region.channels
         ? ` Measured in ${grouped(errors.channels)} of ${grouped(region.channels)} channels.`
@@ -235,11 +235,11 @@ function layerSection(layer: LayerInput, index: number): string {
         form.kind === "diagonal"
           ? "In the unit disc; each channel has its own."
           : "In the unit disc; all channels share them.",
-        poleFigure(form.modal),
+        poleFigure(modalOfForm(form)),
       ),
     );
     if (certificate) {
-      const errors = outputErrors(within(kernels, form.lags), form.modal, certificate);
+      const errors = outputErrors(within(kernels, form.lags), modalOfForm(form), certificate);
       const points = errors.worst.length;
       figures.push(
         figure(

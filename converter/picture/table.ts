@@ -3,7 +3,7 @@ import { type Claim, describeClaim } from "../../src/contract.ts";
 import type { Certificate } from "../certify/certify.ts";
 import type { Region } from "../find/region.ts";
 import { type Model, sourceOf, whereOf } from "../graph/graph.ts";
-import { type Form, type Kernels, stateOrder } from "../solve/form.ts";
+import { type Form, type Kernels, stateChannels, stateOrder } from "../solve/form.ts";
 import type { PositionUse, Refusal } from "../time/follow.ts";
 import { byteSize, capital, escapeHtml, grouped, significant } from "./text.ts";
 
@@ -28,7 +28,7 @@ export interface LayerInput {
 export const lagsOfForm = (form: Form): number => (form.kind === "window" ? form.kernels.lags : form.lags);
 
 /** Bytes of one sequence's state, float32. */
-export const stateBytes = (form: Form, channels: number): number => 4 * channels * stateOrder(form);
+export const stateBytes = (form: Form): number => 4 * stateChannels(form) * stateOrder(form);
 
 /** Relative error of a layer's kernels, where it is known; a window has none. */
 export const errorOf = ({ certificate, error, form }: LayerInput): number | undefined =>
@@ -59,11 +59,7 @@ export function layerTable(layers: readonly LayerInput[]): string {
             cell("Form", form ? form.kind : "not decided", form?.kind),
             cell("Order", form ? grouped(stateOrder(form)) : "", form && stateOrder(form)),
             cell("Lags", grouped(form ? lagsOfForm(form) : kernels.lags), form ? lagsOfForm(form) : kernels.lags),
-            cell(
-              "State",
-              form ? byteSize(stateBytes(form, region.channels)) : "",
-              form && stateBytes(form, region.channels),
-            ),
+            cell("State", form ? byteSize(stateBytes(form)) : "", form && stateBytes(form)),
             cell("Relative error", error === undefined ? "" : significant(error), error),
           ]
         : [

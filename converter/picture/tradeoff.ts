@@ -1,6 +1,6 @@
 /** The question before converting: how large a state buys how small an error. */
 import * as Plot from "@observablehq/plot";
-import { stateOrder } from "../solve/form.ts";
+import { stateChannels, stateOrder } from "../solve/form.ts";
 import { decades, draw, HALO, logAxis } from "./plot.ts";
 import { errorOf, type LayerInput, stateBytes } from "./table.ts";
 import { byteSize, significant } from "./text.ts";
@@ -29,11 +29,14 @@ export function offersOf(layers: readonly LayerInput[]): Offer[] {
     });
     return {
       tolerance,
-      bytes: orders.reduce((sum, { order }, i) => sum + 4 * order * layers[i]!.region.channels, 0),
+      bytes: orders.reduce((sum, { order }, i) => sum + 4 * order * columnsOf(layers[i]!), 0),
       within: orders.filter(({ within }) => within).length,
     };
   });
 }
+
+/** Channels with a state of an order each. */
+const columnsOf = ({ form, region }: LayerInput): number => (form ? stateChannels(form) : region.channels);
 
 /** The offers as rows. */
 export function offerTable(offers: readonly Offer[], layers: number): string {
@@ -61,7 +64,7 @@ export function tradeOffFigure(layers: readonly LayerInput[], tolerance: number 
   );
   const chosen = layers.flatMap((input, layer) => {
     const error = errorOf(input);
-    return input.form && error ? [{ layer, error, bytes: stateBytes(input.form, input.region.channels) }] : [];
+    return input.form && error ? [{ layer, error, bytes: stateBytes(input.form) }] : [];
   });
   const all = [...points, ...chosen];
   const colour = ({ layer }: { readonly layer: number }) => COLOURS[layer % COLOURS.length]!;

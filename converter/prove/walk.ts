@@ -33,6 +33,8 @@ export interface Known {
   readonly constants: ReadonlyMap<string, Constant>;
   /** Functions of the position whose layout was seen, not proven. */
   readonly seen: ReadonlySet<string>;
+  /** Each channel that enters is known alone, so that channels of what is mixed may be added up. */
+  readonly mixesChannels?: boolean | undefined;
 }
 
 /** Why a walk stopped, with the node. */
@@ -87,7 +89,7 @@ export function walk(
   };
   for (const node of nodes) {
     if (node.outputs.every((name) => !name || known.constants.has(name))) continue;
-    const site: Site = { which, opset, node, typeOf: known.typeOf };
+    const site: Site = { which, opset, node, typeOf: known.typeOf, mixesChannels: known.mixesChannels };
     try {
       const stopped = node.inputs.map((name) => failed.get(name)).find((each) => each !== undefined);
       const inputs = node.inputs.map((name) => (name ? valueAt(name) : undefined));

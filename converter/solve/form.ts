@@ -82,6 +82,54 @@ export function channelOf({ channels, pairs, re, im, residues, direct }: Channel
   };
 }
 
+/** Channels of a convolution that mixes them: kernel o · inputs + i is that from input i to output o. */
+export interface Mixing {
+  readonly inputs: number;
+  readonly outputs: number;
+}
+
+/**
+ * A modal form whose states belong to no channel: all inputs drive each, and all outputs read each.
+ *
+ *     v_i = Λ v_{i-1} + B x_i,    y_i = C v_i + D x_i
+ *
+ * States are the real parts of the pairs, then their imaginary parts, then those of the real poles.
+ */
+export interface MixedModal extends Mixing {
+  readonly pairs: { readonly re: Float64Array; readonly im: Float64Array };
+  readonly reals: Float64Array;
+  /** B, [states × inputs]. */
+  readonly drive: Float64Array;
+  /** C transposed, [states × outputs]. */
+  readonly read: Float64Array;
+  /** D, [outputs × inputs]. */
+  readonly direct: Float64Array;
+}
+
+/** States of a form that mixes channels, all together. */
+export const statesOf = ({ pairs, reals }: Pick<MixedModal, "pairs" | "reals">): number =>
+  2 * pairs.re.length + reals.length;
+
+/** The same kernels with states for each of them: what is known of modal forms is known of this one. */
+export function kernelsOwn({ inputs, outputs, pairs, reals, drive, read, direct }: MixedModal): Modal {
+  const count = pairs.re.length;
+  const channels = inputs * outputs;
+  const residues = new Float64Array((2 * count + reals.length) * channels);
+  for (let o = 0; o < outputs; o++)
+    for (let i = 0; i < inputs; i++) {
+      const c = o * inputs + i;
+      for (let p = 0; p < count; p++) {
+        const [b, d] = [drive[p * inputs + i]!, drive[(count + p) * inputs + i]!];
+        const [x, y] = [read[p * outputs + o]!, read[(count + p) * outputs + o]!];
+        residues[2 * p * channels + c] = x * b + y * d;
+        residues[(2 * p + 1) * channels + c] = y * b - x * d;
+      }
+      for (let s = 2 * count; s < 2 * count + reals.length; s++)
+        residues[s * channels + c] = drive[s * inputs + i]! * read[s * outputs + o]!;
+    }
+  return { channels, pairs, reals, residues, direct };
+}
+
 /** The recurrent form that takes a convolution's place. */
 export type Form =
   /** Full-order ETSC: exact for `lags` positions, then it wraps around, damped by its decay. */
@@ -90,12 +138,22 @@ export type Form =
   | { readonly kind: "compact"; readonly modal: Modal; readonly lags: number }
   /** Poles of low order, of each channel's own. */
   | { readonly kind: "diagonal"; readonly modal: ChannelModal; readonly lags: number }
+  /** States that all channels share. */
+  | { readonly kind: "mixed"; readonly modal: MixedModal; readonly lags: number }
   /** The last lags-1 inputs, carried: exact for ever where the kernel is zero from lag `lags` on. */
-  | { readonly kind: "window"; readonly kernels: Kernels };
+  | { readonly kind: "window"; readonly kernels: Kernels; readonly mixing?: Mixing | undefined };
 
-/** Channels of a form. */
-export const channelsOfForm = (form: Form): number =>
-  form.kind === "window" ? form.kernels.channels : form.modal.channels;
+/** Channels that enter a form. */
+export function channelsOfForm(form: Form): number {
+  if (form.kind === "mixed") return form.modal.inputs;
+  return form.kind === "window" ? (form.mixing?.inputs ?? form.kernels.channels) : form.modal.channels;
+}
+
+/** Channels that leave a form. */
+export function outputsOfForm(form: Form): number {
+  if (form.kind === "mixed") return form.modal.outputs;
+  return form.kind === "window" ? (form.mixing?.outputs ?? form.kernels.channels) : form.modal.channels;
+}
 
 /** The largest modulus of a form's poles; 0 of a window, which has none. */
 export function largestModulus(form: Form): number {
@@ -107,8 +165,15 @@ export function largestModulus(form: Form): number {
   return Math.max(largest(pairs.re, pairs.im), largest(reals, new Float64Array(reals.length)));
 }
 
-/** Rows of a form's state: real numbers per channel; of a window, the inputs it carries. */
+/** Rows of a form's state: real numbers per channel, of one that mixes channels of all; of a window, the inputs it carries. */
 export function stateOrder(form: Form): number {
   if (form.kind === "window") return form.kernels.lags - 1;
+  if (form.kind === "mixed") return statesOf(form.modal);
   return form.kind === "diagonal" ? 2 * form.modal.pairs : orderOf(form.modal);
+}
+
+/** Channels of a form that have a state of its order each. */
+export function stateChannels(form: Form): number {
+  if (form.kind === "mixed") return 1;
+  return form.kind === "window" && form.mixing ? form.mixing.inputs : channelsOfForm(form);
 }

@@ -137,6 +137,7 @@ const CARRIES: Readonly<Record<InspectedState["form"], string>> = {
   exact: "a state",
   compact: "a state",
   diagonal: "a state",
+  mixed: "a state",
   window: "past inputs",
   counter: "the position",
   rows: "past inputs",

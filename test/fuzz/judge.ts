@@ -195,7 +195,10 @@ async function answers(
 }
 
 const stateErrorOf = ({ layers }: Conversion): number =>
-  layers.reduce((sum, { form, error }) => sum + (form === "compact" || form === "diagonal" ? error : 0), 0);
+  layers.reduce(
+    (sum, { form, error }) => sum + (form === "compact" || form === "diagonal" || form === "mixed" ? error : 0),
+    0,
+  );
 
 /** How far rounding alone moves the original's outputs: its inputs and weights changed in their last bits. */
 async function rounding(graph: FuzzGraph, feeds: Feeds, wanted: Feeds, r: Random): Promise<number> {

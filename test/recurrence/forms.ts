@@ -1,5 +1,5 @@
 /** Forms of every kind with poles in every awkward place, for tests. */
-import type { ChannelModal, Form, Kernels, Modal } from "../../converter/solve/form.ts";
+import type { ChannelModal, Form, Kernels, MixedModal, Modal } from "../../converter/solve/form.ts";
 
 /** A generator of numbers in [0, 1), Park and Miller's. */
 export function randomOf(seed: number): () => number {
@@ -63,6 +63,18 @@ export function channelModalOf({ pairs, reals: everyReal, radius }: Poles, chann
 const compact = (modal: Modal): Form => ({ kind: "compact", modal, lags: 1024 });
 const exact = (modal: Modal): Form => ({ kind: "exact", modal, lags: 1024 });
 const diagonal = (modal: ChannelModal): Form => ({ kind: "diagonal", modal, lags: 1024 });
+/** Poles that all channels share; the direct term of an output and an input is 0 where `isDirect` is false. */
+export function mixedModalOf(poles: Poles, inputs: number, outputs: number, seed = 1, isDirect = true): MixedModal {
+  const random = randomOf(seed + 7);
+  const { pairs, reals } = modalOf(poles, 1, seed);
+  const states = 2 * pairs.re.length + reals.length;
+  const some = (size: number) => Float64Array.from({ length: size }, () => random() - 0.5);
+  const direct = isDirect ? some(outputs * inputs) : new Float64Array(outputs * inputs);
+  return { inputs, outputs, pairs, reals, drive: some(states * inputs), read: some(states * outputs), direct };
+}
+
+const mixed = (modal: MixedModal): Form => ({ kind: "mixed", modal, lags: 1024 });
+
 /** Name and form. */
 export const FORMS: readonly (readonly [string, Form])[] = [
   ["compact, pairs only", compact(modalOf({ pairs: 8, reals: 0, radius: [0.3, 0.999] }, 5))],
@@ -83,5 +95,11 @@ export const FORMS: readonly (readonly [string, Form])[] = [
   ["window of 2", { kind: "window", kernels: kernelsOf(2, 3) }],
   ["window of 4", { kind: "window", kernels: kernelsOf(4, 3) }],
   ["window of 70", { kind: "window", kernels: kernelsOf(70, 3) }],
+  ["mixed, 3 channels into 2", mixed(mixedModalOf({ pairs: 5, reals: 3, radius: [0.5, 0.999] }, 3, 2))],
+  ["mixed, 2 channels into 5", mixed(mixedModalOf({ pairs: 4, reals: 0, radius: [0.9, 1] }, 2, 5, 2, false))],
+  ["mixed, real poles only", mixed(mixedModalOf({ pairs: 0, reals: 3, radius: [0, 0.99] }, 4, 4))],
+  ["mixed, one state", mixed(mixedModalOf({ pairs: 0, reals: 1, radius: [0.9, 0.9] }, 1, 3))],
+  ["window of 70 of all channels", { kind: "window", kernels: kernelsOf(70, 6), mixing: { inputs: 3, outputs: 2 } }],
+  ["window of 1 of all channels", { kind: "window", kernels: kernelsOf(1, 6), mixing: { inputs: 2, outputs: 3 } }],
   ["window of 1", { kind: "window", kernels: kernelsOf(1, 3) }],
 ];

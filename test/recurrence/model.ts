@@ -11,7 +11,7 @@ import {
   stepCondition,
   tablesFor,
 } from "../../converter/lower/lower.ts";
-import { channelsOfForm, type Form } from "../../converter/solve/form.ts";
+import { channelsOfForm, type Form, outputsOfForm } from "../../converter/solve/form.ts";
 import { BATCH_SIZE, SEQUENCE_LENGTH } from "../../src/contract.ts";
 
 /** What the model is made for, beside the form. */
@@ -41,11 +41,13 @@ export function recurrenceModel(form: Form, options: RecurrenceModelOptions = {}
   };
   const { output, state } = lowerConvolution(b, form, site, options);
   b.add("Identity", [output], undefined, { outputs: ["y"] });
-  const stream = [BATCH_SIZE, path === "step" ? 1 : SEQUENCE_LENGTH, channels];
+  const tokens = path === "step" ? 1 : SEQUENCE_LENGTH;
+  const stream = [BATCH_SIZE, tokens, channels];
+  const answer = [BATCH_SIZE, tokens, outputsOfForm(form)];
   const mask = { name: "mask", type: DataType.FLOAT, dims: [...stream.slice(0, 2), 1] };
   return makeModel({
     inputs: [{ name: "x", type: elementType, dims: stream }, ...(masked ? [mask] : []), ...(state ? [state.past] : [])],
-    outputs: [{ name: "y", type: elementType, dims: stream }, ...(state ? [state.present] : [])],
+    outputs: [{ name: "y", type: elementType, dims: answer }, ...(state ? [state.present] : [])],
     nodes: b.nodes,
     initializers: b.initializers,
     opsets: opset,

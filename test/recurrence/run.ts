@@ -2,7 +2,8 @@
 
 import { DataType, type Tensor } from "../../converter/graph/tensor.ts";
 import { openModel, type Runner } from "../../converter/ort/run.ts";
-import { channelOf, type Form, orderOf } from "../../converter/solve/form.ts";
+import { kernelOf } from "../../converter/solve/evaluate.ts";
+import { channelOf, type Form, type Kernels, kernelsOwn, orderOf } from "../../converter/solve/form.ts";
 import { randomOf } from "./forms.ts";
 import { type RecurrenceModelOptions, recurrenceModel } from "./model.ts";
 
@@ -11,6 +12,8 @@ export type Shape = readonly [batch: number, tokens: number, channels: number];
 
 /** y [batch, T, channels]: the recurrence of form.ts for modal forms, the sum over lags for windows. */
 export function reference(form: Form, x: Float32Array, [batch, tokens, channels]: Shape): Float64Array {
+  const mixed = mixingOf(form);
+  if (mixed) return mixedReference(mixed.kernels(tokens), mixed.outputs, x, [batch, tokens, channels]);
   const y = new Float64Array(x.length);
   for (let row = 0; row < batch; row++) {
     for (let c = 0; c < channels; c++) {
@@ -22,9 +25,34 @@ export function reference(form: Form, x: Float32Array, [batch, tokens, channels]
   return y;
 }
 
+/** The kernels of a form that mixes channels. */
+function mixingOf(form: Form) {
+  if (form.kind === "mixed")
+    return { outputs: form.modal.outputs, kernels: (lags: number) => kernelOf(kernelsOwn(form.modal), lags) };
+  if (form.kind === "window" && form.mixing) return { outputs: form.mixing.outputs, kernels: () => form.kernels };
+  return undefined;
+}
+
+/** y_o = Σ over inputs of the convolution with kernel o · inputs + i. */
+function mixedReference({ lags, taps }: Kernels, outputs: number, x: Float32Array, shape: Shape): Float64Array {
+  const [batch, tokens, inputs] = shape;
+  const y = new Float64Array(batch * tokens * outputs);
+  for (let row = 0; row < batch; row++)
+    for (let t = 0; t < tokens; t++)
+      for (let k = 0; k < Math.min(lags, t + 1); k++)
+        for (let o = 0; o < outputs; o++)
+          for (let i = 0; i < inputs; i++)
+            y[(row * tokens + t) * outputs + o]! +=
+              taps[(k * outputs + o) * inputs + i]! * x[(row * tokens + t - k) * inputs + i]!;
+  return y;
+}
+
+type OfChannels = Exclude<Form, { kind: "mixed" }>;
+
 function nextOf(form: Form, channel: number): (input: number) => number {
   if (form.kind === "window") return slidingSum(form.kernels, channel);
-  return form.kind === "diagonal" ? recurrence(channelOf(form.modal, channel), 0) : recurrence(form.modal, channel);
+  const { kind, modal } = form as Exclude<OfChannels, { kind: "window" }>;
+  return kind === "diagonal" ? recurrence(channelOf(modal, channel), 0) : recurrence(modal, channel);
 }
 
 function slidingSum({ lags, channels, taps }: Extract<Form, { kind: "window" }>["kernels"], channel: number) {
@@ -62,14 +90,14 @@ export function inputOf(size: number, seed = 7): Float32Array {
 export interface OpenRecurrence {
   readonly runner: Runner;
   /** Its state; none where nothing is carried. */
-  readonly state: { readonly past: string; readonly present: string; readonly rows: number } | undefined;
+  readonly state: { readonly past: string; readonly present: string; readonly dims: readonly number[] } | undefined;
 }
 
 export async function openRecurrence(form: Form, options?: RecurrenceModelOptions): Promise<OpenRecurrence> {
   const model = recurrenceModel(form, options);
   const past = model.graph.inputs.find(({ name }) => name.startsWith("past_"));
   const present = model.graph.outputs.find(({ name }) => name.startsWith("present_"));
-  const state = past && present && { past: past.name, present: present.name, rows: past.dims![1] as number };
+  const state = past && present && { past: past.name, present: present.name, dims: past.dims!.slice(1) as number[] };
   return { runner: await openModel(model, { threads: 1 }), state };
 }
 
@@ -87,8 +115,9 @@ export async function runInParts(
   parts: readonly number[],
   mask?: Float32Array,
 ): Promise<Float64Array> {
-  const y = new Float64Array(x.length);
-  let carried = floats([batch, state?.rows ?? 0, channels], new Float32Array(batch * (state?.rows ?? 0) * channels));
+  let y: Float64Array | undefined;
+  const [rows = 0, wide = 0] = state?.dims ?? [];
+  let carried = floats([batch, rows, wide], new Float32Array(batch * rows * wide));
   let from = 0;
   const piece = (all: Float32Array, part: number, width: number) => {
     const values = new Float32Array(batch * part * width);
@@ -104,13 +133,15 @@ export async function runInParts(
     if (state) feeds[state.past] = carried;
     const results = await runner.run(feeds);
     const out = results.y!.data as Float32Array;
+    const outputs = results.y!.dims[2]!;
+    y ??= new Float64Array(batch * tokens * outputs);
     for (let row = 0; row < batch; row++) {
-      y.set(out.subarray(row * part * channels, (row + 1) * part * channels), (row * tokens + from) * channels);
+      y.set(out.subarray(row * part * outputs, (row + 1) * part * outputs), (row * tokens + from) * outputs);
     }
     if (state) carried = results[state.present]!;
     from += part;
   }
-  return y;
+  return y!;
 }
 
 /** Largest difference over the largest value; NaN if anything is. */

@@ -1,6 +1,7 @@
 /** Products with matrices: sums over axes that operands share. */
 import { add, type Dim, dim } from "../../time/facts/dim.ts";
 import { atLeast, type Case, least, Unproven } from "../values/cases.ts";
+import { overChannels } from "../values/poly.ts";
 import { fixed, numbersText, type Rule, type Site, tensorOf } from "../values/rule.ts";
 import { convolved, earlier, endedAt, sliced } from "../values/sequence.ts";
 import {
@@ -16,6 +17,7 @@ import {
   type Windows,
 } from "../values/value.ts";
 import { meetAxes } from "./broadcast.ts";
+import { product } from "./products.ts";
 
 const ZERO = dim(0);
 
@@ -88,7 +90,7 @@ function contract(site: Site, terms: readonly Term[], output: readonly string[])
   if (summed.some((label) => axisOfLabel.get(label)!.includes("batch"))) throw new Unproven("sums over the batch");
   const bodies = terms.map(({ value }) => value.parts[0]!);
   const stream = bodies.findIndex((body) => body.kind === "sequence" && body.stream);
-  if (alongTime.length === 0) return withoutTime(terms, bodies, axes, stream, summed, axisOfLabel);
+  if (alongTime.length === 0) return withoutTime(site, terms, axes, stream, summed, axisOfLabel);
   const [label] = alongTime;
   const windows = bodies.findIndex((body) => body.kind === "windows");
   if (windows >= 0 && alongTime.length === 1) {
@@ -122,23 +124,38 @@ function refuseChannels(
 }
 
 function withoutTime(
+  site: Site,
   terms: readonly Term[],
-  bodies: readonly Body[],
   axes: Axes,
   stream: number,
   summed: readonly string[],
   axisOfLabel: ReadonlyMap<string, readonly Factor[]>,
 ): Lines {
+  const bodies = terms.map(({ value }) => value.parts[0]!);
   const sequence = bodies.findIndex((body) => body.kind === "sequence");
   const over = summed.map((label) => `${label}${numbersText(axisOfLabel.get(label)!)}`);
-  const key = `Σ${over.join()}(${bodies.map((body) => ("key" in body ? body.key : "?")).join()};${terms.map(({ labels }) => labels.join("")).join()})`;
+  const labels = terms.map((term) => term.labels.join("")).join();
+  if (site.mixesChannels && bodies.some((body) => body.kind === "spectrum"))
+    return ofSpectra(site, bodies, axes, `${over.join()}:${labels}`);
+  const key = `Σ${over.join()}(${bodies.map((body) => ("key" in body ? body.key : "?")).join()};${labels})`;
   if (bodies.every((body) => body.kind === "fixed")) return fixed(axes, key);
   const only = bodies.filter((body) => body.kind !== "fixed").length === 1;
   if (sequence < 0 || !only) throw new Unproven("multiplies what is not followed by a matrix");
-  if (stream >= 0) refuseChannels(summed, axisOfLabel, "");
+  if (stream >= 0 && !site.mixesChannels) refuseChannels(summed, axisOfLabel, "");
   const body = bodies[sequence] as Sequence;
   if (linesOf(axes).length !== 1) throw new Unproven("loses the time axis");
   return { kind: "tensor", axes, parts: [{ ...body, key }], pair: undefined };
+}
+
+/** Spectra multiplied with one another and with constants, and added up over channels. */
+function ofSpectra(site: Site, bodies: readonly Body[], axes: Axes, sums: string): Lines {
+  if (bodies.some((body) => body.kind !== "spectrum" && body.kind !== "fixed"))
+    throw new Unproven("multiplies what is not followed by a matrix");
+  const all = bodies.reduce((a, b) => product(site, a, b, axes));
+  if (all.kind === "fixed") return fixed(axes, all.key, { zero: all.zero });
+  if (all.kind !== "spectrum" || linesOf(axes).length !== 1)
+    throw new Unproven("multiplies what is not followed by a matrix");
+  return { kind: "tensor", axes, parts: [{ ...all, poly: overChannels(all.poly, sums) }], pair: undefined };
 }
 
 /** https://onnx.ai/onnx/operators/onnx__MatMul.html */

@@ -6,7 +6,7 @@ import { convolved, endedAt, kernelOfFilter, padded, sliced } from "../values/se
 import { type Lines, lineAt, linesOf, type Sequence } from "../values/value.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__Conv.html along one axis, each channel by itself. */
-export const Conv: Rule = ([input, weight, bias], attributes, { which }) => {
+export const Conv: Rule = ([input, weight, bias], attributes, { which, mixesChannels }) => {
   const [data, filter] = [tensorOf(input), tensorOf(weight)];
   const size = lineAt(data.axes, 2);
   if (data.axes.length !== 3 || !size || data.pair !== undefined)
@@ -15,7 +15,7 @@ export const Conv: Rule = ([input, weight, bias], attributes, { which }) => {
   const [stride] = strides as readonly number[];
   const [dilation] = dilations as readonly number[];
   if (auto_pad !== "NOTSET" || stride !== 1) throw new Unproven("convolves with strides or computed padding");
-  if (filter.axes[1]!.length > 0) throw new Unproven("convolves across channels");
+  if (filter.axes[1]!.length > 0 && !mixesChannels) throw new Unproven("convolves across channels");
   const [stream] = data.parts;
   if (stream?.kind !== "sequence") throw new Unproven("convolves what is not followed");
   if (stream.gain.size > 0) throw new Unproven("convolves what is scaled by a number made of the length");

@@ -1,8 +1,9 @@
 /** Operators that add up along an axis, or keep a triangle of two. */
 import { fromFront } from "../../time/facts/rule.ts";
 import { atLeast, most, Unproven } from "../values/cases.ts";
+import { overChannels } from "../values/poly.ts";
 import { numbersOf, numbersText, type Rule, tensorOf } from "../values/rule.ts";
-import { isLine, lineAt, type Pairs, type Sequence } from "../values/value.ts";
+import { isLine, type Lines, lineAt, type Pairs, type Sequence } from "../values/value.ts";
 import { asRows } from "./positions.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__CumSum.html: a convolution with ones. */
@@ -62,20 +63,27 @@ export const Trilu: Rule = ([input, diagonal], { upper = 1 }) => {
 };
 
 /** https://onnx.ai/onnx/operators/onnx__ReduceSum.html over channels of functions of the position, or real and imaginary part. */
-export const ReduceSum: Rule = ([input, over], { axes: attribute, keepdims = 1 }) => {
+export const ReduceSum: Rule = ([input, over], { axes: attribute, keepdims = 1 }, { mixesChannels }) => {
   const data = tensorOf(input);
   const given = over ? numbersOf(over) : (attribute as readonly number[] | undefined);
   const places = given?.map((axis) => fromFront(axis, data.axes.length));
   if (places?.length === 0) throw new Unproven("adds up all axes or none");
   const [body] = data.parts;
-  if (!places || data.pair !== undefined || !body) throw new Unproven("adds up axes that are not followed");
+  if (!places || !body || (data.pair !== undefined && places.includes(data.pair)))
+    throw new Unproven("adds up axes that are not followed");
   if (places.some((k) => data.axes[k]!.some(isLine))) throw new Unproven("sums over the time axis");
   if (places.some((k) => data.axes[k]!.includes("batch"))) throw new Unproven("sums over the batch");
-  if (body.kind === "sequence" && body.stream) throw new Unproven("sums over channels of what it mixes");
+  const kept = data.axes.flatMap((axis, k) => (places.includes(k) ? (keepdims ? [[]] : []) : [axis]));
+  const to = (axis: number) => (keepdims ? axis : axis - places.filter((k) => k < axis).length);
+  const sums = places.map((k) => `${k}${numbersText(data.axes[k]!)}`).join();
+  if (mixesChannels && body.kind === "spectrum")
+    return { ...overSpectra(data, sums), axes: kept, pair: data.pair === undefined ? undefined : to(data.pair) };
+  if (data.pair !== undefined) throw new Unproven("adds up axes that are not followed");
+  if (body.kind === "sequence" && body.stream && !mixesChannels)
+    throw new Unproven("sums over channels of what it mixes");
   if (body.kind !== "sequence" && body.kind !== "fixed" && body.kind !== "pairs")
     throw new Unproven("adds up what is not followed");
-  const kept = data.axes.flatMap((axis, k) => (places.includes(k) ? (keepdims ? [[]] : []) : [axis]));
-  const key = `Σ${places.map((k) => `${k}${numbersText(data.axes[k]!)}`).join()}(${body.key})`;
+  const key = `Σ${sums}(${body.key})`;
   if (body.kind !== "pairs")
     return {
       kind: "tensor",
@@ -83,7 +91,6 @@ export const ReduceSum: Rule = ([input, over], { axes: attribute, keepdims = 1 }
       parts: [{ ...body, key, ...(body.kind === "fixed" && { tensor: undefined }) }],
       pair: undefined,
     };
-  const to = (axis: number) => (keepdims ? axis : axis - places.filter((k) => k < axis).length);
   return {
     kind: "tensor",
     axes: kept,
@@ -91,3 +98,13 @@ export const ReduceSum: Rule = ([input, over], { axes: attribute, keepdims = 1 }
     pair: undefined,
   };
 };
+
+/** Spectra added up over channels. */
+function overSpectra(data: Lines, sums: string): Lines {
+  const parts = data.parts.map((part) => {
+    if (part.kind === "fixed" && part.zero) return part;
+    if (part.kind !== "spectrum") throw new Unproven("adds up what is not followed");
+    return { ...part, poly: overChannels(part.poly, sums) };
+  });
+  return { ...data, parts };
+}

@@ -54,6 +54,27 @@ export const factored = (a: Poly, key: string): Poly => ({
   terms: a.terms.map(({ weight, atoms }) => ({ weight, atoms: [...atoms, { part: "factor", key }] })),
 });
 
+/**
+ * Added up over channels. What the sum is of stands in its key, so that sums of one thing and products with another keep their
+ * order.
+ */
+export const overChannels = (a: Poly, key: string): Poly => ({
+  ...a,
+  terms: a.terms.map(({ weight, atoms }) => {
+    const of = (isFactor: boolean) => atoms.filter(({ part }) => (part === "factor") === isFactor);
+    const inside = [
+      ...of(true)
+        .map((each) => each.key)
+        .sort(),
+      ";",
+      ...of(false)
+        .map((each) => each.key)
+        .sort(),
+    ];
+    return { weight, atoms: [...of(false), { part: "factor", key: `Σ${key}(${inside.join()})` }] };
+  }),
+});
+
 /** A product of transforms: weight · Π factors · Π transforms of sequences. */
 export interface Product {
   readonly re: number;

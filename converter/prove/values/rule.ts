@@ -22,6 +22,8 @@ export interface Site {
   readonly node: Node;
   /** onnx.TensorProto.DataType of a tensor, as it was seen. */
   readonly typeOf: (tensor: string) => number | undefined;
+  /** Channels of what the region mixes may be added up: kernels are read of each pair of channels. */
+  readonly mixesChannels?: boolean | undefined;
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Region } from "../../find/region.ts";
 import type { Builder } from "../../graph/build.ts";
 import { DataType } from "../../graph/tensor.ts";
 import { lowerConvolution, recurrenceOf } from "../../lower/lower.ts";
-import type { Form } from "../../solve/form.ts";
+import type { Form, Mixing } from "../../solve/form.ts";
 
 /** The recurrence in the place of the convolution. */
 export function convolution(region: Region, form: Form, report: StateReport): Realisation {
@@ -28,20 +28,36 @@ export function bypass(region: Region): Realisation {
   return {
     ...{ opening: region.opening, nodes: region.nodes, needsStart: false, reports: [] },
     add: (b, place): StatePorts[] => {
-      const input = repeated(b, toCanonical(b, region.entry.tensor, region.entry.axes, place.symbols), region);
-      leave(b, region, input, place);
+      const input = toCanonical(b, region.entry.tensor, region.entry.axes, place.symbols);
+      leave(b, region, region.mixing ? anyOf(b, input, region.mixing) : repeated(b, input, region), place);
       return [];
     },
   };
 }
 
-function leave(b: Builder, { bias, entry, exit }: Region, output: string, { symbols, typeOf }: Place): void {
-  const y = bias ? withBias(b, output, bias, typeOf(entry.tensor)) : output;
+function leave(b: Builder, { bias, entry, exit, mixing }: Region, output: string, { symbols, typeOf }: Place): void {
+  const each = mixing ? bias?.filter((_, c) => c % mixing.inputs === 0) : bias;
+  const y = each ? withBias(b, output, each, typeOf(entry.tensor)) : output;
   fromCanonical(b, y, exit.axes, symbols, exit.tensor);
 }
 
-/** Each channel where it is answered by a kernel. */
-function repeated(b: Builder, input: string, { entryChannels, channels, sources }: Region): string {
+/** As many channels as leave, of those that enter. */
+const anyOf = (b: Builder, input: string, { inputs, outputs }: Mixing): string =>
+  b.one(
+    "Gather",
+    [
+      input,
+      b.ints(
+        "channels",
+        Array.from({ length: outputs }, (_, o) => o % inputs),
+      ),
+    ],
+    { axis: 2 },
+  );
+
+/** Each channel where it is answered by a kernel; all of them as they are where the form mixes them. */
+function repeated(b: Builder, input: string, { entryChannels, channels, sources, mixing }: Region): string {
+  if (mixing) return input;
   const asTheyAre = entryChannels === channels && sources.every((source, c) => source === c);
   if (asTheyAre) return input;
   return b.one("Gather", [input, b.ints("channels", sources)], { axis: 2 }, { hint: "repeated" });

@@ -86,18 +86,23 @@ function firstMoved({ graphs, time }: Known, node: Node, stream: string): Node {
   return first;
 }
 
-/** Lags of a filter that is a window rather than a long convolution, where a fixed length says no more of it. */
+/** Lags of a filter that is a window rather than a long convolution: of all channels, or where a fixed length says no more of it. */
 const FEW_TAPS = 64;
+/** Kernels of a filter that may give way to states of fewer numbers. */
+const MOST_KERNELS = 1024;
 
 /**
- * Pooling, convolutions that mix channels or reach along another axis as well, and short ones of a fixed length, of which probes
- * see that length alone: no long convolution begins there.
+ * Pooling, convolutions that reach along another axis as well or mix channels over a few positions, and short ones of a fixed
+ * length, of which probes see that length alone: no long convolution begins there.
  */
-function isWindow({ op, domain, inputs }: Node, constants: Known["constants"], isFixed: boolean): boolean {
+function isWindow({ op, domain, inputs, attributes }: Node, constants: Known["constants"], isFixed: boolean): boolean {
   if (domain !== "" || op.endsWith("Pool")) return domain === "";
   const filter = op === "Conv" ? constants.get(inputs[1]!)?.dims : undefined;
   if (!filter) return false;
-  return filter[1]! > 1 || filter.length > 3 || (isFixed && filter.slice(2).every((taps) => taps < FEW_TAPS));
+  const isShort = filter.slice(2).every((taps) => taps < FEW_TAPS);
+  const kernels = filter[0]! * filter[1]! * Number(attributes.group ?? 1);
+  const isMixing = filter[1]! > 1 && (isShort || isFixed || kernels > MOST_KERNELS);
+  return isMixing || filter.length > 3 || (isFixed && isShort);
 }
 
 const readersOf = ({ consumers }: GraphIndex, node: Node): readonly Node[] => {
