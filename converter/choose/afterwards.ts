@@ -1,12 +1,38 @@
 /** What a form of low order goes on to answer behind the lags that it follows, where its kernel has died away. */
+import type { Claim } from "../../src/contract.ts";
 import { amplitudesOf } from "../certify/amplitudes.ts";
 import { normsOf } from "../certify/norms.ts";
 import { tailFrom } from "../certify/tail.ts";
+import type { Region } from "../find/region.ts";
 import { channelsOf, kernelOf } from "../solve/evaluate.ts";
-import { type ChannelModal, channelOf, type Modal } from "../solve/form.ts";
+import { type ChannelModal, channelOf, type Form, kernelsOwn, type Modal, stateOrder } from "../solve/form.ts";
+import type { Extent } from "./extent.ts";
 
 /** Channels evaluated at a time. */
 const BLOCK = 64;
+/** So many times the tolerance may be left of a form's answers where its kernel has died away. */
+const LEFT = 10;
+
+/** Where a form ends that answers on where its kernel is dead: as far as it follows the kernel; undefined: it dies as well. */
+export function endOf(
+  { form, lags, error }: { readonly form: Form; readonly lags: number; readonly error: number },
+  { extent: { seen, died }, region }: { readonly extent: Extent; readonly region: Region },
+  tolerance: number,
+): (Claim & { readonly because: string }) | undefined {
+  const isDead = died < seen.lags && died <= lags;
+  const modes = modesOf(form);
+  if (!isDead || (seen.end && lags >= seen.lags) || !modes) return undefined;
+  const left = normAfterwards(modes, seen.channels) / norm(seen.taps);
+  if (left <= LEFT * Math.max(tolerance, error)) return undefined;
+  const because = `${stateOrder(form)} poles that follow the kernel over ${lags} lags go on where it has ended`;
+  return { kind: "ends", positions: lags, node: region.opening.name, because };
+}
+
+/** The modes of a form of low order: what mixes channels as a kernel for each pair of them. */
+function modesOf(form: Form): Modes | undefined {
+  if (form.kind === "mixed") return { kind: "compact", modal: kernelsOwn(form.modal), lags: form.lags };
+  return form.kind === "compact" || form.kind === "diagonal" ? form : undefined;
+}
 
 /** A form whose kernel is a sum of modes. */
 export type Modes =
@@ -31,8 +57,11 @@ export function normAfterwards(form: Modes, channels: number): number {
 }
 
 /** The 2-norm. */
-export const norm = (values: ArrayLike<number>): number =>
-  Math.sqrt(Array.from(values).reduce((sum, value) => sum + value * value, 0));
+function norm(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]! ** 2;
+  return Math.sqrt(sum);
+}
 
 /** For each channel: as many lags again are evaluated, what follows is bounded. */
 function afterwards(modal: Modal, lags: number): Float64Array {

@@ -21,7 +21,7 @@ import {
   stateOrder,
 } from "../solve/form.ts";
 import { mixedOf } from "../solve/mixed.ts";
-import { norm, normAfterwards } from "./afterwards.ts";
+import { endOf } from "./afterwards.ts";
 import type { ContestResult } from "./contest.ts";
 import { type Extent, extentOf } from "./extent.ts";
 import { checkedHorizon, firstLags, horizonOf, NEGLIGIBLE, restAfter } from "./horizon.ts";
@@ -142,7 +142,7 @@ async function decide(plan: Plan, result: ContestResult | undefined, options: Ch
   const { window } = plan;
   const reduction = result?.shared?.reduction;
   const found = lowOrderForm(plan, result, options);
-  const ends = found && goesOn(plan, found, options);
+  const ends = found && endOf(found, plan, options.tolerance ?? DEFAULT_TOLERANCE);
   const isAsked = options.order !== undefined || options.maxState !== undefined;
   const low =
     found && ends && isAsked ? { ...found, claim: leastClaim([found.claim, ends]) } : ends ? undefined : found;
@@ -158,24 +158,6 @@ async function decide(plan: Plan, result: ContestResult | undefined, options: Ch
     because: `${why || `no order up to ${LARGEST_ORDER} is within the tolerance`}; ${exact.because}`,
     reduction,
   };
-}
-
-/** So many times the tolerance may be left of a form's answers where its kernel has died away. */
-const LEFT = 10;
-
-/** Where a form ends that answers on where its kernel is dead: as far as it follows the kernel. */
-function goesOn(
-  { extent: { seen, died }, region }: Plan,
-  { form, lags, certificate, error }: Chosen,
-  { tolerance = DEFAULT_TOLERANCE }: ChooseOptions,
-): (Claim & { readonly because: string }) | undefined {
-  const isDead = died < seen.lags && died <= lags;
-  if (!isDead || (seen.end && lags >= seen.lags) || (form.kind !== "compact" && form.kind !== "diagonal"))
-    return undefined;
-  const left = normAfterwards(form, seen.channels) / norm(certificate!.kernel.two);
-  if (left <= LEFT * Math.max(tolerance, error)) return undefined;
-  const because = `${stateOrder(form)} poles that follow the kernel over ${lags} lags go on where it has ended`;
-  return { kind: "ends", positions: lags, node: region.opening.name, because };
 }
 
 /** Rounding may be so large a part of the outputs before a claim ends. */
