@@ -1,9 +1,13 @@
 /** The recurrence of modal forms of any order: what compact.ts and exact.ts are made of. */
+
+import type { Builder } from "../graph/build.ts";
 import { type Modal, orderOf } from "../solve/form.ts";
-import { duosOf } from "./modes.ts";
+import { modalFew } from "./few.ts";
+import { duosOf, spreadResidues } from "./modes.ts";
 import { chunkFor, modalPrompt } from "./prompt.ts";
-import type { Recurrence } from "./recurrence.ts";
+import type { PathTensors, Recurrence } from "./recurrence.ts";
 import { modalStep } from "./step.ts";
+import type { PromptTables } from "./tables.ts";
 
 /** @param chunk tokens in a chunk of the prompt pass; default by order */
 export function modalRecurrence(modal: Modal, chunk = chunkFor(orderOf(modal))): Recurrence {
@@ -12,8 +16,30 @@ export function modalRecurrence(modal: Modal, chunk = chunkFor(orderOf(modal))):
     state: "ssm",
     rows: orderOf(modal),
     channels: modal.channels,
-    tables: duos.length > 0 ? { chunk, duos } : undefined,
+    tables: duos.length > 0 ? { chunk, duos, few: true } : undefined,
     step: (b, path) => modalStep(b, modal, path),
-    prompt: (b, path, tables) => modalPrompt(b, modal, path, chunk, tables!),
+    prompt: (b, path, tables) => manyOrFew(b, modal, path, chunk, tables!),
   };
+}
+
+/** If(T ≤ FEW) around the two passes, where the tables have the condition; the residues are of both. */
+function manyOrFew(b: Builder, modal: Modal, path: PathTensors, chunk: number, tables: PromptTables): string {
+  const duos = duosOf(modal);
+  const residues = b.floats("residues", [2, 2 * duos.length, 1, modal.channels], spreadResidues(modal, duos));
+  const { few } = tables;
+  if (path.straight || !few) return modalPrompt(b, modal, path, chunk, tables, residues);
+  const branch = (name: string, pass: (inner: Builder, inside: PathTensors) => string) => {
+    const inner = b.subgraph();
+    const present = b.name(`${path.present}_${name}`);
+    return inner.finish(`${name}_tokens`, [pass(inner, { ...path, present }), present]);
+  };
+  const attributes = {
+    then_branch: { graph: branch("few", (inner, inside) => modalFew(inner, modal, inside, few.length, residues)) },
+    else_branch: {
+      graph: branch("many", (inner, inside) => modalPrompt(inner, modal, inside, chunk, tables, residues)),
+    },
+  };
+  const y = b.name("passed");
+  b.add("If", [few.isFew], attributes, { outputs: [y, path.present], hint: "few_or_many" });
+  return y;
 }

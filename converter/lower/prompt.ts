@@ -19,7 +19,7 @@ import { DataType } from "../graph/tensor.ts";
 import { valueInfoToProto } from "../graph/valueinfo.ts";
 import { kernelOf } from "../solve/evaluate.ts";
 import { type Kernels, type Modal, orderOf } from "../solve/form.ts";
-import { type Duo, duosOf, gatherMatrix, leapBlocks, spreadMatrix, spreadResidues } from "./modes.ts";
+import { type Duo, duosOf, gatherMatrix, leapBlocks, spreadMatrix } from "./modes.ts";
 import type { PathTensors } from "./recurrence.ts";
 import type { PromptTables } from "./tables.ts";
 
@@ -37,16 +37,24 @@ export function chunkFor(order: number): number {
 /**
  * Adds the prompt pass of a modal form.
  * @param chunk tokens in a chunk
+ * @param residues float32 [2, 2 duos, 1, channels], spreadResidues of modes.ts
  * @returns y, [batch, T, channels]
  */
-export function modalPrompt(b: Builder, modal: Modal, path: PathTensors, chunk: number, tables: PromptTables): string {
+export function modalPrompt(
+  b: Builder,
+  modal: Modal,
+  path: PathTensors,
+  chunk: number,
+  tables: PromptTables,
+  residues: string,
+): string {
   const duos = duosOf(modal);
   // [batch, chunk · n, channels]; a Gather copies rows in parallel
   const x = b.one("Gather", [path.x, tables.tokens], { axis: 1 }, { hint: "placed" });
   const wide = b.one("Reshape", [x, b.ints("wide", [0, chunk, -1])]);
   const starts = acrossChunks(b, modal, duos, path, wide, chunk, tables);
   toTheEnd(b, modal, duos, path, x, starts, chunk, tables);
-  const carriedIn = fromStarts(b, modal, duos, starts, chunk);
+  const carriedIn = fromStarts(b, modal, duos, starts, chunk, residues);
   const sum = b.one("Add", [insideChunks(b, modal, x, chunk), carriedIn]);
   return b.one("Gather", [sum, tables.places], { axis: 1 }, { hint: "y" });
 }
@@ -156,11 +164,16 @@ function acrossGroups(
 }
 
 /** What the state before each chunk adds to its tokens; [batch, chunk · n, channels]. */
-function fromStarts(b: Builder, modal: Modal, duos: readonly Duo[], starts: string, chunk: number): string {
-  const { channels } = modal;
+function fromStarts(
+  b: Builder,
+  { channels }: Modal,
+  duos: readonly Duo[],
+  starts: string,
+  chunk: number,
+  residues: string,
+): string {
   const width = 2 * duos.length;
   const states = b.one("Reshape", [starts, b.ints("once", [0, 1, width, -1, channels])]);
-  const residues = b.floats("residues", [2, width, 1, channels], spreadResidues(modal, duos));
   const weighted = b.one("Reshape", [b.one("Mul", [states, residues]), b.ints("weighted", [0, 2 * width, -1])]);
   const spread = b.floats("spread", [chunk, 2 * width], spreadMatrix(duos, chunk));
   const outputs = b.one("MatMul", [spread, weighted], undefined, { hint: "carried_in" });

@@ -9,6 +9,7 @@
  */
 import type { Builder, SubgraphBuilder } from "../graph/build.ts";
 import { DataType } from "../graph/tensor.ts";
+import { FEW } from "./few.ts";
 import type { Duo } from "./modes.ts";
 import { buildPowers } from "./powers.ts";
 
@@ -35,13 +36,20 @@ export interface PromptTables {
   readonly entries: string;
   /** float32 [duos, 4(g+1)]: for each entry of a duo's 2 × 2 block zero, then that of Λ^(cj), j = 0 … g-1. */
   readonly powers: string;
+  /** Where few tokens have a pass of their own: bool [1], whether there are at most {@link FEW}, and int64 [1], T. */
+  readonly few?: { readonly isFew: string; readonly length: string } | undefined;
 }
 
 /** What a layer wants tables for. */
 export interface TablesFor {
   readonly chunk: number;
+  /** It has a pass for few tokens, which reads no tables. */
+  readonly few?: true | undefined;
   readonly duos: readonly Duo[];
 }
+
+/** The tables themselves. */
+type Made = Omit<PromptTables, "few">;
 
 /**
  * Adds the tables of all layers.
@@ -58,9 +66,11 @@ export function promptTables(
 ): (PromptTables | undefined)[] {
   if (wanted.every((each) => each === undefined)) return [...wanted] as undefined[];
   if (isStep === undefined) return tablesIn(b, wanted, length);
+  const isFew = b.one("LessOrEqual", [length, b.ints("few", [FEW])], undefined, { hint: "is_few" });
   const inner = b.subgraph();
   const made = tablesIn(inner, wanted, length);
   const names = [...new Set(made.flatMap((tables) => (tables ? Object.values(tables) : [])))];
+  const unread = wanted.every((each) => !each || each.few) ? isFew : isStep;
   const floats = new Set(made.map((tables) => tables?.powers));
   const empty = emptyBranch(
     b.subgraph(),
@@ -68,15 +78,18 @@ export function promptTables(
   );
   const outside = b.add(
     "If",
-    [isStep],
+    [unread],
     { then_branch: { graph: empty }, else_branch: { graph: inner.finish("prompt_tables", names) } },
     { outputs: names.map((name) => b.name(`${name}_shared`)), hint: "prompt_tables" },
   );
   const renamed = new Map(names.map((name, i) => [name, outside[i]!]));
-  return made.map((tables) => tables && outsideOf(tables, (name) => renamed.get(name)!));
+  return made.map((tables, i) => {
+    const few = wanted[i]?.few && { isFew, length };
+    return tables && { ...outsideOf(tables, (name) => renamed.get(name)!), few };
+  });
 }
 
-const outsideOf = (tables: PromptTables, renamed: (name: string) => string): PromptTables => ({
+const outsideOf = (tables: Made, renamed: (name: string) => string): Made => ({
   tokens: renamed(tables.tokens),
   places: renamed(tables.places),
   groups: renamed(tables.groups),
@@ -106,12 +119,8 @@ function emptyBranch(b: SubgraphBuilder, areFloats: readonly boolean[]) {
   );
 }
 
-function tablesIn(
-  b: Builder,
-  wanted: readonly (TablesFor | undefined)[],
-  length: string,
-): (PromptTables | undefined)[] {
-  const result: (PromptTables | undefined)[] = wanted.map(() => undefined);
+function tablesIn(b: Builder, wanted: readonly (TablesFor | undefined)[], length: string): (Made | undefined)[] {
+  const result: (Made | undefined)[] = wanted.map(() => undefined);
   for (const chunk of new Set(wanted.flatMap((each) => (each ? [each.chunk] : [])))) {
     const layers = wanted.flatMap((each, i) => (each?.chunk === chunk ? [i] : []));
     const { inGroup, ...tables } = chunkTables(b, length, chunk);
@@ -134,7 +143,7 @@ function tablesIn(
 }
 
 /** All that follows from T and c. */
-function chunkTables(b: Builder, length: string, chunk: number): Omit<PromptTables, "powers"> & { inGroup: string } {
+function chunkTables(b: Builder, length: string, chunk: number): Omit<Made, "powers"> & { inGroup: string } {
   const [zero, one] = [b.ints("zero", 0), b.ints("one", 1)];
   const scalar = b.ints("scalar", []);
   const column = b.ints("column", [-1, 1]);
