@@ -84,10 +84,11 @@ async function stepAfter(each: Model, context: number) {
 }
 
 /** Bytes of all states after so many positions. */
-const carried = ({ graph }: Model, positions: number): number =>
-  graph.inputs
-    .filter(({ name }) => name.startsWith("past_"))
-    .reduce((sum, { dims, type }) => sum + sizes(dims!, positions).reduce((a, b) => a * b, bytesOf(type)), 0);
+function carried({ graph }: Model, positions: number): number {
+  const pasts = graph.inputs.filter(({ name }) => name.startsWith("past_"));
+  const bytesOf = (type: number) => (type === DataType.INT64 ? 8 : 4);
+  return pasts.reduce((sum, { dims, type }) => sum + sizes(dims!, positions).reduce((a, b) => a * b, bytesOf(type)), 0);
+}
 
 /** The batch is one row; an axis behind it without a number is that of the positions. */
 function sizes(dims: readonly unknown[], positions: number): number[] {
@@ -98,8 +99,6 @@ function zeros(type: number, dims: number[]): Tensor {
   const count = dims.reduce((a, b) => a * b, 1);
   return makeTensor(type, dims, type === DataType.INT64 ? new BigInt64Array(count) : new Float32Array(count));
 }
-
-const bytesOf = (type: number): number => (type === DataType.INT64 ? 8 : 4);
 
 async function transformer(python: string): Promise<Model> {
   const folder = await temporaryFolder();

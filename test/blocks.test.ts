@@ -34,6 +34,7 @@ const ROWS: readonly (readonly [page: RegExp, firstLine: RegExp, how: How])[] = 
   [/deploying/, /^pip install "onnxruntime/, "test/deploy/demo.test.ts"],
   [/deploying/, /^pip install "tritonclient/, "test/deploy/demo.test.ts"],
   [/deploying/, /^pip download/, "test/denoise.test.ts"],
+  [/states\.md$/, /^longconv-ssm convert test\/models\/hybrid/, "test/hybrid.test.ts"],
   [
     /exporting/,
     /^"""A language model of one/,
