@@ -49,7 +49,8 @@ export function partOf(
     .filter(([name]) => !taken.has(name))
     .map(([name, values]) => ({ name, type: DataType.INT64, dims: [values.length] }));
   const part = cut(model, [...others, ...given, ...shapes], wanted);
-  const read = new Set(part.graph.nodes.flatMap((node) => [...readsOf(node)]));
+  const wantedNames = part.graph.outputs.map(({ name }) => name);
+  const read = new Set([...part.graph.nodes.flatMap((node) => [...readsOf(node)]), ...wantedNames]);
   const inputs = part.graph.inputs.filter(({ name }) => taken.has(name) || read.has(name));
   return { ...part, graph: { ...part.graph, inputs } };
 }

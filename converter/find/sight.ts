@@ -64,7 +64,7 @@ const PAIR_BYTES = 2 ** 27;
 /**
  * Looks at the weights of every pair of positions.
  * @param weights tensors of pairs that the keys are summed with
- * @returns the length, and the first position that has a weight for a later one; undefined where nothing can be run
+ * @returns the length, and the first position that has a weight for a later one; undefined where there are none, or nothing can be run
  */
 export async function weightAhead(
   known: Known,
@@ -72,6 +72,7 @@ export async function weightAhead(
   weights: readonly Port[],
   width: number,
 ): Promise<{ readonly length: number; readonly at: readonly [number, number] | undefined } | undefined> {
+  if (weights.length === 0) return undefined;
   const fixed = fixedSizes(known.graphs.inputs);
   const bench = await openBench(known, entries, weights);
   try {
