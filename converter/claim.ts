@@ -29,14 +29,17 @@ export function counterClaim({ counter, proofs }: Found, tables: Tables, limit: 
     const because = `the table '${name}' settles, and its rows were looked at up to there`;
     return { kind: "seen", positions: lookedAt, node, because };
   });
-  const ends: Claim[] = limit
-    ? [{ kind: "ends", positions: limit.positions, node, because: `the model reads ${describeLimit(limit)}` }]
-    : [];
-  return leastClaim([...ofTables, ...ends]);
+  return leastClaim([...ofTables, ...endOf(limit, node)]);
 }
 
-/** What is claimed of the graph itself, beside what is of its parts. */
-export const claimsOfGraph = ({ unfilled }: Found): Claim[] => (unfilled ? [unfilled] : []);
+const endOf = (limit: PositionLimit | undefined, node?: string): Claim[] =>
+  limit ? [{ kind: "ends", positions: limit.positions, node, because: `the model reads ${describeLimit(limit)}` }] : [];
+
+/** What is claimed of the graph itself, beside what is of its parts. @param limit where its tables of positions end */
+export const claimsOfGraph = ({ unfilled }: Found, limit: PositionLimit | undefined): Claim[] => [
+  ...(unfilled ? [unfilled] : []),
+  ...endOf(limit),
+];
 
 /** @throws LongConvError claim-short where less is claimed than is required */
 export function refuseShort(claim: Claim, required: Required | undefined, file: string): void {

@@ -164,7 +164,7 @@ export async function convertModel(
     onPlanned?.(found, planned);
     const layers = layerReports(found, planned, positions, tables);
     const realisations = planned.map(({ realisation }) => realisation);
-    const ofGraph = claimsOfGraph(found);
+    const ofGraph = claimsOfGraph(found, positions);
     const claim = leastClaim([...layers.map((layer) => layer.claim), ...ofGraph]);
     refuseShort(claim, options.require, read.file);
     refuseGrowingStep(layers, options, read.file);

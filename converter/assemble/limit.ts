@@ -17,7 +17,10 @@ export const describeLimit = ({ positions, tensor }: PositionLimit): string =>
 
 /** The first table to end; undefined where none does. */
 export function positionLimit(found: Found, tables: Tables): PositionLimit | undefined {
-  const limits = [...found.counter.recipes.keys()].flatMap((name) => limitOf(found, tables, name) ?? []);
+  const limits = [
+    ...[...found.counter.recipes.keys()].flatMap((name) => limitOf(found, tables, name) ?? []),
+    ...limitsOfGiven(found),
+  ];
   return limits.sort((a, b) => a.positions - b.positions)[0];
 }
 
@@ -34,6 +37,20 @@ function limitOf(found: Found, tables: Tables, name: string): PositionLimit | un
   return first === undefined
     ? undefined
     : { tensor, positions: dims[fromFront(Number(attributes.axis ?? 0), dims.length)]! - first };
+}
+
+/** Tables that are looked up by the positions that the export takes, which the converted model counts. */
+function limitsOfGiven({ graphs: { driven, index, model }, constants }: Found): PositionLimit[] {
+  if (driven.positions === undefined) return [];
+  const isGiven = (name: string): boolean => {
+    const node = index.producer.get(name);
+    return name === driven.positions || (node !== undefined && SAME.has(node.op) && isGiven(node.inputs[0]!));
+  };
+  return model.graph.nodes.flatMap(({ op, domain, inputs: [tensor, indices], attributes }) => {
+    const dims = constants.get(tensor ?? "")?.dims;
+    if (op !== "Gather" || domain !== "" || !dims || !isGiven(indices!)) return [];
+    return [{ tensor: tensor!, positions: dims[fromFront(Number(attributes.axis ?? 0), dims.length)]! }];
+  });
 }
 
 /** Operators that leave indices as they are. */
