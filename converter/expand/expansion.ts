@@ -8,6 +8,17 @@ export interface Site {
   readonly dimsOf: (tensor: string) => readonly (number | undefined)[] | undefined;
   /** Whether a tensor is declared, or computed, as booleans. */
   readonly isBool: (tensor: string) => boolean;
+  readonly producerOf: (tensor: string) => Node | undefined;
+  /** Declared dimensions, and the names of those that are symbols. */
+  readonly sizesOf: (tensor: string) => readonly (number | string | undefined)[] | undefined;
+  /** A constant. */
+  readonly numbersOf: (tensor: string) => readonly number[] | undefined;
+  /** A constant of one number. */
+  readonly numberOf: (tensor: string) => number | undefined;
+  /** Whether it is an input of the graph. */
+  readonly isInput: (tensor: string) => boolean;
+  /** Whether anything reads it. */
+  readonly isRead: (tensor: string) => boolean;
 }
 
 /** Adds the nodes of an operator, its outputs under their names; false leaves it as it is. */

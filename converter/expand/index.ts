@@ -1,24 +1,30 @@
 /** Fused operators, and products of pairs, written out in operators that are followed through time: one row an operator. */
+import { ATTENTION_MASK } from "../../src/contract.ts";
 import { createBuilder, namesOf } from "../graph/build.ts";
-import type { Model, Node } from "../graph/graph.ts";
+import { indexGraph, type Model, type Node } from "../graph/graph.ts";
 import { topological } from "../graph/order.ts";
-import { DataType } from "../graph/tensor.ts";
+import { DataType, toNumbers } from "../graph/tensor.ts";
 import { floatTypeOf } from "../ort/widen.ts";
 import { Attention } from "./attention.ts";
 import { Einsum } from "./einsum.ts";
 import type { Expansion, Site } from "./expansion.ts";
+import { GroupQueryAttention } from "./group-query.ts";
 import { MultiHeadAttention } from "./multi-head.ts";
+import { GatherND } from "./ranges.ts";
 import { Recurrent } from "./recurrent.ts";
 import { RotaryEmbedding } from "./rotary.ts";
+import { unshared } from "./unshare.ts";
 
 /** By `domain::Name` outside the standard domain. */
 const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   Attention,
   Einsum,
+  GatherND,
   GRU: Recurrent,
   LSTM: Recurrent,
   RNN: Recurrent,
   RotaryEmbedding,
+  "com.microsoft::GroupQueryAttention": GroupQueryAttention,
   "com.microsoft::MultiHeadAttention": MultiHeadAttention,
 };
 
@@ -26,7 +32,7 @@ const EXPANSIONS: Readonly<Record<string, Expansion>> = {
 export function expanded(model: Model): Model {
   const { graph } = model;
   const of = ({ op, domain }: Node) => EXPANSIONS[domain === "" ? op : `${domain}::${op}`];
-  if (!graph.nodes.some(of)) return model;
+  if (!graph.nodes.some(of) && !graph.inputs.some(({ name }) => name === ATTENTION_MASK)) return model;
   const b = createBuilder(model.opsets.get("") ?? 23, namesOf(graph));
   const declared = new Map(
     [...(model.proto.graph?.valueInfo ?? [])].map((info) => [
@@ -34,14 +40,50 @@ export function expanded(model: Model): Model {
       info.type?.tensorType?.shape?.dim?.map((dim) => (dim.dimParam ? undefined : Number(dim.dimValue))),
     ]),
   );
+  const sizes = new Map([
+    ...(model.proto.graph?.valueInfo ?? []).map((info) => {
+      const dims = info.type?.tensorType?.shape?.dim;
+      return [info.name ?? "", dims?.map((dim) => dim.dimParam || Number(dim.dimValue ?? Number.NaN))] as const;
+    }),
+    ...graph.inputs.map(({ name, dims }) => [name, dims] as const),
+  ]);
   const types = new Map(
     (model.proto.graph?.valueInfo ?? []).map((info) => [info.name ?? "", info.type?.tensorType?.elemType]),
   );
+  const { producer, consumers, outputs } = indexGraph(graph);
+  /** Where shapes are not declared: of a row of a table, a product with a matrix of the file, its bias, and casts. */
+  const ofProjection = (tensor: string): ReturnType<Site["dimsOf"]> => {
+    const { op, domain, attributes, inputs: [x, w] = [] } = producer.get(tensor) ?? {};
+    const [own, other] = [x, w].map((name) => graph.initializers.get(name ?? "")?.dims);
+    if (domain !== "" || !x) return undefined;
+    if (op === "Cast") return site.dimsOf(x);
+    if (!w) return undefined;
+    if (op === "Gather" && own?.length === 2 && Number(attributes?.axis ?? 0) === 0) {
+      const rows = site.dimsOf(w);
+      return rows && [...rows, own[1]];
+    }
+    if (op === "MatMul" && other?.length === 2) return site.dimsOf(x)?.with(-1, other[1]);
+    if (op !== "Add" || (own?.length ?? other?.length) !== 1) return undefined;
+    return site.dimsOf(own ? w : x);
+  };
   const site: Site = {
+    producerOf: (tensor) => producer.get(tensor),
+    isInput: (tensor) => graph.inputs.some(({ name }) => name === tensor),
+    isRead: (tensor) => outputs.has(tensor) || consumers.has(tensor),
+    sizesOf: (tensor) => sizes.get(tensor),
+    numbersOf: (tensor) => {
+      const constant = graph.initializers.get(tensor);
+      return constant && [...toNumbers(constant.tensor())];
+    },
+    numberOf: (tensor) => {
+      const constant = graph.initializers.get(tensor);
+      return constant?.dims.every((size) => size === 1) ? toNumbers(constant.tensor())[0] : undefined;
+    },
     isBool: (tensor) => (types.get(tensor) ?? floatTypeOf(model, tensor)) === DataType.BOOL,
     dimsOf: (tensor) => {
+      const known = declared.get(tensor) ?? graph.initializers.get(tensor)?.dims;
       const info = [...graph.inputs, ...graph.outputs].find(({ name }) => name === tensor);
-      return declared.get(tensor) ?? info?.dims?.map((dim) => (typeof dim === "number" ? dim : undefined));
+      return known ?? info?.dims?.map((dim) => (typeof dim === "number" ? dim : undefined)) ?? ofProjection(tensor);
     },
   };
   const nodes = graph.nodes.flatMap((node) => {
@@ -51,9 +93,10 @@ export function expanded(model: Model): Model {
     b.from(undefined);
     return done ? b.nodes.slice(before) : [node];
   });
-  if (b.nodes.length === 0) return model;
+  const apart = unshared(b, graph, nodes);
+  if (b.nodes.length === 0 && apart.length === graph.nodes.length) return model;
   const initializers = new Map([...graph.initializers, ...b.initializers]);
   const given = [...initializers.keys(), ...graph.inputs.map(({ name }) => name)];
   const wanted = graph.outputs.map(({ name }) => name);
-  return { ...model, graph: { ...graph, initializers, nodes: topological(nodes, given, wanted, model.file) } };
+  return { ...model, graph: { ...graph, initializers, nodes: topological(apart, given, wanted, model.file) } };
 }

@@ -1,4 +1,6 @@
 /** https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.MultiHeadAttention without a past. */
+import type { Builder } from "../graph/build.ts";
+import { DataType } from "../graph/tensor.ts";
 import { Attention } from "./attention.ts";
 import type { Expansion } from "./expansion.ts";
 
@@ -6,7 +8,8 @@ export const MultiHeadAttention: Expansion = (b, node, site) => {
   const [query, key, value, bias, padding, attentionBias, ...past] = node.inputs;
   const more = node.outputs.slice(1).some((name) => name);
   // packed queries, keys of a cross attention that are split already, lengths of keys
-  if (!key || !value || padding || past.some((name) => name) || more) return false;
+  if (!key || !value || (padding && site.dimsOf(padding)?.length !== 2) || past.some((name) => name) || more)
+    return false;
   const [hidden, own, given] = [query!, key, value]
     .map((tensor) => site.dimsOf(tensor))
     .map((dims) => (dims?.length === 3 ? dims[2] : undefined));
@@ -20,11 +23,15 @@ export const MultiHeadAttention: Expansion = (b, node, site) => {
     return b.one("Add", [tensor, piece], {}, { hint: "biased" });
   };
   const scale = Number(node.attributes.scale ?? 0) || 1 / Math.sqrt(hidden / heads);
+  const { mask_filter_value: low = -1e4 } = node.attributes;
+  const ofKeys = padding ? ofPadding(b, padding, Number(low)) : "";
+  const added = [attentionBias ?? "", ofKeys].filter(Boolean);
+  const mask = added.length === 2 ? b.one("Add", added, {}, { hint: "mask" }) : (added[0] ?? "");
   return Attention(
     b,
     {
       ...node,
-      inputs: [biased(query!, 0), biased(key, 1), biased(value, 2), attentionBias ?? ""],
+      inputs: [biased(query!, 0), biased(key, 1), biased(value, 2), mask],
       outputs: [node.outputs[0]!],
       attributes: {
         ...{ q_num_heads: heads, kv_num_heads: heads, scale },
@@ -34,3 +41,10 @@ export const MultiHeadAttention: Expansion = (b, node, site) => {
     site,
   );
 };
+
+/** [batch, 1, 1, keys], added to the scores: 0, or what hides a key whose `padding` [batch, keys] is 0. */
+function ofPadding(b: Builder, padding: string, low: number): string {
+  const shown = b.one("Cast", [padding], { to: DataType.BOOL }, { hint: "shown" });
+  const keys = b.one("Unsqueeze", [shown, b.ints("axes", [1, 2])], {}, { hint: "shown" });
+  return b.one("Where", [keys, b.floats("shown", [], [0]), b.floats("hidden", [], [low])], {}, { hint: "padding" });
+}

@@ -107,11 +107,14 @@ function ofMask(known: Known, name: string, region: Region): Value | undefined {
   const { graphs, constants } = known;
   if (name === graphs.driven.mask) return region.exactly ? number(1) : ANY;
   const node = graphs.index.producer.get(name);
-  if (!node) return undefined;
-  const made = node.inputs.map((input) => (constants.has(input) ? undefined : ofMask(known, input, region)));
-  if (made.every((value) => value === undefined)) return undefined;
-  const inputs = node.inputs.map((input, i) => made[i] ?? (constants.has(input) ? constantAt(known, input) : ANY));
-  return pairOf(node, inputs, region);
+  const values: Value[] = [];
+  for (const input of node?.inputs ?? []) {
+    const isSize = known.time.facts.get(input)?.kind === "shape";
+    const value = constants.has(input) ? constantAt(known, input) : isSize ? ANY : ofMask(known, input, region);
+    if (!value) return undefined;
+    values.push(value);
+  }
+  return node && values.length > 0 ? pairOf(node, values, region) : undefined;
 }
 
 /** What a node between queries and keys makes of values there. */

@@ -147,6 +147,8 @@ export function elementwise(node: Node, inputs: readonly Value[], region: Region
       return isLow.includes(true) ? HIDDEN : shown;
     case "Log":
       return isZero(p) ? HIDDEN : isNumber(p) && p.c > 0 ? number(Math.log(p.c)) : ANY;
+    case "IsNaN":
+      return x!.kind === "linear" || x!.kind === "hidden" ? truth(false) : shown;
     case "Not":
       return x!.kind === "truth" ? truth(!x!.value) : ANY;
     case "And":

@@ -10,7 +10,8 @@ import sys
 
 import onnx
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, Lfm2Config, Lfm2ForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import (GPT2Config, GPT2LMHeadModel, Lfm2Config, Lfm2ForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig,
+                          MistralForCausalLM)
 
 VOCABULARY = 61
 TOKENS = 64
@@ -27,6 +28,13 @@ def llama():
                                         initializer_range=0.4, tie_word_embeddings=False, bos_token_id=None, eos_token_id=None, pad_token_id=None))
 
 
+def mistral():
+    return MistralForCausalLM(MistralConfig(vocab_size=VOCABULARY, hidden_size=16, intermediate_size=24, num_hidden_layers=2,
+                                            num_attention_heads=4, num_key_value_heads=2, head_dim=4, sliding_window=12,
+                                            max_position_embeddings=512, initializer_range=0.4, tie_word_embeddings=False,
+                                            bos_token_id=None, eos_token_id=None, pad_token_id=None))
+
+
 def lfm2():
     return Lfm2ForCausalLM(Lfm2Config(vocab_size=VOCABULARY, hidden_size=16, intermediate_size=24, num_hidden_layers=3,
                                       num_attention_heads=4, num_key_value_heads=2, block_multiple_of=8, conv_L_cache=3,
@@ -41,8 +49,19 @@ class Logits(torch.nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids):
-        return self.model(input_ids=input_ids, use_cache=False).logits
+    def forward(self, input_ids, attention_mask=None, position_ids=None):
+        return self.model(input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False).logits
+
+
+# what is exported, and the inputs that it takes beside its ids
+EXPORTS = {
+    "gpt2": (gpt2, ()),
+    "llama": (llama, ()),
+    "lfm2": (lfm2, ()),
+    "gpt2-mask": (gpt2, ("attention_mask", "position_ids")),
+    "llama-mask": (llama, ("attention_mask",)),
+    "mistral-mask": (mistral, ("attention_mask",)),
+}
 
 
 def without_traces(file):
@@ -57,8 +76,8 @@ def without_traces(file):
 def main(folder, *names):
     target = pathlib.Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    for make in (gpt2, llama, lfm2):
-        if names and make.__name__ not in names:
+    for name, (make, beside) in EXPORTS.items():
+        if names and name not in names:
             continue
         torch.manual_seed(5)
         model = make().eval()
@@ -66,15 +85,18 @@ def main(folder, *names):
         with torch.no_grad():
             made = model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=TOKENS, do_sample=False,
                                   use_cache=True)
-        dynamic = {"input_ids": {0: torch.export.Dim("batch_size"), 1: torch.export.Dim("sequence_length")}}
+        inputs = ("input_ids", *beside)
+        sizes = {0: torch.export.Dim("batch_size"), 1: torch.export.Dim("sequence_length")}
         example = torch.randint(0, VOCABULARY, (2, 9))
-        program = torch.onnx.export(Logits(model).eval(), (example,), dynamo=True, opset_version=20, dynamic_shapes=dynamic,
-                                    input_names=["input_ids"], output_names=["logits"], verbose=False)
-        program.save(str(target / f"{make.__name__}.onnx"), external_data=False)
-        without_traces(target / f"{make.__name__}.onnx")
-        (target / f"{make.__name__}.json").write_text(json.dumps({
+        examples = {"attention_mask": torch.ones_like(example), "position_ids": torch.arange(9).repeat(2, 1)}
+        program = torch.onnx.export(Logits(model).eval(), (example, *(examples[each] for each in beside)), dynamo=True,
+                                    opset_version=20, dynamic_shapes={each: sizes for each in inputs}, input_names=list(inputs),
+                                    output_names=["logits"], verbose=False)
+        program.save(str(target / f"{name}.onnx"), external_data=False)
+        without_traces(target / f"{name}.onnx")
+        (target / f"{name}.json").write_text(json.dumps({
             "prompt": prompt[0].tolist(), "tokens": made[0, prompt.shape[1]:].tolist()}) + "\n")
-        print(make.__name__, made[0].tolist(), flush=True)
+        print(name, made[0].tolist(), flush=True)
 
 
 main(*sys.argv[1:])
