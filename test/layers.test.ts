@@ -63,7 +63,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/states/rows":
     "converter/find converter/graph converter/ort converter/time converter/time/facts converter/time/rules src",
   "converter/states/attention":
-    "converter/find converter/graph converter/states/rows converter/time converter/time/facts converter/time/rules src",
+    "converter/find converter/graph converter/ort converter/prove converter/states/rows converter/time converter/time/facts converter/time/rules src",
   "converter/states/scan": "converter/find converter/graph converter/time converter/time/facts converter/time/rules",
   "src/serve": "runtime src",
   "converter/output": "converter/assemble converter/file converter/find converter/graph converter/place src",

@@ -22,7 +22,7 @@ import {
   Unproven,
 } from "./values/cases.ts";
 import { delayed, keyUpTo } from "./values/sequence.ts";
-import { keyOfName, lineAt, type Sequence, streamOf, tensor, type Value } from "./values/value.ts";
+import { keyOfName, lineAt, positionOf, type Sequence, streamOf, tensor, type Value } from "./values/value.ts";
 import { at, axesOf, type Known, nodesTo, Stopped, walk } from "./walk.ts";
 
 export type { Known } from "./walk.ts";
@@ -70,6 +70,19 @@ export function provePosition(known: Known, name: string, layout: Layout): Proof
     const s = sequenceAlong(which, value, layout);
     if (s.stream || numberIn(which, s.shift) !== 0) throw new Unproven("is moved along time");
     return s;
+  });
+}
+
+/** Proves that entry (i, j) of a tensor is a function of i - j alone, at every length, and 0 for j > i. */
+export function provePairs(known: Known, name: string, row: number, column: number): Proof {
+  const node = known.index.producer.get(name);
+  if (!node) throw new LongConvError("invalid-graph", "no node makes this tensor", { tensor: name });
+  return prove(known, name, new Map(), node, (_which, value) => {
+    const body = value?.kind === "tensor" && value.pair === undefined ? value.parts[0] : undefined;
+    if (body?.kind !== "pairs" || body.row !== row || body.column !== column)
+      throw new Unproven("is no function of the difference of two positions");
+    if (body.first === undefined || body.first < 0) throw new Unproven("is not known to be 0 for later positions");
+    return positionOf(body.key, TIME);
   });
 }
 

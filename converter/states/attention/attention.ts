@@ -12,9 +12,11 @@ import type { Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
 import { type Axis, channelsIn, type Layout } from "../../time/facts/fact.ts";
 import { cachedRows, cacheReport } from "./cache.ts";
+import { carriedMatrix } from "./carried.ts";
 import { hidesFuture, windowOf } from "./future.ts";
 import { type Held, heldRows } from "./held.ts";
 import { addInside, type Cache, type Found } from "./inside.ts";
+import { linearOf } from "./linear.ts";
 import { type Pairs, pairsFrom } from "./pairs.ts";
 import { ROWS, sameInRows } from "./rows.ts";
 import { areShifted } from "./shifted.ts";
@@ -62,14 +64,17 @@ export const ATTENTION: Kind<Unclosed> = {
           node: node.name,
           because: "later positions were changed and left out up to there",
         };
-    const window = proven ? windowOf(known, pairs) : undefined;
+    const linear = columns.length === 0 && !perRow ? await linearOf(known, pairs) : undefined;
+    const window = proven && !linear ? windowOf(known, pairs) : undefined;
     const found: Found = { known, pairs, caches: caches as Cache[], columns };
     const seesPadding = window || (await areShifted(known, pairs)) ? undefined : (true as const);
     return {
       ...{ opening: node, nodes: new Set(pairs.nodes), reason, seesPadding },
       exits: exits.map(({ tensor, axes }) => ({ tensor, fact: { kind: "stream" as const, axes } })),
       plan: async ({ cacheCapacity } = {}) =>
-        realised(node, found, heldRows(found, node, window, cacheCapacity), claim),
+        linear
+          ? carriedMatrix(known, node, pairs, linear, claim)
+          : realised(node, found, heldRows(found, node, window, cacheCapacity), claim),
     } satisfies Carried;
   },
 };
