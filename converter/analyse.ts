@@ -9,6 +9,7 @@ import { seenSame, unfilled } from "./find/rounded.ts";
 import type { Model } from "./graph/graph.ts";
 import { lift } from "./lift/lift.ts";
 import { withScans } from "./loop/loop.ts";
+import { asLoopError } from "./loop/unranked.ts";
 import { KINDS } from "./states/index.ts";
 import { timeAxis } from "./time/facts/fact.ts";
 
@@ -28,8 +29,11 @@ export async function analyse(model: Model, options: AnalyseOptions = {}): Promi
   refuseStateful(model.graph.inputs, model.graph.outputs, model.file);
   const kinds = [...(options.kinds ?? []), ...KINDS];
   const own = new Set(kinds.flatMap(({ operators = {} }) => Object.keys(operators)));
-  const plain = expanded(withScans(lift(inlineFunctions(model, own))));
-  const found = await findCarried(plain, { ...options, kinds });
+  const lifted = lift(inlineFunctions(model, own));
+  const plain = expanded(withScans(lifted));
+  const found = await findCarried(plain, { ...options, kinds }).catch((error: unknown) => {
+    throw asLoopError(error, lifted);
+  });
   if (isConvertible(found)) return found;
   const plainly = unfilled(plain, found);
   if (plainly) {

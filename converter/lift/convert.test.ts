@@ -3,12 +3,13 @@ import path from "node:path";
 import { expect, test } from "vitest";
 import { ROOT } from "../../scripts/root.ts";
 import { openConverted } from "../../test/converted.ts";
-import { lowered } from "../../test/lowered.ts";
+import { lowered, saidOf } from "../../test/lowered.ts";
 import { casesOf, relativeDifference, zooModel } from "../../test/testdata.ts";
 import { type Conversion, convert, convertModel } from "../convert.ts";
 import { inlineFunctions } from "../expand/inline.ts";
 import { readModel } from "../file/read.ts";
 import { createBuilder, makeModel, makeNode } from "../graph/build.ts";
+import { LONGCONV_DOMAIN, LONGCONV_OP } from "../graph/longconv.ts";
 import { DataType, float32Tensor, type Tensor } from "../graph/tensor.ts";
 import { inspect } from "../inspect.ts";
 import { openModel } from "../ort/run.ts";
@@ -16,12 +17,7 @@ import { lift } from "./lift.ts";
 
 const streamed = (name: string): string => path.join(ROOT, "test", "models", "stream", name);
 
-const saidOf = ({ layers, claim, language }: Conversion) => ({
-  layers: layers.map(({ form, channels, lags, order, because }) => ({ form, channels, lags, order, because })),
-  ...{ claim, language },
-});
-
-// Only these of the zoo can be said before opset 13: the others have a DFT; Einsum is of opset 12.
+// Only these of the zoo can be said before opset 13: the others have a DFT; Einsum is of opset 12. All models: scripts/old-opsets.ts
 test.each([
   ["tnn-conv1d", 11],
   ["tnn-toeplitz", 12],
@@ -61,6 +57,34 @@ async function sameAsExport(
   }
   await runner.close();
 }
+
+// the body of a LongConv is written here, for newer opsets than the file's
+test.each([7, 11, 12])("a LongConv node in a file of opset %i", async (opset) => {
+  const node = makeNode("conv", LONGCONV_OP, ["x", "kernel"], ["y"], { domain: LONGCONV_DOMAIN });
+  const [n, lags] = [5, 3];
+  const model = makeModel({
+    inputs: [
+      { name: "x", type: DataType.FLOAT, dims: [1, "n", 1] },
+      { name: "kernel", type: DataType.FLOAT, dims: [lags, 1] },
+    ],
+    outputs: [{ name: "y", type: DataType.FLOAT, dims: [1, "n", 1] }],
+    ...{
+      nodes: [node],
+      initializers: [],
+      opsets: new Map([
+        ["", opset],
+        [LONGCONV_DOMAIN, 1],
+      ]),
+    },
+  });
+  const runner = await openModel(lift(inlineFunctions(model)));
+  const [x, kernel] = [spread([1, n, 1]), spread([lags, 1], 4)];
+  const { y } = await runner.run({ x, kernel });
+  const [taps, values] = [kernel, x].map(({ data }) => [...(data as Float32Array)]) as [number[], number[]];
+  const wanted = values.map((_, i) => taps.reduce((sum, tap, k) => sum + tap * (values[i - k] ?? 0), 0));
+  for (const [i, value] of wanted.entries()) expect((y!.data as Float32Array)[i]).toBeCloseTo(value, 5);
+  await runner.close();
+});
 
 test("the report says the opset that the file has", async () => {
   const { opset, irVersion } = await inspect(path.join(streamed("opset9"), "model.onnx"));

@@ -1,5 +1,5 @@
 /** Operators that cut, pad and pick, whose sizes became inputs, and Scatter, which got another name. */
-import { changed, type Row } from "./row.ts";
+import { changed, ofDataAlone, type Row } from "./row.ts";
 import { scalarOf } from "./scalars.ts";
 
 /** Ends such as the largest int64 are read inexactly; no axis is as long as this. */
@@ -7,7 +7,7 @@ const bounded = (values: readonly number[]): number[] =>
   values.map((value) => Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, value)));
 
 /** https://onnx.ai/onnx/operators/onnx__Slice.html: starts, ends and axes are inputs from opset 10 on. */
-const Slice: Row = {
+const Slice = ofDataAlone({
   before: 10,
   rewrite(site) {
     const { starts = [], ends = [], axes } = site.node.attributes as Record<string, readonly number[] | undefined>;
@@ -15,20 +15,20 @@ const Slice: Row = {
     const inputs = [b.ints("starts", bounded(starts)), b.ints("ends", bounded(ends)), axes ? b.ints("axes", axes) : ""];
     return changed(site, { inputs: [site.node.inputs[0]!, ...inputs], drop: ["starts", "ends", "axes"] });
   },
-};
+});
 
 /** https://onnx.ai/onnx/operators/onnx__Split.html: sizes are an input from opset 13 on; without them the parts are equal. */
-const Split: Row = {
+const Split = ofDataAlone({
   before: 13,
   rewrite(site) {
     const sizes = site.node.attributes.split as readonly number[] | undefined;
     const inputs = [site.node.inputs[0]!, sizes?.length ? site.b.ints("split", sizes) : ""];
     return changed(site, { inputs, drop: ["split"] });
   },
-};
+});
 
 /** https://onnx.ai/onnx/operators/onnx__Pad.html: pads and value are inputs from opset 11 on. */
-const Pad: Row = {
+const Pad = ofDataAlone({
   before: 11,
   rewrite(site) {
     const { pads = [], value = 0 } = site.node.attributes as { pads?: readonly number[]; value?: number };
@@ -36,7 +36,7 @@ const Pad: Row = {
     const fill = value === 0 ? "" : scalarOf(site, "value", value, data);
     return changed(site, { inputs: [data, site.b.ints("pads", pads), fill], drop: ["pads", "value"] });
   },
-};
+});
 
 /** https://onnx.ai/onnx/operators/onnx__TopK.html: k is an input from opset 10 on; the largest, sorted, as before. */
 const TopK: Row = {

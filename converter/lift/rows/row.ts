@@ -58,6 +58,15 @@ export function changed({ node }: Site, { op = node.op, inputs, outputs, drop = 
   return nodeFromProto(proto, node.name);
 }
 
+/**
+ * A row for an operator whose only input was its data, before what its attributes said became inputs: one that has others is of
+ * a body written here (LongConv's), and means what it will mean.
+ */
+export const ofDataAlone = (row: Row): Row => ({
+  ...row,
+  rewrite: (site) => (site.node.inputs.length > 1 ? site.node : row.rewrite(site)),
+});
+
 /** The node of a site as another, of which nothing but name, outputs and metadata stay. */
 export const replaced = (site: Site, op: string, inputs: readonly string[], add: Change["add"] = {}): Node =>
   changed(site, { op, inputs, add, drop: (site.node.proto.attribute ?? []).map(({ name }) => name ?? "") });
