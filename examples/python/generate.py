@@ -16,38 +16,52 @@ import numpy as np
 import onnxruntime as ort
 
 
-def room(session, prompt):
-    """How many tokens can follow: prompt and text together fill what is claimed of the model, and what it has."""
-    said = session.get_modelmeta().custom_metadata_map
-    ends = [json.loads(said.get("longconv.claim", "{}")).get("positions"), said.get("longconv.positions")]
-    return min(int(end) for end in [*ends, 2**53] if end is not None) - len(prompt)
+class Converted:
+    """A converted model, driven by docs/state-contract.md: `logits, states = model.step(states, ids, read)`."""
 
+    def __init__(self, path, options=None):
+        self.session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        # A state starts at zero: axis 0 is the batch; a symbolic axis after it (a length cache) starts at length 0.
+        inputs = {v.name: [1] + [d if isinstance(d, int) else 0 for d in v.shape[1:]] for v in self.session.get_inputs()}
+        self.optional = {"attention_mask", "num_logits_to_keep"} & set(inputs)
+        self.shapes = {name: shape for name, shape in inputs.items() if name.startswith("past_")}
+        presents = [name.replace("past_key_values", "present").replace("past_", "present_") for name in self.shapes]
+        self.outputs = ["logits", *presents]
+        said = self.session.get_modelmeta().custom_metadata_map
+        ends = [json.loads(said.get("longconv.claim", "{}")).get("positions"), said.get("longconv.positions")]
+        # How many positions prompt and text may fill: what is claimed of the model, and what it has.
+        self.positions = min(int(end) for end in [*ends, 2**53] if end is not None)
 
-def generate(path, prompt, count):
-    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
-    names = [value.name for value in session.get_inputs()]
-    # A state starts at zero: axis 0 is the batch; a symbolic axis after it (a length cache) starts at length 0.
-    shapes = {v.name: [1] + [d if isinstance(d, int) else 0 for d in v.shape[1:]] for v in session.get_inputs()}
-    states = {n: ort.OrtValue.ortvalue_from_numpy(np.zeros(shapes[n], np.float32)) for n in names if n.startswith("past_")}
-    present_of = {n: n.replace("past_key_values", "present").replace("past_", "present_") for n in states}
-    step, tokens = np.array([prompt], np.int64), list(prompt)
-    for _ in range(min(count, room(session, prompt))):
-        binding = session.io_binding()
-        binding.bind_cpu_input("input_ids", step)
-        if "attention_mask" in names:
-            binding.bind_cpu_input("attention_mask", np.ones((1, len(tokens)), np.int64))
-        if "num_logits_to_keep" in names:
+    def start(self):
+        """The states before the first token."""
+        return {n: ort.OrtValue.ortvalue_from_numpy(np.zeros(s, np.float32)) for n, s in self.shapes.items()}
+
+    def step(self, states, ids, read):
+        """Reads `ids` after the `read` tokens that made `states`; the next token's logits [vocabulary], and the states."""
+        binding = self.session.io_binding()
+        binding.bind_cpu_input("input_ids", np.array([ids], np.int64))
+        if "attention_mask" in self.optional:
+            binding.bind_cpu_input("attention_mask", np.ones((1, read + len(ids)), np.int64))
+        if "num_logits_to_keep" in self.optional:
             binding.bind_cpu_input("num_logits_to_keep", np.array(1, np.int64))
         for name, state in states.items():
             binding.bind_ortvalue_input(name, state)
-        for name in ["logits", *present_of.values()]:
+        for name in self.outputs:
             binding.bind_output(name)
-        session.run_with_iobinding(binding)
+        self.session.run_with_iobinding(binding)
         logits, *presents = binding.get_outputs()
-        states = dict(zip(states, presents))
-        step = logits.numpy()[:, -1:].argmax(-1)
-        tokens.append(int(step[0, 0]))
-    return tokens[len(prompt) :]
+        return logits.numpy()[0, -1], dict(zip(states, presents))
+
+
+def generate(path, prompt, count):
+    model = Converted(path)
+    states, read, step, made = model.start(), 0, prompt, []
+    for _ in range(min(count, model.positions - len(prompt))):
+        logits, states = model.step(states, step, read)
+        read += len(step)
+        step = [int(logits.argmax())]
+        made += step
+    return made
 
 
 if __name__ == "__main__":
