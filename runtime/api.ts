@@ -30,6 +30,7 @@ export { type Ids, type ReadOptions, read } from "./model/read.ts";
 export { concatStates, disposeState, gatherRows, sliceState } from "./model/state.ts";
 export { fingerprint, stateFromBytes, stateToBytes } from "./model/state-file.ts";
 export { type StepOptions, step, zeroState } from "./model/step.ts";
+export type { Constraint, Matching } from "./sampling/constraint.ts";
 export type { MethodOptions } from "./sampling/methods.ts";
 export type { LogitsProcessor, SamplingContext, SamplingOptions } from "./sampling/sampler.ts";
 export type { Backend, ModelSource } from "./sessions/backend.ts";

@@ -75,6 +75,14 @@ test("without the server's libraries serve says what is missing", () => {
   expect(run.stderr).toContain("npm install --ignore-scripts fastify");
 });
 
+test("without refa whoever asks for patterns is told, and nobody else needs it", () => {
+  expect(existsSync(dir.at("node/node_modules/refa"))).toBe(false);
+  const run = (code: string) =>
+    spawnSync(process.execPath, ["--input-type=module", "-e", code], { cwd: dir.at("node"), encoding: "utf8" });
+  expect(run('await import("longconv-ssm/node");').stderr).toBe("");
+  expect(run('await import("longconv-ssm/constrain");').stderr).toContain("Cannot find package 'refa'");
+});
+
 test("with it the command runs", () => {
   const run = spawnSync("npx longconv-ssm check model.onnx", { cwd: dir.at("node"), encoding: "utf8", shell: true });
   expect(run.stderr).toContain("[file-missing]");

@@ -21,6 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/place": "src src/process",
   "converter/reduce": "converter/solve src",
   "converter/time/facts": "converter/graph src",
+  "runtime/constrain": "runtime/sampling runtime/text src",
   "runtime/model": "runtime/sampling runtime/sessions runtime/text src",
   "runtime/node/apart": "runtime/sessions src src/process",
   "runtime/node/direct": "runtime/sessions src",
@@ -50,7 +51,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/find":
     "converter/bound converter/graph converter/lower converter/ort converter/prove converter/solve converter/time converter/time/facts converter/time/rules src",
   runtime:
-    "runtime/generate runtime/generate/batch runtime/generate/search runtime/kept runtime/model runtime/node runtime/sampling runtime/sessions runtime/sessions/capture runtime/speculate runtime/text runtime/web src",
+    "runtime/constrain runtime/generate runtime/generate/batch runtime/generate/search runtime/kept runtime/model runtime/node runtime/sampling runtime/sessions runtime/sessions/capture runtime/speculate runtime/text runtime/web src",
   "converter/assemble":
     "converter/find converter/graph converter/lower converter/ort converter/time converter/time/facts src",
   "converter/check": "converter/find converter/graph converter/ort converter/time/facts src",

@@ -4,6 +4,7 @@ import type { PrefixCache } from "../kept/cache.ts";
 import type { HistoryOptions } from "../kept/history.ts";
 import type { GenerationDefaults } from "../model/defaults.ts";
 import type { State } from "../model/model.ts";
+import type { Constraint } from "../sampling/constraint.ts";
 import type { Drafter } from "../speculate/drafter.ts";
 import type { PromptUsage } from "./prompt.ts";
 
@@ -22,6 +23,8 @@ export interface StartOptions {
 export interface GenerateOptions extends StartOptions, GenerationDefaults {
   /** Texts that end the generation; neither they nor what follows is emitted. */
   readonly stop?: string | readonly string[];
+  /** What the text must match, as a whole: `regex` or `jsonSchema` of `longconv-ssm/constrain`. Not of `beamSearch`. */
+  readonly constraint?: Constraint;
   /** Leave special tokens out of the text. Default true. */
   readonly skipSpecialTokens?: boolean;
   readonly signal?: AbortSignal;
@@ -48,10 +51,11 @@ export interface GenerateOptions extends StartOptions, GenerationDefaults {
 }
 
 /**
- * Why a generation ended: at `maxNewTokens`, with a stop token, before a stop string; or because prompt and text fill
- * what the model claims (`reach`: `beyond` goes on), or what it has (`positions`: nothing does).
+ * Why a generation ended: at `maxNewTokens`, with a stop token, before a stop string, complete by its `constraint`
+ * (`stop-pattern`); or because prompt and text fill what the model claims (`reach`: `beyond` goes on), or what it has (`positions`:
+ * nothing does).
  */
-export type FinishReason = "length" | "stop-token" | "stop-string" | "reach" | "positions";
+export type FinishReason = "length" | "stop-token" | "stop-string" | "stop-pattern" | "reach" | "positions";
 
 /** What each new token brings. */
 export interface Piece {

@@ -5,6 +5,7 @@ import { LongConvError } from "../../src/errors.ts";
 import { roomAfter } from "../model/limit.ts";
 import { type Model, refuseOther } from "../model/model.ts";
 import { checkIds, encodePrompt, type Ids, languageOf, NO_TOKENIZER } from "../model/read.ts";
+import type { Constraint, Matching } from "../sampling/constraint.ts";
 import { createSampler } from "../sampling/sampler.ts";
 import { textStream } from "../text/text.ts";
 import type { FinishReason, GenerateOptions, Piece, StartOptions } from "./options.ts";
@@ -61,12 +62,15 @@ export function createSequence(
     throw new LongConvError("bad-input", "stop strings need a tokenizer", { file: model.file }, NO_TOKENIZER);
   }
   const text = model.tokenizer && textStream(model.tokenizer, { stop, after: ids, ...skipOf(options) });
-  const sampler = createSampler(options, ids);
   const ends = new Set(stopTokens);
+  const matching = matchingOf(options, Math.min(maxNewTokens, room), ends);
+  const processors = [options.processors ?? [], matching?.restrict ?? []].flat();
+  const sampler = createSampler({ ...options, processors }, ids);
   let made = 0;
   for (const token of tokens) {
     sampler.accept(token);
     text?.push(token);
+    matching?.push(token);
     made++;
   }
 
@@ -75,9 +79,11 @@ export function createSequence(
     made++;
     const stops = ends.has(token);
     const pushed = stops ? undefined : text?.push(token);
+    const isComplete = !stops && matching?.push(token);
     let finish: FinishReason | undefined;
     if (stops) finish = "stop-token";
     else if (pushed?.stopped) finish = "stop-string";
+    else if (isComplete) finish = "stop-pattern";
     else if (made >= maxNewTokens) finish = "length";
     else if (made >= room) finish = by;
     const piece = { token, text: (pushed?.text ?? "") + (finish ? (text?.flush() ?? "") : "") };
@@ -91,6 +97,13 @@ export function createSequence(
       return Math.min(maxNewTokens, room) - made;
     },
   };
+}
+
+function matchingOf({ constraint }: GenerateOptions, most: number, ends: ReadonlySet<number>): Matching | undefined {
+  if (constraint === undefined) return undefined;
+  if (typeof (constraint as Partial<Constraint> | null)?.begin !== "function")
+    throw notValid("constraint", "what longconv-ssm/constrain makes", constraint);
+  return constraint.begin(most, ends);
 }
 
 function checkCache(model: Model, { cache, state }: GenerateOptions): void {

@@ -1,6 +1,7 @@
 /** Text in and out: tokenizer.json, and a stream of text that never splits a character or shows a stop string. */
 import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
 import { LongConvError } from "../../src/errors.ts";
+import { tokenBytes } from "./token-bytes.ts";
 import { checkTokenizerFile } from "./tokenizer-file.ts";
 
 /** What the runtime needs of a tokenizer. */
@@ -9,6 +10,11 @@ export interface Tokenizer {
   readonly size: number;
   encode(text: string, options?: { readonly addSpecialTokens?: boolean }): number[];
   decode(ids: readonly number[], options?: { readonly skipSpecialTokens?: boolean }): string;
+  /**
+   * What a token adds to any text, in UTF-8; undefined for special tokens and ids without one. There where tokens are bytes, and
+   * the text is theirs, one after the other.
+   */
+  bytes?(id: number): Uint8Array | undefined;
 }
 
 /** Does some work, and gives it up after so many ms: then the result is undefined. */
@@ -47,8 +53,10 @@ export function createTokenizer(
     known.add(id);
     if (id >= size) size = id + 1;
   }
+  const bytes = tokenBytes(json, hub.get_vocab(true));
   return {
     size,
+    ...(bytes && { bytes }),
     encode(text, { addSpecialTokens = true } = {}) {
       if (text === "" && !addSpecialTokens) return [];
       const ms = LEAST_MS + MS_PER_CHARACTER * text.length;

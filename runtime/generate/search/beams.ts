@@ -63,6 +63,8 @@ export async function beamSearch(model: Model, options: BeamOptions): Promise<Hy
   const { beams = 4, lengthPenalty = 1, ...given } = options;
   checkCount("beams", beams, 1);
   if (!Number.isFinite(lengthPenalty)) throw notValid("lengthPenalty", "a number", lengthPenalty);
+  const { constraint } = given as GenerateOptions;
+  if (constraint !== undefined) throw notValid("constraint", "left out of a beam search", constraint);
   const sequence = createSequence(model, given);
   const { stopTokens = model.defaults.stopTokens ?? [], signal, beyond, cache, onPrompt } = given;
   checkNumbers("stopTokens", stopTokens);
