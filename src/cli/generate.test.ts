@@ -86,6 +86,34 @@ test("with the model's chat template, and only what is new of a conversation is 
   });
 });
 
+test("a text that matches a pattern, and JSON that a schema allows", async () => {
+  const args = [dir.at("demo"), "-p", "And the king said, ", "--seed", "3"];
+  const said = await json(...args, "--regex", "[A-Z][a-z]+(?:, [a-z]+){1,3}\\.");
+  expect(said).toMatchObject({
+    text: expect.stringMatching(/^[A-Z][a-z]+(?:, [a-z]+){1,3}\.$/),
+    finish: "stop-pattern",
+  });
+  const schema = { type: "object", properties: { years: { type: "integer" } }, required: ["years"] };
+  writeFileSync(dir.at("schema.json"), JSON.stringify(schema));
+  const { text } = await json(...args, "--json-schema", dir.at("schema.json"));
+  expect(JSON.parse(text)).toEqual({ years: expect.any(Number) });
+  const several = await json(...args, "--count", "3", "--regex", "(?:yes|no)");
+  for (const each of several.texts) expect(["yes", "no"]).toContain(each.text);
+
+  writeFileSync(dir.at("broken.json"), "{");
+  const refused = async (...more: string[]) => (await json(...args, ...more)).error;
+  expect(await refused("--regex", "a(")).toMatchObject({ code: "bad-input" });
+  expect(await refused("--regex", "a{40}", "-n", "30")).toMatchObject({
+    code: "bad-input",
+    remedy: "Allow 40 or more.",
+  });
+  expect(await refused("--json-schema", dir.at("broken.json"))).toMatchObject({ code: "bad-input" });
+  expect(await refused("--json-schema", dir.at("none.json"))).toMatchObject({ code: "file-missing" });
+  expect(await refused("--json-schema", dir.at("schema.json"), "--regex", "a")).toMatchObject({ code: "usage" });
+  const beams = await json(dir.at("demo"), "-p", "a", "--beams", "2", "--regex", "a");
+  expect(beams.error).toMatchObject({ code: "usage" });
+});
+
 test("what does not go together is said", async () => {
   for (const args of [["--json"], ["--prompt", "-"], ["--ids", "1"]]) {
     const { code, stderr } = piped("demo", "", "-i", ...args);

@@ -12,6 +12,7 @@ import {
 import { LongConvError } from "../errors.ts";
 import { chatTemplate } from "./chat.ts";
 import { newCommand, withAction } from "./command.ts";
+import { constraintOf } from "./constraint.ts";
 import { continueText, echoOf } from "./continue.ts";
 import { converse } from "./converse.ts";
 import { openModel } from "./open-model.ts";
@@ -38,6 +39,8 @@ interface Options {
   readonly seed?: number;
   readonly stop?: readonly string[];
   readonly stopToken?: readonly number[];
+  readonly regex?: string;
+  readonly jsonSchema?: string;
   readonly state?: string;
   readonly saveState?: string;
   readonly force?: boolean;
@@ -60,6 +63,10 @@ export function generateCommand(): Command {
     ],
     ["longconv-ssm generate model/ --prompt-file book.txt -n 0 --save-state book.state", "read a long prompt once"],
     ["longconv-ssm generate model/ --state book.state --json", "continue from it"],
+    [
+      'longconv-ssm generate model/ --prompt "And he said, " --regex "[A-Z][a-z]+(, [a-z]+){1,3}\\."',
+      "a text that matches",
+    ],
     ["longconv-ssm generate recurrent.onnx --ids 17,4,211", "a model without a tokenizer: ids in, ids out"],
     [
       "echo -n 'Moses' | longconv-ssm generate model/ --prompt - --echo",
@@ -95,6 +102,8 @@ export function generateCommand(): Command {
     .option("--seed <n>", "the same text for the same seed", integer(0))
     .option("--stop <text>", "end before this text; may be repeated", texts)
     .option("--stop-token <list>", "end at one of these token ids", tokenIds)
+    .option("--regex <pattern>", "a text that matches as a whole, in JavaScript's syntax")
+    .option("--json-schema <file>", "a text that is JSON which this schema allows")
     .option("--state <file>", "start after a saved state")
     .option("--save-state <file>", "save the state at the end")
     .option("--force", "replace an existing saved state")
@@ -125,7 +134,8 @@ async function run(terminal: Terminal, out: string, options: Options): Promise<v
     const prompt = await promptOf(options);
     const state = from === undefined ? undefined : await readState(model, from);
     const drafter = draft ? draftModel(draft) : options.lookup ? promptLookup() : undefined;
-    const settings = { ...chosen(options), ...(drafter && { drafter }) };
+    const constraint = await constraintOf(model, options);
+    const settings = { ...chosen(options), ...(drafter && { drafter }), ...(constraint && { constraint }) };
     if (options.beams !== undefined || options.count !== undefined) {
       const start = { ...settings, ...startOf(options, prompt, state) };
       const shown = echo ? echoOf(model, start) : "";

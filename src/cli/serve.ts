@@ -99,7 +99,7 @@ async function run(terminal: Terminal, names: readonly string[], options: Option
 /** The server's libraries are optional peers: nobody installs them who does not serve. */
 function withoutLibraries(cause: unknown): unknown {
   if ((cause as { code?: unknown }).code !== "ERR_MODULE_NOT_FOUND") return cause;
-  const remedy = "npm install --ignore-scripts fastify @fastify/cors @fastify/websocket prom-client";
+  const remedy = "npm install --ignore-scripts fastify @fastify/cors @fastify/websocket prom-client refa";
   return new LongConvError("runtime-missing", "the server's libraries are not installed", {}, remedy, cause);
 }
 

@@ -21,6 +21,8 @@ const SAMPLING = {
   repetitionPenalty: "--repetition-penalty",
   seed: "--seed",
   stop: "--stop",
+  regex: "--regex",
+  jsonSchema: "--json-schema",
 } as const;
 
 /** @throws LongConvError usage for options that do not go together */
