@@ -1,6 +1,7 @@
 /** From a request's settings to the runtime's. */
 import type { GenerateOptions, LogitsProcessor, Model } from "../../runtime/node.ts";
 import { invalid } from "./errors.ts";
+import { constraintOf } from "./patterns.ts";
 import type { Request } from "./schemas.ts";
 
 /**
@@ -20,6 +21,7 @@ export function samplingOf(request: Request, model: Model, choice: number): Gene
     stop,
     stopTokens: stop_token_ids && [...(model.defaults.stopTokens ?? []), ...stop_token_ids],
     processors: processorsOf(request, model),
+    constraint: constraintOf(request, model),
   });
 }
 

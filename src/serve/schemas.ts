@@ -20,6 +20,19 @@ const SAMPLING = {
   stop_token_ids: optional("array", { items: { type: "integer" }, maxItems: 64 }),
 } as const;
 
+/** `strict` is what we do anyway. */
+const JSON_SCHEMA = {
+  type: "object",
+  required: ["schema"],
+  properties: {
+    name: { type: "string" },
+    description: { type: "string" },
+    schema: { type: "object" },
+    strict: optional("boolean"),
+  },
+  additionalProperties: false,
+} as const;
+
 const COMMON = {
   model: { type: "string" },
   ...SAMPLING,
@@ -31,6 +44,15 @@ const COMMON = {
   }),
   session: optional("string"),
   return_token_ids: optional("boolean"),
+  response_format: optional("object", {
+    required: ["type"],
+    properties: { type: { enum: ["text", "json_schema"] }, json_schema: JSON_SCHEMA },
+    additionalProperties: false,
+    if: { properties: { type: { const: "json_schema" } } },
+    // biome-ignore lint/suspicious/noThenProperty: a word of JSON Schema
+    then: { required: ["json_schema"] },
+  }),
+  guided_regex: optional("string", { maxLength: 8192 }),
   // These change no text.
   user: optional("string"),
   safety_identifier: optional("string"),
@@ -87,7 +109,6 @@ export const CHAT = {
     max_completion_tokens: optional("integer", { minimum: 0 }),
     logprobs: optional("boolean"),
     top_logprobs: optional("integer", { minimum: 0, maximum: 20 }),
-    response_format: optional("object", { properties: { type: { const: "text" } }, additionalProperties: false }),
   },
 } as const;
 
@@ -110,6 +131,10 @@ export interface Request {
   readonly stream_options?: { readonly include_usage?: boolean };
   readonly session?: string;
   readonly return_token_ids?: boolean;
+  readonly response_format?:
+    | { readonly type: "text" }
+    | { readonly type: "json_schema"; readonly json_schema: { readonly schema: object } };
+  readonly guided_regex?: string;
 }
 
 export interface CompletionRequest extends Request {
