@@ -1,5 +1,6 @@
 /** What takes the place of everything that carries a state: a form for each convolution, the realisation of all others. */
 import { type Claim, leastClaim } from "../src/contract.ts";
+import { measureGains } from "./budget/gains.ts";
 import { type ChooseOptions, type Chosen, chooseForms } from "./choose/choose.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
 import type { Carried, KeptOptions, Realisation } from "./find/carried.ts";
@@ -27,16 +28,16 @@ export interface PlanOptions extends ChooseOptions, KeptOptions {
 
 /**
  * A realisation for everything that carries a state, in the order of the graph.
- * @throws LongConvError where a convolution turns out to be none at greater lengths; what choosing a form throws
+ * @throws LongConvError runtime-failed where gains cannot be measured; where a convolution turns out to be none at greater lengths; what choosing a form throws
  */
 export async function plan(found: Found, options: PlanOptions): Promise<Planned[]> {
   const { candidates, refusals } = await candidatesOf(found, options.horizon, (done, total) =>
     options.onProgress?.({ step: "plan", done, total }),
   );
   if (refusals.length > 0) throw refusalError(found.graphs.model, refusals);
-  const forms = await chooseForms(candidates, options, (done, total) =>
-    options.onProgress?.({ step: "solve", done, total }),
-  );
+  const gains = options.budget === "outputs" ? await measureGains(found) : undefined;
+  const onProgress = (done: number, total: number) => options.onProgress?.({ step: "solve", done, total });
+  const forms = await chooseForms(candidates, options, onProgress, { gains });
   const planned = [
     ...candidates.map((each, i) => solved(each, forms[i]!)),
     ...(await Promise.all(found.kept.map((each) => kept(each, options)))),

@@ -24,6 +24,8 @@ const SETTINGS: readonly (readonly [string, ConvertOptions])[] = [
   ["--tolerance 1e-4", { tolerance: 1e-4 }],
   ["--tolerance 3e-5", { tolerance: 3e-5 }],
   ["--tolerance 1e-5", { tolerance: 1e-5 }],
+  ["--budget outputs", { budget: "outputs" }],
+  ["--budget outputs --tolerance 4e-5", { budget: "outputs", tolerance: 4e-5 }],
 ];
 
 /** One line of the curve. */

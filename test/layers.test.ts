@@ -49,11 +49,12 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
     "converter/graph converter/prove/rules converter/prove/values converter/time converter/time/facts converter/time/rules src",
   "runtime/generate/search": "runtime/generate runtime/generate/batch runtime/kept runtime/model runtime/text src",
   "converter/find":
-    "converter/bound converter/graph converter/lower converter/ort converter/prove converter/solve converter/time converter/time/facts converter/time/rules src",
+    "converter/bound converter/file converter/graph converter/lower converter/ort converter/prove converter/solve converter/time converter/time/facts converter/time/rules src",
   runtime:
     "runtime/constrain runtime/generate runtime/generate/batch runtime/generate/search runtime/kept runtime/model runtime/node runtime/sampling runtime/sessions runtime/sessions/capture runtime/speculate runtime/text runtime/web src",
   "converter/assemble":
     "converter/find converter/graph converter/lower converter/ort converter/time converter/time/facts src",
+  "converter/budget": "converter/find converter/graph converter/ort converter/time/facts src",
   "converter/check": "converter/find converter/graph converter/ort converter/time/facts src",
   "converter/choose": "converter/certify converter/find converter/reduce converter/solve src src/process",
   "converter/picture":
@@ -81,7 +82,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/states":
     "converter/find converter/states/attention converter/states/meeting converter/states/product converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total",
   converter:
-    "converter/apart converter/assemble converter/certify converter/check converter/choose converter/deploy converter/expand converter/file converter/find converter/graph converter/lift converter/loop converter/output converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/time/facts converter/verify converter/weights src src/process",
+    "converter/apart converter/assemble converter/budget converter/certify converter/check converter/choose converter/deploy converter/expand converter/file converter/find converter/graph converter/lift converter/loop converter/output converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/time/facts converter/verify converter/weights src src/process",
   "src/bench":
     "converter converter/expand converter/file converter/find converter/floor converter/graph converter/lift converter/ort runtime/node runtime/sessions src",
   "src/cli":

@@ -13,10 +13,17 @@ const BLOCK = 64;
 /** So many times the tolerance may be left of a form's answers where its kernel has died away. */
 const LEFT = 10;
 
+/** A layer's kernel, over the lags that were read. */
+interface Read {
+  readonly region: Region;
+  readonly extent: Pick<Extent, "died">;
+  readonly seen: Extent["seen"];
+}
+
 /** Where a form ends that answers on where its kernel is dead: as far as it follows the kernel; undefined: it dies as well. */
 export function endOf(
   { form, lags, error }: { readonly form: Form; readonly lags: number; readonly error: number },
-  { extent: { seen, died }, region }: { readonly extent: Extent; readonly region: Region },
+  { extent: { died }, seen, region }: Read,
   tolerance: number,
 ): (Claim & { readonly because: string }) | undefined {
   const isDead = died < seen.lags && died <= lags;

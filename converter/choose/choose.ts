@@ -26,12 +26,21 @@ import type { ContestResult } from "./contest.ts";
 import { type Extent, extentOf } from "./extent.ts";
 import { checkedHorizon, firstLags, horizonOf, NEGLIGIBLE, restAfter } from "./horizon.ts";
 import { contestLayers } from "./layers.ts";
+import { shareOf } from "./share.ts";
 
 export interface ChooseOptions {
   /** Full-order ETSC instead of compact states. Default false. */
   readonly exact?: boolean | undefined;
-  /** Relative error of a layer's kernels that compact states may have. Default {@link DEFAULT_TOLERANCE}. */
+  /**
+   * Relative error that compact states may have: of each layer's kernels, default {@link DEFAULT_TOLERANCE}, or, by `budget`, of the
+   * outputs, default {@link DEFAULT_OUTPUT_TOLERANCE}.
+   */
   readonly tolerance?: number | undefined;
+  /**
+   * What the tolerance is about. `kernels`: every layer's by itself. `outputs`: one error of the model's outputs (root mean square),
+   * shared among layers and channels by what each does to the outputs on random inputs; measured, not proven. Default `kernels`.
+   */
+  readonly budget?: Budget | undefined;
   /** Order of every compact state, instead of a tolerance. */
   readonly order?: number | undefined;
   /** Bytes of state of one sequence, float32, instead of a tolerance: every layer gets the same order. */
@@ -43,6 +52,10 @@ export interface ChooseOptions {
   /** Threads that reduce layers. */
   readonly threads?: number | undefined;
 }
+
+/** What a tolerance may be about. */
+export const BUDGETS = ["kernels", "outputs"] as const;
+export type Budget = (typeof BUDGETS)[number];
 
 /** A form with what is known of it. */
 export interface Chosen {
@@ -65,6 +78,12 @@ export interface Chosen {
 
 /** Chosen on the curve of state size against agreement, docs/parts/reduction.md. */
 export const DEFAULT_TOLERANCE = 1e-5;
+/** The same of the outputs. */
+export const DEFAULT_OUTPUT_TOLERANCE = 3.5e-5;
+
+/** The tolerance that is asked for, or the default of what it is about. */
+export const toleranceOf = ({ tolerance, budget }: Pick<ChooseOptions, "tolerance" | "budget">): number =>
+  tolerance ?? (budget === "outputs" ? DEFAULT_OUTPUT_TOLERANCE : DEFAULT_TOLERANCE);
 
 /** Windows of at most so many lags are carried as they are: a handful of products is as cheap as any recurrence. */
 const SHORT_LAGS = 16;
@@ -85,12 +104,14 @@ const columnsOf = ({ channels, mixing }: Region): number => (mixing ? fewest(mix
 /** Numbers that a form carries for each sequence. */
 const numbersOf = (form: Form): number => stateOrder(form) * stateChannels(form);
 
-/** Kernels of one layer are kept between planning and reducing up to this size, else evaluated again. */
-const KEPT_BYTES = 64e6;
+/** Kernels of all layers are kept between planning and reducing up to this size, else evaluated again. */
+const KEPT_BYTES = 256e6;
 
 /** What to reduce. */
 interface ToReduce {
   readonly target: Target;
+  /** What errors of its channels are weighed with. */
+  readonly weights: Float64Array | undefined;
   /** How far a compact form is right. */
   readonly claim: Claim;
   /** Kernels over the compact form's horizon. */
@@ -99,29 +120,40 @@ interface ToReduce {
 
 /** What is decided of a layer before anything is reduced. */
 interface Plan extends Candidate {
-  readonly extent: Extent;
+  readonly extent: Omit<Extent, "seen">;
+  /** Why the kernel cannot be read further, where it cannot. */
+  readonly end: SourcedKernels["end"];
+  /** The kernel, over all lags that were read at once. */
+  seen(): Promise<SourcedKernels>;
   /** A kernel that ends, as it is. */
   readonly window: Chosen | undefined;
   /** Undefined where the layer is not reduced at all. */
   readonly reduce: ToReduce | undefined;
 }
 
-/**
- * The forms of all layers, in their order.
- * @param known extents that were read before, with the defaults of {@link extentOf}
- */
+/** What is known of the layers before forms are chosen. */
+export interface Beforehand {
+  /** Extents that were read before, with the defaults of {@link extentOf}. */
+  readonly extents?: ReadonlyMap<Region, Extent> | undefined;
+  /** By channel, what the outputs change by for an error of norm 1 in its kernel, where the budget is of the outputs. */
+  readonly gains?: ReadonlyMap<Region, Float64Array> | undefined;
+}
+
+/** The forms of all layers, in their order. */
 export async function chooseForms(
   candidates: readonly Candidate[],
   options: ChooseOptions,
   onProgress?: (done: number, total: number) => void,
-  known: ReadonlyMap<Region, Extent> = new Map(),
+  known: Beforehand = {},
 ): Promise<Chosen[]> {
   const channels = candidates.reduce((sum, { region }) => sum + columnsOf(region), 0);
   const plans: Plan[] = [];
-  for (const candidate of candidates) plans.push(await planOf(candidate, options, channels, known));
+  const room = KEPT_BYTES / candidates.length;
+  for (const candidate of candidates) plans.push(await planOf(candidate, options, { channels, room }, known));
   const reducible = plans.filter((plan) => plan.reduce);
   const tasks = reducible.map(({ region, reduce, window }) => async () => ({
     kernels: await reduce!.kernels(),
+    weights: reduce!.weights,
     shared: reduce!.target,
     own: "tolerance" in reduce!.target,
     mixing: region.mixing,
@@ -142,7 +174,7 @@ async function decide(plan: Plan, result: ContestResult | undefined, options: Ch
   const { window } = plan;
   const reduction = result?.shared?.reduction;
   const found = lowOrderForm(plan, result, options);
-  const ends = found && endOf(found, plan, options.tolerance ?? DEFAULT_TOLERANCE);
+  const ends = found && endOf(found, { ...plan, seen: await plan.seen() }, toleranceOf(options));
   const isAsked = options.order !== undefined || options.maxState !== undefined;
   const low =
     found && ends && isAsked ? { ...found, claim: leastClaim([found.claim, ends]) } : ends ? undefined : found;
@@ -177,7 +209,7 @@ function withRounding(chosen: Chosen, { region }: Plan): Chosen {
 
 /** Shared poles or poles of each channel's own, whichever is met. */
 function lowOrderForm(
-  { reduce, extent }: Plan,
+  { reduce, end }: Plan,
   { shared, own, mixed, because }: ContestResult = {},
   { order, maxState }: ChooseOptions,
 ): Chosen | undefined {
@@ -185,7 +217,7 @@ function lowOrderForm(
     form,
     lags: form.lags,
     claim: reduce!.claim,
-    extendable: extent.seen.end === undefined,
+    extendable: end === undefined,
     error: certificate.layer.relative,
     because: why,
     wrapAround: 0,
@@ -223,19 +255,22 @@ function lowOrderForm(
 async function planOf(
   candidate: Candidate,
   options: ChooseOptions,
-  channels: number,
-  known: ReadonlyMap<Region, Extent>,
+  { channels, room }: { readonly channels: number; readonly room: number },
+  { extents, gains }: Beforehand,
 ): Promise<Plan> {
   const { region, source } = candidate;
-  const { exact, horizon, tolerance = DEFAULT_TOLERANCE } = options;
-  const negligible = Math.min(NEGLIGIBLE, tolerance / 10);
-  const usual = horizon === undefined && negligible === NEGLIGIBLE ? known.get(region) : undefined;
-  const extent = usual ?? (await extentOf(source, region, { horizon, negligible }));
-  const { seen, finite, died } = extent;
+  const { exact, horizon } = options;
+  const negligible = Math.min(NEGLIGIBLE, toleranceOf(options) / 10);
+  const usual = horizon === undefined && negligible === NEGLIGIBLE ? extents?.get(region) : undefined;
+  const whole = usual ?? (await extentOf(source, region, { horizon, negligible }));
+  const { seen, ...extent } = whole;
+  const { finite, died } = extent;
+  const { lags: looked, end } = seen;
+  const held = seen.taps.byteLength <= room ? seen : undefined;
   const { mixing } = region;
   const window =
     finite === undefined || finite > LONGEST_WINDOW ? undefined : windowForm(seen, finite, extent.claim, mixing);
-  const plan = { ...candidate, extent, window };
+  const plan = { ...candidate, extent, end, seen: async () => held ?? source.at(looked), window };
   if (exact || (finite !== undefined && finite <= SHORT_LAGS)) return { ...plan, reduce: undefined };
   const lags =
     horizon === undefined
@@ -243,10 +278,13 @@ async function planOf(
         ? died
         : Math.min(seen.lags, 2 * finite)
       : checkedHorizon(horizon, seen, region);
-  const claim = claimFor(extent, lags, region, horizon !== undefined);
-  const kept = lags * seen.channels * 8 > KEPT_BYTES ? undefined : copyOf(seen, lags);
+  const claim = claimFor(whole, lags, region, horizon !== undefined);
+  const kept = lags * seen.channels * 8 > room ? undefined : copyOf(seen, lags);
   const kernels = async () => kept ?? source.at(lags);
-  return { ...plan, reduce: { target: targetOf(options, channels, finite, mixing), claim, kernels } };
+  const gained = mixing ? undefined : gains?.get(region);
+  const share = gained && shareOf(firstLags(seen, Math.min(lags, seen.lags)), gained, toleranceOf(options), channels);
+  const target = targetOf(share ? { ...options, tolerance: share.tolerance } : options, channels, finite, mixing);
+  return { ...plan, reduce: { target, weights: share?.weights, claim, kernels } };
 }
 
 /** How far a form is right that follows a kernel over so many lags: as far as is known of it, if it has died by then. */
@@ -261,11 +299,12 @@ function claimFor({ seen, died, claim }: Extent, lags: number, { opening }: Regi
 }
 
 function targetOf(
-  { order, maxState, tolerance = DEFAULT_TOLERANCE }: ChooseOptions,
+  options: ChooseOptions,
   channels: number,
   finite: number | undefined,
   mixing: Mixing | undefined,
 ): Target {
+  const { order, maxState } = options;
   if (order !== undefined) return { order };
   if (maxState !== undefined) {
     const affordable = Math.floor(maxState / (4 * channels));
@@ -278,9 +317,10 @@ function targetOf(
       );
     return { order: affordable * (mixing ? fewest(mixing) : 1) };
   }
-  if (mixing) return { tolerance, maxOrder: LARGEST_MIXED };
+  // their share of the outputs is not measured
+  if (mixing) return { tolerance: options.tolerance ?? DEFAULT_TOLERANCE, maxOrder: LARGEST_MIXED };
   return {
-    tolerance,
+    tolerance: toleranceOf(options),
     maxOrder: Math.min(LARGEST_ORDER, finite === undefined ? LARGEST_ORDER : Math.max(1, finite - 2)),
   };
 }
@@ -314,8 +354,9 @@ const copyOf = ({ channels, taps }: Kernels, lags: number): Kernels => ({
  * ETSC over the horizon. It wraps around there; where the kernel has died away before, but the wrap-around has not, a window
  * of as many lags costs the same and is right for ever.
  */
-async function exactForm({ region, source, extent }: Plan, options: ChooseOptions): Promise<Chosen> {
-  const { seen, died, claim } = extent;
+async function exactForm({ region, source, extent, ...plan }: Plan, options: ChooseOptions): Promise<Chosen> {
+  const { died, claim } = extent;
+  const seen = await plan.seen();
   const { lags, because } = horizonOf(region, seen, options);
   const kernels = lags <= seen.lags ? firstLags(seen, lags) : await source.at(lags);
   const { decay, wrapAround } = estimateDecay(kernels);
@@ -329,7 +370,7 @@ async function exactForm({ region, source, extent }: Plan, options: ChooseOption
   return {
     form: mixing ? { kind: "mixed", modal: mixedOf(modal, mixing), lags } : { kind: "exact", modal, lags },
     lags,
-    claim: claimFor(extent, lags, region, options.horizon !== undefined),
+    claim: claimFor({ ...extent, seen }, lags, region, options.horizon !== undefined),
     extendable: seen.end === undefined,
     error: solveError(kernels, modal).relative,
     because,

@@ -6,12 +6,15 @@ import { leastSharedOrder } from "../reduce/forecast.ts";
 import { type MixedReduction, reduceMixed } from "../reduce/mixed.ts";
 import { LARGEST_OWN_ORDER, lookAtChannels, type OwnReduction } from "../reduce/own.ts";
 import { type Reduction, reduceKernels, type Target } from "../reduce/reduce.ts";
-import type { Kernels, Mixing } from "../solve/form.ts";
+import { unweighed, weighed } from "../solve/channels.ts";
+import type { ChannelModal, Kernels, Mixing, Modal } from "../solve/form.ts";
 import { certifyChannels } from "./own.ts";
 
 /** What is asked for one layer. */
 export interface ContestTask {
   readonly kernels: Kernels;
+  /** What each channel's error is weighed with, powers of two; default 1. Certified is the error as it is. */
+  readonly weights?: Float64Array | undefined;
   /** For shared poles. */
   readonly shared: Target;
   /** Whether poles of each channel's own may take their place; only where `shared` is a tolerance. */
@@ -45,15 +48,26 @@ const SEARCHED = 48;
  * Reduces and certifies one layer, the likelier way first; the other only where the first is not within the tolerance.
  * @throws LongConvError as {@link reduceKernels}
  */
-export function contest({ kernels, shared, own, certify: options, mixing }: ContestTask): ContestResult {
+export function contest({
+  kernels: given,
+  weights,
+  shared,
+  own,
+  certify: options,
+  mixing,
+}: ContestTask): ContestResult {
   if (mixing) {
-    const reduction = reduceMixed(kernels, mixing, shared);
-    const certificate = reduction.met ? certifyMixed(kernels, reduction.modal, options) : undefined;
+    const reduction = reduceMixed(given, mixing, shared);
+    const certificate = reduction.met ? certifyMixed(given, reduction.modal, options) : undefined;
     return { mixed: { reduction, certificate } };
   }
-  const withShared = (reduction: Reduction): ContestResult => ({
-    shared: { reduction, certificate: reduction.met ? certify(kernels, reduction.modal, options) : undefined },
-  });
+  const kernels = weights ? weighed(given, weights) : given;
+  const asGiven = <Any extends { readonly modal: Modal | ChannelModal }>(reduction: Any): Any =>
+    weights ? { ...reduction, modal: unweighed(reduction.modal, weights) } : reduction;
+  const withShared = (found: Reduction): ContestResult => {
+    const reduction = asGiven(found);
+    return { shared: { reduction, certificate: reduction.met ? certify(given, reduction.modal, options) : undefined } };
+  };
   if ("order" in shared || !own) return withShared(reduceKernels(kernels, shared));
   const { tolerance, maxOrder = 256 } = shared;
   const most = Math.min(LARGEST_OWN_ORDER, maxOrder);
@@ -64,8 +78,8 @@ export function contest({ kernels, shared, own, certify: options, mixing }: Cont
     return withShared(reduceWithin(kernels, tolerance, maxOrder, least));
   };
   const tryOwn = (from = lookout): ContestResult => {
-    const reduction = from.reduce();
-    const certificate = reduction.met ? certifyChannels(kernels, reduction.modal, options) : undefined;
+    const reduction = asGiven(from.reduce());
+    const certificate = reduction.met ? certifyChannels(given, reduction.modal, options) : undefined;
     return { own: { reduction, certificate } };
   };
   const ownFirst = lookout.least <= most && OWN_STATE_COST * lookout.least < least;

@@ -13,7 +13,7 @@ let layers: LayerInput[];
 let document: Document;
 beforeAll(async () => {
   const { found, candidates, extents } = await inspectFile(zooModel("mixed").file);
-  const forms = await chooseForms(candidates, { tolerance: 1e-2, horizon: 256 }, undefined, extents);
+  const forms = await chooseForms(candidates, { tolerance: 1e-2, horizon: 256 }, undefined, { extents });
   layers = [];
   for (const [i, { region, source }] of candidates.entries()) {
     const kernels = await source.at(forms[i]!.lags);

@@ -1,6 +1,12 @@
 /** `longconv-ssm convert MODEL -o OUT` */
 import type { Command } from "commander";
-import { DEFAULT_TOLERANCE } from "../../converter/choose/choose.ts";
+import {
+  BUDGETS,
+  type Budget,
+  DEFAULT_OUTPUT_TOLERANCE,
+  DEFAULT_TOLERANCE,
+  toleranceOf,
+} from "../../converter/choose/choose.ts";
 import type { Required } from "../../converter/claim.ts";
 import { convertModel, type Progress } from "../../converter/convert.ts";
 import { readModel } from "../../converter/file/read.ts";
@@ -36,6 +42,7 @@ interface Options {
   readonly out: string;
   readonly exact?: boolean;
   readonly tolerance?: number;
+  readonly budget?: Budget;
   readonly order?: number;
   readonly maxState?: number;
   readonly horizon?: number;
@@ -79,6 +86,11 @@ export function convertCommand(): Command {
       "--tolerance <error>",
       `relative error of a layer's kernels that compact states may have (default: ${DEFAULT_TOLERANCE})`,
       number({ above: 0 }),
+    )
+    .option(
+      "--budget <what>",
+      `what the tolerance is about: kernels (default), or outputs: one error, shared among layers by what they do to the outputs (default: ${DEFAULT_OUTPUT_TOLERANCE})`,
+      oneOf(BUDGETS),
     )
     .option("--order <n>", "order of every compact state, at most, instead of a tolerance", integer(1))
     .option("--max-state <bytes>", "bytes of state of one sequence, instead of a tolerance (50000, 64k, 1MB)", bytes)
@@ -152,7 +164,8 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   refuseTarget(target, inputs, force);
   const beside = await lookBeside(file);
   const trainingLength = options.trainingLength ?? beside.trainingLength?.positions;
-  const { exact, tolerance, order, maxState, horizon, threads, checkTolerance, stepFile, cacheCapacity } = options;
+  const { exact, tolerance, budget, order, maxState, horizon, threads, checkTolerance, stepFile, cacheCapacity } =
+    options;
   if (stepFile && target.kind !== "folder")
     throw new LongConvError("usage", "--step-file needs a folder as output: the two files share their weights");
   const page = options.html === undefined ? undefined : await outputFile(options.html, { models: [file], force });
@@ -160,6 +173,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   const settings = {
     exact,
     tolerance,
+    budget,
     order,
     maxState,
     horizon,
@@ -197,9 +211,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   });
   const asked = exact || order !== undefined || maxState !== undefined;
   if (page && seen)
-    await page.write(
-      await pageOf(terminal, { file, ...seen, tolerance: asked ? undefined : (tolerance ?? DEFAULT_TOLERANCE) }),
-    );
+    await page.write(await pageOf(terminal, { file, ...seen, tolerance: asked ? undefined : toleranceOf(options) }));
   const weights = stored?.weights ?? (conversion.weights ? [conversion.weights] : []);
   const seconds = (performance.now() - started) / 1000;
   const from = beside.trainingLength?.from;

@@ -177,6 +177,6 @@ async function drawn(
 ): Promise<string> {
   const options = { trainingLength: inspection.trainingLength, tolerance };
   const progress = (done: number, total: number) => terminal.progress("choosing forms", done, total);
-  const forms = found.refusals.length > 0 ? [] : await chooseForms(candidates, options, progress, extents);
+  const forms = found.refusals.length > 0 ? [] : await chooseForms(candidates, options, progress, { extents });
   return pageOf(terminal, { file: inspection.file, found, candidates, forms, tolerance });
 }

@@ -7,9 +7,11 @@ import { LongConvError } from "../errors.ts";
 /** The command's options by their names in the API. */
 const OPTIONS: Readonly<Record<string, string>> = {
   beyond: "--beyond",
+  budget: "--budget",
   cacheCapacity: "--cache-capacity",
   checkTolerance: "--check-tolerance",
   endTokens: "--end-token",
+  exact: "--exact",
   executionProviders: "--provider",
   force: "--force",
   horizon: "--horizon",
@@ -20,6 +22,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   maxState: "--max-state",
   memory: "--memory",
   minP: "--min-p",
+  order: "--order",
   outputName: "--output-name",
   repetitionPenalty: "--repetition-penalty",
   states: "--state",
@@ -27,6 +30,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   temperature: "--temperature",
   timeAxis: "--time-axis",
   timeout: "--timeout",
+  tolerance: "--tolerance",
   topK: "--top-k",
   topP: "--top-p",
   trainingLength: "--training-length",
