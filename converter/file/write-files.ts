@@ -24,7 +24,8 @@ export interface DataFile {
 /** Smaller tensors stay in the model file: shape inference reads them, and a page of alignment would cost more. */
 const MIN_EXTERNAL_BYTES = 1024;
 const ALIGNMENT_BYTES = 64;
-const CHUNK_BYTES = 64 * 2 ** 20;
+/** Of a copy, at a time. */
+const CHUNK_BYTES = 8 * 2 ** 20;
 
 /**
  * Writes models to new files, synced; weights of several models that are equal are there once.

@@ -68,8 +68,6 @@ const KERNEL_BYTES = 2 ** 31;
 const SEEN_BYTES = 2 ** 30;
 /** What the rounding of a transform may be in each tap, as a part of what counts for nothing. */
 const ROUNDED_PART = 1 / 16;
-/** Taps that are kept to be read again. */
-const KEPT_TAPS = 2 ** 23;
 /** Taps that are read in one run to see whether a kernel lives on. */
 const LIFE_TAPS = 2 ** 25;
 
@@ -202,13 +200,14 @@ function sourceOf(context: Context, evaluation: Evaluation, verified: number, cl
   const inMemory = tensor === undefined ? longestWithin(graphs, region, KERNEL_BYTES) : Infinity;
   let [most, end]: [number, KernelEnd] =
     region.maxLags === undefined ? [inMemory, "memory"] : [region.maxLags, "exported length"];
-  let longest: EvaluatedKernels | undefined;
+  let longest: (Omit<EvaluatedKernels, "taps"> & { readonly taps: WeakRef<Float64Array> }) | undefined;
   const begun = async (lags: number): Promise<EvaluatedKernels> => {
-    // what was read once is not computed again
-    if (longest && lags <= longest.lags)
-      return { ...longest, lags, taps: longest.taps.slice(0, lags * longest.channels) };
+    // what was read once is not computed again as long as anybody holds it
+    const taps = longest?.taps.deref();
+    if (longest && taps && lags <= longest.lags)
+      return { ...longest, lags, taps: taps.slice(0, lags * longest.channels) };
     const kernels = await at(lags);
-    if (kernels.taps.length <= KEPT_TAPS) longest = kernels;
+    longest = { ...kernels, taps: new WeakRef(kernels.taps) };
     refuseUnbounded(graphs, region, kernels);
     const failure = compareLengths(region.probed, kernels);
     if (failure) throw new LongConvError(failure.code, failure.reason, whereOf(graphs.model, region.opening));

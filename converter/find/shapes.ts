@@ -1,7 +1,9 @@
 /** Shapes by running: every tensor's type and dimensions, read off runs at sizes that occur nowhere else in the graph. */
+import { initializerBytes } from "../file/encode.ts";
+import { createBuilder, namesOf } from "../graph/build.ts";
 import { cut } from "../graph/cut.ts";
 import type { Model, ValueInfo } from "../graph/graph.ts";
-import { DataType, makeTensor, type Tensor } from "../graph/tensor.ts";
+import { DataType, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
 import { openModel } from "../ort/run.ts";
 import { dimsOf, type Layout, type Sizes } from "../time/facts/fact.ts";
 import type { Constant } from "../time/fold.ts";
@@ -79,30 +81,56 @@ export function zeroInputs(model: Model, inputs: InputAxes, sizes: Sizes): Recor
   return feeds;
 }
 
-/** Runs the whole graph once or twice with every computed tensor as an output. */
+/** Weights of so many bytes make tensors that are too large to be held all at once. */
+const LARGE_BYTES = 1e8;
+
+/**
+ * Runs the whole graph once or twice with every computed tensor as an output, or, of a model with many weights, its shape and first
+ * element: ONNX Runtime then frees each tensor once it is read.
+ */
 export async function shapesByRunning(
   model: Model,
   inputs: InputAxes,
   constants: ReadonlyMap<string, Constant>,
+  largeBytes = LARGE_BYTES,
 ): Promise<Shapes> {
   const runs = runSizes(model, inputs);
   const names = model.graph.nodes.flatMap((node) => node.outputs).filter((name) => name && !constants.has(name));
+  const brief = initializerBytes(model) > largeBytes ? briefly(model, names) : undefined;
+  const whole = brief?.model ?? cut(model, model.graph.inputs, names);
   // ORT's fusions crash where every tensor is an output (an embedding's, for one)
-  const runner = await openModel(cut(model, model.graph.inputs, names), { optimization: "disabled" });
+  const runner = await openModel(whole, { optimization: "disabled" });
   try {
     const seen = new Map<string, { type: number; dims: (readonly number[])[] }>();
     for (const sizes of runs) {
       const outputs = await runner.run(zeroInputs(model, inputs, sizes));
-      for (const [name, tensor] of Object.entries(outputs)) {
+      for (const name of names) {
+        const [shape, first] = brief?.ends.get(name) ?? [];
+        const { type } = outputs[first ?? name]!;
+        const dims = shape === undefined ? outputs[name]!.dims : [...toNumbers(outputs[shape]!)];
         const entry = seen.get(name);
-        if (entry) entry.dims.push(tensor.dims);
-        else seen.set(name, { type: tensor.type, dims: [tensor.dims] });
+        if (entry) entry.dims.push(dims);
+        else seen.set(name, { type, dims: [dims] });
       }
     }
     return { runs, seen };
   } finally {
     await runner.close();
   }
+}
+
+/** The model that gives, of each tensor, its shape and its first element; by the tensor, the names of the two. */
+function briefly(model: Model, names: readonly string[]): { model: Model; ends: Map<string, [string, string]> } {
+  const b = createBuilder(model.opsets.get("") ?? 0, namesOf(model.graph));
+  const [flat, zero, one] = [b.ints("flat", [-1]), b.ints("zero", [0]), b.ints("one", [1])];
+  const ends = new Map<string, [string, string]>();
+  for (const name of names)
+    ends.set(name, [b.one("Shape", [name]), b.one("Slice", [b.one("Reshape", [name, flat]), zero, one])]);
+  const { graph } = model;
+  const nodes = [...graph.nodes, ...b.nodes];
+  const initializers = new Map([...graph.initializers, ...b.initializers]);
+  const longer = { ...model, graph: { ...graph, nodes, initializers } };
+  return { model: cut(longer, graph.inputs, [...ends.values()].flat()), ends };
 }
 
 /**

@@ -30,7 +30,8 @@ export interface RunOptions {
   readonly optimization?: "disabled" | "basic" | "extended" | "all";
   /**
    * Models with more bytes of weights are handed over in temporary files; default 1e8. ONNX Runtime maps files, but
-   * copies twice what it is handed in memory.
+   * copies twice what it is handed in memory. Their matrices are not packed, either: packed ones are a copy of all of them,
+   * while of a mapped file only what is read is in memory.
    */
   readonly maxEmbeddedBytes?: number;
 }
@@ -50,7 +51,7 @@ export async function openModel(model: Model, options: RunOptions = {}): Promise
     await writeNewModel(runnable, file, { externalData: "always", dataFile: "weights" }).catch((cause: unknown) => {
       throw noCopy(cause, model.file);
     });
-    const runner = await open(file, model.file, options);
+    const runner = await open(file, model.file, options, true);
     // Where an open file can be removed, nothing is left even of a process that is killed.
     if (process.platform !== "win32") await folder.remove();
     return { ...runner, close: () => runner.close().finally(folder.remove) };
@@ -68,9 +69,16 @@ export function openFile(file: string, options: RunOptions = {}): Promise<Runner
   return open(file, file, options);
 }
 
-async function open(source: Uint8Array | string, file: string, { threads, optimization }: RunOptions): Promise<Runner> {
+async function open(
+  source: Uint8Array | string,
+  file: string,
+  { threads, optimization }: RunOptions,
+  mapped = false,
+): Promise<Runner> {
   const sessionOptions: InferenceSession.SessionOptions = {
     executionProviders: ["cpu"],
+    // an arena keeps the most that it ever held
+    ...(mapped && { enableCpuMemArena: false, extra: { session: { disable_prepacking: "1" } } }),
     // Fatal only: an error is thrown, and need not be printed as well.
     logSeverityLevel: 4,
     ...(threads && { intraOpNumThreads: threads }),
