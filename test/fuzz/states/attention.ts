@@ -203,6 +203,24 @@ export const decaying = (d: Draft, scores: string, allowed: string | undefined):
   return d.b.one("Mul", [scores, d.b.one("Mul", [shown, scalar(d, 0.2)])]);
 };
 
+/** Scores times a power of the distance, 0 for keys behind a distance: RetNet's, where that is 0. */
+export const faded =
+  (from: number): NonNullable<Attention["scores"]> =>
+  (d, scores, n) => {
+    const lag = lagMatrix(d, n);
+    const held = d.b.one("Max", [lag, scalar(d, Math.min(0, from))]);
+    const rate = d.r.pick([0, 0.01, 0.3]);
+    const fade = d.r.pick([
+      () => d.b.one("Exp", [d.b.one("Mul", [held, scalar(d, -rate)])]),
+      () => d.b.one("Pow", [scalar(d, Math.exp(-rate)), held]),
+    ])();
+    const decay = d.b.one("Where", [d.b.one("GreaterOrEqual", [lag, scalar(d, from)]), fade, scalar(d, 0)]);
+    return d.b.one("Mul", [scores, decay]);
+  };
+
+/** Scores that are the weights. */
+export const asTheyAre: NonNullable<Attention["weights"]> = (_d, scores) => scores;
+
 const added = (d: Draft, x: Stream, y: Stream): Stream => same(x, d.b.one("Add", [x.name, y.name]));
 
 /** By name: all hide the future. */
@@ -217,6 +235,7 @@ export const KINDS: Readonly<Record<string, Attention>> = {
   rotary: { allowed: causal, turned: rotary },
   rotaryWindow: { allowed: window, turned: rotary },
   retention: { allowed: causal, weights: decaying },
+  fading: { scores: faded(0), weights: asTheyAre },
 };
 
 /** The operator of opset 23. */
