@@ -1,12 +1,14 @@
 /** What a model is, as everybody who needs to know it is told: inlined, followed through time, with all that carries a state. */
-import { refuseStateful } from "../src/stateful.ts";
+import { LongConvError } from "../src/errors.ts";
+import { BATCH_NAME, refuseStateful, TIME_NAME } from "../src/stateful.ts";
+import { withBatch } from "./batch/batch.ts";
 import { expanded } from "./expand/index.ts";
 import { inlineFunctions } from "./expand/inline.ts";
 import type { Kind } from "./find/carried.ts";
 import { type FindOptions, type Found, findCarried, isConvertible, refuseConverted } from "./find/find.ts";
 import type { Unclosed } from "./find/region.ts";
 import { seenSame, unfilled } from "./find/rounded.ts";
-import type { Model } from "./graph/graph.ts";
+import type { Model, ValueInfo } from "./graph/graph.ts";
 import { lift } from "./lift/lift.ts";
 import { withScans } from "./loop/loop.ts";
 import { asLoopError } from "./loop/unranked.ts";
@@ -21,6 +23,7 @@ export interface AnalyseOptions extends Omit<FindOptions, "kinds"> {
 /**
  * Follows time through a model and finds every state that it must carry, and what stands in the way. Where the first input's
  * dimensions do not say which axis is time, and nothing runs along the usual one, the axis along which all of it runs is time.
+ * A model of one sequence, whose inputs have no batch, is analysed with one in front.
  * @throws LongConvError already-converted; usage for names that a language model cannot have; where the model cannot be run or
  * its inputs have no time axis
  */
@@ -31,10 +34,15 @@ export async function analyse(model: Model, options: AnalyseOptions = {}): Promi
   const own = new Set(kinds.flatMap(({ operators = {} }) => Object.keys(operators)));
   const lifted = lift(inlineFunctions(model, own));
   const plain = expanded(withScans(lifted));
-  const found = await findCarried(plain, { ...options, kinds }).catch((error: unknown) => {
+  const all = { ...options, kinds };
+  const found = await findCarried(plain, all).catch(async (error: unknown) => {
+    const other = isUnreadable(error) ? await withoutBatch(plain, all) : undefined;
+    if (other) return other;
     throw asLoopError(error, lifted);
   });
-  if (isConvertible(found)) return found;
+  if (isConvertible(found) || found.batchAdded) return found;
+  const other = await withoutBatch(plain, all);
+  if (other && isConvertible(other)) return other;
   const plainly = unfilled(plain, found);
   if (plainly) {
     const other = await findCarried(plainly.model, { ...options, kinds });
@@ -63,4 +71,23 @@ export async function analyse(model: Model, options: AnalyseOptions = {}): Promi
     ...only,
     timeBecause: `axis ${axis} of '${main.name}' is time: it is the only one along which all of it runs`,
   };
+}
+
+const isUnreadable = (error: unknown): boolean => error instanceof LongConvError && error.code === "unsupported-layout";
+
+/** The same of a model of one sequence, whose inputs have a batch in front then; undefined for any other. */
+async function withoutBatch(plain: Model, options: FindOptions): Promise<Found | undefined> {
+  const { inputs } = plain.graph;
+  const named = (dim: unknown, by: RegExp) => typeof dim === "string" && by.test(dim);
+  // the length is open, and called so where the batch would be
+  const isSequence = ({ dims = [] }: ValueInfo) =>
+    dims.length <= 2 && (named(dims[0], TIME_NAME) || typeof dims[1] === "string");
+  if (inputs.some(({ dims = [] }) => dims.some((dim) => named(dim, BATCH_NAME))) || !inputs.some(isSequence))
+    return undefined;
+  const made = await withBatch(plain);
+  if (!made) return undefined;
+  const given = Object.entries(options.timeAxis ?? {}).map(([name, axis]) => [name, axis + 1]);
+  const timeAxis = options.timeAxis && Object.fromEntries(given);
+  const found = await findCarried(made, { ...options, ...(timeAxis && { timeAxis }) }).catch(() => undefined);
+  return found && { ...found, batchAdded: true };
 }

@@ -87,6 +87,8 @@ export interface Conversion {
   readonly layers: readonly LayerReport[];
   /** Inputs and outputs that have other names now: a language model's ids and logits, and what drivers would take for something else. */
   readonly renamed: ReadonlyMap<string, string>;
+  /** The export is of one sequence: every input and output of the converted model has a batch in front, which it lacks. */
+  readonly batchAdded: boolean;
   /** Names of a language model's ids and logits; undefined for any other model. */
   readonly language: LanguageNames | undefined;
   /** How far the model is known to be right: the least of its layers' claims. */
@@ -197,8 +199,8 @@ export async function convertModel(
     const written = await inFewerBits(found, { model: converted, step }, options.weights);
     const said = { ...check, ...(written.weights && { weights: written.weights }) };
     const finished = withMetadata(written.model, METADATA.check, JSON.stringify(said));
-    const { renamed, language } = found;
-    return { ...written, model: finished, renamed, language, layers, claim, positions, check };
+    const { renamed, language, batchAdded = false } = found;
+    return { ...written, model: finished, renamed, batchAdded, language, layers, claim, positions, check };
   });
 }
 

@@ -117,6 +117,8 @@ export interface Inspection {
   readonly states: readonly InspectedState[];
   /** Why another axis is time than is usual. */
   readonly timeBecause: string | undefined;
+  /** It is of one sequence: converted, every input and output has a batch in front. */
+  readonly batchAdded: boolean;
   readonly counter: PositionCounter | undefined;
   readonly obstacles: readonly Obstacle[];
 }
@@ -185,7 +187,7 @@ async function inspectModel(
   const obstacles = [...found.refusals, ...refusals].map((refusal) => obstacleOf(model, refusal));
   const counter = await counterOf(found);
   const states = (await Promise.all(found.kept.map((kept) => statesOf(model, kept)))).flat();
-  const { timeBecause } = found;
+  const { timeBecause, batchAdded = false } = found;
   const convertible = obstacles.length === 0 && isConvertible(found);
   const inspection = {
     ...summaryOf(model, read),
@@ -194,6 +196,7 @@ async function inspectModel(
     layers,
     states,
     timeBecause,
+    batchAdded,
     counter,
     obstacles,
   };

@@ -37,6 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/lift": "converter/file converter/graph converter/lift/rows",
   "converter/loop": "converter/file converter/graph src",
   "converter/ort": "converter/file converter/graph src",
+  "converter/batch": "converter/graph converter/ort",
   "converter/rename": "converter/file converter/graph src",
   "runtime/generate": "runtime/kept runtime/model runtime/sampling runtime/speculate runtime/text src",
   "runtime/node":
@@ -82,7 +83,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/states":
     "converter/find converter/states/attention converter/states/meeting converter/states/product converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total",
   converter:
-    "converter/apart converter/assemble converter/budget converter/certify converter/check converter/choose converter/deploy converter/expand converter/file converter/find converter/graph converter/lift converter/loop converter/output converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/time/facts converter/verify converter/weights src src/process",
+    "converter/apart converter/assemble converter/batch converter/budget converter/certify converter/check converter/choose converter/deploy converter/expand converter/file converter/find converter/graph converter/lift converter/loop converter/output converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/time/facts converter/verify converter/weights src src/process",
   "src/bench":
     "converter converter/expand converter/file converter/find converter/floor converter/graph converter/lift converter/ort runtime/node runtime/sessions src",
   "src/cli":

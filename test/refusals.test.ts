@@ -31,7 +31,6 @@ const REFUSED: readonly Row[] = [
   ["lru-scan-reverse", "not-causal", "Slice", /reverses the time axis/, /later positions/],
   ["lru-unrolled", "mixes-time", "Gather", /a loop that was unrolled at a fixed length: each of 32/, /as a Scan/],
   ["mamba-unrolled", "mixes-time", "Gather", /a loop that was unrolled at a fixed length: each of 16/, /as a Scan/],
-  ["no-batch", "unsupported-layout", "", /has no batch axis: time is axis 0/, /\[batch, sequence_length, 8\]/],
   ["patches", "depends-on-length", "", /runs at multiples of 4 positions only/, /pieces of 4/],
   ["repeat-interleave", "mixes-time", "Pad", /runs at another rate: 4 positions for each/, RATE],
   ["stride2-s4d", "mixes-time", "Conv", /runs at another rate: a stride of 2/, RATE],

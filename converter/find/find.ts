@@ -39,6 +39,8 @@ export interface Found {
   readonly renamed: Renamed;
   /** Why another axis is time than is usual; undefined where it is the usual one, or was given. */
   readonly timeBecause?: string | undefined;
+  /** The export has no batch: `original` has one in front of every input and output. */
+  readonly batchAdded?: true | undefined;
   /** Names of its ids and logits, where it is a language model. */
   readonly language: LanguageNames | undefined;
   /** What was analysed: the model, or its float32 twin where it computes in half precision. */

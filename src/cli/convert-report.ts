@@ -58,6 +58,7 @@ export function conversionReport({
   ]);
   const lines = [
     ...claimLines(claim, layers, trainingLength),
+    ...(conversion.batchAdded ? ["batch     the export has none: every input and output has one in front"] : []),
     ...renamedLines(renamed, language),
     "",
     table([heading, ...rows]),
@@ -139,6 +140,7 @@ export function conversionJson({ file, conversion, target, trainingLength, weigh
       }),
     })),
     claim,
+    batchAdded: conversion.batchAdded || undefined,
     renamed: renamed.size > 0 ? Object.fromEntries(renamed) : undefined,
     language,
     positions,

@@ -74,7 +74,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
 
 function reportOf(inspection: Inspection): string {
   const { file, opset, irVersion, nodes, weightBytes, inputs, outputs } = inspection;
-  const { layers, states, timeBecause, counter, obstacles, trainingLength } = inspection;
+  const { layers, states, timeBecause, batchAdded, counter, obstacles, trainingLength } = inspection;
   const values = (list: typeof inputs) =>
     list.map(({ name, type, dims }) => `${name} ${type} [${dims?.join(", ") ?? "?"}]`).join("; ");
   const lines = [
@@ -102,6 +102,7 @@ function reportOf(inspection: Inspection): string {
   else if (counter) lines.push("No long convolution: every operator works position by position, given the position.");
   else lines.push("No long convolution: every operator works position by position.");
   if (states.length > 0) lines.push("", ...stateLines(states));
+  if (batchAdded) lines.push("", "batch     none: converted, every input and output has one in front");
   if (timeBecause) lines.push("", `time      ${timeBecause}; --time-axis says otherwise`);
   if (counter) lines.push(counterLine(counter));
   lines.push(...claimsOf(layers));
