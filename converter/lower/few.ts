@@ -13,9 +13,7 @@ import { kernelOf } from "../solve/evaluate.ts";
 import { type Modal, orderOf } from "../solve/form.ts";
 import { type Duo, duosOf, gatherMatrix, leapBlocks, spreadMatrix } from "./modes.ts";
 import type { PathTensors } from "./recurrence.ts";
-
-/** Tokens that are few. */
-export const FEW = 8;
+import { FEW } from "./tables.ts";
 
 /**
  * Adds the pass of at most {@link FEW} tokens; returns y, [batch, T, channels].

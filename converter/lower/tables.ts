@@ -9,12 +9,14 @@
  */
 import type { Builder, SubgraphBuilder } from "../graph/build.ts";
 import { DataType } from "../graph/tensor.ts";
-import { FEW } from "./few.ts";
 import type { Duo } from "./modes.ts";
 import { buildPowers } from "./powers.ts";
 
 /** Chunks whose states come from one product; with more of them its zeros cost more than a scan over groups. */
 const MOST_IN_GROUP = 64;
+
+/** Tokens at most that have a pass of their own, few.ts. */
+export const FEW = 8;
 
 /** What a prompt pass has to know of the prompt's length; names of tensors. */
 export interface PromptTables {
