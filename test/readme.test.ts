@@ -57,9 +57,10 @@ test("states", async () => {
 });
 
 test("docs/javascript.md, one after the other", async () => {
-  const [inspected, bytes, apart, folders, contract, times, errors, ...more] = page("docs/javascript.md");
+  const [inspected, matching, bytes, apart, folders, contract, times, errors, ...more] = page("docs/javascript.md");
   expect(more).toEqual([]);
   expect((await run(inspected!)).match(/^node_constant_pad_nd\S* 384 \d+$/gm)).toHaveLength(4);
+  expect(await run(matching!)).toMatch(/^[A-Z][a-z]+(?:, [a-z]+){1,3}\.\{"name": ?".{0,24}", ?"years": ?-?\d+\}$/);
   expect((await run(bytes!)).trim().split("\n")).toHaveLength(8);
   expect(Number(await run(apart!))).toBeGreaterThan(0);
   expect(await run(folders!)).toBe("kjv/1/model.onnx, kjv/config.pbtxt, longconv_ssm.json\n");

@@ -46,8 +46,8 @@ const blocks = (language: string) =>
 
 test("the page's curl lines", () => {
   const scripts = blocks("sh").filter((block) => block.includes("curl"));
-  expect(scripts).toHaveLength(3);
-  const [whole, streamed, sessions] = scripts.map((script) =>
+  expect(scripts).toHaveLength(4);
+  const [whole, streamed, matching, sessions] = scripts.map((script) =>
     execFileSync("bash", ["-ec", script.replaceAll("curl -s", "curl --fail-with-body -s")], {
       cwd: dir.folder,
       encoding: "utf8",
@@ -59,6 +59,9 @@ test("the page's curl lines", () => {
   });
   expect(streamed!.match(/^data: \{/gm)).toHaveLength(40);
   expect(streamed).toMatch(/data: \[DONE\]\n\n$/);
+  expect(JSON.parse(matching!)).toMatchObject({
+    choices: [{ text: expect.stringMatching(/^(?:[a-z]{2,9} ){2,5}amen$/), finish_reason: "stop" }],
+  });
   const answers = sessions!
     .replaceAll("}{", "}\n{")
     .split("\n")
