@@ -28,7 +28,8 @@ const CHEAPEST = [
 /** Of each kind of state a piece that is carried, and a mistake that is not, with a seed that costs little. */
 const CARRIED: readonly (readonly [string, number])[] = [
   ["mixing", 5],
-  ["layers", 7],
+  ["layers", 4],
+  ["loopedCell", 4],
   ["windowAttention", 10],
 ];
 const REFUSED: readonly (readonly [string, number])[] = [
