@@ -19,7 +19,7 @@ import { canKeepLast } from "./assemble/head.ts";
 import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
 import { evaluateTables } from "./assemble/tables.ts";
 import { type CheckReport, checkConverted, toleranceFor } from "./check/check.ts";
-import type { ChooseOptions } from "./choose/choose.ts";
+import type { ChooseOptions } from "./choose/options.ts";
 import { claimsOfGraph, type Required, refuseShort } from "./claim.ts";
 import { encodeModel } from "./file/encode.ts";
 import { decodeModel, readModel } from "./file/read.ts";

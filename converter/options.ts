@@ -1,6 +1,6 @@
 /** The numbers among the options, checked before any work is done. */
 import { LongConvError } from "../src/errors.ts";
-import { BUDGETS, type ChooseOptions } from "./choose/choose.ts";
+import { BUDGETS, type ChooseOptions } from "./choose/options.ts";
 
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 1;
 const isError = (value: number): boolean => value >= 0 && value < Infinity;

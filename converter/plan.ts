@@ -1,7 +1,9 @@
 /** What takes the place of everything that carries a state: a form for each convolution, the realisation of all others. */
 import { type Claim, leastClaim } from "../src/contract.ts";
 import { measureGains } from "./budget/gains.ts";
-import { type ChooseOptions, type Chosen, chooseForms } from "./choose/choose.ts";
+import { chooseForms } from "./choose/choose.ts";
+import type { Chosen } from "./choose/chosen.ts";
+import type { ChooseOptions } from "./choose/options.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
 import type { Carried, KeptOptions, Realisation } from "./find/carried.ts";
 import { type Found, refusalError } from "./find/find.ts";

@@ -3,33 +3,25 @@ import type { Claim } from "../../src/contract.ts";
 import { amplitudesOf } from "../certify/amplitudes.ts";
 import { normsOf } from "../certify/norms.ts";
 import { tailFrom } from "../certify/tail.ts";
-import type { Region } from "../find/region.ts";
 import { channelsOf, kernelOf } from "../solve/evaluate.ts";
 import { type ChannelModal, channelOf, type Form, kernelsOwn, type Modal, stateOrder } from "../solve/form.ts";
-import type { Extent } from "./extent.ts";
+import type { Plan } from "./layer.ts";
 
 /** Channels evaluated at a time. */
 const BLOCK = 64;
 /** So many times the tolerance may be left of a form's answers where its kernel has died away. */
 const LEFT = 10;
 
-/** A layer's kernel, over the lags that were read. */
-interface Read {
-  readonly region: Region;
-  readonly extent: Pick<Extent, "died">;
-  readonly seen: Extent["seen"];
-}
-
 /** Where a form ends that answers on where its kernel is dead: as far as it follows the kernel; undefined: it dies as well. */
 export function endOf(
   { form, lags, error }: { readonly form: Form; readonly lags: number; readonly error: number },
-  { extent: { died }, seen, region }: Read,
+  { extent: { died }, looked, size, end, region }: Pick<Plan, "extent" | "looked" | "size" | "end" | "region">,
   tolerance: number,
 ): (Claim & { readonly because: string }) | undefined {
-  const isDead = died < seen.lags && died <= lags;
+  const isDead = died < looked && died <= lags;
   const modes = modesOf(form);
-  if (!isDead || (seen.end && lags >= seen.lags) || !modes) return undefined;
-  const left = normAfterwards(modes, seen.channels) / norm(seen.taps);
+  if (!isDead || (end && lags >= looked) || !modes) return undefined;
+  const left = normAfterwards(modes) / size;
   if (left <= LEFT * Math.max(tolerance, error)) return undefined;
   const because = `${stateOrder(form)} poles that follow the kernel over ${lags} lags go on where it has ended`;
   return { kind: "ends", positions: lags, node: region.opening.name, because };
@@ -46,11 +38,9 @@ export type Modes =
   | { readonly kind: "compact"; readonly modal: Modal; readonly lags: number }
   | { readonly kind: "diagonal"; readonly modal: ChannelModal; readonly lags: number };
 
-/**
- * An upper bound on the 2-norm of a form's kernel behind its lags, for ever, over all channels.
- * @param channels of the layer
- */
-export function normAfterwards(form: Modes, channels: number): number {
+/** An upper bound on the 2-norm of a form's kernel behind its lags, for ever, over all channels. */
+export function normAfterwards(form: Modes): number {
+  const { channels } = form.modal;
   const parts =
     form.kind === "diagonal"
       ? Array.from({ length: channels }, (_, c) => channelOf(form.modal, c))

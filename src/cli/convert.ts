@@ -6,7 +6,7 @@ import {
   DEFAULT_OUTPUT_TOLERANCE,
   DEFAULT_TOLERANCE,
   toleranceOf,
-} from "../../converter/choose/choose.ts";
+} from "../../converter/choose/options.ts";
 import type { Required } from "../../converter/claim.ts";
 import { convertModel, type Progress } from "../../converter/convert.ts";
 import { readModel } from "../../converter/file/read.ts";

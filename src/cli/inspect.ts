@@ -1,7 +1,8 @@
 /** `longconv-ssm inspect MODEL` */
 import type { Command } from "commander";
 import { describeLimit } from "../../converter/assemble/limit.ts";
-import { chooseForms, DEFAULT_TOLERANCE } from "../../converter/choose/choose.ts";
+import { chooseForms } from "../../converter/choose/choose.ts";
+import { DEFAULT_TOLERANCE } from "../../converter/choose/options.ts";
 import { readModel } from "../../converter/file/read.ts";
 import {
   type Inspected,

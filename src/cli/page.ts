@@ -1,5 +1,5 @@
 /** The page of `inspect --html` and of `convert --html`: what was found, and the forms that were or would be chosen. */
-import type { Chosen } from "../../converter/choose/choose.ts";
+import type { Chosen } from "../../converter/choose/chosen.ts";
 import { firstLags } from "../../converter/choose/horizon.ts";
 import type { Candidate } from "../../converter/find/candidates.ts";
 import type { Found } from "../../converter/find/find.ts";
