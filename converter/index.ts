@@ -8,7 +8,7 @@ export type { Certificate, LayerBounds, Sizes } from "./certify/certify.ts";
 export type { PerChannel } from "./certify/norms.ts";
 export type { CheckReport, Comparison } from "./check/check.ts";
 export type { Way as CheckWay } from "./check/trials.ts";
-export type { ChooseOptions } from "./choose/options.ts";
+export { BUDGETS, type Budget, type ChooseOptions } from "./choose/options.ts";
 export type { Required as RequiredClaim } from "./claim.ts";
 export { type Conversion, type ConvertOptions, convert, type Progress } from "./convert.ts";
 export {
