@@ -10,7 +10,10 @@ import type { Cache, Found, Rows } from "./inside.ts";
 
 const ZEROS = { kind: "zeros" } as const;
 
-const carryOf = ({ tensor, axes }: Cache, rows: number) => ({ tensor, axes: asTime(axes), rows, history: ZEROS });
+const carryOf = ({ tensor, axes }: Cache, rows: number) => ({
+  ...{ tensor, axes: asTime(axes), rows, history: ZEROS },
+  flat: true as const,
+});
 
 /** Of each stream, and of which rows are there. @param rows before the new ones @param because of which they are so many */
 export function windowReports(caches: readonly Cache[], rows: number, because: string): StateReport[] {

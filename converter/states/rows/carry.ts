@@ -15,6 +15,8 @@ export interface Carry {
   readonly axes: Layout;
   readonly rows: number;
   readonly history: History;
+  /** The state has two dimensions behind the batch, as drivers of language models have them. */
+  readonly flat?: true;
 }
 
 /** With its onnx.TensorProto.DataType in the exported graph. */
@@ -40,7 +42,13 @@ export const stateLayout = (axes: Layout): Layout =>
     : [["batch"], ["time"], [channelCount(axes)]];
 
 /** Dimensions of the state behind the batch. */
-export const stateDims = ({ axes, rows }: Carry): number[] =>
+export function stateDims(carry: Carry): number[] {
+  const dims = rowDims(carry);
+  return carry.flat ? [dims.slice(0, -1).reduce((a, b) => a * b, 1), dims.at(-1)!] : dims;
+}
+
+/** Dimensions of the carried rows behind the batch, in the layout of the state. */
+const rowDims = ({ axes, rows }: Carry): number[] =>
   stateLayout(axes)
     .slice(1)
     .map((axis) => axisSize(axis, { batch: 1, time: rows }));
@@ -60,11 +68,16 @@ export function carried(b: Builder, carry: Carry, place: Place): { stream: strin
   const x = mask === undefined ? own : hidden(b, { ...carry, type }, own, layout, { symbols, mask });
   const cast = (tensor: string, to: number) =>
     stateType === type ? tensor : b.one("Cast", [tensor], { to }, { hint: "rows" });
-  const past = begun(b, { ...carry, type }, cast(ports.past.name, type), x, layout, place);
+  const shaped = (tensor: string, dims: readonly number[], outputs?: readonly string[]) =>
+    b.one("Reshape", [tensor, b.ints("rows", [0, ...dims])], {}, { hint: "rows", ...(outputs && { outputs }) });
+  const before = carry.flat ? shaped(ports.past.name, rowDims(carry)) : ports.past.name;
+  const past = begun(b, { ...carry, type }, cast(before, type), x, layout, place);
   const window = b.one("Concat", [past, x], { axis }, { hint: "window" });
   const last = [b.ints("from", [-rows]), b.ints("to", [END]), b.ints("axis", [axis])];
-  if (stateType === type) b.one("Slice", [window, ...last], {}, { outputs: [ports.present.name] });
-  else b.one("Cast", [b.one("Slice", [window, ...last])], { to: stateType }, { outputs: [ports.present.name] });
+  const outputs = [ports.present.name];
+  if (carry.flat) shaped(cast(b.one("Slice", [window, ...last]), stateType), stateDims(carry), outputs);
+  else if (stateType === type) b.one("Slice", [window, ...last], {}, { outputs });
+  else b.one("Cast", [b.one("Slice", [window, ...last])], { to: stateType }, { outputs });
   if (native) return { stream: window, ports };
   const stream = b.name("window");
   fromCanonical(b, window, axes, longer(b, symbols, rows), stream);
