@@ -11,6 +11,7 @@ import type { Rooms } from "./rooms.ts";
 import { samplingOf } from "./sampling.ts";
 import { CHAT, type ChatRequest, given } from "./schemas.ts";
 import type { Served } from "./served.ts";
+import type { Taking, Toward } from "./sessions.ts";
 
 const DEFAULT_TOKENS = 256;
 
@@ -18,15 +19,26 @@ export function registerChat(app: FastifyInstance, rooms: Rooms): void {
   app.post("/v1/chat/completions", { schema: { body: CHAT } }, async (request, reply) => {
     const body = given<ChatRequest>(request.body as object);
     const served = rooms.find(body.model);
+    const session = body.session === undefined ? undefined : rooms.sessions.take(body.session, request.owner, served);
     const scope = rooms.openScope(reply);
+    const end = () => {
+      scope.end();
+      session?.release();
+    };
     try {
-      const choices = choicesOf(body, served, rooms);
-      const taken: Taken = { promptTokens: choices[0]!.ids.length, cachedTokens: 0, completionTokens: 0 };
-      const made = rooms.answer(served, choices, scope.signal, taken);
+      const ids = conversationOf(body, served);
+      // This penalty is of all that came before, which a state does not say.
+      const penalty = body.repetition_penalty ?? served.model.defaults.repetitionPenalty ?? 1;
+      const way = session?.toward(ids, penalty !== 1);
+      const choices = choicesOf(body, served, rooms, way ?? { state: undefined, rest: ids });
+      const cachedTokens = ids.length - choices[0]!.ids.length;
+      const taken: Taken = { promptTokens: ids.length, cachedTokens, completionTokens: 0 };
+      const answered = rooms.answer(served, choices, scope.signal, taken);
+      const made = session ? moving(answered, session, choices[0]!.ids) : answered;
       const head = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: served.id };
       if (body.stream) {
         const events = chunks(made, body, served, choices, { ...head, object: "chat.completion.chunk" }, taken);
-        return await sendEvents(reply, events, scope.end);
+        return await sendEvents(reply, events, end);
       }
       const whole = choices.map(() => ({ text: "", finish: null as string | null, logprobs: [] as object[] }));
       for await (const { index, piece } of made) {
@@ -35,7 +47,7 @@ export function registerChat(app: FastifyInstance, rooms: Rooms): void {
         choice.finish = finishOf(piece);
         choice.logprobs.push(...logprobsOf({ index, piece }, body, served));
       }
-      scope.end();
+      end();
       return {
         ...head,
         object: "chat.completion",
@@ -48,7 +60,7 @@ export function registerChat(app: FastifyInstance, rooms: Rooms): void {
         usage: usageOf(taken),
       };
     } catch (error) {
-      scope.end();
+      end();
       throw error;
     }
   });
@@ -72,36 +84,54 @@ async function* chunks(
   if (choices.length > 0 && body.stream_options?.include_usage) yield { ...head, choices: [], usage: usageOf(taken) };
 }
 
-function choicesOf(body: ChatRequest, served: Served, { limits }: Rooms): readonly Choice[] {
-  const { model, render, id } = served;
-  const { tokenizer } = model;
-  if (!model.language || !tokenizer || !render) {
+/** Moves the session before the last piece is given on. */
+async function* moving(
+  made: AsyncGenerator<Made, undefined>,
+  session: Taking,
+  prompt: readonly number[],
+): AsyncGenerator<Made, undefined> {
+  const tokens: number[] = [];
+  for await (const each of made) {
+    tokens.push(each.piece.token);
+    if (each.piece.state) await session.move(prompt, tokens, each.piece.state);
+    yield each;
+  }
+}
+
+/** The whole conversation's tokens, up to where the answer begins. */
+function conversationOf(body: ChatRequest, { model: { language, tokenizer }, render, id }: Served): readonly number[] {
+  if (!language || !tokenizer || !render) {
     const message = `'${id}' has no chat template: send its text to /v1/completions`;
     throw new ApiError(400, "no_chat_template", message, "model");
   }
-  if (body.session !== undefined)
-    throw invalid(
-      "session",
-      "is of /v1/completions: here the whole conversation is sent, and what was read before is cached",
-    );
+  const messages = body.messages.map(({ role, content }): Message => {
+    const text = typeof content === "string" ? content : content.map((part) => part.text).join("");
+    refuseHalves("messages", text);
+    return { role: role === "developer" ? "system" : role, content: text };
+  });
+  return tokenizer.encode(render(messages), { addSpecialTokens: false });
+}
+
+/** @param way to where the answer begins */
+function choicesOf(body: ChatRequest, { model }: Served, { limits }: Rooms, way: Toward): readonly Choice[] {
   const { n = 1, logprobs, top_logprobs } = body;
   if (top_logprobs !== undefined && !logprobs) throw invalid("top_logprobs", "needs logprobs: true");
+  if (n > 1 && body.session !== undefined) throw invalid("session", "goes on with one text: give no n");
   if (n > limits.choices) throw invalid("n", `must be at most ${limits.choices}`);
   const wanted = body.max_completion_tokens ?? body.max_tokens;
   const name = body.max_completion_tokens === undefined ? "max_tokens" : "max_completion_tokens";
   if (wanted !== undefined && !(wanted >= 1 && wanted <= limits.tokens))
     throw invalid(name, `must be from 1 to ${limits.tokens}`);
   const most = wanted ?? Math.min(model.defaults.maxNewTokens ?? DEFAULT_TOKENS, limits.tokens);
-  const messages = body.messages.map(({ role, content }): Message => {
-    const text = typeof content === "string" ? content : content.map((part) => part.text).join("");
-    refuseHalves("messages", text);
-    return { role: role === "developer" ? "system" : role, content: text };
-  });
-  const ids = tokenizer.encode(render(messages), { addSpecialTokens: false });
   return Array.from({ length: n }, (_, index) => ({
     index,
-    ids,
-    options: { ...samplingOf(body, model, index), maxNewTokens: most, ...(logprobs && { returnLogits: true }) },
+    ids: way.rest,
+    options: {
+      ...samplingOf(body, model, index),
+      maxNewTokens: most,
+      ...(logprobs && { returnLogits: true }),
+      ...(body.session !== undefined && { returnState: true, ...(way.state && { state: way.state }) }),
+    },
   }));
 }
 

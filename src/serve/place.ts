@@ -56,6 +56,25 @@ export async function takenBack({ model }: Named, place: Place, tokens: number, 
   return { ids: place.ids.slice(0, to), state, marks: [...marks, { at: to, state }] };
 }
 
+/**
+ * The nearest state that was kept of what the session and a text begin with alike, and the text's tokens behind it.
+ * @param most tokens that the state may have read
+ * @throws ApiError where the session's tokens are not known
+ */
+export function onTheWay(
+  place: Place,
+  ids: readonly number[],
+  most: number,
+): { readonly place: Place; readonly rest: number[] } {
+  const { ids: known, marks } = place;
+  if (!known) throw invalid("session", "began with an imported state, of which the tokens are not known");
+  const differs = ids.findIndex((id, at) => id !== known[at]);
+  const alike = differs < 0 ? ids.length : differs;
+  const before = marks.filter(({ at }) => at <= Math.min(alike, most));
+  const { at, state } = before.at(-1) ?? { at: 0, state: undefined };
+  return { place: { ids: known.slice(0, at), state, marks: before }, rest: ids.slice(at) };
+}
+
 /** Gives up the oldest states but the last, until the others fit. */
 export function thinned(place: Place, most: number): Place {
   let marks = place.marks;

@@ -88,8 +88,14 @@ async function write(folder: string, session: SessionFile): Promise<void> {
     } finally {
       await file.close();
     }
-    await rename(writing, fileOf(folder, session.id));
-    await syncFolder(folder);
+    // Opened before the name changes: what fails until then leaves the session's file as it was.
+    const names = await openFolder(folder);
+    try {
+      await rename(writing, fileOf(folder, session.id));
+      await names?.sync();
+    } finally {
+      await names?.close();
+    }
   } catch (error) {
     await rm(writing, { force: true }).catch(() => undefined);
     const { code } = error as NodeJS.ErrnoException;
@@ -101,16 +107,13 @@ async function write(folder: string, session: SessionFile): Promise<void> {
 
 async function remove(folder: string, id: string): Promise<void> {
   await rm(fileOf(folder, id), { force: true });
-  await syncFolder(folder);
-}
-
-/** A name is on the disk when its folder is. Windows cannot open one. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const handle = await open(folder, "r");
+  const names = await openFolder(folder);
   try {
-    await handle.sync();
+    await names?.sync();
   } finally {
-    await handle.close();
+    await names?.close();
   }
 }
+
+/** To be synced: a name is on the disk when its folder is. Windows cannot open one. */
+const openFolder = async (folder: string) => (process.platform === "win32" ? undefined : open(folder, "r"));

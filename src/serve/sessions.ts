@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { read, type State, stateToBytes } from "../../runtime/node.ts";
 import { ApiError, invalid } from "./errors.ts";
 import type { ServeLimits } from "./options.ts";
-import { after, bytesOf, NOTHING, type Place, placeOf, positionOf, takenBack, thinned } from "./place.ts";
+import { after, bytesOf, NOTHING, onTheWay, type Place, placeOf, positionOf, takenBack, thinned } from "./place.ts";
 import type { FindModel, Served } from "./served.ts";
 import type { SessionFile, SessionFiles } from "./session-files.ts";
 
@@ -26,9 +26,21 @@ export interface SessionInfo {
   readonly bytes: number;
 }
 
+/** A state on the way to a text, and the tokens that are missing. */
+export interface Toward {
+  readonly state: State | undefined;
+  readonly rest: readonly number[];
+}
+
 /** A session that a request has to itself. */
 export interface Taking {
   readonly state: State | undefined;
+  /**
+   * What is to be read after the nearest state on the way to a whole text, from where it will move. The session itself stays
+   * where it is until it is moved.
+   * @param anew all of it is to be read again
+   */
+  toward(ids: readonly number[], anew: boolean): Toward;
   /** Moves it behind a prompt and the text made after it. @param state has read all but the text's last token */
   move(prompt: readonly number[], made: readonly number[], state: State): Promise<void>;
   /** Moves it behind a prompt. */
@@ -140,9 +152,14 @@ export async function createSessions(
       const session = idle(id, owner);
       if (session.served !== served) throw invalid("model", `of the session is '${session.served.id}'`);
       session.busy = true;
-      const { place } = session;
+      let { place } = session;
       return {
         state: place.state,
+        toward(ids, anew) {
+          const way = onTheWay(place, ids, anew ? 0 : ids.length);
+          place = way.place;
+          return { state: place.state, rest: way.rest };
+        },
         async move(prompt, made, state) {
           const end = await read(served.model, [made.slice(-1)], { state });
           await settle(session, after(place, prompt.concat(made), end));

@@ -1,5 +1,7 @@
 /** Sessions: a text goes on where it was, is taken back, forked, moved elsewhere, and survives a restart. */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import fsp from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stateFromBytes } from "../../runtime/node.ts";
@@ -94,6 +96,78 @@ test("taken back by any number of tokens, it goes on as if they had not been", a
   });
 });
 
+describe("a conversation", () => {
+  const said = (...contents: readonly string[]) =>
+    contents.map((content, at) => ({ role: at % 2 === 0 ? "user" : "assistant", content }));
+  /** Its answer, and how much of it was not read again. */
+  const chat = async (messages: readonly object[], more: object = {}) => {
+    const body = { model: "letters", messages, temperature: 0, max_tokens: 6, ...more };
+    const { status, value } = await call("POST", "chat/completions", body);
+    expect(status, JSON.stringify(value)).toBe(200);
+    const { choices, usage } = value as unknown as {
+      choices: [{ message: { content: string } }];
+      usage: { prompt_tokens: number; prompt_tokens_details: { cached_tokens: number } };
+    };
+    return { text: choices[0].message.content, read: usage.prompt_tokens_details.cached_tokens };
+  };
+  const tokens = async (id: string) => (await call("GET", `sessions/${id}`)).value.tokens;
+
+  test("goes on from its session and moves it, as without one", async () => {
+    const session = await create();
+    const { text: first, read } = await chat(said("the quick"), { session });
+    expect([first, read]).toEqual([await greedy("the quick "), 0]);
+    expect(await tokens(session)).toBe(16);
+    const { text: second, read: again } = await chat(said("the quick", first, "fox"), { session });
+    expect([second, again]).toEqual([await greedy(`the quick ${first} fox `), 16]);
+    expect(await goOn(session, "")).toBe((await greedy(`the quick ${first} fox `, 12)).slice(6));
+  });
+
+  test("whose last message was edited, or which is another, goes on from what is alike", async () => {
+    const session = await create();
+    const { text: first } = await chat(said("the quick"), { session });
+    await chat(said("the quick", first, "fox"), { session });
+    // the nearest state is the one behind the first answer
+    const edited = await chat(said("the quick", first, "dog"), { session });
+    expect(edited).toEqual({ text: await greedy(`the quick ${first} dog `), read: 16 });
+    const other = await chat(said("zzz"), { session });
+    expect(other).toEqual({ text: await greedy("zzz "), read: 0 });
+    expect(await tokens(session)).toBe(10);
+    const same = await chat(said("zzz"), { session });
+    expect(same.text).toBe(other.text);
+  });
+
+  test("with a penalty of all that was said, which a state does not know, is read again", async () => {
+    const session = await create();
+    const { text: first } = await chat(said("the quick"), { session });
+    const { text } = await chat(said("the quick", first, "fox"), { session, repetition_penalty: 1.5 });
+    const prompt = `the quick ${first} fox `;
+    const expected = await at.alone({ prompt, maxNewTokens: 6, repetitionPenalty: 1.5 });
+    expect(text).toBe(expected.text);
+    expect(text).not.toBe(await greedy(prompt));
+    expect(await tokens(session)).toBe(prompt.length + 6);
+  });
+
+  test("streamed moves it as well; several answers, and what was imported, are refused", async () => {
+    const session = await create();
+    const body = { model: "letters", session, messages: said("abc"), temperature: 0, max_tokens: 6 };
+    const send = { method: "POST", headers: asJson, body: JSON.stringify({ ...body, stream: true }) };
+    expect(await (await fetch(`${at.url}/v1/chat/completions`, send)).text()).toMatch(/\[DONE\]\n\n$/);
+    expect(await tokens(session)).toBe(10);
+    const refused = { status: 400, value: { error: { code: "invalid_value", param: "session" } } };
+    expect(await call("POST", "chat/completions", { ...body, n: 2 })).toMatchObject(refused);
+    const state = await (await fetch(`${at.url}/v1/sessions/${session}/state`)).arrayBuffer();
+    const headers = { "content-type": "application/octet-stream" };
+    const imported = await fetch(`${at.url}/v1/sessions/import?model=letters`, {
+      method: "POST",
+      headers,
+      body: state,
+    });
+    const { id } = (await imported.json()) as Json;
+    expect(await call("POST", "chat/completions", { ...body, session: id })).toMatchObject(refused);
+    expect(await tokens(id)).toBe(10);
+  });
+});
+
 test("a fork goes its own way, and a deleted session is gone", async () => {
   const id = await create();
   await goOn(id, "abc");
@@ -154,6 +228,69 @@ describe("on the disk", () => {
       await again.end();
     }
   });
+
+  /** Lets a call on files that are being written fail while `work` is done, as a full disk does. */
+  async function onFullDisk<T>(named: string, work: () => Promise<T>): Promise<T> {
+    const { open, rename } = fsp;
+    const full = async () => {
+      throw Object.assign(new Error("ENOSPC: injected"), { code: "ENOSPC", syscall: named });
+    };
+    fsp.open = async (...args: Parameters<typeof open>) => {
+      if (named === "open") return full();
+      const handle = await open(...args);
+      const { writeFile } = handle;
+      if (named === "writeFile")
+        handle.writeFile = async (data) => {
+          await writeFile.call(handle, (data as Buffer).subarray(0, 40));
+          return full();
+        };
+      if (named === "sync") handle.sync = full;
+      return handle;
+    };
+    if (named === "rename") fsp.rename = full;
+    syncBuiltinESMExports();
+    try {
+      return await work();
+    } finally {
+      Object.assign(fsp, { open, rename });
+      syncBuiltinESMExports();
+    }
+  }
+
+  test.each(["open", "writeFile", "sync", "rename"])(
+    "full at %s, its file and the session are as they were",
+    async (named) => {
+      const id = await create();
+      const text = await goOn(id, "abc");
+      const file = dir.at("sessions", `${id}.session`);
+      const before = readFileSync(file);
+      const names = readdirSync(dir.at("sessions")).sort();
+      const refused = { status: 507, value: { error: { code: "session_not_saved", param: "session" } } };
+      await onFullDisk(named, async () => {
+        const completion = { model: "letters", session: id, prompt: "def", max_tokens: 6 };
+        expect(await call("POST", "completions", completion)).toMatchObject(refused);
+        const chat = { model: "letters", session: id, messages: [{ role: "user", content: "def" }], max_tokens: 6 };
+        expect(await call("POST", "chat/completions", chat)).toMatchObject(refused);
+        expect(await call("POST", `sessions/${id}/rewind`, { tokens: 2 })).toMatchObject(refused);
+        expect(await call("POST", `sessions/${id}/fork`)).toMatchObject(refused);
+        const streamed = { method: "POST", headers: asJson, body: JSON.stringify({ ...completion, stream: true }) };
+        const events = await (await fetch(`${at.url}/v1/completions`, streamed)).text();
+        expect(events).toContain('"code":"session_not_saved"');
+        expect(events).not.toContain("[DONE]");
+        // who needs no disk is answered
+        expect((await call("POST", "completions", { ...completion, session: null })).status).toBe(200);
+      });
+      expect(readFileSync(file)).toEqual(before);
+      expect(readdirSync(dir.at("sessions")).sort()).toEqual(names);
+      const again = await restarted();
+      try {
+        expect((await call("GET", `sessions/${id}`, undefined, again)).value.tokens).toBe(9);
+      } finally {
+        await again.end();
+      }
+      expect(await goOn(id, "def")).toBe(await greedy(`abc${text}def`));
+    },
+  );
 
   test("a damaged file is told, and left; the others are there", async () => {
     const [good, bad] = [await create(), await create()];
