@@ -17,6 +17,7 @@ import { finder, serveModel } from "./served.ts";
 import { openSessionFiles } from "./session-files.ts";
 import { registerSessions } from "./session-routes.ts";
 import { createSessions } from "./sessions.ts";
+import { registerStart } from "./start.ts";
 import { registerStream } from "./stream.ts";
 
 /** How long a client may take to send its request, in ms. */
@@ -25,6 +26,8 @@ const SENDING_MS = 30_000;
 const LAST_WORDS_MS = 1000;
 /** Answered without a key: who watches the process asks them. */
 const OPEN_ROUTES = ["/healthz", "/readyz"];
+/** The start page asks for a key. */
+const isOpen = ({ url }: { readonly url: string }) => [...OPEN_ROUTES, "/"].includes(url.split("?")[0]!);
 
 export interface Server {
   readonly app: FastifyInstance;
@@ -82,7 +85,8 @@ export async function createServer(options: ServeOptions): Promise<Server> {
     reply.header("connection", "close");
     throw new ApiError(503, "shutting_down", "the server is shutting down");
   });
-  registerKeys(app, options.keys ?? [], ({ url }) => OPEN_ROUTES.includes(url));
+  registerKeys(app, options.keys ?? [], isOpen);
+  registerStart(app);
   app.get("/healthz", async () => ({ status: "ok" }));
   app.get("/readyz", async (_, reply) =>
     draining ? reply.code(503).send({ status: "shutting down" }) : { status: "ready" },

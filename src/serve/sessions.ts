@@ -13,6 +13,8 @@ interface Session {
   readonly served: Served;
   place: Place;
   busy: boolean;
+  /** Called when it is not busy any more. */
+  readonly waiting: (() => void)[];
 }
 
 /** What is shown of a session. */
@@ -59,6 +61,7 @@ export interface Sessions {
   fork(id: string, owner: string): Promise<SessionInfo>;
   /** Takes back so many tokens. */
   rewind(id: string, owner: string, tokens: number, signal: AbortSignal): Promise<SessionInfo>;
+  /** Once the request that has it is at its end: clients that leave it and delete it do so at the same time. */
   remove(id: string, owner: string): Promise<void>;
   export(id: string, owner: string): Promise<Uint8Array>;
 }
@@ -79,7 +82,7 @@ export async function createSessions(
     try {
       const served = find(file.model);
       const place = await placeOf(served, file.state, file.ids);
-      all.set(file.id, { id: file.id, owner: file.owner, served, place, busy: false });
+      all.set(file.id, { id: file.id, owner: file.owner, served, place, busy: false, waiting: [] });
     } catch (error) {
       onLost(file.id, error);
     }
@@ -97,6 +100,10 @@ export async function createSessions(
     const session = own(id, owner);
     if (session.busy) throw new ApiError(409, "session_busy", "another request goes on with this session", "session");
     return session;
+  };
+  const free = (session: Session): void => {
+    session.busy = false;
+    for (const go of session.waiting.splice(0)) go();
   };
   const refuseBytes = (place: Place, more: number): void => {
     if (bytesOf(place) > limits.sessionBytes)
@@ -120,7 +127,7 @@ export async function createSessions(
         `a key may have ${limits.sessions} sessions: delete some`,
         "session",
       );
-    const session: Session = { id: randomUUID(), owner, served, place: NOTHING, busy: true };
+    const session: Session = { id: randomUUID(), owner, served, place: NOTHING, busy: true, waiting: [] };
     all.set(session.id, session);
     try {
       await settle(session, place);
@@ -128,7 +135,7 @@ export async function createSessions(
       all.delete(session.id);
       throw error;
     }
-    session.busy = false;
+    free(session);
     return infoOf(session);
   };
   /** Work for which the session is nobody else's. */
@@ -137,7 +144,7 @@ export async function createSessions(
     try {
       return await work();
     } finally {
-      session.busy = false;
+      free(session);
     }
   };
 
@@ -169,9 +176,7 @@ export async function createSessions(
           const end = await read(served.model, [[...prompt]], { state: place.state, signal });
           await settle(session, after(place, prompt, end));
         },
-        release() {
-          session.busy = false;
-        },
+        release: () => free(session),
       };
     },
     fork(id, owner) {
@@ -186,6 +191,8 @@ export async function createSessions(
       });
     },
     async remove(id, owner) {
+      const { busy, waiting } = own(id, owner);
+      if (busy) await new Promise<void>((resolve) => waiting.push(resolve));
       const session = idle(id, owner);
       await alone(session, async () => files?.remove(id));
       all.delete(id);

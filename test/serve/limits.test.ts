@@ -155,6 +155,17 @@ test("a session is one request's at a time, and stays where it was when its clie
   await vi.waitFor(async () => expect((await post({ ...good, session: id })).status).toBe(200));
 });
 
+test("a session that a request has is deleted when that is over", async () => {
+  const { id } = (await (await post({ model: "letters" }, { route: "sessions" })).json()) as { id: string };
+  const { sent, response } = await begun(at, { ...good, max_tokens: 5000, session: id });
+  response.on("error", () => undefined);
+  const deleted = fetch(`${at.url}/v1/sessions/${id}`, { method: "DELETE" });
+  expect((await fetch(`${at.url}/v1/sessions/${id}`)).status).toBe(200);
+  sent.destroy();
+  expect((await deleted).status).toBe(200);
+  expect(await refusal(await post({ ...good, session: id }))).toEqual([404, "session_not_found", "session"]);
+});
+
 test("a request that takes too long is broken off by name", async () => {
   const other = await serving({ limits: { requestMs: 30, tokens: 1e6 } });
   const answer = post({ ...good, max_tokens: 1e6 }, { on: other });
