@@ -81,6 +81,12 @@ test("a chat, by the template in the model's folder", async () => {
   expect(await response.json()).toMatchObject({ usage: { prompt_tokens: 6, completion_tokens: 5 } });
 });
 
+test("the built package has the start page", async () => {
+  const response = await fetch(url);
+  expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
+  expect(await response.text()).toContain("<title>longconv-ssm serve</title>");
+});
+
 test("the page's lines of Python, by the official client", ({ skip }) => {
   const python = process.env.LONGCONV_PYTHON ?? "python3";
   if (spawnSync(python, ["-c", "import openai"]).status !== 0)

@@ -136,6 +136,13 @@ describe("a conversation", () => {
     expect(same.text).toBe(other.text);
   });
 
+  test("of which the session has read everything reads nothing again", async () => {
+    const session = await create();
+    await goOn(session, "the quick ", { max_tokens: 0 });
+    expect(await chat(said("the quick"), { session })).toEqual({ text: await greedy("the quick "), read: 10 });
+    expect(await tokens(session)).toBe(16);
+  });
+
   test("with a penalty of all that was said, which a state does not know, is read again", async () => {
     const session = await create();
     const { text: first } = await chat(said("the quick"), { session });

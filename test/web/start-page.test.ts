@@ -127,6 +127,7 @@ test("a session that is gone is made again, and none is left behind", async () =
 test("chats by the model's template", async () => {
   await open();
   await page.getByRole("combobox", { name: /^Mode\b/ }).selectOption("chat");
+  expect(await button("Go on from here").isVisible()).toBe(false);
   await set({ Message: "the quick", Temperature: 0, Tokens: 6 });
   const first = await greedy("the quick ", 6);
   expect(await press("Send")).toBe(`the quick\n\n${first}`);
