@@ -207,6 +207,12 @@ describe("keys and origins", () => {
       "session_not_found",
       "session",
     ]);
+    const chat = { model: "letters", messages: [{ role: "user", content: "abc" }], session: id };
+    expect(await refusal(await post(chat, { ...as("two"), route: "chat/completions" }))).toEqual([
+      404,
+      "session_not_found",
+      "session",
+    ]);
     for (const [method, end] of [
       ["GET", ""],
       ["DELETE", ""],
