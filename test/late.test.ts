@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { analyse } from "../converter/analyse.ts";
-import { difference } from "../converter/check/check.ts";
+import { difference } from "../converter/check/apart.ts";
 import { drive } from "../converter/check/drive.ts";
 import { type Conversion, type ConvertOptions, convertModel } from "../converter/convert.ts";
 import { readModel } from "../converter/file/read.ts";

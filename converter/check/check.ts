@@ -2,14 +2,14 @@
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Found } from "../find/find.ts";
-import { precise } from "../find/graphs.ts";
 import { isFailedRun } from "../find/respond.ts";
 import type { Model } from "../graph/graph.ts";
-import { openModel } from "../ort/run.ts";
+import { openModel, type Runner } from "../ort/run.ts";
 import { hasHalves, widened, withFloatInterface } from "../ort/widen.ts";
-import { type Layout, timeAxis } from "../time/facts/fact.ts";
-import { larger, largestApart } from "./apart.ts";
-import { byPosition, drive, outputLayouts, type Row, type Trace, withoutPadding } from "./drive.ts";
+import { difference, larger, largestOf } from "./apart.ts";
+import { drive, outputLayouts, type Trace, withoutPadding } from "./drive.ts";
+import { runOriginal } from "./original.ts";
+import { withExactSums } from "./sums.ts";
 import { cutsOf, PADDING, type Trial, trialsOf, type Way } from "./trials.ts";
 
 /** One comparison. */
@@ -21,6 +21,8 @@ export interface Comparison {
   readonly relative: number;
   /** Largest |difference|. */
   readonly absolute: number;
+  /** By how much rounding of running sums moves the outputs, relative, where both models were compared with sums in float64. */
+  readonly rounding?: number;
 }
 
 export interface CheckReport {
@@ -29,7 +31,7 @@ export interface CheckReport {
   readonly largest: number;
   /** What the relative difference may be. */
   readonly tolerance: number;
-  /** What the comparison could not cover. */
+  /** What the comparison could not cover, or covered in wider numbers. */
   readonly note?: string | undefined;
 }
 
@@ -49,7 +51,6 @@ export interface CheckOptions {
 const PER_STATE_ERROR = 30;
 const MOST_ALLOWED = 0.1;
 const LEAST_ALLOWED = 1e-4;
-
 /** The tolerance of the check for the layers' certified relative errors. */
 export const toleranceFor = (stateError: number): number =>
   Math.min(MOST_ALLOWED, LEAST_ALLOWED + PER_STATE_ERROR * stateError);
@@ -81,9 +82,13 @@ export async function checkConverted(found: Found, converted: Model, options: Ch
       "Nothing was written. Look for NaN or infinity in its weights.",
     );
   const early = largestEarly(wanted);
+  // half precision: as far from float32 as the original is, twice
+  const tolerance = options.tolerance + 2 * (own ?? 0);
+  const apart = (due: Trace, got: Trace) => difference(due, got, options.reach, early);
   const comparisons: Comparison[] = [];
   const compare = async (model: Model, ways: (trial: Trial) => readonly Way[]) => {
-    const runner = await openModel(await readable(found.original, model));
+    const readableModel = await readable(found.original, model);
+    const runner = await openModel(readableModel);
     try {
       for (const [i, trial] of trials.entries()) {
         const { sizes, feeds } = trial;
@@ -91,12 +96,23 @@ export async function checkConverted(found: Found, converted: Model, options: Ch
           const cuts = cutsOf(way, sizes.time, i);
           const keep = way === "last position" ? 1 : 0;
           const padding = way === "padded" ? PADDING : 0;
-          const got = await drive(model, runner, found.graphs, outputAxes, feeds, cuts, sizes.batch, keep, padding);
-          const whole = meant[i]!;
-          const due = keep ? lastOf(wanted[i]!) : whole;
-          const shown = keep ? got : withoutPadding(found.graphs, got, outputAxes, sizes.batch);
-          const apart = difference(due, shown, options.reach, early);
-          comparisons.push({ batch: sizes.batch, length: sizes.time, way, ...apart });
+          const seen = (trace: Trace) => (keep ? trace : withoutPadding(found.graphs, trace, outputAxes, sizes.batch));
+          const answer = async (run: Runner) =>
+            seen(await drive(model, run, found.graphs, outputAxes, feeds, cuts, sizes.batch, keep, padding));
+          const wantedOf = (trace: Trace) => (keep ? lastOf(trace) : seen(trace));
+          const [due, got] = [keep ? lastOf(wanted[i]!) : meant[i]!, await answer(runner)];
+          const plain = apart(due, got);
+          const exact =
+            plain.relative > tolerance &&
+            (await withExactSums(found, trial, outputAxes, readableModel, {
+              due,
+              got,
+              tolerance,
+              apart,
+              answer,
+              wantedOf,
+            }));
+          comparisons.push({ batch: sizes.batch, length: sizes.time, way, ...(exact || plain) });
         }
         options.onProgress?.(i + 1, trials.length);
       }
@@ -106,79 +122,21 @@ export async function checkConverted(found: Found, converted: Model, options: Ch
   };
   await compare(converted, ({ ways }) => ways);
   if (options.step) await compare(options.step, ({ sizes }) => (sizes.batch === 1 ? ["step file"] : []));
-  // half precision: as far from float32 as the original is, twice
-  const tolerance = options.tolerance + 2 * (own ?? 0);
   const largest = comparisons.reduce((most, { relative }) => larger(most, relative), 0);
   if (!(largest <= tolerance)) throw failure(found.original.file, comparisons, tolerance, options.stateError);
-  const note = own === undefined ? NOT_RUN_IN_HALVES : undefined;
+  const note = own === undefined ? NOT_RUN_IN_HALVES : roundingNote(comparisons);
   return { comparisons, largest, tolerance, ...(note && { note }) };
-}
-
-/**
- * Outputs of what was analysed for every trial: the model, or its float32 twin where it computes in half precision.
- * Undefined where it does not run at the trial's length.
- * @returns `own`: how far the model itself is from its twin; undefined where ONNX Runtime cannot run it
- */
-async function runOriginal(
-  found: Found,
-  trials: readonly Trial[],
-  outputAxes: ReadonlyMap<string, Layout>,
-): Promise<{ wanted: (Trace | undefined)[]; own: number | undefined }> {
-  const { model } = found.graphs;
-  const exact = precise(found.graphs, model);
-  const wanted = await runAll(exact, trials, outputAxes, () => true);
-  if (wanted.every((trace) => trace === undefined)) throw neverRuns(found);
-  if (!hasHalves(found.original)) return { wanted, own: 0 };
-  try {
-    const halves = await runAll(
-      withFloatInterface(found.original),
-      trials,
-      outputAxes,
-      (_, i) => wanted[i] !== undefined,
-    );
-    const apart = wanted.flatMap((trace, i) => (trace && halves[i] ? [difference(trace, halves[i]).relative] : []));
-    return { wanted, own: apart.length > 0 ? Math.max(...apart) : undefined };
-  } catch (error) {
-    if (!isFailedRun(error)) throw error;
-    return { wanted, own: undefined };
-  }
-}
-
-const neverRuns = ({ original }: Found): LongConvError =>
-  new LongConvError("runtime-failed", "ONNX Runtime runs the exported model at none of the lengths that were tried", {
-    file: original.file || undefined,
-  });
-
-/** Runs a model for the trials that are chosen, where it can be run. */
-async function runAll(
-  model: Model,
-  trials: readonly Trial[],
-  outputAxes: ReadonlyMap<string, Layout>,
-  isChosen: (trial: Trial, i: number) => boolean,
-): Promise<(Trace | undefined)[]> {
-  const runner = trials.some(isChosen) ? await openModel(model) : undefined;
-  const traces: (Trace | undefined)[] = [];
-  for (const [i, trial] of trials.entries()) {
-    const answers =
-      runner &&
-      isChosen(trial, i) &&
-      (await Promise.all(trial.parts.map((feeds) => runner.run(feeds))).catch((error: unknown) => {
-        if (!isFailedRun(error)) throw error;
-      }));
-    const [first, second] = answers || [];
-    const trace = first && traceOf(first, outputAxes);
-    // a run that gives another number of positions than it took is none
-    const isWhole =
-      trace &&
-      [...outputAxes].every(([name, axes]) => timeAxis(axes) < 0 || trace.get(name)!.length === trial.sizes.time);
-    traces.push(!isWhole ? undefined : second ? stackTraces(trace, traceOf(second, outputAxes)) : trace);
-  }
-  await runner?.close();
-  return traces;
 }
 
 const NOT_RUN_IN_HALVES =
   "ONNX Runtime's CPU provider does not run this model's half precision, so the comparison was made in float32";
+
+/** Where sums were compared in float64, what rounding is in float32. */
+function roundingNote(comparisons: readonly Comparison[]): string | undefined {
+  const rounding = Math.max(0, ...comparisons.map((each) => each.rounding ?? 0));
+  if (rounding === 0) return undefined;
+  return `rounding of running sums in float32 is ${rounding.toExponential(1)} of the largest output, so they were compared in float64`;
+}
 
 /**
  * The converted model as it can be fed and read: in half precision with a float32 interface; where ONNX Runtime has no
@@ -196,20 +154,6 @@ async function readable(original: Model, converted: Model): Promise<Model> {
   }
 }
 
-/** Outputs have their batch axis first, so rows of a batch follow one another. */
-const stackTraces = (a: Trace, b: Trace): Trace =>
-  new Map([...a].map(([name, rows]) => [name, rows.map((row, i) => concatenated(row, b.get(name)![i]!))]));
-
-function concatenated(a: Row, b: Row): Float64Array {
-  const both = new Float64Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
-}
-
-const traceOf = (outputs: Record<string, Parameters<typeof byPosition>[0]>, axes: ReadonlyMap<string, Layout>): Trace =>
-  new Map([...axes].map(([name, layout]) => [name, byPosition(outputs[name]!, layout)]));
-
 /** The last row of every output. */
 const lastOf = (trace: Trace): Trace => new Map([...trace].map(([name, rows]) => [name, rows.slice(-1)]));
 
@@ -224,36 +168,6 @@ const largestEarly = (traces: readonly Trace[]): ReadonlyMap<string, number> =>
       Math.max(...traces.map((t) => largestOf(t.get(name)!.slice(0, EARLY)))),
     ]),
   );
-
-function largestOf(rows: readonly Row[]): number {
-  let largest = 0;
-  for (const row of rows)
-    for (const value of row) if (Number.isFinite(value)) largest = Math.max(largest, Math.abs(value));
-  return largest;
-}
-
-/**
- * The largest difference of two traces, absolute and relative to the largest finite value of each output.
- * @param positions how many are compared, from the first
- * @param scales what the value of an output counts for at least
- */
-export function difference(
-  wanted: Trace,
-  got: Trace,
-  positions = Infinity,
-  scales: ReadonlyMap<string, number> = new Map(),
-): { relative: number; absolute: number } {
-  let relative = 0;
-  let absolute = 0;
-  for (const [name, rows] of wanted) {
-    const compared = rows.slice(0, positions);
-    const largest = Math.max(largestOf(compared), scales.get(name) ?? 0);
-    const worst = compared.reduce((most, row, i) => larger(most, largestApart(row, got.get(name)?.[i])), 0);
-    absolute = larger(absolute, worst);
-    relative = larger(relative, worst === 0 ? 0 : worst / largest);
-  }
-  return { relative, absolute };
-}
 
 function failure(
   file: string,

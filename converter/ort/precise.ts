@@ -10,19 +10,26 @@ import { rewire } from "../graph/node.ts";
 import { DataType } from "../graph/tensor.ts";
 
 /** The same model with a cast to float64 before every DFT of float32, and back behind it. */
-export function withPreciseTransforms(model: Model, isDouble: (tensor: string) => boolean): Model {
-  const isDft = ({ domain, op }: Node) => domain === "" && op === "DFT";
-  if (!model.graph.nodes.some(isDft)) return model;
+export const withPreciseTransforms = (model: Model, isDouble: (tensor: string) => boolean): Model =>
+  inFloat64(model, ({ domain, op, inputs }) => domain === "" && op === "DFT" && !isDouble(inputs[0]!));
+
+/** The same for running sums of float32: their rounding grows with the length, and what stands behind may enlarge it. */
+export const withPreciseSums = (model: Model, isFloat: (tensor: string) => boolean): Model =>
+  inFloat64(model, ({ domain, op, inputs }) => domain === "" && op === "CumSum" && isFloat(inputs[0]!));
+
+/** The same model with a cast to float64 before the nodes that are chosen, and back to float32 behind them. */
+function inFloat64(model: Model, isChosen: (node: Node) => boolean): Model {
+  if (!model.graph.nodes.some(isChosen)) return model;
   const b = createBuilder(model.opsets.get("") ?? 17, namesOf(model.graph));
   const nodes = model.graph.nodes.flatMap((node): Node[] => {
-    if (!isDft(node) || isDouble(node.inputs[0]!)) return [node];
+    if (!isChosen(node)) return [node];
     const [data, ...rest] = node.inputs;
     const before = b.nodes.length;
     const wide = b.one("Cast", [data!], { to: DataType.DOUBLE });
-    const transformed = b.name("transformed");
-    b.one("Cast", [transformed], { to: DataType.FLOAT }, { outputs: node.outputs });
+    const result = b.name("wide");
+    b.one("Cast", [result], { to: DataType.FLOAT }, { outputs: node.outputs });
     const [there, back] = b.nodes.slice(before);
-    return [there!, rewire(node, { inputs: [wide, ...rest], outputs: [transformed] }), back!];
+    return [there!, rewire(node, { inputs: [wide, ...rest], outputs: [result] }), back!];
   });
   return withoutInnerShapes({ ...model, graph: { ...model.graph, nodes } });
 }

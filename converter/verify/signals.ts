@@ -1,5 +1,5 @@
 /** Models that are not language models: random inputs, and the largest difference of their outputs. */
-import { difference } from "../check/check.ts";
+import { difference } from "../check/apart.ts";
 import { byPosition, drive, outputLayouts } from "../check/drive.ts";
 import { randomInputs } from "../find/feeds.ts";
 import type { Found } from "../find/find.ts";
