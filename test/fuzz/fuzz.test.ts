@@ -29,6 +29,8 @@ const CHEAPEST = [
 const CARRIED: readonly (readonly [string, number])[] = [
   ["mixing", 5],
   ["layers", 4],
+  // rounding of a long running sum, enlarged by two LSTMs
+  ["layers", 7],
   ["loopedCell", 4],
   ["windowAttention", 10],
 ];
@@ -66,6 +68,11 @@ describe("refused, or right as far as is claimed", () => {
     for (const kind of ["causal right", "trap refused", "rewritten right"])
       expect(counts[kind] ?? 0).toBeGreaterThan(0);
   });
+});
+
+test("an answer that tips over on some last bits is no fault", async () => {
+  const [verdict] = await judged(194, "fadingAttention");
+  expect(verdict!.outcome).toMatchObject({ kind: "unstable", claim: { kind: "proven" } });
 });
 
 describe("each kind of state", () => {
