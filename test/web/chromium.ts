@@ -26,8 +26,8 @@ export function chromiumPath(): string {
 }
 
 export interface LaunchOptions {
-  /** Default true; false: a browser without WebGPU's adapter. */
-  readonly gpu?: boolean;
+  /** Default true: SwiftShader; "hardware": the machine's own GPU; false: a browser without WebGPU's adapter. */
+  readonly gpu?: boolean | "hardware";
   /** More flags of the command line. */
   readonly args?: readonly string[];
   /** Called with each line that the browser's processes print. */
@@ -35,7 +35,8 @@ export interface LaunchOptions {
 }
 
 export function launchChromium({ gpu = true, args = [], onLog }: LaunchOptions = {}): Promise<Browser> {
-  const webgpu = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-webgpu-adapter=swiftshader"];
+  const chosen = gpu === "hardware" ? ["--ignore-gpu-blocklist"] : ["--use-webgpu-adapter=swiftshader"];
+  const webgpu = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", ...chosen];
   return chromium.launch({
     executablePath: chromiumPath(),
     timeout: 0,

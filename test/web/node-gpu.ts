@@ -10,6 +10,12 @@ import { chromiumPath } from "./chromium.ts";
 /** Folder of libvulkan.so.1 and of SwiftShader's vk_swiftshader_icd.json. */
 const DRIVER = "/usr/lib/chromium";
 
+/** Environment of a process whose Vulkan is SwiftShader. */
+export const SOFTWARE_DRIVER = {
+  LD_LIBRARY_PATH: DRIVER,
+  VK_ICD_FILENAMES: path.join(DRIVER, "vk_swiftshader_icd.json"),
+};
+
 /**
  * Greedy tokens after a prompt, by `longconv-ssm/node` on WebGPU, the state saved and loaded in the middle, in a process of
  * its own: the driver is chosen by
@@ -41,11 +47,7 @@ export async function nodeGpuTokens(folder: string, prompt: string, count: numbe
       await model.close();`;
     const stdin = { contents, resolveDir: ROOT, loader: "ts" as const };
     await build({ stdin, bundle: true, platform: "node", format: "esm", packages: "external", outfile: script });
-    const env = {
-      ...process.env,
-      LD_LIBRARY_PATH: DRIVER,
-      VK_ICD_FILENAMES: path.join(DRIVER, "vk_swiftshader_icd.json"),
-    };
+    const env = { ...process.env, ...SOFTWARE_DRIVER };
     const { stdout } = await promisify(execFile)(process.execPath, [script, folder, prompt, String(count)], { env });
     return JSON.parse(stdout.split("\n").at(-1)!);
   } finally {
