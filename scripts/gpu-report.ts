@@ -86,7 +86,8 @@ async function report(name: string, begin: () => Promise<Place>, end: number) {
     if (found.left.length > 0) say(`Left out, the time was up: ${found.left.join("; ")}`);
     return { ...about, ...found, captureRatio: ratio };
   } catch (error) {
-    const ended = (error as Error).message;
+    // without the browser's whole command line
+    const ended = (error as Error).message.split("\nBrowser logs:")[0]!;
     say(`\n${name}: ${found.rows.length === 0 ? "not measured" : "ended early"}: ${ended}`);
     return { ...about, ...found, ended };
   } finally {

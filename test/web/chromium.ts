@@ -35,7 +35,9 @@ export interface LaunchOptions {
 }
 
 export function launchChromium({ gpu = true, args = [], onLog }: LaunchOptions = {}): Promise<Browser> {
-  const chosen = gpu === "hardware" ? ["--ignore-gpu-blocklist"] : ["--use-webgpu-adapter=swiftshader"];
+  // A GPU without a screen needs ANGLE on Vulkan, and no surface to draw on.
+  const hardware = ["--ignore-gpu-blocklist", "--use-angle=vulkan", "--disable-vulkan-surface"];
+  const chosen = gpu === "hardware" ? hardware : ["--use-webgpu-adapter=swiftshader"];
   const webgpu = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", ...chosen];
   return chromium.launch({
     executablePath: chromiumPath(),
