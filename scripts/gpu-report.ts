@@ -80,20 +80,23 @@ async function report(name: string, begin: () => Promise<Place>, end: number) {
     say(`Adapter: ${adapter.name}${adapter.isSoftware ? " (SOFTWARE: on the CPU, says nothing of a GPU)" : ""}`);
     for (const remark of opened.remarks) say(remark);
     await measureRows(place, { ...amount, captured, end }, found, (row) => say(lineOf(row)));
-    const [on, off] = [true, false].map((each) => found.rows.find((row) => row.graphCapture === each));
-    const ratio = on && off && ratioOf(off, on);
-    if (ratio) say(`without graph capture over with: ${spreadOf(ratio.ratio, ratio.low, ratio.high)}`);
-    if (found.left.length > 0) say(`Left out, the time was up: ${found.left.join("; ")}`);
-    return { ...about, ...found, captureRatio: ratio };
   } catch (error) {
     // without the browser's whole command line
     const ended = (error as Error).message.split("\nBrowser logs:")[0]!;
     say(`\n${name}: ${found.rows.length === 0 ? "not measured" : "ended early"}: ${ended}`);
-    return { ...about, ...found, ended };
+    about = { ...about, ended };
   } finally {
     const closed = begun.then((place) => place.close());
     await until(Date.now() + CLOSING_MS, closed, "closing").catch(() => {});
   }
+  const [on, off] = [true, false].map((each) => found.rows.find((row) => row.graphCapture === each));
+  const captureRatio = on && off && ratioOf(off, on);
+  if (captureRatio) {
+    const { ratio, low, high } = captureRatio;
+    say(`Without graph capture over with: ${spreadOf(ratio, low, high)}`);
+  }
+  if (found.left.length > 0) say(`Left out: ${found.left.join("; ")}`);
+  return { ...about, ...found, captureRatio };
 }
 
 function spreadOf(middle: number, low: number, high: number): string {
@@ -107,7 +110,7 @@ function lineOf({ name, kind, batch, ms, low, high, least, most, rounds, buffers
     buffers && `${buffers.count} GPU buffers, ${(buffers.bytes / 1e6).toFixed(3)} MB`,
     cardMiB !== undefined && `${cardMiB} MiB taken on the card`,
   ].filter(Boolean);
-  const range = `${least.toPrecision(4)} to ${most.toPrecision(4)} in ${rounds} rounds`;
+  const range = `${least.toPrecision(4)} to ${most.toPrecision(4)} in ${rounds} round${rounds === 1 ? "" : "s"}`;
   const speed = `${((1000 * tokens) / ms).toPrecision(4)} tokens/s`;
   return [`${name}: ${spreadOf(ms, low, high)} ms, ${range}`, speed, ...memory].join("; ");
 }

@@ -7,7 +7,7 @@ import { type Adapter, nvidiaCard, type Place, SOFTWARE, type Work } from "./pla
 
 const WORKER = fileURLToPath(new URL("./node-worker.js", import.meta.url));
 /** Libraries of Vulkan drivers. */
-const DRIVERS = /lib(vk_|vulkan_|GLX_nvidia|nvidia-vulkan|amdvlk|powervr|mali)/i;
+const DRIVERS = /lib(vk_|vulkan_|GLX_nvidia|EGL_nvidia|nvidia-vulkan|amdvlk|powervr|mali)/i;
 
 interface Answer {
   readonly id: number;

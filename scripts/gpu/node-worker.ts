@@ -1,11 +1,13 @@
 /** The process in which gpu-report.ts measures WebGPU in Node: runs the functions of work.ts that it is told. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import * as longconv from "../../runtime/node.ts";
 import * as work from "./work.ts";
 
-/** Paths of the files that are mapped into this process: of graphics drivers among others. */
+const MAPS = "/proc/self/maps";
+
+/** Paths of the files that are mapped into this process, of graphics drivers among others; none where that is not Linux. */
 const libraries = async (): Promise<string[]> => {
-  const lines = readFileSync("/proc/self/maps", "utf8").split("\n");
+  const lines = existsSync(MAPS) ? readFileSync(MAPS, "utf8").split("\n") : [];
   return [...new Set(lines.map((line) => line.split(/\s+/)[5] ?? "").filter((file) => file.includes("/")))];
 };
 

@@ -16,6 +16,21 @@ test("what the time does not suffice for is named, and not begun", async () => {
   expect(found).toEqual({ rows: [], left: ["step, B = 1, graph capture", "step, B = 1", "prompt of 8", ...batches] });
 });
 
+test("what fails ends it: what came before is kept, and the rest is named", async () => {
+  const call = async (_work: unknown, given: { length?: number; count?: number } | undefined) => {
+    if (given?.length) throw new Error("the device was lost");
+    return given?.count ? Array.from({ length: given.count }, () => 200) : undefined;
+  };
+  const found: Found = { rows: [], left: [] };
+  const told: string[] = [];
+  const given = { ...amount, most: 2, end: Date.now() + 600_000 };
+  const measured = measureRows({ call } as unknown as Place, given, found, ({ name }) => told.push(name));
+  await expect(measured).rejects.toThrow("the device was lost");
+  expect(told).toEqual(["step, B = 1, graph capture", "step, B = 1"]);
+  expect(found.rows.map(({ name, rounds }) => ({ name, rounds }))).toEqual(told.map((name) => ({ name, rounds: 5 })));
+  expect(found.left).toEqual(["prompt of 8", "step, B = 2"]);
+});
+
 test("by turns, the order turning: medians of windows of about 100 ms, and one round at least", async () => {
   const calls: string[] = [];
   const caseOf = (name: string, ms: number) => ({

@@ -26,7 +26,7 @@ const GRACE_MS = 15_000;
 /** What has been found so far; grows while it is measured, so that there is something where it ends early. */
 export interface Found {
   readonly rows: Row[];
-  /** Names of what the time did not suffice for. */
+  /** Names of what was not measured: the time was up, or something failed before. */
   readonly left: string[];
 }
 
@@ -63,20 +63,23 @@ export async function measureRows(
 ): Promise<void> {
   const last = end + GRACE_MS;
   const groups = groupsOf(place, amount, captured);
-  for (const [at, cases] of groups.entries()) {
-    if (Date.now() >= end) {
-      found.left.push(...cases.map(({ name }) => name));
-      continue;
+  try {
+    for (const [at, cases] of groups.entries()) {
+      if (Date.now() >= end) break;
+      const share = Date.now() + (end - Date.now()) / (groups.length - at);
+      const timings = await byTurns(cases, amount.rounds, share, last);
+      const alive = await until(last, place.call(buffers, undefined), "counting buffers");
+      const cardMiB = cardMemory();
+      for (const timing of timings) {
+        found.rows.push({ ...timing, buffers: alive, cardMiB });
+        tell(found.rows.at(-1)!);
+      }
+      await until(last, place.call(freeStates, undefined), "freeing states");
     }
-    const share = Date.now() + (end - Date.now()) / (groups.length - at);
-    const timings = await byTurns(cases, amount.rounds, share, last);
-    const alive = await until(last, place.call(buffers, undefined), "counting buffers");
-    const cardMiB = cardMemory();
-    for (const timing of timings) {
-      found.rows.push({ ...timing, buffers: alive, cardMiB });
-      tell(found.rows.at(-1)!);
-    }
-    await until(last, place.call(freeStates, undefined), "freeing states");
+  } finally {
+    const measured = new Set(found.rows.map(({ name }) => name));
+    const names = groups.flat().map(({ name }) => name);
+    found.left.push(...names.filter((name) => !measured.has(name)));
   }
 }
 
