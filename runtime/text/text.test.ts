@@ -43,7 +43,9 @@ describe("characters", () => {
       fc.property(fc.string({ unit: "grapheme", maxLength: 30 }), (text) => {
         const bytes = stream(byteIds(new TextEncoder().encode(text)));
         expect(bytes.text).toBe(text);
-        for (const part of bytes.parts) expect(part).not.toMatch(/[\uFFFD\p{Surrogate}]/u);
+        // the sign for what is broken may stand in a text by itself
+        const broken = text.includes("\uFFFD") ? /\p{Surrogate}/u : /[\uFFFD\p{Surrogate}]/u;
+        for (const part of bytes.parts) expect(part).not.toMatch(broken);
         if (text) expect(stream(tokenizer.encode(text)).text).toBe(text);
       }),
     );
