@@ -19,7 +19,7 @@ import { modelFiles } from "./model-files.ts";
 
 const OPSETS = [11, 12];
 
-const { positionals } = readArguments("old-opsets [FOLDER ...]", {}, { least: 0, most: 100 });
+const { positionals } = readArguments("old-opsets [FOLDER ...]", {}, { least: 0, most: 8 });
 
 async function made(model: Model): Promise<unknown> {
   try {

@@ -29,7 +29,6 @@ const REFUSED: readonly Row[] = [
   ["encoder-ahead-2", "not-causal", "Pad", /looks 2 positions ahead/, /pad on the left only/],
   ["frames-conv", "mixes-time", "Conv", /runs at another rate: a stride of 8/, RATE],
   ["lru-scan-reverse", "not-causal", "Slice", /reverses the time axis/, /later positions/],
-  ["lru-unrolled", "mixes-time", "Gather", /a loop that was unrolled at a fixed length: each of 32/, /as a Scan/],
   ["mamba-unrolled", "mixes-time", "Gather", /a loop that was unrolled at a fixed length: each of 16/, /as a Scan/],
   ["patches", "depends-on-length", "", /runs at multiples of 4 positions only/, /pieces of 4/],
   ["repeat-interleave", "mixes-time", "Pad", /runs at another rate: 4 positions for each/, RATE],

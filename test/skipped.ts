@@ -12,6 +12,11 @@ export const REASONS: readonly (readonly [file: string, reason: string, remedy: 
   ["src/cli/ending.test.ts", "what a process takes is read from /proc", "run the tests on Linux"],
   ["test/deploy/", ...PYTHON],
   ["test/growing.test.ts", ...PYTHON],
+  [
+    "test/gpu/cuda.test.ts",
+    "Python has no onnxruntime and numpy",
+    "pip install onnxruntime numpy, or LONGCONV_PYTHON=path/to/python",
+  ],
   ["test/hybrid.test.ts", ...PYTHON],
   [
     "test/export/export.test.ts",
