@@ -5,7 +5,17 @@ const ERRORS = ["ERROR_EXIT_CODES", "LongConvError"];
 
 test("longconv-ssm/converter", async () => {
   const values = [
-    ["RULES", "STRATEGIES", "WEIGHT_KINDS", "checkContract", "convert", "decodeModel", "deployGenai", "deployTriton"],
+    [
+      "BUDGETS",
+      "RULES",
+      "STRATEGIES",
+      "WEIGHT_KINDS",
+      "checkContract",
+      "convert",
+      "decodeModel",
+      "deployGenai",
+      "deployTriton",
+    ],
     ["encodeModel", "inspect", "lookBeside", "modelFileOf", "readIds", "readModel", "targetOf", "verify", "writeModel"],
     ["storeWeights", "writeOutput"],
   ].flat();
