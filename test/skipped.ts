@@ -3,6 +3,10 @@ import path from "node:path";
 import type { Reporter, TestCase, TestModule } from "vitest/node";
 
 const PYTHON = ["there is no Python 3.11 with venv and pip", "install one"] as const;
+const WHEELS = [
+  "the package index gives no wheels to `python3 -m pip download`",
+  "set LONGCONV_PYTHON to a Python with pip, where pypi.org is reached",
+] as const;
 
 /** Why tests of these files are skipped, and what would run them. */
 export const REASONS: readonly (readonly [file: string, reason: string, remedy: string])[] = [
@@ -24,21 +28,9 @@ export const REASONS: readonly (readonly [file: string, reason: string, remedy: 
     "pip install torch onnx onnxscript, or LONGCONV_PYTHON=path/to/python",
   ],
   ["test/package.test.ts", ...PYTHON],
-  [
-    "test/denoise.test.ts",
-    "the package index gives no wheels to `python3 -m pip download`",
-    "set LONGCONV_PYTHON to a Python with pip, where pypi.org is reached",
-  ],
-  [
-    "test/web/denoise.test.ts",
-    "the package index gives no wheels to `python3 -m pip download`",
-    "set LONGCONV_PYTHON to a Python with pip, where pypi.org is reached",
-  ],
-  [
-    "test/published.test.ts",
-    "the package index gives no wheels to `python3 -m pip download`",
-    "set LONGCONV_PYTHON to a Python with pip, where pypi.org is reached",
-  ],
+  ["test/denoise.test.ts", ...WHEELS],
+  ["test/web/denoise.test.ts", ...WHEELS],
+  ["test/published.test.ts", ...WHEELS],
   ["test/zoo.test.ts", "outputs of these models have no time axis", "nothing: it does not apply to them"],
 ];
 

@@ -5,6 +5,7 @@ import { normsOf } from "../certify/norms.ts";
 import { tailFrom } from "../certify/tail.ts";
 import { channelsOf, kernelOf } from "../solve/evaluate.ts";
 import { type ChannelModal, channelOf, type Form, kernelsOwn, type Modal, stateOrder } from "../solve/form.ts";
+import { norm } from "../solve/norm.ts";
 import type { Plan } from "./layer.ts";
 
 /** Channels evaluated at a time. */
@@ -51,13 +52,6 @@ export function normAfterwards(form: Modes): number {
           ),
         );
   return norm(parts.map((part) => norm(afterwards(part, form.lags))));
-}
-
-/** The 2-norm. */
-function norm(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]! ** 2;
-  return Math.sqrt(sum);
 }
 
 /** For each channel: as many lags again are evaluated, what follows is bounded. */

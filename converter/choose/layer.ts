@@ -6,6 +6,7 @@ import type { SourcedKernels } from "../find/kernel.ts";
 import type { Region } from "../find/region.ts";
 import type { Target } from "../reduce/reduce.ts";
 import type { Kernels, Mixing } from "../solve/form.ts";
+import { norm } from "../solve/norm.ts";
 import { type Chosen, copyOf, windowForm } from "./chosen.ts";
 import { type Extent, extentOf } from "./extent.ts";
 import { checkedHorizon, firstLags, NEGLIGIBLE } from "./horizon.ts";
@@ -136,11 +137,4 @@ function targetOf(
     tolerance: toleranceOf(options),
     maxOrder: Math.min(LARGEST_ORDER, finite === undefined ? LARGEST_ORDER : Math.max(1, finite - 2)),
   };
-}
-
-/** The 2-norm. */
-function norm(values: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]! ** 2;
-  return Math.sqrt(sum);
 }

@@ -5,6 +5,7 @@
 
 import { signed, uniform } from "../../src/random.ts";
 import type { Kernels } from "../solve/form.ts";
+import { norm } from "../solve/norm.ts";
 import type { Graphs } from "./graphs.ts";
 import { type ProbeFailure, type Respond, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
@@ -102,8 +103,6 @@ function lagsAbove(taps: Float64Array, part: number): number {
   const least = part * taps.reduce((most, tap) => Math.max(most, Math.abs(tap)), 0);
   return Math.max(1, taps.findLastIndex((tap) => Math.abs(tap) > least) + 1);
 }
-
-const norm = (values: Float64Array): number => Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0));
 
 function convolveSparse(comb: Float64Array, taps: Float64Array): Float64Array {
   const result = new Float64Array(comb.length);

@@ -11,7 +11,8 @@ import type { Builder } from "../graph/build.ts";
 import { DataType } from "../graph/tensor.ts";
 import { kernelOf } from "../solve/evaluate.ts";
 import { type Modal, orderOf } from "../solve/form.ts";
-import { type Duo, duosOf, gatherMatrix, leapBlocks, spreadMatrix } from "./modes.ts";
+import { endState } from "./end.ts";
+import { type Duo, duosOf, leapBlocks, spreadMatrix } from "./modes.ts";
 import type { PathTensors } from "./recurrence.ts";
 import { FEW } from "./tables.ts";
 
@@ -45,21 +46,8 @@ export function modalFew(b: Builder, modal: Modal, path: PathTensors, length: st
   const sum = b.one("Add", [inside(b, modal, x), carriedIn]);
 
   const missing = b.one("Sub", [b.ints("few", [FEW]), length], undefined, { hint: "missing" });
-  // λ^(T-1-k) is λ^(FEW-1-m) at m = k + FEW - T, and zero from m = FEW on
-  const shifted = b.one("Slice", [
-    b.floats("gather_shifted", [width, 2 * FEW], gatherMatrix(duos, FEW, 2 * FEW)),
-    missing,
-    b.one("Add", [missing, b.ints("few", [FEW])]),
-    b.ints("columns", [1]),
-  ]);
-  const added = b.one("MatMul", [shifted, x], undefined, { hint: "added" });
   const carried = b.one("Reshape", [turned!, b.ints("state", [0, width, channels])]);
-  if (order === width) b.add("Add", [carried, added], undefined, { outputs: [path.present] });
-  else {
-    const end = b.one("Add", [carried, added]);
-    const rows = [b.ints("start", [0]), b.ints("order", [order]), b.ints("rows", [1])];
-    b.add("Slice", [end, ...rows], undefined, { outputs: [path.present] });
-  }
+  endState(b, duos, order, carried, { chunk: FEW, missing, inputs: x }, path.present);
   return b.one("Slice", [sum, b.ints("start", [0]), length, b.ints("time", [1])], undefined, { hint: "y" });
 }
 

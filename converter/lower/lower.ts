@@ -9,6 +9,7 @@ import { kernelOf } from "../solve/evaluate.ts";
 import type { Form } from "../solve/form.ts";
 import { compactRecurrence } from "./compact.ts";
 import { diagonalRecurrence } from "./diagonal.ts";
+import { either, type Pass } from "./either.ts";
 import { exactRecurrence } from "./exact.ts";
 import { mixedRecurrence, mixedWindow, transposed } from "./mixed.ts";
 import type { PathTensors, Recurrence } from "./recurrence.ts";
@@ -143,16 +144,12 @@ function chooseByLength(b: Builder, recurrence: Recurrence, site: Site, tensors:
   if (site.isStep === undefined) {
     throw new LongConvError("invalid-graph", "two paths need the condition that chooses", { tensor: site.input });
   }
-  const branch = (path: "step" | "prompt") => {
-    const inner = b.subgraph();
-    const present = b.name(`${tensors.present}_${path}`);
-    const y = onPath(inner, recurrence, path, site, { ...tensors, present });
-    return inner.finish(`${path}_${site.index}`, [y, present]);
-  };
-  const attributes = { then_branch: { graph: branch("step") }, else_branch: { graph: branch("prompt") } };
-  const y = b.name("recurrence");
-  b.add("If", [site.isStep], attributes, { outputs: [y, tensors.present], hint: `${tensors.present}_if` });
-  return y;
+  const pass = (path: "step" | "prompt"): Pass => ({
+    ...{ name: path, graph: `${path}_${site.index}` },
+    add: (inner, at) => onPath(inner, recurrence, path, site, at),
+  });
+  const names = { y: "recurrence", hint: `${tensors.present}_if` };
+  return either(b, site.isStep, tensors, [pass("step"), pass("prompt")], names);
 }
 
 function stateOf({ state, rows, channels }: Recurrence, index: number): { past: ValueInfo; present: ValueInfo } {

@@ -2,6 +2,7 @@
 
 import type { Builder } from "../graph/build.ts";
 import { type Modal, orderOf } from "../solve/form.ts";
+import { either, type Pass } from "./either.ts";
 import { modalFew } from "./few.ts";
 import { duosOf, spreadResidues } from "./modes.ts";
 import { chunkFor, modalPrompt } from "./prompt.ts";
@@ -28,18 +29,12 @@ function manyOrFew(b: Builder, modal: Modal, path: PathTensors, chunk: number, t
   const residues = b.floats("residues", [2, 2 * duos.length, 1, modal.channels], spreadResidues(modal, duos));
   const { few } = tables;
   if (path.straight || !few) return modalPrompt(b, modal, path, chunk, tables, residues);
-  const branch = (name: string, pass: (inner: Builder, inside: PathTensors) => string) => {
-    const inner = b.subgraph();
-    const present = b.name(`${path.present}_${name}`);
-    return inner.finish(`${name}_tokens`, [pass(inner, { ...path, present }), present]);
-  };
-  const attributes = {
-    then_branch: { graph: branch("few", (inner, inside) => modalFew(inner, modal, inside, few.length, residues)) },
-    else_branch: {
-      graph: branch("many", (inner, inside) => modalPrompt(inner, modal, inside, chunk, tables, residues)),
+  const passes: readonly [Pass, Pass] = [
+    { name: "few", graph: "few_tokens", add: (inner, at) => modalFew(inner, modal, at, few.length, residues) },
+    {
+      ...{ name: "many", graph: "many_tokens" },
+      add: (inner, at) => modalPrompt(inner, modal, at, chunk, tables, residues),
     },
-  };
-  const y = b.name("passed");
-  b.add("If", [few.isFew], attributes, { outputs: [y, path.present], hint: "few_or_many" });
-  return y;
+  ];
+  return either(b, few.isFew, path, passes, { y: "passed", hint: "few_or_many" });
 }

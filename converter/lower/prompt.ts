@@ -19,6 +19,7 @@ import { DataType } from "../graph/tensor.ts";
 import { valueInfoToProto } from "../graph/valueinfo.ts";
 import { kernelOf } from "../solve/evaluate.ts";
 import { type Kernels, type Modal, orderOf } from "../solve/form.ts";
+import { endState } from "./end.ts";
 import { type Duo, duosOf, gatherMatrix, leapBlocks, spreadMatrix } from "./modes.ts";
 import type { PathTensors } from "./recurrence.ts";
 import type { PromptTables } from "./tables.ts";
@@ -201,22 +202,7 @@ function toTheEnd(
 
   const byChunk = b.one("Reshape", [x, b.ints("by_chunk", [0, chunk, -1, channels])]);
   const last = b.one("Gather", [byChunk, tables.lastChunk], { axis: 2 });
-  // λ^(r-1-k) is λ^(c-1-m) at m = k + c - r, and zero from m = c on
-  const shifted = b.one("Slice", [
-    b.floats("gather_shifted", [width, 2 * chunk], gatherMatrix(duos, chunk, 2 * chunk)),
-    tables.missing,
-    b.one("Add", [tables.missing, b.ints("chunk", [chunk])]),
-    b.ints("columns", [1]),
-  ]);
-  const added = b.one("MatMul", [shifted, last]);
-  if (order === width) {
-    b.add("Add", [carried, added], undefined, { outputs: [present] });
-    return;
-  }
-  const end = b.one("Add", [carried, added]);
-  b.add("Slice", [end, b.ints("start", [0]), b.ints("order", [order]), b.ints("rows", [1])], undefined, {
-    outputs: [present],
-  });
+  endState(b, duos, order, carried, { chunk, missing: tables.missing, inputs: last }, present);
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   positions,
   reshape,
   type Stream,
+  same,
   scalar,
   slice,
   split,
@@ -21,8 +22,6 @@ import {
   weights,
 } from "./draft.ts";
 import { kernelOf, lagMatrix } from "./kernels.ts";
-
-const same = (x: Stream, name: string): Stream => ({ name, channels: x.channels });
 
 interface Transform {
   readonly size: string;

@@ -38,6 +38,9 @@ export interface Draft {
 /** A piece of a graph: a stream in, a stream out. */
 export type Piece = (draft: Draft, x: Stream) => Stream;
 
+/** A tensor with the channels of a stream. */
+export const same = (x: Stream, name: string): Stream => ({ name, channels: x.channels });
+
 /** A draft whose input is `x`. */
 export function newDraft(
   r: Random,
@@ -99,6 +102,13 @@ export const squeeze = (d: Draft, name: string, axes: readonly number[]): string
 
 export const transpose = (d: Draft, name: string, perm: readonly number[]): string =>
   d.b.one("Transpose", [name], { perm: [...perm] });
+
+/** A stream as [batch, channels, n], and back. */
+export const toFront = (d: Draft, x: Stream): string => transpose(d, x.name, [0, 2, 1]);
+export const toBack = (d: Draft, x: Stream, name: string): Stream => same(x, transpose(d, name, [0, 2, 1]));
+
+/** A stream and a tensor of its shape, added. */
+export const plus = (d: Draft, x: Stream, other: string): Stream => same(x, d.b.one("Add", [x.name, other]));
 
 /** A slice of one axis; ends may be names of int64 [1]. */
 export function slice(

@@ -10,6 +10,7 @@ import {
   reduce,
   reshape,
   type Stream,
+  same,
   scalar,
   slice,
   split,
@@ -17,8 +18,6 @@ import {
   unsqueeze,
   weights,
 } from "./draft.ts";
-
-const same = (x: Stream, name: string): Stream => ({ name, channels: x.channels });
 
 /** Functions of one number, with their attributes. */
 const ACTIVATIONS: readonly (readonly [string, Record<string, { float: number }>])[] = [

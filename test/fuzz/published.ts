@@ -7,18 +7,16 @@ import {
   lengthOf,
   type Piece,
   positions,
-  type Stream,
+  same,
   scalar,
   slice,
+  toBack,
+  toFront,
   transpose,
   unsqueeze,
   weights,
 } from "./draft.ts";
 import { kernelOf, lengthAsFloat } from "./kernels.ts";
-
-const same = (x: Stream, name: string): Stream => ({ name, channels: x.channels });
-const toFront = (d: Draft, x: Stream): string => transpose(d, x.name, [0, 2, 1]);
-const toBack = (d: Draft, x: Stream, name: string): Stream => same(x, transpose(d, name, [0, 2, 1]));
 
 /** A convolution of [batch, channels, n] with a kernel [lags, channels] through transforms of so many points (int64 [1]). */
 function through(d: Draft, data: string, kernel: string, points: string): string {

@@ -9,7 +9,7 @@ import {
   type Piece,
   positions,
   reshape,
-  type Stream,
+  same,
   scalar,
   slice,
   split,
@@ -18,8 +18,6 @@ import {
   weights,
 } from "./draft.ts";
 import { kernelOf } from "./kernels.ts";
-
-const same = (x: Stream, name: string): Stream => ({ name, channels: x.channels });
 
 const LAST = { onesided: true };
 

@@ -9,10 +9,12 @@ import {
   lengthOf,
   linear,
   type Piece,
+  plus,
   positions,
   reduce,
   reshape,
   type Stream,
+  same,
   scalar,
   slice,
   transpose,
@@ -21,8 +23,6 @@ import {
 } from "./draft.ts";
 import { kernelOf, lagMatrix, lengthAsFloat } from "./kernels.ts";
 
-const same = (x: Stream, name: string): Stream => ({ name, channels: x.channels });
-const plus = (d: Draft, x: Stream, other: string): Stream => same(x, d.b.one("Add", [x.name, other]));
 const times = (d: Draft, x: Stream, other: string): Stream => same(x, d.b.one("Mul", [x.name, other]));
 
 const nextPosition: Piece = (d, x) => {

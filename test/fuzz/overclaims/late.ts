@@ -7,13 +7,14 @@ import {
   type Piece,
   positions,
   type Stream,
+  same,
   scalar,
   slice,
   transpose,
   unsqueeze,
   weights,
 } from "../draft.ts";
-import { differsAt, filtered, type Overclaim, same, shortConv, transformed } from "./overclaim.ts";
+import { differsAt, filtered, type Overclaim, shortConv, transformed } from "./overclaim.ts";
 
 const GAP = 6000;
 const TAPS = 8192;

@@ -7,13 +7,14 @@ import {
   type Piece,
   positions,
   type Stream,
+  same,
   scalar,
   slice,
   squeeze,
   unsqueeze,
 } from "../draft.ts";
 import { kernelOf, lengthAsFloat } from "../kernels.ts";
-import { differsAt, filtered, type Overclaim, same, shortConv, transformed } from "./overclaim.ts";
+import { differsAt, filtered, type Overclaim, shortConv, transformed } from "./overclaim.ts";
 
 /** A number of the length, float32 scalar or [1]. */
 type Factor = (d: Draft, n: string) => string;

@@ -1,7 +1,7 @@
 /** Graphs that are one thing at the sizes convenient to try, and another elsewhere: what their kinds share. */
 import { LONGCONV_DOMAIN, LONGCONV_OP } from "../../../converter/graph/longconv.ts";
 import { backward, complexProduct, forward } from "../convolutions.ts";
-import { asScalar, type Draft, lengthOf, type Piece, type Stream, slice, transpose, weights } from "../draft.ts";
+import { asScalar, type Draft, lengthOf, type Piece, type Stream, same, slice, transpose, weights } from "../draft.ts";
 
 /** A spelling of such a graph. It pushes the sizes at which it differs to the draft. */
 export interface Overclaim {
@@ -13,8 +13,6 @@ export interface Overclaim {
   /** Of an export with a fixed length. */
   readonly fixed?: true;
 }
-
-export const same = (x: Stream, name: string): Stream => ({ name, channels: x.channels });
 
 /** One row at these lengths. */
 export const differsAt = (d: Draft, ...lengths: number[]): void => {

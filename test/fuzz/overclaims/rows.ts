@@ -1,6 +1,17 @@
 /** What the batch changes: its size, and which row of it a sequence is. */
-import { asScalar, batchOf, type Draft, END, type Piece, type Stream, scalar, slice, unsqueeze } from "../draft.ts";
-import { type Overclaim, same, shortConv } from "./overclaim.ts";
+import {
+  asScalar,
+  batchOf,
+  type Draft,
+  END,
+  type Piece,
+  type Stream,
+  same,
+  scalar,
+  slice,
+  unsqueeze,
+} from "../draft.ts";
+import { type Overclaim, shortConv } from "./overclaim.ts";
 
 /** A factor for each row, [batch, 1, 1], or one for all. */
 type RowFactor = (d: Draft, batch: string) => string;

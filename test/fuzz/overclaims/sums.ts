@@ -1,6 +1,6 @@
 /** Running sums whose type holds more than float32 does. */
-import { type Draft, type Piece, scalar } from "../draft.ts";
-import { differsAt, type Overclaim, same, shortConv } from "./overclaim.ts";
+import { type Draft, type Piece, same, scalar } from "../draft.ts";
+import { differsAt, type Overclaim, shortConv } from "./overclaim.ts";
 
 const [FLOAT, INT32, INT64, DOUBLE] = [1, 6, 7, 11] as const;
 const cast = (d: Draft, name: string, to: number) => d.b.one("Cast", [name], { to });

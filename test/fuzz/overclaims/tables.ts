@@ -5,13 +5,14 @@ import {
   type Piece,
   positions,
   type Stream,
+  same,
   scalar,
   slice,
   transpose,
   unsqueeze,
   weights,
 } from "../draft.ts";
-import { type Overclaim, same, shortConv } from "./overclaim.ts";
+import { type Overclaim, shortConv } from "./overclaim.ts";
 
 /** A table of so many rows, float32 [rows]. */
 type Table = (d: Draft, rows: number) => string;

@@ -9,6 +9,7 @@ import {
   type Piece,
   positions,
   type Stream,
+  same,
   scalar,
   slice,
   squeeze,
@@ -16,7 +17,7 @@ import {
   weights,
 } from "../draft.ts";
 import { lagMatrix } from "../kernels.ts";
-import { differsAt, filtered, type Overclaim, same, transformed } from "./overclaim.ts";
+import { differsAt, filtered, type Overclaim, transformed } from "./overclaim.ts";
 
 const column = (d: Draft, n: string) => unsqueeze(d, positions(d, n), [1]);
 const asFloat = (d: Draft, name: string) => d.b.one("Cast", [name], { to: 1 });

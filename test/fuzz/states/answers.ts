@@ -9,12 +9,12 @@ import {
   scalar,
   slice,
   squeeze,
+  toFront,
   transpose,
   unsqueeze,
   weights,
 } from "../draft.ts";
 import { lengthAsFloat } from "../kernels.ts";
-import { toFront } from "./reach.ts";
 import { layer } from "./recurrent.ts";
 
 /** Makes of a stream a tensor [batch, channels]. */

@@ -1,5 +1,5 @@
 /** Attention that lets something of the future in: everywhere, at one head, from one length or position on, or by its normaliser. */
-import { type Draft, END, lengthOf, type Piece, reduce, type Stream, scalar, slice, weights } from "../draft.ts";
+import { type Draft, END, lengthOf, type Piece, reduce, type Stream, same, scalar, slice, weights } from "../draft.ts";
 import { lagMatrix, lengthAsFloat } from "../kernels.ts";
 import { differsAt } from "../overclaims/overclaim.ts";
 import {
@@ -15,7 +15,6 @@ import {
   rowsAndColumns,
   slopes,
 } from "./attention.ts";
-import { same } from "./reach.ts";
 
 const orElse = (d: Draft, a: string, c: string) => d.b.one("Or", [a, c]);
 const asFloat = (d: Draft, name: string) => d.b.one("Cast", [name], { to: 1 });

@@ -9,6 +9,7 @@ import {
   reduce,
   reshape,
   type Stream,
+  same,
   scalar,
   slice,
   transpose,
@@ -16,7 +17,6 @@ import {
   weights,
 } from "../draft.ts";
 import { lagMatrix } from "../kernels.ts";
-import { same } from "./reach.ts";
 
 /** What a query at row i may see of column j; bool, [n, n] or [heads, n, n]. */
 export type Allowed = (d: Draft, n: string, heads: number) => string;

@@ -5,16 +5,19 @@ import {
   lengthOf,
   type Piece,
   reduce,
+  same,
   scalar,
   slice,
   squeeze,
+  toBack,
+  toFront,
   transpose,
   unsqueeze,
   weights,
 } from "../draft.ts";
 import { lengthAsFloat } from "../kernels.ts";
 import { differsAt } from "../overclaims/overclaim.ts";
-import { around, filtering, same, toBack, toFront, windowOf } from "./reach.ts";
+import { around, filtering, windowOf } from "./reach.ts";
 
 const bent = (d: Draft, name: string) => d.b.one(d.r.pick(["Relu", "Tanh", "Elu"]), [name]);
 

@@ -8,18 +8,17 @@ import {
   type Piece,
   reshape,
   type Stream,
+  same,
   scalar,
   slice,
   split,
   squeeze,
+  toBack,
+  toFront,
   transpose,
   unsqueeze,
   weights,
 } from "../draft.ts";
-
-export const same = (x: Stream, name: string): Stream => ({ name, channels: x.channels });
-export const toFront = (d: Draft, x: Stream): string => transpose(d, x.name, [0, 2, 1]);
-export const toBack = (d: Draft, x: Stream, name: string): Stream => same(x, transpose(d, name, [0, 2, 1]));
 
 /** Zeros (or what `mode` says) around the last axis of [batch, channels, n]. */
 export function around(

@@ -6,9 +6,10 @@ import {
   lengthOf,
   linear,
   type Piece,
+  plus,
   reduce,
   reshape,
-  type Stream,
+  same,
   scalar,
   slice,
   squeeze,
@@ -18,10 +19,7 @@ import {
 } from "../draft.ts";
 import { lengthAsFloat } from "../kernels.ts";
 import { differsAt } from "../overclaims/overclaim.ts";
-import { same } from "./reach.ts";
 import { constantStart, layer, leaky, loop, opOf, small, statesOf, sum, timeFirst } from "./recurrent.ts";
-
-const plus = (d: Draft, x: Stream, other: string): Stream => same(x, d.b.one("Add", [x.name, other]));
 
 const backwards: Piece = (d, x) => {
   const [all] = layer(d, timeFirst(d, x), x.channels, { op: opOf(d), hidden: x.channels, direction: "reverse" });

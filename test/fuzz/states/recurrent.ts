@@ -13,13 +13,13 @@ import {
   reduce,
   reshape,
   type Stream,
+  same,
   scalar,
   squeeze,
   transpose,
   unsqueeze,
   weights,
 } from "../draft.ts";
-import { same } from "./reach.ts";
 
 type Op = "RNN" | "GRU" | "LSTM";
 

@@ -10,13 +10,13 @@ import {
   positions,
   reduce,
   type Stream,
+  same,
   scalar,
   slice,
   transpose,
   unsqueeze,
   weights,
 } from "../draft.ts";
-import { same } from "./reach.ts";
 import { leaky, loop, opOf, statesOf, sum, timeFirst } from "./recurrent.ts";
 
 const FLOAT = 1;
