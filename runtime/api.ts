@@ -12,7 +12,7 @@ export {
 } from "./generate/batch/batch.ts";
 export { type Generation, generate } from "./generate/generate.ts";
 export type { FinishReason, GenerateOptions, Piece, Pieces, StartOptions } from "./generate/options.ts";
-export type { PromptUsage } from "./generate/prompt.ts";
+export type { PromptUsage } from "./generate/prefill.ts";
 export type { RewindOptions } from "./generate/rewind.ts";
 export { type BeamOptions, beamSearch, type Hypothesis } from "./generate/search/beams.ts";
 export { type BestOptions, type Continuation, nBest } from "./generate/search/best.ts";

@@ -13,7 +13,7 @@ import { encodeModel } from "../converter/file/encode.ts";
 import { createBuilder, makeModel } from "../converter/graph/build.ts";
 import type { ValueInfo } from "../converter/graph/graph.ts";
 import { DataType } from "../converter/graph/tensor.ts";
-import { type LowerOptions, lengthOf, lowerConvolution, stepCondition, tablesFor } from "../converter/lower/lower.ts";
+import { type LowerOptions, lengthOf, lowerConvolution, plansFor, stepCondition } from "../converter/lower/lower.ts";
 import { type Form, stateOrder } from "../converter/solve/form.ts";
 import { nodeBackend } from "../runtime/node/backend.ts";
 import { median, PAUSE_MS } from "../src/bench/measure.ts";
@@ -75,7 +75,7 @@ const window = (lags: number): Form => ({
   },
 });
 
-function stepCases(): Case[] {
+function decodeStepCases(): Case[] {
   return [
     ...[1, 32].flatMap((batch) =>
       [16, 31, 32, 33, 34, 48, 64].map(compact).map(
@@ -96,7 +96,7 @@ function stepCases(): Case[] {
   ];
 }
 
-function promptCases(): Case[] {
+function prefillCases(): Case[] {
   const tokens = wholeNumber("--tokens", values.tokens);
   const batch = wholeNumber("--batch", values.batch);
   const chunks = [32, 48, 64];
@@ -147,16 +147,11 @@ function stackOf({ form, options, layers }: Case): { bytes: Uint8Array; states: 
   const length = lengthOf(b, "x");
   const isStep = stepCondition(b, length);
   const forms = new Array<Form>(layers).fill(form);
-  const tables = tablesFor(b, forms, length, isStep, options?.chunk);
+  const plans = plansFor(b, forms, length, isStep, options?.chunk);
   let stream = "x";
   const states: { past: ValueInfo; present: ValueInfo }[] = [];
   for (let index = 0; index < layers; index++) {
-    const { output, state } = lowerConvolution(
-      b,
-      form,
-      { index, input: stream, isStep, tables: tables[index] },
-      options,
-    );
+    const { output, state } = lowerConvolution(b, form, { index, input: stream, isStep, plan: plans[index] }, options);
     stream = output;
     if (state) states.push(state);
   }
@@ -241,5 +236,5 @@ async function measure(cases: readonly Case[]): Promise<void> {
 }
 
 const wanted = positionals.map((word) => oneOf("the path", ["step", "prompt"], word));
-if (!wanted.length || wanted.includes("step")) await measure(stepCases());
-if (!wanted.length || wanted.includes("prompt")) await measure(promptCases());
+if (!wanted.length || wanted.includes("step")) await measure(decodeStepCases());
+if (!wanted.length || wanted.includes("prompt")) await measure(prefillCases());

@@ -13,7 +13,7 @@ const { positionals } = readArguments("recurrence-models FOLDER", {}, { least: 1
 const folder = positionals[0]!;
 mkdirSync(folder, { recursive: true });
 for (const [name, form] of FORMS) {
-  for (const kind of ["both", "prompt"] as const) {
+  for (const kind of ["both", "prefill"] as const) {
     const file = path.join(folder, `${name.replace(/[ ,]+/g, "-")}.${kind}.onnx`);
     await writeModel(recurrenceModel(form, { path: kind }), file, { force: true });
   }

@@ -12,7 +12,7 @@ import { readsOf } from "../graph/reads.ts";
 import { withFields } from "../graph/schema.ts";
 import { DataType } from "../graph/tensor.ts";
 import { stepCondition } from "../lower/lower.ts";
-import { promptTables } from "../lower/tables.ts";
+import { prefillPlans } from "../lower/prefill-plan.ts";
 import { floatTypeOf } from "../ort/widen.ts";
 import { cutHead } from "./head.ts";
 import { type AssembleOptions, type Interface, interfaceOf } from "./interface.ts";
@@ -75,15 +75,15 @@ function addStates(
   { symbols, mask, path, read }: Surroundings,
 ): StatePorts[] {
   const isStep = path === "step" ? undefined : stepCondition(b, symbols.time());
-  const wanted = realisations.map(({ tables }) => tables);
-  const tables = path === "step" ? [] : promptTables(b, wanted, symbols.time(), isStep);
+  const wanted = realisations.map(({ planWanted }) => planWanted);
+  const plans = path === "step" ? [] : prefillPlans(b, wanted, symbols.time(), isStep);
   const originals = new Map(found.original.graph.nodes.map((node) => [node.name, node]));
   const states: StatePorts[] = [];
   let index = 0;
   for (const [i, realisation] of realisations.entries()) {
     b.from(realisation.opening);
     const ports = realisation.add(b, {
-      ...{ index, symbols, mask, path, isStep, tables: tables[i] },
+      ...{ index, symbols, mask, path, isStep, plan: plans[i] },
       model: found.original,
       read,
       original: ({ name }) => originals.get(name)!,

@@ -2,7 +2,7 @@
 import type { Claim, LayerMetadata } from "../../src/contract.ts";
 import type { Builder } from "../graph/build.ts";
 import type { Model, Node, ValueInfo } from "../graph/graph.ts";
-import type { PromptTables, TablesFor } from "../lower/tables.ts";
+import type { PlanWanted, PrefillPlan } from "../lower/prefill-plan.ts";
 import type { Rule } from "../time/facts/rule.ts";
 import type { Constant } from "../time/fold.ts";
 import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
@@ -33,8 +33,8 @@ export interface Place {
   readonly path: "both" | "step";
   /** Boolean [1]: whether T is 1; undefined on the path `step`. */
   readonly isStep: string | undefined;
-  /** What the realisation has asked for with its `tables`. */
-  readonly tables: PromptTables | undefined;
+  /** What the realisation has asked for with its `planWanted`. */
+  readonly plan: PrefillPlan | undefined;
   /** The exported graph. */
   readonly model: Model;
   /** The node of the exported graph, of whose float32 twin it was found. */
@@ -63,8 +63,8 @@ export interface Realisation {
   readonly nodes: ReadonlySet<Node>;
   /** Whether it must know where a sequence begins. */
   readonly needsStart: boolean;
-  /** What it shares with others on the prompt path. */
-  readonly tables?: TablesFor | undefined;
+  /** What it shares with others in prefill. */
+  readonly planWanted?: PlanWanted | undefined;
   /** How far it is known to be right; default: at any length, by its definition. */
   readonly claim?: Claim | undefined;
   /** One for each of its states. */

@@ -5,6 +5,6 @@
  *     u_i = Λ u_{i-1} + 1 x_i          R real numbers per channel
  *     y_i = Re(C u_i) + D x_i          only the residues C and D differ from channel to channel
  *
- * What a step costs is reading the state and as many residues; see step.ts and, for many tokens, prompt.ts.
+ * What a step costs is reading the state and as many residues; see decode-step.ts and, for many tokens, prefill.ts.
  */
 export { modalRecurrence as compactRecurrence } from "./modal.ts";

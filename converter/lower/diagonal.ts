@@ -7,32 +7,32 @@
  * v = (1 + i) u, u the state of form.ts, so that the input drives real and imaginary parts alike; with residues c and c'
  * ζ = e - ie', e = (c - c')/2, e' = (c + c')/2. Rows of the state are all real parts, then all imaginary parts.
  * A step is a product with a plane of coefficients [2P × channels] and one with the halves exchanged; many tokens are
- * diagonal-prompt.ts.
+ * diagonal-prefill.ts.
  */
 
 import type { Builder } from "../graph/build.ts";
 import type { ChannelModal } from "../solve/form.ts";
-import { diagonalPrompt, readingOf } from "./diagonal-prompt.ts";
+import { diagonalPrefill, readingOf } from "./diagonal-prefill.ts";
 import { type PathTensors, type Recurrence, sumRows } from "./recurrence.ts";
 
-/** Tokens in a chunk of the prompt pass; docs/parts/diagonal.md. */
+/** Tokens in a chunk of prefill; docs/parts/diagonal.md. */
 const CHUNK = 32;
 
 /**
  * The recurrence of a form with poles of each channel's own.
- * @param chunk tokens in a chunk of the prompt pass
+ * @param chunk tokens in a chunk of prefill
  */
 export function diagonalRecurrence(modal: ChannelModal, chunk = CHUNK): Recurrence {
   return {
     state: "ssm",
     rows: 2 * modal.pairs,
     channels: modal.channels,
-    step: (b, path) => diagonalStep(b, modal, path),
-    prompt: (b, path) => diagonalPrompt(b, modal, path, chunk),
+    decodeStep: (b, path) => diagonalDecodeStep(b, modal, path),
+    prefill: (b, path) => diagonalPrefill(b, modal, path, chunk),
   };
 }
 
-function diagonalStep(b: Builder, modal: ChannelModal, { x, past, present }: PathTensors): string {
+function diagonalDecodeStep(b: Builder, modal: ChannelModal, { x, past, present }: PathTensors): string {
   const { channels, pairs, re, im, direct } = modal;
   const rows = 2 * pairs;
   const plane = (hint: string, upper: ArrayLike<number>, lower: ArrayLike<number>) => {

@@ -1,6 +1,6 @@
 /**
  * A few tokens of a modal form, as drafts are verified and small pieces are read: one chunk of {@link FEW}, without what
- * prompt.ts does across chunks. With T tokens, K the kernel's first lags as a lower triangular Toeplitz matrix and u the
+ * prefill.ts does across chunks. With T tokens, K the kernel's first lags as a lower triangular Toeplitz matrix and u the
  * carried state:
  *
  *     y = K x + Re(V (c̄ ∘ u)),  V_k = λ^(k+1)        u' = Λ^T u + Σ_k λ^(T-1-k) x_k
@@ -13,8 +13,8 @@ import { kernelOf } from "../solve/evaluate.ts";
 import { type Modal, orderOf } from "../solve/form.ts";
 import { endState } from "./end.ts";
 import { type Duo, duosOf, leapBlocks, spreadMatrix } from "./modes.ts";
+import { FEW } from "./prefill-plan.ts";
 import type { PathTensors } from "./recurrence.ts";
-import { FEW } from "./tables.ts";
 
 /**
  * Adds the pass of at most {@link FEW} tokens; returns y, [batch, T, channels].

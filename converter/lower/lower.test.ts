@@ -53,7 +53,7 @@ describe.each(FORMS)("%s", (_, form) => {
     const shape = [2, 40, channels] as const;
     const x = inputOf(2 * 40 * channels);
     const expected = reference(form, x, shape);
-    for (const path of ["step", "prompt"] as const) {
+    for (const path of ["step", "prefill"] as const) {
       const model = recurrenceModel(form, { path });
       expect(model.graph.nodes.map(({ op }) => op)).not.toContain("If");
       const open = await openRecurrence(form, { path });

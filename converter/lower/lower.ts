@@ -1,4 +1,4 @@
-/** The subgraph that takes a convolution's place: its state, its step for one token and its pass over many. */
+/** The subgraph that takes a convolution's place: its state, its decode step and its prefill. */
 import { BATCH_SIZE, pastConv, pastSsm, presentConv, presentSsm } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Builder } from "../graph/build.ts";
@@ -12,8 +12,8 @@ import { diagonalRecurrence } from "./diagonal.ts";
 import { either, type Pass } from "./either.ts";
 import { exactRecurrence } from "./exact.ts";
 import { mixedRecurrence, mixedWindow, transposed } from "./mixed.ts";
+import { type PrefillPlan, prefillPlans } from "./prefill-plan.ts";
 import type { PathTensors, Recurrence } from "./recurrence.ts";
-import { type PromptTables, promptTables } from "./tables.ts";
 import { windowRecurrence } from "./window.ts";
 
 /** Where a recurrence goes. */
@@ -28,14 +28,14 @@ export interface Site {
   readonly mask?: string | undefined;
   /** Boolean scalar of {@link stepCondition}; needed for both paths. */
   readonly isStep?: string | undefined;
-  /** What {@link tablesFor} has made for this form; needed for the prompt path of some. */
-  readonly tables?: PromptTables | undefined;
+  /** What {@link plansFor} has made for this form; needed for prefill of some. */
+  readonly plan?: PrefillPlan | undefined;
 }
 
 export interface LowerOptions {
-  /** "both" (default): T = 1 and any other T, chosen by an If; "step": T = 1 only; "prompt": any T. Neither has an If. */
-  readonly path?: "both" | "step" | "prompt";
-  /** Tokens in a chunk of the prompt pass of a modal form; default by its order. */
+  /** "both" (default): T = 1 and any other T, chosen by an If; "step": T = 1 only; "prefill": any T. Neither has an If. */
+  readonly path?: "both" | "step" | "prefill";
+  /** Tokens in a chunk of a modal form's prefill; default by its order. */
   readonly chunk?: number | undefined;
 }
 
@@ -58,22 +58,22 @@ export function stepCondition(b: Builder, length: string): string {
 }
 
 /**
- * Adds the tables that the prompt passes of all layers share.
+ * Adds the plans of prefill, which the layers share.
  * @param forms of the layers
  * @param length int64 [1]: T
  * @param isStep as in {@link Site}; undefined where there is no step path
  * @returns one for the {@link Site} of each layer
  */
-export function tablesFor(
+export function plansFor(
   b: Builder,
   forms: readonly (Form | undefined)[],
   length: string,
   isStep: string | undefined,
   chunk?: number,
-): (PromptTables | undefined)[] {
-  return promptTables(
+): (PrefillPlan | undefined)[] {
+  return prefillPlans(
     b,
-    forms.map((form) => form && recurrenceOf(form, chunk).tables),
+    forms.map((form) => form && recurrenceOf(form, chunk).planWanted),
     length,
     isStep,
   );
@@ -132,11 +132,17 @@ function through(b: Builder, form: Form, x: string): string {
   return b.one("Mul", [x, b.floats("tap", [form.modal.channels], taps)]);
 }
 
-function onPath(b: Builder, recurrence: Recurrence, path: "step" | "prompt", site: Site, tensors: PathTensors): string {
-  if (path === "step") return recurrence.step(b, tensors);
-  if (recurrence.tables && !site.tables)
-    throw new LongConvError("invalid-graph", "the prompt path needs its tables", { tensor: site.input });
-  return recurrence.prompt(b, tensors, site.tables);
+function onPath(
+  b: Builder,
+  recurrence: Recurrence,
+  path: "step" | "prefill",
+  site: Site,
+  tensors: PathTensors,
+): string {
+  if (path === "step") return recurrence.decodeStep(b, tensors);
+  if (recurrence.planWanted && !site.plan)
+    throw new LongConvError("invalid-graph", "prefill needs its plan", { tensor: site.input });
+  return recurrence.prefill(b, tensors, site.plan);
 }
 
 /** If(T = 1) around the two paths. Both write straight to its outputs. */
@@ -144,12 +150,13 @@ function chooseByLength(b: Builder, recurrence: Recurrence, site: Site, tensors:
   if (site.isStep === undefined) {
     throw new LongConvError("invalid-graph", "two paths need the condition that chooses", { tensor: site.input });
   }
-  const pass = (path: "step" | "prompt"): Pass => ({
-    ...{ name: path, graph: `${path}_${site.index}` },
+  // names in files: those of models that are written already
+  const pass = (path: "step" | "prefill", name: string = path): Pass => ({
+    ...{ name, graph: `${name}_${site.index}` },
     add: (inner, at) => onPath(inner, recurrence, path, site, at),
   });
   const names = { y: "recurrence", hint: `${tensors.present}_if` };
-  return either(b, site.isStep, tensors, [pass("step"), pass("prompt")], names);
+  return either(b, site.isStep, tensors, [pass("step"), pass("prefill", "prompt")], names);
 }
 
 function stateOf({ state, rows, channels }: Recurrence, index: number): { past: ValueInfo; present: ValueInfo } {

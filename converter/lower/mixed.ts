@@ -4,25 +4,25 @@
  *     v_i = Λ v_{i-1} + B x_i          [states]: pairs' real parts, their imaginary parts, real poles
  *     y_i = C v_i + D x_i
  *
- * What is carried is [batch, 1, states]. Many tokens: mixed-prompt.ts.
+ * What is carried is [batch, 1, states]. Many tokens: mixed-prefill.ts.
  */
 
 import type { Builder } from "../graph/build.ts";
 import { type Kernels, type MixedModal, type Mixing, statesOf } from "../solve/form.ts";
-import { exchange, mixedPrompt } from "./mixed-prompt.ts";
+import { exchange, mixedPrefill } from "./mixed-prefill.ts";
 import type { PathTensors, Recurrence } from "./recurrence.ts";
 
 /** Numbers of the largest matrix of a chunk. */
 const CHUNK_NUMBERS = 2 ** 18;
 
-/** The recurrence of states that all channels share. @param chunk tokens in a chunk of the prompt pass */
+/** The recurrence of states that all channels share. @param chunk tokens in a chunk of prefill */
 export function mixedRecurrence(modal: MixedModal, chunk = chunkFor(modal)): Recurrence {
   return {
     state: "ssm",
     rows: 1,
     channels: statesOf(modal),
-    step: (b, path) => mixedStep(b, modal, path),
-    prompt: (b, path) => mixedPrompt(b, modal, path, chunk),
+    decodeStep: (b, path) => mixedDecodeStep(b, modal, path),
+    prefill: (b, path) => mixedPrefill(b, modal, path, chunk),
   };
 }
 
@@ -33,7 +33,7 @@ function chunkFor(modal: MixedModal): number {
   return Math.max(4, Math.min(32, Math.floor(Math.sqrt(CHUNK_NUMBERS / widest)), Math.floor(byStates)));
 }
 
-function mixedStep(b: Builder, modal: MixedModal, { x, past, present }: PathTensors): string {
+function mixedDecodeStep(b: Builder, modal: MixedModal, { x, past, present }: PathTensors): string {
   const { inputs, outputs, pairs, reals, drive, read, direct } = modal;
   const states = statesOf(modal);
   const poles = Float64Array.of(...pairs.re, ...pairs.re, ...reals);
@@ -82,13 +82,13 @@ export function mixedWindow(kernels: Kernels, { inputs, outputs }: Mixing): Recu
     state: "conv",
     rows: Math.max(0, lags - 1),
     channels: inputs,
-    step: (b, { x, past, present }) => {
+    decodeStep: (b, { x, past, present }) => {
       const window = b.one("Concat", [past, x], { axis: 1 });
       const flat = b.one("Reshape", [window, b.ints("flat", [0, 1, lags * inputs])]);
       lastOf(b, window, present);
       return b.one("MatMul", [flat, b.floats("taps", [lags * inputs, outputs], rows)], undefined, { hint: "y" });
     },
-    prompt: (b, { x, past, present }) => {
+    prefill: (b, { x, past, present }) => {
       const window = b.one("Concat", [past, x], { axis: 1 });
       lastOf(b, window, present);
       const byChannel = b.one("Transpose", [window], { perm: [0, 2, 1] });

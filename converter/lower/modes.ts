@@ -11,7 +11,7 @@ import { type Modal, orderOf } from "../solve/form.ts";
 import { type DoubleDouble, exact, powersOf } from "../solve/powers.ts";
 
 /**
- * The modes of a form two by two, as the step and the prompt pass take them: duo d holds states 2d and 2d+1, which are the real
+ * The modes of a form two by two, as decode step and prefill take them: duo d holds states 2d and 2d+1, which are the real
  * and imaginary part of a pair, or two real modes, or the last real mode and nothing.
  */
 export interface Duo {

@@ -1,6 +1,6 @@
 /** What every form of recurrence offers: its state, and how one layer's convolution is computed with it. */
 import type { Builder } from "../graph/build.ts";
-import type { PromptTables, TablesFor } from "./tables.ts";
+import type { PlanWanted, PrefillPlan } from "./prefill-plan.ts";
 
 /** Names of the tensors that a path reads, and of the one that it must make. */
 export interface PathTensors {
@@ -24,11 +24,11 @@ export interface Recurrence {
   readonly rows: number;
   readonly channels: number;
   /** T = 1; returns y, [batch, 1, channels]. */
-  step(b: Builder, path: PathTensors): string;
-  /** The tables that `prompt` wants, which the layers of a model share; undefined where it wants none. */
-  readonly tables?: TablesFor | undefined;
+  decodeStep(b: Builder, path: PathTensors): string;
+  /** What `prefill` wants to be planned, once for all layers of a model; undefined where it wants nothing. */
+  readonly planWanted?: PlanWanted | undefined;
   /** Any T ≥ 1; returns y, [batch, T, channels]. */
-  prompt(b: Builder, path: PathTensors, tables: PromptTables | undefined): string;
+  prefill(b: Builder, path: PathTensors, plan: PrefillPlan | undefined): string;
 }
 
 /** [batch, rows, C] → [batch, 1, C], the sum over rows, as a MatMul: ONNX Runtime's ReduceSum takes longer. */

@@ -23,12 +23,12 @@ export function windowRecurrence(kernels: Kernels): Recurrence {
     state: "conv",
     rows: Math.max(0, lags - 1),
     channels,
-    step: (b, path) => windowStep(b, kernels, path),
-    prompt: (b, path) => windowPrompt(b, kernels, path),
+    decodeStep: (b, path) => windowDecodeStep(b, kernels, path),
+    prefill: (b, path) => windowPrefill(b, kernels, path),
   };
 }
 
-function windowStep(b: Builder, kernels: Kernels, { x, past, present }: PathTensors): string {
+function windowDecodeStep(b: Builder, kernels: Kernels, { x, past, present }: PathTensors): string {
   const { lags, channels } = kernels;
   const window = b.one("Concat", [past, x], { axis: 1 });
   const taps = b.floats("taps", [lags, channels], oldestFirst(kernels));
@@ -37,7 +37,7 @@ function windowStep(b: Builder, kernels: Kernels, { x, past, present }: PathTens
   return y;
 }
 
-function windowPrompt(b: Builder, kernels: Kernels, { x, past, present }: PathTensors): string {
+function windowPrefill(b: Builder, kernels: Kernels, { x, past, present }: PathTensors): string {
   const window = b.one("Concat", [past, x], { axis: 1 });
   const y = kernels.lags <= FEW_TAPS ? sumOfShifts(b, kernels, window) : depthwise(b, kernels, window);
   rowsOf(b, window, 1 - kernels.lags, END, { outputs: [present] });

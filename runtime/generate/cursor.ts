@@ -7,7 +7,7 @@ import { disposeState, sliceState } from "../model/state.ts";
 import { zeroState } from "../model/step.ts";
 import { readAhead } from "../speculate/read-ahead.ts";
 import type { GenerateOptions } from "./options.ts";
-import { type PromptUsage, readWhole } from "./prompt.ts";
+import { type PromptUsage, prefillWhole } from "./prefill.ts";
 
 export interface Cursor {
   /**
@@ -55,7 +55,7 @@ export function createCursor(
   let at = start.at;
   let spare: State | undefined;
   let unread: Ids = start.ids;
-  let inPrompt = true;
+  let inPrefill = true;
   let usage: PromptUsage | undefined;
   let ended = false;
   /** What has been read beyond the state: the unread tokens, and drafts. */
@@ -83,7 +83,7 @@ export function createCursor(
       ((tokens: number, reached: State) =>
         tokens < unread.length ? history.add(before + tokens, reached) : Promise.resolve(false));
     const from = start.state === undefined ? { cache } : { state };
-    const read = await readWhole(model, unread, { ...from, signal, onPrompt, beyond, stops, onState });
+    const read = await prefillWhole(model, unread, { ...from, signal, onPrompt, beyond, stops, onState });
     usage = { tokens: before + unread.length, cachedTokens: before + read.cachedTokens };
     await goOn(read.state, read.owned);
   };
@@ -96,7 +96,7 @@ export function createCursor(
       return goOn(next, true);
     }
     forget();
-    if (inPrompt) return readFirst();
+    if (inPrefill) return readFirst();
     const next =
       unread.length === 1
         ? await readTokens(model, unread, state, { overwrite: spare, beyond })
@@ -125,9 +125,9 @@ export function createCursor(
 
   return {
     async logits(drafts = []) {
-      if (inPrompt || drafts.length === 0 || unread.length > MOST_UNREAD) {
+      if (inPrefill || drafts.length === 0 || unread.length > MOST_UNREAD) {
         await settled();
-        inPrompt = false;
+        inPrefill = false;
         return [state.logits!];
       }
       await settling;
@@ -141,7 +141,7 @@ export function createCursor(
     async push(token) {
       // A snapshot that was not waited for
       await settling?.catch(() => {});
-      inPrompt = false;
+      inPrefill = false;
       if (ahead?.tokens.length === unread.length) await settled();
       unread = [...unread, token];
       if (ahead && ahead.tokens[unread.length - 1] !== token) forget();

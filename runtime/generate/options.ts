@@ -6,7 +6,7 @@ import type { GenerationDefaults } from "../model/defaults.ts";
 import type { State } from "../model/model.ts";
 import type { Constraint } from "../sampling/constraint.ts";
 import type { Drafter } from "../speculate/drafter.ts";
-import type { PromptUsage } from "./prompt.ts";
+import type { PromptUsage } from "./prefill.ts";
 
 /** Where a generation starts: from a text or ids, after a state, or from a state that knows its next logits. */
 export interface StartOptions {

@@ -7,9 +7,9 @@ import {
   type LowerOptions,
   lengthOf,
   lowerConvolution,
+  plansFor,
   type Site,
   stepCondition,
-  tablesFor,
 } from "../../converter/lower/lower.ts";
 import { channelsOfForm, type Form, outputsOfForm } from "../../converter/solve/form.ts";
 import { BATCH_SIZE, SEQUENCE_LENGTH } from "../../src/contract.ts";
@@ -30,14 +30,14 @@ export function recurrenceModel(form: Form, options: RecurrenceModelOptions = {}
   const channels = channelsOfForm(form);
   const length = path === "step" ? "" : lengthOf(b, "x");
   const isStep = path === "both" ? stepCondition(b, length) : undefined;
-  const [tables] = path === "step" ? [] : tablesFor(b, [form], length, isStep, options.chunk);
+  const [plan] = path === "step" ? [] : plansFor(b, [form], length, isStep, options.chunk);
   const site: Site = {
     index: 0,
     input: "x",
     elementType,
     mask: masked ? "mask" : undefined,
     isStep,
-    tables,
+    plan,
   };
   const { output, state } = lowerConvolution(b, form, site, options);
   b.add("Identity", [output], undefined, { outputs: ["y"] });

@@ -11,12 +11,12 @@ import type { Form, Mixing } from "../../solve/form.ts";
 export function convolution(region: Region, form: Form, report: StateReport): Realisation {
   return {
     ...{ opening: region.opening, nodes: region.nodes, needsStart: false, reports: [report] },
-    tables: recurrenceOf(form).tables,
+    planWanted: recurrenceOf(form).planWanted,
     add: (b, place) => {
-      const { index, mask, isStep, tables, path } = place;
+      const { index, mask, isStep, plan, path } = place;
       const input = repeated(b, toCanonical(b, region.entry.tensor, region.entry.axes, place.symbols), region);
       const elementType = place.typeOf(region.entry.tensor);
-      const lowered = lowerConvolution(b, form, { index, input, elementType, mask, isStep, tables }, { path });
+      const lowered = lowerConvolution(b, form, { index, input, elementType, mask, isStep, plan }, { path });
       leave(b, region, lowered.output, place);
       return lowered.state ? [lowered.state] : [];
     },

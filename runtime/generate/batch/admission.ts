@@ -3,7 +3,7 @@
 import type { Model, State } from "../../model/model.ts";
 import { readSlices } from "../../model/read.ts";
 import { disposeState } from "../../model/state.ts";
-import { readPrompt } from "../prompt.ts";
+import { prefill } from "../prefill.ts";
 import { endRow, isGone, type Row } from "./row.ts";
 
 /** Rows that have read what they begin with. */
@@ -120,7 +120,7 @@ async function* together(model: Model, rows: readonly Row[]): AsyncGenerator<voi
 async function* cached(model: Model, row: Row): AsyncGenerator<void, Read> {
   const { ids } = row.sequence;
   const { cache } = row.options;
-  const read = yield* readPrompt(model, ids, { cache, onPrompt: progressOf([row]), beyond: true });
+  const read = yield* prefill(model, ids, { cache, onPrompt: progressOf([row]), beyond: true });
   row.usage = { tokens: ids.length, cachedTokens: read.cachedTokens };
   return read;
 }

@@ -2,7 +2,7 @@
 
 import { throwIfAborted } from "../../model/read.ts";
 import type { GenerateOptions, Piece } from "../options.ts";
-import type { PromptUsage } from "../prompt.ts";
+import type { PromptUsage } from "../prefill.ts";
 import type { Sequence } from "../sequence.ts";
 
 /** Where a row's pieces go. */

@@ -8,7 +8,7 @@ import { type Ids, languageOf, readTokens, throwIfAborted } from "../../model/re
 import { disposeState, gatherRows } from "../../model/state.ts";
 import { textStream } from "../../text/text.ts";
 import type { FinishReason, GenerateOptions } from "../options.ts";
-import { readWhole } from "../prompt.ts";
+import { prefillWhole } from "../prefill.ts";
 import { createSequence } from "../sequence.ts";
 import { logProbabilities } from "./probability.ts";
 
@@ -89,7 +89,7 @@ export async function beamSearch(model: Model, options: BeamOptions): Promise<Hy
 
   const read =
     sequence.ids.length > 0
-      ? await readWhole(model, sequence.ids, { state: given.state, cache, signal, onPrompt, beyond })
+      ? await prefillWhole(model, sequence.ids, { state: given.state, cache, signal, onPrompt, beyond })
       : { state: given.state!, owned: false };
   let { state, owned }: { state: State; owned: boolean } = read;
   let running: readonly Beam[] = [{ tokens: [], sum: 0 }];

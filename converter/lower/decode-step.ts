@@ -1,5 +1,5 @@
 /**
- * One token of every modal form, v the carried state of modes.ts:
+ * The decode step of every modal form, v the carried state of modes.ts:
  *
  *     v_i = Λ v_{i-1} + 1 x_i          Λ as 2 × 2 rotations: a batched MatMul, and an Add
  *     y_i = 1ᵀ (C ∘ v_i) + D ∘ x_i     C [order × channels] residues, D [channels] what lag 0 has beyond the modes
@@ -15,8 +15,8 @@ import { type PathTensors, sumRows } from "./recurrence.ts";
 /** Below this order, one dense matrix costs less than making an odd number of states even. */
 const DENSE_ORDER = 32;
 
-/** Adds the step of a modal form; returns y, [batch, 1, channels]. */
-export function modalStep(b: Builder, modal: Modal, path: PathTensors): string {
+/** Adds the decode step of a modal form; returns y, [batch, 1, channels]. */
+export function modalDecodeStep(b: Builder, modal: Modal, path: PathTensors): string {
   const order = orderOf(modal);
   return order % 2 && order < DENSE_ORDER ? denseStep(b, modal, path) : rotationStep(b, modal, path);
 }

@@ -1,5 +1,5 @@
 /**
- * What the prompt passes of a model's layers share: how a prompt is cut into chunks, and powers of their poles. It is made
+ * What a model's layers share in prefill: how a prompt is cut into chunks, and powers of their poles. It is made
  * once for all of them, in an If beside theirs, because a node of a few numbers costs ONNX Runtime as much as one of many.
  *
  * T tokens are chunks of c, the last of them r tokens long, and the chunks are N groups of g ≤ {@link MOST_IN_GROUP}, as few and as
@@ -18,8 +18,8 @@ const MOST_IN_GROUP = 64;
 /** Tokens at most that have a pass of their own, few.ts. */
 export const FEW = 8;
 
-/** What a prompt pass has to know of the prompt's length; names of tensors. */
-export interface PromptTables {
+/** What prefill has to know of the prompt's length; names of tensors. */
+export interface PrefillPlan {
   /** int64 [c n]: which token stands at each place. */
   readonly tokens: string;
   /** int64 [T]: the place of each token. */
@@ -42,38 +42,38 @@ export interface PromptTables {
   readonly few?: { readonly isFew: string; readonly length: string } | undefined;
 }
 
-/** What a layer wants tables for. */
-export interface TablesFor {
+/** What a layer wants a plan for. */
+export interface PlanWanted {
   readonly chunk: number;
-  /** It has a pass for few tokens, which reads no tables. */
+  /** It has a pass for few tokens, which reads none. */
   readonly few?: true | undefined;
   readonly duos: readonly Duo[];
 }
 
-/** The tables themselves. */
-type Made = Omit<PromptTables, "few">;
+/** The plan itself. */
+type Made = Omit<PrefillPlan, "few">;
 
 /**
- * Adds the tables of all layers.
+ * Adds the plans of all layers.
  * @param wanted one for each layer; undefined where it needs none
  * @param length int64 [1], T
  * @param isStep where it is true at run time, nothing is computed; undefined: no control flow
  * @returns in the order of `wanted`
  */
-export function promptTables(
+export function prefillPlans(
   b: Builder,
-  wanted: readonly (TablesFor | undefined)[],
+  wanted: readonly (PlanWanted | undefined)[],
   length: string,
   isStep: string | undefined,
-): (PromptTables | undefined)[] {
+): (PrefillPlan | undefined)[] {
   if (wanted.every((each) => each === undefined)) return [...wanted] as undefined[];
-  if (isStep === undefined) return tablesIn(b, wanted, length);
+  if (isStep === undefined) return plansIn(b, wanted, length);
   const isFew = b.one("LessOrEqual", [length, b.ints("few", [FEW])], undefined, { hint: "is_few" });
   const inner = b.subgraph();
-  const made = tablesIn(inner, wanted, length);
-  const names = [...new Set(made.flatMap((tables) => (tables ? Object.values(tables) : [])))];
+  const made = plansIn(inner, wanted, length);
+  const names = [...new Set(made.flatMap((plan) => (plan ? Object.values(plan) : [])))];
   const unread = wanted.every((each) => !each || each.few) ? isFew : isStep;
-  const floats = new Set(made.map((tables) => tables?.powers));
+  const floats = new Set(made.map((plan) => plan?.powers));
   const empty = emptyBranch(
     b.subgraph(),
     names.map((name) => floats.has(name)),
@@ -85,22 +85,22 @@ export function promptTables(
     { outputs: names.map((name) => b.name(`${name}_shared`)), hint: "prompt_tables" },
   );
   const renamed = new Map(names.map((name, i) => [name, outside[i]!]));
-  return made.map((tables, i) => {
+  return made.map((plan, i) => {
     const few = wanted[i]?.few && { isFew, length };
-    return tables && { ...outsideOf(tables, (name) => renamed.get(name)!), few };
+    return plan && { ...outsideOf(plan, (name) => renamed.get(name)!), few };
   });
 }
 
-const outsideOf = (tables: Made, renamed: (name: string) => string): Made => ({
-  tokens: renamed(tables.tokens),
-  places: renamed(tables.places),
-  groups: renamed(tables.groups),
-  group: renamed(tables.group),
-  lastChunk: renamed(tables.lastChunk),
-  lastToken: renamed(tables.lastToken),
-  missing: renamed(tables.missing),
-  entries: renamed(tables.entries),
-  powers: renamed(tables.powers),
+const outsideOf = (plan: Made, renamed: (name: string) => string): Made => ({
+  tokens: renamed(plan.tokens),
+  places: renamed(plan.places),
+  groups: renamed(plan.groups),
+  group: renamed(plan.group),
+  lastChunk: renamed(plan.lastChunk),
+  lastToken: renamed(plan.lastToken),
+  missing: renamed(plan.missing),
+  entries: renamed(plan.entries),
+  powers: renamed(plan.powers),
 });
 
 /** Outputs of the right types with nothing in them, by a node for each type: a step runs them. */
@@ -121,11 +121,11 @@ function emptyBranch(b: SubgraphBuilder, areFloats: readonly boolean[]) {
   );
 }
 
-function tablesIn(b: Builder, wanted: readonly (TablesFor | undefined)[], length: string): (Made | undefined)[] {
+function plansIn(b: Builder, wanted: readonly (PlanWanted | undefined)[], length: string): (Made | undefined)[] {
   const result: (Made | undefined)[] = wanted.map(() => undefined);
   for (const chunk of new Set(wanted.flatMap((each) => (each ? [each.chunk] : [])))) {
     const layers = wanted.flatMap((each, i) => (each?.chunk === chunk ? [i] : []));
-    const { inGroup, ...tables } = chunkTables(b, length, chunk);
+    const { inGroup, ...plan } = chunkPlan(b, length, chunk);
     const counts = layers.map((i) => wanted[i]!.duos.length);
     const all = buildPowers(
       b,
@@ -138,14 +138,14 @@ function tablesIn(b: Builder, wanted: readonly (TablesFor | undefined)[], length
         ? [all]
         : b.add("Split", [all, b.ints("duos", counts)], { axis: 0 }, { outputs: layers.length, hint: "powers" });
     layers.forEach((layer, i) => {
-      result[layer] = { ...tables, powers: each[i]! };
+      result[layer] = { ...plan, powers: each[i]! };
     });
   }
   return result;
 }
 
 /** All that follows from T and c. */
-function chunkTables(b: Builder, length: string, chunk: number): Omit<Made, "powers"> & { inGroup: string } {
+function chunkPlan(b: Builder, length: string, chunk: number): Omit<Made, "powers"> & { inGroup: string } {
   const [zero, one] = [b.ints("zero", 0), b.ints("one", 1)];
   const scalar = b.ints("scalar", []);
   const column = b.ints("column", [-1, 1]);

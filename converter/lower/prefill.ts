@@ -1,7 +1,7 @@
 /**
- * The prompt pass of every modal form: any number of tokens with a state carried in, all in MatMuls.
+ * Prefill of every modal form: any number of tokens with a state carried in, all in MatMuls.
  *
- * T tokens are cut into n chunks of c, laid out by their place in a chunk (tables.ts), so that each of these is one product
+ * T tokens are cut into n chunks of c, laid out by their place in a chunk (prefill-plan.ts), so that each of these is one product
  * over all chunks. With K the kernel's first c lags as a lower triangular Toeplitz matrix:
  *
  *     inside a chunk      Y_I = K X_I                                   a MatMul for each channel
@@ -21,8 +21,8 @@ import { kernelOf } from "../solve/evaluate.ts";
 import { type Kernels, type Modal, orderOf } from "../solve/form.ts";
 import { endState } from "./end.ts";
 import { type Duo, duosOf, gatherMatrix, leapBlocks, spreadMatrix } from "./modes.ts";
+import type { PrefillPlan } from "./prefill-plan.ts";
 import type { PathTensors } from "./recurrence.ts";
-import type { PromptTables } from "./tables.ts";
 
 const END = 2 ** 53 - 1;
 
@@ -36,28 +36,28 @@ export function chunkFor(order: number): number {
 }
 
 /**
- * Adds the prompt pass of a modal form.
+ * Adds prefill of a modal form.
  * @param chunk tokens in a chunk
  * @param residues float32 [2, 2 duos, 1, channels], spreadResidues of modes.ts
  * @returns y, [batch, T, channels]
  */
-export function modalPrompt(
+export function modalPrefill(
   b: Builder,
   modal: Modal,
   path: PathTensors,
   chunk: number,
-  tables: PromptTables,
+  plan: PrefillPlan,
   residues: string,
 ): string {
   const duos = duosOf(modal);
   // [batch, chunk · n, channels]; a Gather copies rows in parallel
-  const x = b.one("Gather", [path.x, tables.tokens], { axis: 1 }, { hint: "placed" });
+  const x = b.one("Gather", [path.x, plan.tokens], { axis: 1 }, { hint: "placed" });
   const wide = b.one("Reshape", [x, b.ints("wide", [0, chunk, -1])]);
-  const starts = acrossChunks(b, modal, duos, path, wide, chunk, tables);
-  toTheEnd(b, modal, duos, path, x, starts, chunk, tables);
+  const starts = acrossChunks(b, modal, duos, path, wide, chunk, plan);
+  toTheEnd(b, modal, duos, path, x, starts, chunk, plan);
   const carriedIn = fromStarts(b, modal, duos, starts, chunk, residues);
   const sum = b.one("Add", [insideChunks(b, modal, x, chunk), carriedIn]);
-  return b.one("Gather", [sum, tables.places], { axis: 1 }, { hint: "y" });
+  return b.one("Gather", [sum, plan.places], { axis: 1 }, { hint: "y" });
 }
 
 /** K X_I for every channel; [batch, chunk · n, channels]. */
@@ -80,7 +80,7 @@ function acrossChunks(
   { past, straight }: PathTensors,
   x: string,
   chunk: number,
-  tables: PromptTables,
+  plan: PrefillPlan,
 ): string {
   const { channels } = modal;
   const width = 2 * duos.length;
@@ -89,14 +89,14 @@ function acrossChunks(
   const byState = b.one("Reshape", [added, b.ints("by_state", [0, width, -1, channels])]);
   const whole = orderOf(modal) === width ? past : b.one("Pad", [past, b.ints("row", [0, 0, 0, 0, 1, 0])]);
   const carried = b.one("Reshape", [whole, b.ints("carried", [0, width, 1, channels])]);
-  const scan = b.one("Gather", [tables.powers, tables.entries], { axis: 1 }, { hint: "scan" });
-  const many = { scan, carried, byState, chunk, tables };
+  const scan = b.one("Gather", [plan.powers, plan.entries], { axis: 1 }, { hint: "scan" });
+  const many = { scan, carried, byState, chunk, plan };
   if (straight) return acrossGroups(b, duos, channels, many);
   const short = b.subgraph();
   const inOne = afterState(short, duos, channels, scan, carried, byState);
   const long = b.subgraph();
   const inMany = acrossGroups(long, duos, channels, many);
-  const isOne = b.one("Equal", [tables.groups, b.ints("one_group", [1])]);
+  const isOne = b.one("Equal", [plan.groups, b.ints("one_group", [1])]);
   return b.one(
     "If",
     [isOne],
@@ -127,12 +127,12 @@ function acrossGroups(
   b: Builder,
   duos: readonly Duo[],
   channels: number,
-  given: { scan: string; carried: string; byState: string; chunk: number; tables: PromptTables },
+  given: { scan: string; carried: string; byState: string; chunk: number; plan: PrefillPlan },
 ): string {
-  const { scan, carried, byState, chunk, tables } = given;
+  const { scan, carried, byState, chunk, plan } = given;
   const width = 2 * duos.length;
   const [front, back] = [b.ints("states", [0, width]), b.ints("channels", [channels])];
-  const apart = b.one("Concat", [front, tables.groups, tables.group, back], { axis: 0 });
+  const apart = b.one("Concat", [front, plan.groups, plan.group, back], { axis: 0 });
   const groups = b.one("Reshape", [byState, apart]);
 
   const inner = b.subgraph();
@@ -190,19 +190,19 @@ function toTheEnd(
   x: string,
   starts: string,
   chunk: number,
-  tables: PromptTables,
+  plan: PrefillPlan,
 ): void {
   const { channels } = modal;
   const [order, width] = [orderOf(modal), 2 * duos.length];
   const all = b.one("Reshape", [starts, b.ints("halves", [0, duos.length, 2, -1, channels])]);
-  const start = b.one("Gather", [all, tables.lastChunk], { axis: 3 });
+  const start = b.one("Gather", [all, plan.lastChunk], { axis: 3 });
   const leaps = b.floats("leaps", [chunk, duos.length, 2, 2], leapBlocks(duos, chunk));
-  const leap = b.one("Gather", [leaps, tables.lastToken], { axis: 0 });
+  const leap = b.one("Gather", [leaps, plan.lastToken], { axis: 0 });
   const carried = b.one("Reshape", [b.one("MatMul", [leap, start]), b.ints("state", [0, width, channels])]);
 
   const byChunk = b.one("Reshape", [x, b.ints("by_chunk", [0, chunk, -1, channels])]);
-  const last = b.one("Gather", [byChunk, tables.lastChunk], { axis: 2 });
-  endState(b, duos, order, carried, { chunk, missing: tables.missing, inputs: last }, present);
+  const last = b.one("Gather", [byChunk, plan.lastChunk], { axis: 2 });
+  endState(b, duos, order, carried, { chunk, missing: plan.missing, inputs: last }, present);
 }
 
 /**

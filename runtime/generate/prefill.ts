@@ -5,7 +5,7 @@ import type { Model, State } from "../model/model.ts";
 import { type Ids, type ReadOptions, readSlices } from "../model/read.ts";
 import { disposeState } from "../model/state.ts";
 
-export interface PromptOptions extends ReadOptions {
+export interface PrefillOptions extends ReadOptions {
   /** Of a prompt that starts from nothing. */
   readonly cache?: PrefixCache | undefined;
   /** Numbers of tokens after which the state is wanted as well as at the end. */
@@ -14,7 +14,7 @@ export interface PromptOptions extends ReadOptions {
   readonly onState?: ((tokens: number, state: State) => Promise<boolean>) | undefined;
 }
 
-export interface PromptRead {
+export interface Prefilled {
   readonly state: State;
   /** Nobody else holds the state. */
   readonly owned: boolean;
@@ -33,7 +33,7 @@ export interface PromptUsage {
  * Reads a prompt of at least one token, a slice at a time: yields after each, so that other work can go between.
  * @throws LongConvError what a run throws; aborted
  */
-export async function* readPrompt(model: Model, ids: Ids, options: PromptOptions): AsyncGenerator<void, PromptRead> {
+export async function* prefill(model: Model, ids: Ids, options: PrefillOptions): AsyncGenerator<void, Prefilled> {
   const { cache, stops = [], onState, onPrompt, ...rest } = options;
   const found = await cache?.find(ids);
   const cachedTokens = found?.tokens ?? 0;
@@ -67,10 +67,10 @@ export async function* readPrompt(model: Model, ids: Ids, options: PromptOptions
   return { state: state!, owned, cachedTokens };
 }
 
-/** {@link readPrompt}, to its end. */
-export const readWhole = (model: Model, ids: Ids, options: PromptOptions): Promise<PromptRead> =>
+/** {@link prefill}, to its end. */
+export const prefillWhole = (model: Model, ids: Ids, options: PrefillOptions): Promise<Prefilled> =>
   named(model.file, async () => {
-    const slices = readPrompt(model, ids, options);
+    const slices = prefill(model, ids, options);
     for (;;) {
       const { done, value } = await slices.next();
       if (done) return value;

@@ -1,5 +1,5 @@
 /**
- * The prompt pass of the diagonal form: any number of tokens with a state carried in.
+ * Prefill of the diagonal form: any number of tokens with a state carried in.
  *
  * The prompt is padded with zeros on the right to n chunks of c tokens. Everything is laid out by channel, because every
  * channel has tables of its own; with K the kernel's first c lags as a lower triangular Toeplitz matrix:
@@ -21,15 +21,15 @@ import type { ChannelModal } from "../solve/form.ts";
 import { exact, powersOf } from "../solve/powers.ts";
 import { type Chunks, cutIntoChunks } from "./chunks.ts";
 import { kept } from "./modes.ts";
-import { toeplitzOf } from "./prompt.ts";
+import { toeplitzOf } from "./prefill.ts";
 import type { PathTensors } from "./recurrence.ts";
 
 /**
- * Adds the prompt pass of a diagonal form.
+ * Adds prefill of a diagonal form.
  * @param chunk tokens in a chunk
  * @returns y, [batch, T, channels]
  */
-export function diagonalPrompt(
+export function diagonalPrefill(
   b: Builder,
   modal: ChannelModal,
   { x, past, present }: PathTensors,

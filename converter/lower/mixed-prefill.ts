@@ -1,5 +1,5 @@
 /**
- * The prompt pass of the mixed form: any number of tokens with a state carried in. T tokens are cut into n chunks of c, zeros in
+ * Prefill of the mixed form: any number of tokens with a state carried in. T tokens are cut into n chunks of c, zeros in
  * front of the first. With K_k the kernel's lag k, [outputs × inputs]:
  *
  *     inside a chunk      Y_I = K X_I                          one MatMul, [c · inputs × c · outputs]
@@ -21,8 +21,8 @@ import type { PathTensors } from "./recurrence.ts";
 
 const END = 2 ** 53 - 1;
 
-/** Adds the prompt pass; returns y, [batch, T, outputs]. @param chunk tokens in a chunk */
-export function mixedPrompt(b: Builder, modal: MixedModal, { x, past, present }: PathTensors, chunk: number): string {
+/** Adds prefill; returns y, [batch, T, outputs]. @param chunk tokens in a chunk */
+export function mixedPrefill(b: Builder, modal: MixedModal, { x, past, present }: PathTensors, chunk: number): string {
   const { inputs, outputs } = modal;
   const states = statesOf(modal);
   const powers = powerTable(modal, chunk + 1);
