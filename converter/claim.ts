@@ -2,7 +2,7 @@
 import { type Claim, describeClaim, leastClaim } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { describeLimit, type PositionLimit } from "./assemble/limit.ts";
-import type { Tables } from "./assemble/tables.ts";
+import type { PositionTables } from "./assemble/position-tables.ts";
 import { SEEN_POSITIONS } from "./find/evidence.ts";
 import type { Found } from "./find/find.ts";
 import { LIFE_LAGS } from "./find/life.ts";
@@ -11,7 +11,11 @@ import { LIFE_LAGS } from "./find/life.ts";
 export type Required = "proven" | number;
 
 /** What is known of the functions of the position that a counter gives: rows by rule, and tables that end or settle. */
-export function counterClaim({ counter, proofs }: Found, tables: Tables, limit: PositionLimit | undefined): Claim {
+export function counterClaim(
+  { counter, proofs }: Found,
+  tables: PositionTables,
+  limit: PositionLimit | undefined,
+): Claim {
   const node = counter.uses[0]?.node.name;
   const ofTables = [...tables].map(([name, { settles, lookedAt }]): Claim => {
     const proof = proofs.tables.get(name);

@@ -6,7 +6,7 @@ import { named } from "../src/unforeseen.ts";
 import { analyse } from "./analyse.ts";
 import { apart } from "./apart/apart.ts";
 import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
-import { evaluateTables } from "./assemble/tables.ts";
+import { evaluatePositionTables } from "./assemble/position-tables.ts";
 import { type Extent, extentOf } from "./choose/extent.ts";
 import { inlineFunctions } from "./expand/inline.ts";
 import { initializerBytes } from "./file/encode.ts";
@@ -213,7 +213,7 @@ async function statesOf(model: Model, kept: Carried): Promise<InspectedState[]> 
 
 async function counterOf(found: Found): Promise<PositionCounter | undefined> {
   const nodes = found.counter.uses.map(({ node }) => node.name);
-  return nodes.length ? { nodes, limit: positionLimit(found, await evaluateTables(found)) } : undefined;
+  return nodes.length ? { nodes, limit: positionLimit(found, await evaluatePositionTables(found)) } : undefined;
 }
 
 function layerOf(

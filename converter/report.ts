@@ -1,7 +1,7 @@
 /** What is said of each state of a conversion, for people and for the metadata. */
 import type { LayerMetadata } from "../src/contract.ts";
 import { describeLimit, type PositionLimit } from "./assemble/limit.ts";
-import type { Tables } from "./assemble/tables.ts";
+import type { PositionTables } from "./assemble/position-tables.ts";
 import type { Certificate } from "./certify/certify.ts";
 import { counterClaim } from "./claim.ts";
 import type { Realisation } from "./find/carried.ts";
@@ -37,7 +37,7 @@ export function layerReports(
   found: Found,
   planned: readonly Reported[],
   positions: PositionLimit | undefined,
-  tables: Tables,
+  tables: PositionTables,
 ): LayerReport[] {
   const reports = planned.flatMap(({ reports }) => reports).map((report, index) => ({ ...report, index }));
   const starts = planned.find(({ realisation }) => realisation.needsStart)?.realisation.opening;
@@ -49,7 +49,7 @@ function counterReport(
   found: Found,
   index: number,
   limit: PositionLimit | undefined,
-  tables: Tables,
+  tables: PositionTables,
   starts: Node | undefined,
 ): LayerReport[] {
   const { uses } = found.counter;

@@ -8,11 +8,10 @@ import { apart } from "./apart/apart.ts";
 import { inlineFunctions } from "./expand/inline.ts";
 import { readModel } from "./file/read.ts";
 import { refuseConverted } from "./find/find.ts";
-import { fixedSizes } from "./find/shapes.ts";
+import { fixedSizes } from "./find/seen-shapes.ts";
 import type { Model } from "./graph/graph.ts";
 import { lift } from "./lift/lift.ts";
 import { inputAxes } from "./time/inputs.ts";
-import { checkIds, randomIds } from "./verify/ids.ts";
 import {
   languageOf,
   openConverted,
@@ -23,6 +22,7 @@ import {
 } from "./verify/language.ts";
 import { createScorer, type Score, type Scorer } from "./verify/score.ts";
 import { type SignalRow, verifySignals, type Way } from "./verify/signals.ts";
+import { checkIds, randomIds } from "./verify/token-ids.ts";
 
 export interface VerifyOptions {
   /** Token ids to read; default random ones. */

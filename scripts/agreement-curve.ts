@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ConvertOptions, convert } from "../converter/convert.ts";
 import { writeModel } from "../converter/file/write.ts";
-import { readIds } from "../converter/verify/ids.ts";
+import { readIds } from "../converter/verify/token-ids.ts";
 import { verify } from "../converter/verify.ts";
 import { readArguments, refuse } from "./arguments.ts";
 

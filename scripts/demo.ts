@@ -8,7 +8,7 @@ import { convert } from "../converter/convert.ts";
 import { lookBeside } from "../converter/output/beside.ts";
 import { writeOutput } from "../converter/output/output.ts";
 import { targetOf } from "../converter/output/target.ts";
-import { readIds } from "../converter/verify/ids.ts";
+import { readIds } from "../converter/verify/token-ids.ts";
 import { verify } from "../converter/verify.ts";
 import { generate, load, type Model } from "../runtime/node.ts";
 import { table } from "../src/cli/table.ts";

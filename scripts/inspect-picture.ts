@@ -26,7 +26,7 @@ const kernels = await Promise.all(
   }),
 );
 const target = order === undefined ? { tolerance: 1e-5 } : { order: wholeNumber("ORDER", order) };
-const results = await contestLayers(kernels.map((each) => () => ({ kernels: each, shared: target, own: false })));
+const results = await contestLayers(kernels.map((each) => () => ({ kernels: each, shared: target, diagonal: false })));
 const layers = found.regions.map((region, i) => {
   const { reduction, certificate } = results[i]!.shared!;
   const { modal, singularValues, met, reason } = reduction;

@@ -6,7 +6,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, loadavg } from "node:os";
 import * as Plot from "@observablehq/plot";
-import { readIds } from "../converter/verify/ids.ts";
+import { readIds } from "../converter/verify/token-ids.ts";
 import { load } from "../runtime/node.ts";
 import { standalone } from "../src/bench/standalone.ts";
 import { readArguments, wholeNumber } from "./arguments.ts";

@@ -4,7 +4,7 @@
  *
  *     npm run demo && node dist/scripts/prefix-cache.js
  */
-import { readIds } from "../converter/verify/ids.ts";
+import { readIds } from "../converter/verify/token-ids.ts";
 import { createPrefixCache, generate, load, type PrefixCache } from "../runtime/node.ts";
 import { table } from "../src/cli/table.ts";
 import { byteSize } from "../src/cli/terminal.ts";

@@ -127,7 +127,7 @@ if (!wanted || wanted === "time") {
       const before = performance.now();
       const kernels: Kernels = randomRpe(lags, 1536, 0.999, seed);
       making += performance.now() - before;
-      return { kernels, shared: { tolerance: 1e-5 }, own: false };
+      return { kernels, shared: { tolerance: 1e-5 }, diagonal: false };
     });
     const results = await contestLayers(tasks);
     const seconds = (performance.now() - started) / 1e3;

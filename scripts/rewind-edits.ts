@@ -4,7 +4,7 @@
  *
  *     npm run demo && node dist/scripts/rewind-edits.js
  */
-import { readIds } from "../converter/verify/ids.ts";
+import { readIds } from "../converter/verify/token-ids.ts";
 import { load } from "../runtime/node.ts";
 import { table } from "../src/cli/table.ts";
 import { byteSize, scientific } from "../src/cli/terminal.ts";

@@ -2,7 +2,7 @@
 
 import { roundoffReach } from "../converter/certify/reach.ts";
 import { roundoffOf } from "../converter/certify/roundoff.ts";
-import { lookAtChannels } from "../converter/reduce/own.ts";
+import { lookAtChannels } from "../converter/reduce/diagonal.ts";
 import { reduceKernels } from "../converter/reduce/reduce.ts";
 import { estimateDecay } from "../converter/solve/decay.ts";
 import { solveEtsc } from "../converter/solve/etsc.ts";

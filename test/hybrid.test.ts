@@ -15,7 +15,7 @@ import { openModel, type Runner } from "../converter/ort/run.ts";
 import { lookBeside } from "../converter/output/beside.ts";
 import { writeOutput } from "../converter/output/output.ts";
 import { targetOf } from "../converter/output/target.ts";
-import { readIds } from "../converter/verify/ids.ts";
+import { readIds } from "../converter/verify/token-ids.ts";
 import { verify } from "../converter/verify.ts";
 import { generate } from "../runtime/generate/generate.ts";
 import { loadModel } from "../runtime/model/session.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, expect } from "vitest";
 import { type Conversion, type ConvertOptions, convert } from "../converter/convert.ts";
 import { writeModel } from "../converter/file/write.ts";
-import { stateAtStart } from "../converter/find/shapes.ts";
+import { stateAtStart } from "../converter/find/seen-shapes.ts";
 import { type Builder, createBuilder, makeModel } from "../converter/graph/build.ts";
 import type { Model, ValueInfo } from "../converter/graph/graph.ts";
 import { LONGCONV_DOMAIN } from "../converter/graph/longconv.ts";

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
-import { stateAtStart } from "../converter/find/shapes.ts";
+import { stateAtStart } from "../converter/find/seen-shapes.ts";
 import type { Model } from "../converter/graph/graph.ts";
 import { joinRows } from "../converter/graph/join.ts";
 import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../converter/graph/tensor.ts";

@@ -14,10 +14,10 @@ import { DataType } from "../graph/tensor.ts";
 import { stepCondition } from "../lower/lower.ts";
 import { prefillPlans } from "../lower/prefill-plan.ts";
 import { floatTypeOf } from "../ort/widen.ts";
-import { cutHead } from "./head.ts";
 import { type AssembleOptions, type Interface, interfaceOf } from "./interface.ts";
+import { keepLastPositions } from "./last-positions.ts";
 import { addCounter, type Counter, countedNodes } from "./positions.ts";
-import { withSymbolicShape } from "./shapes.ts";
+import { withSymbolicShape } from "./symbolic-shapes.ts";
 import { staticSymbols, symbolNames } from "./symbols.ts";
 
 /**
@@ -55,7 +55,7 @@ export function assemble(found: Found, realisations: readonly Realisation[], opt
     .filter((node) => !inside.has(node.name))
     .map((node) => withSymbolicShape(b, counted?.get(node.name) ?? node, found, symbols));
   const whole = [...rest, ...b.nodes];
-  const nodes = options.numLogitsToKeep ? cutHead(b, found, whole) : whole;
+  const nodes = options.numLogitsToKeep ? keepLastPositions(b, found, whole) : whole;
   return finish(model, b, nodes, interfaceOf(found, states, options), options.metadata);
 }
 

@@ -6,7 +6,7 @@ import { withoutSymbols } from "../find/layout.ts";
 import type { ValueInfo } from "../graph/graph.ts";
 import { DataType } from "../graph/tensor.ts";
 import type { Layout } from "../time/facts/fact.ts";
-import type { Tables } from "./tables.ts";
+import type { PositionTables } from "./position-tables.ts";
 
 export interface AssembleOptions {
   /** Add the input `attention_mask`, so that left-padded batches are exact. */
@@ -19,7 +19,7 @@ export interface AssembleOptions {
    */
   readonly path: "both" | "step";
   /** The tables that the model looks up by position. */
-  readonly tables: Tables;
+  readonly tables: PositionTables;
   readonly metadata: ReadonlyMap<string, string>;
 }
 

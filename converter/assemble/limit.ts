@@ -3,7 +3,7 @@ import type { Found } from "../find/find.ts";
 import { toNumbers } from "../graph/tensor.ts";
 import { timeAxis } from "../time/facts/fact.ts";
 import { fromFront } from "../time/facts/rule.ts";
-import type { Tables } from "./tables.ts";
+import type { PositionTables } from "./position-tables.ts";
 
 export interface PositionLimit {
   readonly positions: number;
@@ -16,7 +16,7 @@ export const describeLimit = ({ positions, tensor }: PositionLimit): string =>
   `at most ${positions} positions, where the table '${tensor}' ends`;
 
 /** The first table to end; undefined where none does. */
-export function positionLimit(found: Found, tables: Tables): PositionLimit | undefined {
+export function positionLimit(found: Found, tables: PositionTables): PositionLimit | undefined {
   const limits = [
     ...[...found.counter.recipes.keys()].flatMap((name) => limitOf(found, tables, name) ?? []),
     ...limitsOfGiven(found),
@@ -24,7 +24,7 @@ export function positionLimit(found: Found, tables: Tables): PositionLimit | und
   return limits.sort((a, b) => a.positions - b.positions)[0];
 }
 
-function limitOf(found: Found, tables: Tables, name: string): PositionLimit | undefined {
+function limitOf(found: Found, tables: PositionTables, name: string): PositionLimit | undefined {
   const table = tables.get(name);
   if (table) return table.settles ? undefined : { tensor: name, positions: table.tensor.dims[table.axis]! };
   const { how, axes } = found.counter.recipes.get(name)!;

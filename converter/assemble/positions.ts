@@ -10,7 +10,7 @@ import { floatTypeOf } from "../ort/widen.ts";
 import type { CounterUse, Recipe } from "../time/counter.ts";
 import { timeAxis } from "../time/facts/fact.ts";
 import type { Placement } from "../time/placement.ts";
-import type { Table, Tables } from "./tables.ts";
+import type { PositionTable, PositionTables } from "./position-tables.ts";
 
 export interface Counter {
   readonly past: ValueInfo;
@@ -64,7 +64,7 @@ export function addCounter(
 export function countedNodes(
   b: Builder,
   { original, counter: { uses, recipes } }: Found,
-  tables: Tables,
+  tables: PositionTables,
   counter: Counter,
   symbols: SymbolNames,
 ): Map<string, Node> {
@@ -104,7 +104,7 @@ interface Rows {
   readonly node: Node;
   readonly recipe: Recipe;
   readonly type: number;
-  readonly table: Table | undefined;
+  readonly table: PositionTable | undefined;
   readonly counter: Counter;
   readonly flat: SymbolNames;
 }
@@ -157,7 +157,7 @@ function countRows(b: Builder, { node, recipe: { axes }, type, counter }: Rows, 
 }
 
 /** Rows of an evaluated table; of one that has settled the last row serves every later position. */
-function lookUp(b: Builder, counter: Counter, { tensor, axis, settles }: Table): string {
+function lookUp(b: Builder, counter: Counter, { tensor, axis, settles }: PositionTable): string {
   const table = b.constant("table", tensor);
   const last = b.ints("last_row", tensor.dims[axis]! - 1);
   const row = settles ? b.one("Min", [counter.flat, last], {}, { hint: "row" }) : counter.flat;

@@ -8,7 +8,7 @@ import { type Model, type Node, whereOf } from "../graph/graph.ts";
 import type { GraphProto } from "../graph/proto.ts";
 import { subgraphsOf } from "../graph/reads.ts";
 import { DataType, elementCount, type Tensor } from "../graph/tensor.ts";
-import { type Known, SHAPE_RULES } from "./shapes.ts";
+import { type Known, SHAPE_RULES } from "./shape-rules.ts";
 import { type Numbers, VALUE_RULES } from "./values.ts";
 
 /** At the short lengths at which a model is run first: one tensor, and all together, where its weights are not larger. */

@@ -117,7 +117,7 @@ describe("contestLayers", () => {
     const layers = [1, 2, 3].map((seed) => randomRpe(64, 4, 0.9, seed));
     const seen: number[] = [];
     const results = await contestLayers(
-      layers.map((kernels) => () => ({ kernels, shared: { order: 5 }, own: false })),
+      layers.map((kernels) => () => ({ kernels, shared: { order: 5 }, diagonal: false })),
       { progress: (done) => seen.push(done) },
     );
     expect(seen).toEqual([0, 1, 2, 3]);
@@ -125,7 +125,9 @@ describe("contestLayers", () => {
       expect(shared!.reduction.error).toBe(reduceKernels(layers[i]!, { order: 5 }).error);
     });
     const broken = { lags: 2, channels: 1, taps: Float64Array.of(0, Number.NaN) };
-    await expect(contestLayers([() => ({ kernels: broken, shared: { order: 1 }, own: false })])).rejects.toMatchObject({
+    await expect(
+      contestLayers([() => ({ kernels: broken, shared: { order: 1 }, diagonal: false })]),
+    ).rejects.toMatchObject({
       code: "no-reduction",
     });
   });

@@ -2,7 +2,7 @@
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Found } from "../find/find.ts";
-import { isFailedRun } from "../find/respond.ts";
+import { isFailedRun } from "../find/open-region.ts";
 import type { Model } from "../graph/graph.ts";
 import { openModel, type Runner } from "../ort/run.ts";
 import { hasHalves, widened, withFloatInterface } from "../ort/widen.ts";

@@ -2,7 +2,7 @@
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
 import type { Found } from "../find/find.ts";
 import type { Graphs } from "../find/graphs.ts";
-import { stateAtStart } from "../find/shapes.ts";
+import { stateAtStart } from "../find/seen-shapes.ts";
 import type { Model } from "../graph/graph.ts";
 import { joinRows } from "../graph/join.ts";
 import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";

@@ -2,7 +2,7 @@
 import { LongConvError } from "../../src/errors.ts";
 import type { Found } from "../find/find.ts";
 import { precise } from "../find/graphs.ts";
-import { isFailedRun } from "../find/respond.ts";
+import { isFailedRun } from "../find/open-region.ts";
 import type { Model } from "../graph/graph.ts";
 import { openModel } from "../ort/run.ts";
 import { hasHalves, withFloatInterface } from "../ort/widen.ts";

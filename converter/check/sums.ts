@@ -4,7 +4,7 @@
  */
 import type { Found } from "../find/find.ts";
 import { precise, typeIn } from "../find/graphs.ts";
-import { isFailedRun } from "../find/respond.ts";
+import { isFailedRun } from "../find/open-region.ts";
 import type { Model } from "../graph/graph.ts";
 import { DataType } from "../graph/tensor.ts";
 import { withPreciseSums } from "../ort/precise.ts";

@@ -6,7 +6,7 @@ import type { Found } from "../find/find.ts";
 import type { Graphs } from "../find/graphs.ts";
 import { integersOf } from "../find/language.ts";
 import { bytesAt } from "../find/memory.ts";
-import { fixedSizes } from "../find/shapes.ts";
+import { fixedSizes } from "../find/seen-shapes.ts";
 import { joinRows } from "../graph/join.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { channelCount, type Layout, type Sizes, timeAxis } from "../time/facts/fact.ts";

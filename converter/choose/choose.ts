@@ -34,7 +34,7 @@ export async function chooseForms(
     kernels: await reduce!.kernels(),
     weights: reduce!.weights,
     shared: reduce!.target,
-    own: "tolerance" in reduce!.target,
+    diagonal: "tolerance" in reduce!.target,
     mixing: region.mixing,
     certify: { beyond: window ? ("zero" as const) : ("unknown" as const) },
   }));
@@ -62,7 +62,7 @@ async function decide(plan: Plan, result: ContestResult | undefined, options: Ch
   const exact = await exactForm(plan, options);
   if (!result) return exact;
   const shared = ends?.because ?? result.because ?? reduction?.reason;
-  const reasons = [shared, result.own?.reduction.reason, result.mixed?.reduction.reason];
+  const reasons = [shared, result.diagonal?.reduction.reason, result.mixed?.reduction.reason];
   const why = reasons.filter(Boolean).join("; ");
   return {
     ...exact,

@@ -27,35 +27,35 @@ const noisy = made(() => noise());
 
 describe("within a tolerance", () => {
   test("poles that all channels share are found, no more of them than there are", () => {
-    const result = contest({ kernels: shared, shared: { tolerance: TOLERANCE, maxOrder: 128 }, own: true });
-    expect(result.own?.reduction.met ?? false).toBe(false);
+    const result = contest({ kernels: shared, shared: { tolerance: TOLERANCE, maxOrder: 128 }, diagonal: true });
+    expect(result.diagonal?.reduction.met ?? false).toBe(false);
     expect(result.shared?.reduction).toMatchObject({ met: true, order: 2 });
     expect(result.shared!.certificate!.layer.relative).toBeLessThan(TOLERANCE);
   });
 
   test("poles of each channel's own win where many would have to be shared", () => {
-    const result = contest({ kernels: own, shared: { tolerance: TOLERANCE, maxOrder: 128 }, own: true });
-    expect(result.own?.reduction).toMatchObject({ met: true, order: 2 });
-    expect(result.own!.certificate!.layer.relative).toBeLessThan(TOLERANCE);
+    const result = contest({ kernels: own, shared: { tolerance: TOLERANCE, maxOrder: 128 }, diagonal: true });
+    expect(result.diagonal?.reduction).toMatchObject({ met: true, order: 2 });
+    expect(result.diagonal!.certificate!.layer.relative).toBeLessThan(TOLERANCE);
   });
 
   test("where they are not allowed, more are shared", () => {
-    const result = contest({ kernels: own, shared: { tolerance: TOLERANCE, maxOrder: 128 }, own: false });
-    expect(result.own).toBeUndefined();
+    const result = contest({ kernels: own, shared: { tolerance: TOLERANCE, maxOrder: 128 }, diagonal: false });
+    expect(result.diagonal).toBeUndefined();
     expect(result.shared?.reduction.met).toBe(true);
     expect(result.shared!.reduction.order).toBeGreaterThan(2);
   });
 
   test("noise has neither, and both say why", () => {
-    const result = contest({ kernels: noisy, shared: { tolerance: TOLERANCE, maxOrder: 32 }, own: true });
+    const result = contest({ kernels: noisy, shared: { tolerance: TOLERANCE, maxOrder: 32 }, diagonal: true });
     expect(result.shared?.reduction.met ?? false).toBe(false);
-    expect(result.own?.reduction).toMatchObject({ met: false, reason: expect.stringMatching(/poles/) });
+    expect(result.diagonal?.reduction).toMatchObject({ met: false, reason: expect.stringMatching(/poles/) });
     expect(result.because ?? result.shared?.reduction.reason).toMatch(/shared poles/);
   });
 });
 
 test("an order that is asked for is kept, however large the error", () => {
-  const result = contest({ kernels: own, shared: { order: 2 }, own: true });
+  const result = contest({ kernels: own, shared: { order: 2 }, diagonal: true });
   expect(result.shared?.reduction).toMatchObject({ met: true, order: 2 });
   expect(result.shared!.reduction.error).toBeGreaterThan(TOLERANCE);
 });

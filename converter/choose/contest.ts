@@ -1,14 +1,14 @@
 /** Shared poles against poles of each channel's own: which of the two a layer gets, by certified error and by cost. */
 
 import { type Certificate, type CertifyOptions, certify } from "../certify/certify.ts";
+import { certifyDiagonal } from "../certify/diagonal.ts";
 import { certifyMixed } from "../certify/mixed.ts";
+import { type DiagonalReduction, LARGEST_DIAGONAL_ORDER, lookAtChannels } from "../reduce/diagonal.ts";
 import { leastSharedOrder } from "../reduce/forecast.ts";
 import { type MixedReduction, reduceMixed } from "../reduce/mixed.ts";
-import { LARGEST_OWN_ORDER, lookAtChannels, type OwnReduction } from "../reduce/own.ts";
 import { type Reduction, reduceKernels, type Target } from "../reduce/reduce.ts";
 import { unweighed, weighed } from "../solve/channels.ts";
 import type { ChannelModal, Kernels, Mixing, Modal } from "../solve/form.ts";
-import { certifyChannels } from "./own.ts";
 
 /** What is asked for one layer. */
 export interface ContestTask {
@@ -18,7 +18,7 @@ export interface ContestTask {
   /** For shared poles. */
   readonly shared: Target;
   /** Whether poles of each channel's own may take their place; only where `shared` is a tolerance. */
-  readonly own: boolean;
+  readonly diagonal: boolean;
   readonly certify?: CertifyOptions | undefined;
   /** Of kernels that mix channels: one state for all is looked for instead. */
   readonly mixing?: Mixing | undefined;
@@ -27,7 +27,9 @@ export interface ContestTask {
 /** What was tried; at most one of the two is met. A certificate goes with what is met. */
 export interface ContestResult {
   readonly shared?: { readonly reduction: Reduction; readonly certificate: Certificate | undefined } | undefined;
-  readonly own?: { readonly reduction: OwnReduction; readonly certificate: Certificate | undefined } | undefined;
+  readonly diagonal?:
+    | { readonly reduction: DiagonalReduction; readonly certificate: Certificate | undefined }
+    | undefined;
   /** Of kernels that mix channels. */
   readonly mixed?: { readonly reduction: MixedReduction; readonly certificate: Certificate | undefined } | undefined;
   /** Why shared poles were not tried, in a sentence. */
@@ -39,7 +41,7 @@ export interface ContestResult {
  * takes 1.3 times as long, in a step and in a prompt (docs/parts/diagonal.md); the rest of the factor is for its larger
  * tables in the file.
  */
-export const OWN_STATE_COST = 2;
+export const DIAGONAL_STATE_COST = 2;
 
 /** Above this least order the search for the smallest one is given up for a single attempt, with one refinement. */
 const SEARCHED = 48;
@@ -52,7 +54,7 @@ export function contest({
   kernels: given,
   weights,
   shared,
-  own,
+  diagonal,
   certify: options,
   mixing,
 }: ContestTask): ContestResult {
@@ -68,32 +70,32 @@ export function contest({
     const reduction = asGiven(found);
     return { shared: { reduction, certificate: reduction.met ? certify(given, reduction.modal, options) : undefined } };
   };
-  if ("order" in shared || !own) return withShared(reduceKernels(kernels, shared));
+  if ("order" in shared || !diagonal) return withShared(reduceKernels(kernels, shared));
   const { tolerance, maxOrder = 256 } = shared;
-  const most = Math.min(LARGEST_OWN_ORDER, maxOrder);
+  const most = Math.min(LARGEST_DIAGONAL_ORDER, maxOrder);
   const least = leastSharedOrder(kernels, tolerance, maxOrder);
   const lookout = lookAtChannels(kernels, { tolerance, maxOrder: most });
   const tryShared = (): ContestResult => {
     if (least > maxOrder) return { because: `no ${maxOrder} shared poles follow the kernel` };
     return withShared(reduceWithin(kernels, tolerance, maxOrder, least));
   };
-  const tryOwn = (from = lookout): ContestResult => {
+  const tryDiagonal = (from = lookout): ContestResult => {
     const reduction = asGiven(from.reduce());
-    const certificate = reduction.met ? certifyChannels(given, reduction.modal, options) : undefined;
-    return { own: { reduction, certificate } };
+    const certificate = reduction.met ? certifyDiagonal(given, reduction.modal, options) : undefined;
+    return { diagonal: { reduction, certificate } };
   };
-  const ownFirst = lookout.least <= most && OWN_STATE_COST * lookout.least < least;
-  const first = ownFirst ? tryOwn() : tryShared();
-  if (first.own?.reduction.met) return first;
+  const diagonalFirst = lookout.least <= most && DIAGONAL_STATE_COST * lookout.least < least;
+  const first = diagonalFirst ? tryDiagonal() : tryShared();
+  if (first.diagonal?.reduction.met) return first;
   if (first.shared?.reduction.met) {
     const { order } = first.shared.reduction;
     // own poles cost less below this
-    const fewer = Math.min(most, 2 * Math.ceil(order / (2 * OWN_STATE_COST) - 1));
+    const fewer = Math.min(most, 2 * Math.ceil(order / (2 * DIAGONAL_STATE_COST) - 1));
     if (lookout.least > fewer) return first;
-    const second = tryOwn(lookAtChannels(kernels, { tolerance, maxOrder: fewer }));
-    return second.own!.reduction.met ? { ...second, because: `shared poles would be ${order}` } : first;
+    const second = tryDiagonal(lookAtChannels(kernels, { tolerance, maxOrder: fewer }));
+    return second.diagonal!.reduction.met ? { ...second, because: `shared poles would be ${order}` } : first;
   }
-  return { ...first, ...(ownFirst ? tryShared() : tryOwn()) };
+  return { ...first, ...(diagonalFirst ? tryShared() : tryDiagonal()) };
 }
 
 /** The smallest order where it is small; else one attempt at a likely order and one at the largest. */

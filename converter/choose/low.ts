@@ -9,7 +9,7 @@ import type { ChooseOptions } from "./options.ts";
 /** Shared poles, poles of each channel's own, or states that all channels share, whichever is met. */
 export function lowOrderForm(
   { reduce, end }: Plan,
-  { shared, own, mixed, because }: ContestResult = {},
+  { shared, diagonal, mixed, because }: ContestResult = {},
   { order, maxState }: ChooseOptions,
 ): Chosen | undefined {
   const chosen = (form: Form & { lags: number }, certificate: Certificate, why: string): Chosen => ({
@@ -33,8 +33,8 @@ export function lowOrderForm(
     const why = `${reduction.order} shared poles${one} follow the kernel over ${lags} lags`;
     return chosen({ kind: "compact", modal, lags }, certificate, why);
   }
-  if (own?.reduction.met && own.certificate) {
-    const { reduction, certificate } = own;
+  if (diagonal?.reduction.met && diagonal.certificate) {
+    const { reduction, certificate } = diagonal;
     const lags = certificate.horizon;
     const instead = because ?? (shared ? shared.reduction.reason : undefined);
     const why = `${reduction.order} poles of each channel's own follow the kernel over ${lags} lags`;

@@ -37,7 +37,7 @@ test("what seems to do nothing is not given up", () => {
 
 test("channels that count more get the smaller errors, and the certificate is of the kernels as they are", () => {
   const weights = Float64Array.from({ length: 24 }, (_, c) => (c < 12 ? 8 : 1));
-  const task = { kernels, own: false, shared: { tolerance: 1e-3 } } as const;
+  const task = { kernels, diagonal: false, shared: { tolerance: 1e-3 } } as const;
   for (const given of [undefined, weights]) {
     const { reduction, certificate } = contest({ ...task, weights: given }).shared!;
     const left = squares(kernels, kernelOf(reduction.modal, 256));

@@ -7,9 +7,9 @@ import { signed, uniform } from "../../src/random.ts";
 import type { Kernels } from "../solve/form.ts";
 import { norm } from "../solve/norm.ts";
 import type { Graphs } from "./graphs.ts";
-import { type ProbeFailure, type Respond, toleranceOf } from "./probe.ts";
+import { isFailedRun, openKernels } from "./open-region.ts";
+import { type ProbeFailure, type RunRows, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
-import { isFailedRun, openKernels } from "./respond.ts";
 
 /** A comb and what the region makes of it. */
 export interface Answer {
@@ -29,23 +29,23 @@ const SUMMED = 1e-8;
  * @returns undefined where it cannot be run at more positions than it was probed at
  */
 export async function answerAfar(graphs: Graphs, region: Region, kernels: Kernels): Promise<Answer | undefined> {
-  const responder = await openKernels(graphs, region);
+  const opened = await openKernels(graphs, region);
   try {
     for (let time = kernels.lags; time > region.probed.lags; time = Math.floor(time / 2)) {
       try {
-        return await answerAt(responder.respond, region, kernels, time);
+        return await answerAt(opened.runRows, region, kernels, time);
       } catch (error) {
         if (!isFailedRun(error)) throw error;
       }
     }
     return undefined;
   } finally {
-    await responder.close();
+    await opened.close();
   }
 }
 
 /** Runs the region over combs for these kernels at one length; the last position is not 0. */
-export async function answerAt(respond: Respond, region: Region, kernels: Kernels, time: number): Promise<Answer> {
+export async function answerAt(runRows: RunRows, region: Region, kernels: Kernels, time: number): Promise<Answer> {
   const { entryChannels, sources } = region;
   const combs = Array.from({ length: entryChannels }, (_, c) =>
     // one that is answered nowhere still must not be
@@ -53,7 +53,7 @@ export async function answerAt(respond: Respond, region: Region, kernels: Kernel
   );
   const row = new Float64Array(time * entryChannels);
   for (const [c, comb] of combs.entries()) for (let i = 0; i < time; i++) row[i * entryChannels + c] = comb[i]!;
-  const [values] = await respond([row], time);
+  const [values] = await runRows([row], time);
   return { time, combs, values: values! };
 }
 

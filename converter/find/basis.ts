@@ -5,10 +5,10 @@
 import type { Kernels } from "../solve/form.ts";
 import type { Graphs } from "./graphs.ts";
 import { bytesOf } from "./memory.ts";
+import { openKernels } from "./open-region.ts";
 import { convolve, type ProbeFailure, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
-import { openKernels } from "./respond.ts";
-import { fixedSizes } from "./shapes.ts";
+import { fixedSizes } from "./seen-shapes.ts";
 
 /** Impulses, and bytes of all tensors of all runs, that are worth it. */
 const MOST_IMPULSES = 4096;
@@ -35,12 +35,12 @@ export async function onBasis(
   const norms = Array.from({ length: channels }, (_, c) =>
     Math.hypot(...Array.from({ length: kernels.lags }, (_, k) => taps[k * channels + c]!)),
   );
-  const { respond, close } = await openKernels(graphs, region);
+  const { runRows, close } = await openKernels(graphs, region);
   try {
     for (let place = 0; place < impulses; place++) {
       const values = new Float64Array(impulses);
       values[place] = 1;
-      const [answer] = await respond([values], time);
+      const [answer] = await runRows([values], time);
       const expected = convolve(values, kernels, entryChannels, sources);
       const [at, source] = [Math.floor(place / entryChannels), place % entryChannels];
       for (let i = 0; i < expected.length; i++) {

@@ -4,10 +4,10 @@ import { toNumbers } from "../graph/tensor.ts";
 import type { Kernels } from "../solve/form.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import type { Graphs } from "./graphs.ts";
+import { isFailedRun, openKernels } from "./open-region.ts";
+import { evaluatePosition } from "./position-rows.ts";
 import type { Region } from "./region.ts";
-import { isFailedRun, openKernels } from "./respond.ts";
-import type { Seen } from "./shapes.ts";
-import { evaluatePosition } from "./tables.ts";
+import type { Seen } from "./seen-shapes.ts";
 
 /** Kernels with what is known of their zeros. */
 export interface EvaluatedKernels extends Kernels {
@@ -141,13 +141,13 @@ async function byImpulse(graphs: Graphs, region: Region, lags: number): Promise<
 async function impulseAt(graphs: Graphs, region: Region, time: number, lags: number): Promise<EvaluatedKernels> {
   const { entryChannels, channels, bias } = region;
   const row = new Float64Array(time * entryChannels).fill(1, 0, entryChannels);
-  const responder = await openKernels(graphs, region);
+  const opened = await openKernels(graphs, region);
   try {
-    const [answer] = await responder.respond([row], time);
+    const [answer] = await opened.runRows([row], time);
     const taps = answer!.slice(0, lags * channels);
     if (bias) for (let i = 0; i < taps.length; i++) taps[i]! -= bias[i % channels]!;
     return { lags, channels, taps, rounded: true };
   } finally {
-    await responder.close();
+    await opened.close();
   }
 }

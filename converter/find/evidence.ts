@@ -7,10 +7,10 @@ import type { Kernels } from "../solve/form.ts";
 import { answerAt, departure } from "./afar.ts";
 import type { Graphs } from "./graphs.ts";
 import { bytesOf } from "./memory.ts";
-import { convolve, type ProbeFailure, type Respond, toleranceOf } from "./probe.ts";
+import { isFailedRun, openKernels } from "./open-region.ts";
+import { convolve, type ProbeFailure, type RunRows, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
-import { isFailedRun, openKernels } from "./respond.ts";
-import { fixedSizes } from "./shapes.ts";
+import { fixedSizes } from "./seen-shapes.ts";
 
 /** How far a region was compared. */
 export interface Evidence {
@@ -48,16 +48,16 @@ export async function compareWidely(
   region: Region,
   kernels: Kernels,
 ): Promise<Evidence | (ProbeFailure & { readonly length: number })> {
-  const { respond, close } = await openKernels(graphs, region);
+  const { runRows, close } = await openKernels(graphs, region);
   try {
-    const apart = await compareRows(respond, region, kernels, fixedSizes(graphs.inputs).batch !== undefined);
+    const apart = await compareRows(runRows, region, kernels, fixedSizes(graphs.inputs).batch !== undefined);
     if (apart) return { ...apart, length: BATCH_LENGTH };
     let positions = region.probed.lags;
     let failsAt: number | undefined;
     const bytes = bytesOf(graphs, region);
     const isWorth = (length: number) => bytes(length) <= CHEAP_BYTES || Number.isInteger(Math.log2(length));
     for (const length of LENGTHS.filter((each) => each <= kernels.lags && isWorth(each))) {
-      const answer = await answerAt(respond, region, kernels, length).catch((error: unknown) => {
+      const answer = await answerAt(runRows, region, kernels, length).catch((error: unknown) => {
         if (!isFailedRun(error)) throw error;
       });
       // some graphs take some lengths only
@@ -78,7 +78,7 @@ export async function compareWidely(
 
 /** Batches whose rows all differ: each must be answered as if it were alone. */
 async function compareRows(
-  respond: Respond,
+  runRows: RunRows,
   region: Region,
   kernels: Kernels,
   fixedBatch: boolean,
@@ -90,7 +90,7 @@ async function compareRows(
     const rows = Array.from({ length: batch }, () =>
       Float64Array.from({ length: BATCH_LENGTH * entryChannels }, () => random()),
     );
-    const answers = await respond(rows, BATCH_LENGTH).catch((error: unknown) => {
+    const answers = await runRows(rows, BATCH_LENGTH).catch((error: unknown) => {
       if (!isFailedRun(error)) throw error;
     });
     for (const [row, answer] of (answers ?? []).entries()) {

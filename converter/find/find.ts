@@ -14,22 +14,22 @@ import { type Constant, foldConstants } from "../time/fold.ts";
 import { type Closed, followTime, type Opening, type Refusal, type TimeFacts } from "../time/follow.ts";
 import { type InputAxes, type InputOptions, inputAxes } from "../time/inputs.ts";
 import { lengthOutputs } from "../time/outputs.ts";
-import { lengthSteps } from "../time/steps.ts";
+import { lengthThresholds } from "../time/thresholds.ts";
 import { closeBranches } from "./branches.ts";
 import type { Carried, Kind, Known } from "./carried.ts";
 import { unrolled } from "./cause.ts";
 import type { Graphs } from "./graphs.ts";
 import { castsToHalf, decidingHalves } from "./halves.ts";
-import { withFloatShifts } from "./ids.ts";
 import { drivenInputs, type GivenNames } from "./language.ts";
 import { lengthError } from "./lengths.ts";
 import { type Renamed, withKnownNames } from "./names.ts";
 import { sizesIn } from "./part.ts";
+import { positionRows } from "./position-rows.ts";
 import { isWithinProven, type Proofs, provenTogether } from "./proven.ts";
 import { closeRegion, type Region, type Unclosed } from "./region.ts";
 import { remedyOf } from "./remedies.ts";
-import { fixedSizes, runSizes, shapesAt, shapesByRunning } from "./shapes.ts";
-import { tablesOf } from "./tables.ts";
+import { fixedSizes, runSizes, shapesAt, shapesByRunning } from "./seen-shapes.ts";
+import { withFloatShifts } from "./shifted-ids.ts";
 
 /** What is known of a model once time was followed to its end. */
 export interface Found {
@@ -107,7 +107,7 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
     if (!opening) {
       const { refusals: uncounted, ...counter } = planCounter({ index: graphs.index, time, tables, constants });
       const proofs = proofsOf(typeOf, graphs, time, constants, tables, regions);
-      const steps = lengthSteps(model, time.facts, constants).filter(
+      const thresholds = lengthThresholds(model, time.facts, constants).filter(
         ({ node }) => !isWithinProven(graphs.index, time, proofs, node),
       );
       const loop = unrolled(
@@ -116,11 +116,11 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
       );
       const refusals = [
         ...[...(loop ? [loop] : refused), ...time.refusals, ...uncounted],
-        ...[...lengthOutputs(model, graphs.index, time), ...steps],
+        ...[...lengthOutputs(model, graphs.index, time), ...thresholds],
       ];
       return { original, renamed, language, graphs, constants, tables, time, regions, kept, proofs, counter, refusals };
     }
-    const rows = await tablesOf(graphs, time, opening.node);
+    const rows = await positionRows(graphs, time, opening.node);
     if (rows.size > 0) {
       for (const [name, axes] of rows) tables.set(name, axes);
       continue;

@@ -5,7 +5,7 @@ import { withPreciseTransforms } from "../ort/precise.ts";
 import type { Dim } from "../time/facts/dim.ts";
 import type { InputAxes } from "../time/inputs.ts";
 import type { Driven } from "./language.ts";
-import type { Shapes } from "./shapes.ts";
+import type { Shapes } from "./seen-shapes.ts";
 
 export interface Graphs {
   readonly model: Model;

@@ -4,8 +4,8 @@ import { channelCount, type Layout } from "../time/facts/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import type { Cone } from "./cone.ts";
 import type { Graphs } from "./graphs.ts";
-import type { End } from "./respond.ts";
-import { possibleLayouts } from "./shapes.ts";
+import type { End } from "./open-region.ts";
+import { possibleLayouts } from "./seen-shapes.ts";
 
 const LAYOUT_ONLY = new Set(["Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten"]);
 

@@ -13,9 +13,9 @@ import type { Found } from "./find.ts";
 import type { Graphs } from "./graphs.ts";
 import { firstAlive, type LagReader, LIFE_LAGS, lookFor, openLags } from "./life.ts";
 import { longestWithin } from "./memory.ts";
+import { isFailedRun } from "./open-region.ts";
 import type { ProbeFailure } from "./probe.ts";
 import { compareLengths, type Region } from "./region.ts";
-import { isFailedRun } from "./respond.ts";
 
 /** Why a kernel has fewer lags than were asked for. */
 export type KernelEnd = "exported length" | "table" | "memory";

@@ -4,7 +4,7 @@ import { type Model, whereOf } from "../graph/graph.ts";
 import { DataType } from "../graph/tensor.ts";
 import { openModel } from "../ort/run.ts";
 import type { InputAxes } from "../time/inputs.ts";
-import { fixedSizes, zeroInputs } from "./shapes.ts";
+import { fixedSizes, zeroInputs } from "./seen-shapes.ts";
 
 const RECURRENT = new Set(["RNN", "GRU", "LSTM"]);
 

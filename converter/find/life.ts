@@ -5,7 +5,7 @@ import type { TimeFacts } from "../time/follow.ts";
 import { type KernelTensor, tapsIn } from "./evaluation.ts";
 import type { Graphs } from "./graphs.ts";
 import { openPart } from "./part.ts";
-import { fixedSizes, zeroInputs } from "./shapes.ts";
+import { fixedSizes, zeroInputs } from "./seen-shapes.ts";
 
 /** Lags to which every kernel is looked at, where it does not end by rule and the graph reaches so far. */
 export const LIFE_LAGS = 131_072;

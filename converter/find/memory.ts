@@ -3,7 +3,7 @@ import type { Node } from "../graph/graph.ts";
 import type { Graphs } from "./graphs.ts";
 import { partOf } from "./part.ts";
 import type { Region } from "./region.ts";
-import type { Seen, Shapes } from "./shapes.ts";
+import type { Seen, Shapes } from "./seen-shapes.ts";
 
 const LONGEST = 2 ** 17;
 const BYTES_OF_A_NUMBER = 4;

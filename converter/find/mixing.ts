@@ -2,8 +2,8 @@
 import { signed } from "../../src/random.ts";
 import { channelCount } from "../time/facts/fact.ts";
 import type { Graphs } from "./graphs.ts";
-import { type ProbeFailure, type ProbeResult, type Respond, toleranceOf } from "./probe.ts";
-import { type End, openRegion } from "./respond.ts";
+import { type End, openRegion } from "./open-region.ts";
+import { type ProbeFailure, type ProbeResult, type RunRows, toleranceOf } from "./probe.ts";
 
 /**
  * Compares a dense signal's answer with the sum of its channels' answers.
@@ -13,7 +13,7 @@ import { type End, openRegion } from "./respond.ts";
 export async function addsUp(
   graphs: Graphs,
   { entry, exit }: { readonly entry: End; readonly exit: End },
-  apart: Respond,
+  apart: RunRows,
   { bias, kernels }: ProbeResult,
   time: number,
 ): Promise<ProbeFailure | undefined> {
@@ -22,7 +22,7 @@ export async function addsUp(
   const values = Float64Array.from({ length: time * inputs }, () => random());
   const whole = await openRegion(graphs, entry, exit);
   try {
-    const [together] = await whole.respond([values], time);
+    const [together] = await whole.runRows([values], time);
     const [each] = await apart([values], time);
     for (let o = 0; o < outputs; o++) {
       const own = bias[o * inputs]!;

@@ -1,6 +1,6 @@
 /** What probes find, of systems whose answer is written down: each is a function from rows to rows, no graph. */
 import { expect, test } from "vitest";
-import { convolve, type ProbeResult, probe, type Respond } from "./probe.ts";
+import { convolve, type ProbeResult, probe, type RunRows } from "./probe.ts";
 
 const CHANNELS = 3;
 const TIME = 40;
@@ -16,14 +16,14 @@ const STRAIGHT = [0, 1, 2];
 
 /** A system that works row by row. */
 const system =
-  (answer: (row: Float64Array, time: number) => Float64Array): Respond =>
+  (answer: (row: Float64Array, time: number) => Float64Array): RunRows =>
   async (rows, time) =>
     rows.map((row) => answer(row, time));
 
 const convolved = (row: Float64Array, sources: readonly (number | undefined)[] = STRAIGHT) =>
   convolve(row, KERNELS, CHANNELS, sources);
 
-const ask = (respond: Respond) => probe(respond, TIME, CHANNELS, true);
+const ask = (runRows: RunRows) => probe(runRows, TIME, CHANNELS, true);
 
 test("a convolution with a bias: its kernels, its bias, and each channel from itself", async () => {
   const found = (await ask(system((row) => convolved(row).map((y, i) => y + (i % CHANNELS))))) as ProbeResult;
@@ -56,8 +56,8 @@ test.each<[string, string, (row: Float64Array, time: number) => Float64Array]>([
 
 test("a kernel that is known to be longer is compared over what both have", async () => {
   const known = { kernels: KERNELS, sources: STRAIGHT };
-  const respond = system((row) => convolved(row));
-  expect(await probe(respond, 16, CHANNELS, false, known)).not.toHaveProperty("code");
+  const runRows = system((row) => convolved(row));
+  expect(await probe(runRows, 16, CHANNELS, false, known)).not.toHaveProperty("code");
 });
 
 function ahead(answer: Float64Array, row: Float64Array): Float64Array {

@@ -4,7 +4,7 @@ import { signed } from "../../src/random.ts";
 import type { Kernels } from "../solve/form.ts";
 
 /** Runs a region on rows [time × channels], one output row [time × channels of the exit] for each. */
-export type Respond = (rows: readonly Float64Array[], time: number) => Promise<Float64Array[]>;
+export type RunRows = (rows: readonly Float64Array[], time: number) => Promise<Float64Array[]>;
 
 export interface ProbeResult {
   /** Kernel, bias taken out, over the probed length. */
@@ -50,7 +50,7 @@ interface Row {
  * @param amplitudes whether loud and soft signals are tried as well: one length is enough for that
  */
 export async function probe(
-  respond: Respond,
+  runRows: RunRows,
   time: number,
   entryChannels: number,
   amplitudes: boolean,
@@ -89,7 +89,7 @@ export async function probe(
     ...(amplitudes ? AMPLITUDES.map((row) => ({ ...row, values: signalOf(row.amplitude) })) : []),
   ];
   const graded = row().map((_, i) => (i < entryChannels ? gradeOf(i, entryChannels) : 0));
-  const answers = await respond([row(), impulse(0, () => 1), graded, ...rows.map((r) => r.values)], time);
+  const answers = await runRows([row(), impulse(0, () => 1), graded, ...rows.map((r) => r.values)], time);
   const channels = answers[0]!.length / time;
   if (!Number.isInteger(channels))
     return { code: "mixes-channels", reason: `${entryChannels} channels enter and ${channels} leave`, stage: 0 };

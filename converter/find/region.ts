@@ -11,9 +11,9 @@ import { coneOf, type Exit } from "./cone.ts";
 import { type Graphs, typeIn } from "./graphs.ts";
 import { grow } from "./grow.ts";
 import { addsUp } from "./mixing.ts";
+import { type End, isFailedRun, openKernels } from "./open-region.ts";
 import { type ProbeFailure, type ProbeResult, probe } from "./probe.ts";
-import { type End, isFailedRun, openKernels } from "./respond.ts";
-import { fixedSizes, possibleLayouts } from "./shapes.ts";
+import { fixedSizes, possibleLayouts } from "./seen-shapes.ts";
 
 /** A long convolution: one stream in, one stream out. */
 export interface Region extends Closed {
@@ -166,12 +166,12 @@ async function probeRegion(
     return { code: "mixes-channels", reason, stage: 3 };
   }
   const fixed = fixedSizes(graphs.inputs).time;
-  const responder = await openKernels(graphs, { entry, exit, mixing });
+  const opened = await openKernels(graphs, { entry, exit, mixing });
   try {
     let known: ProbeResult | undefined;
     let failed: unknown;
     for (const time of fixed ? [fixed] : PROBE_LENGTHS) {
-      const result = await probe(responder.respond, time, entryChannels, known === undefined, known).catch(
+      const result = await probe(opened.runRows, time, entryChannels, known === undefined, known).catch(
         (error: unknown) => {
           // some graphs do not take every length: not below their reach, only multiples of some number
           if (fixed !== undefined || !isFailedRun(error)) throw error;
@@ -187,7 +187,7 @@ async function probeRegion(
     }
     if (!known) throw failed;
     const { kernels: probed, bias, sources } = known;
-    const alone = mixing && (await addsUp(graphs, { entry, exit }, responder.respond, known, probed.lags));
+    const alone = mixing && (await addsUp(graphs, { entry, exit }, opened.runRows, known, probed.lags));
     if (alone) return alone;
     return {
       opening: opening.node,
@@ -207,7 +207,7 @@ async function probeRegion(
       maxLags: fixed,
     };
   } finally {
-    await responder.close();
+    await opened.close();
   }
 }
 

@@ -14,8 +14,8 @@ import type { Constant } from "../time/fold.ts";
 import { operandOf, type TimeFacts } from "../time/follow.ts";
 import { randomInputs } from "./feeds.ts";
 import { type Graphs, precise } from "./graphs.ts";
-import { isFailedRun } from "./respond.ts";
-import { fixedSizes } from "./shapes.ts";
+import { isFailedRun } from "./open-region.ts";
+import { fixedSizes } from "./seen-shapes.ts";
 
 /** A graph at multiples of some number. */
 export interface Unfilled {

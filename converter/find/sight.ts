@@ -4,10 +4,10 @@ import { DataType, makeTensor, type Tensor } from "../graph/tensor.ts";
 import { channelsIn, dimsOf, type Layout, timeAxis } from "../time/facts/fact.ts";
 import type { Known } from "./carried.ts";
 import { typeIn } from "./graphs.ts";
+import { isFailedRun } from "./open-region.ts";
 import { openPart, type Part } from "./part.ts";
-import { isFailedRun } from "./respond.ts";
-import { fixedSizes, zeroInputs } from "./shapes.ts";
-import { bySequence } from "./tables.ts";
+import { bySequence } from "./position-rows.ts";
+import { fixedSizes, zeroInputs } from "./seen-shapes.ts";
 
 /** A stream that enters, or an exit. */
 export interface Port {

@@ -3,7 +3,7 @@
  * faster, so it is what a converted model is measured against. Its outputs mean nothing.
  */
 import { assemble } from "../assemble/assemble.ts";
-import { evaluateTables } from "../assemble/tables.ts";
+import { evaluatePositionTables } from "../assemble/position-tables.ts";
 import type { Found } from "../find/find.ts";
 import type { Model } from "../graph/graph.ts";
 import { bypass } from "../states/convolution/convolution.ts";
@@ -23,6 +23,6 @@ export interface FloorOptions {
 export async function floorOf(found: Found, options: FloorOptions): Promise<Model> {
   const kept = await Promise.all(found.kept.map((each) => each.plan()));
   const realisations = [...found.regions.map(bypass), ...kept];
-  const tables = await evaluateTables(found);
+  const tables = await evaluatePositionTables(found);
   return shareTied(assemble(found, realisations, { ...options, path: "both", tables, metadata: new Map() }));
 }

@@ -2,7 +2,7 @@
  * Prefill of the diagonal form: any number of tokens with a state carried in.
  *
  * The prompt is padded with zeros on the right to n chunks of c tokens. Everything is laid out by channel, because every
- * channel has tables of its own; with K the kernel's first c lags as a lower triangular Toeplitz matrix:
+ * channel has matrices of its own; with K the kernel's first c lags as a lower triangular Toeplitz matrix:
  *
  *     inside a chunk      Y_I = K X_I                                    a MatMul for each channel
  *     what it adds        E_I = G X_I,       G_k = (1 + i) λ^(c-1-k)     a MatMul for each channel
@@ -37,7 +37,7 @@ export function diagonalPrefill(
 ): string {
   const { channels, pairs } = modal;
   const rows = 2 * pairs;
-  const tables = tablesOf(b, modal, chunk);
+  const matrices = matricesOf(b, modal, chunk);
   const cut = cutIntoChunks(b, x, chunk);
 
   const flat = b.one("Reshape", [cut.padded, b.ints("flat", [-1, channels])]);
@@ -47,7 +47,7 @@ export function diagonalPrefill(
     hint: "inside",
   });
 
-  const added = b.one("MatMul", [tokens, tables.gather], undefined, { hint: "added" });
+  const added = b.one("MatMul", [tokens, matrices.gather], undefined, { hint: "added" });
   const sizes = b.one("Concat", [b.ints("channels_batch", [channels, -1]), cut.chunks, b.ints("parts", [2, pairs])], {
     axis: 0,
   });
@@ -55,12 +55,12 @@ export function diagonalPrefill(
   const chunked = b.one("Transpose", [b.one("Reshape", [added, sizes])], { perm: [2, 3, 0, 1, 4] });
   const parts = b.one("Reshape", [past, b.ints("halves", [0, 2, pairs, channels])]);
   const carried = b.one("Transpose", [parts], { perm: [1, 3, 0, 2] });
-  const starts = acrossChunks(b, modal, tables, carried, chunked);
+  const starts = acrossChunks(b, modal, matrices, carried, chunked);
 
   const startsByChannel = b.one("Transpose", [starts], { perm: [2, 3, 0, 1, 4] });
   const states = b.one("Reshape", [startsByChannel, b.ints("chunk_states", [channels, -1, rows])]);
-  const fromStarts = b.one("MatMul", [states, tables.spread], undefined, { hint: "carried_in" });
-  toTheEnd(b, modal, tables, cut, x, starts, present);
+  const fromStarts = b.one("MatMul", [states, matrices.spread], undefined, { hint: "carried_in" });
+  toTheEnd(b, modal, matrices, cut, x, starts, present);
 
   const sum = b.one("Reshape", [b.one("Add", [inside, fromStarts]), b.ints("channel_rows", [channels, -1])]);
   const outputs = b.one("Reshape", [b.one("Transpose", [sum], { perm: [1, 0] }), b.one("Shape", [cut.padded])]);
@@ -75,7 +75,7 @@ interface Factor {
   readonly across: string;
 }
 
-interface Tables {
+interface Matrices {
   /** G: [channels, chunk, 2 · pairs]. */
   readonly gather: string;
   /** Z: [channels, 2 · pairs, chunk]. */
@@ -86,7 +86,7 @@ interface Tables {
   readonly turned: Factor;
 }
 
-function tablesOf(b: Builder, modal: ChannelModal, chunk: number): Tables {
+function matricesOf(b: Builder, modal: ChannelModal, chunk: number): Matrices {
   const { channels, pairs, re, im } = modal;
   const rows = 2 * pairs;
   const [e, f] = readingOf(modal);
@@ -146,7 +146,7 @@ function multiply(b: Builder, { along, across }: Factor, states: string): string
 function acrossChunks(
   b: Builder,
   { channels, pairs }: ChannelModal,
-  { leap }: Tables,
+  { leap }: Matrices,
   carried: string,
   added: string,
 ): string {
@@ -173,7 +173,7 @@ function acrossChunks(
 function toTheEnd(
   b: Builder,
   { channels, pairs }: ChannelModal,
-  { gather, turned }: Tables,
+  { gather, turned }: Matrices,
   { length, chunks, padding, partial, zeros }: Chunks,
   x: string,
   starts: string,

@@ -3,9 +3,9 @@
 import { kernelOf } from "../solve/evaluate.ts";
 import { type ChannelModal, channelOf, type Kernels } from "../solve/form.ts";
 import { compress } from "./compress.ts";
+import { type Fitting, fittingOf, type System, systemOf } from "./fitting.ts";
 import { type HankelSpectrum, hankelSpectrum } from "./lanczos.ts";
 import { isStable, type Poles, stabilise } from "./poles.ts";
-import { describeProblem, type Problem, type System, systemOf } from "./problem.ts";
 import type { Fitted } from "./refine.ts";
 
 /** Lags at the end that hold no more than this part of the channel's energy carry nothing. */
@@ -50,15 +50,15 @@ export function openChannel(
     const nothing = measured({ ...emptyModal(own, 1), direct: own.taps.slice(0, 1).map(Math.fround) });
     return { width: Number.POSITIVE_INFINITY, spectrum: undefined, solve: () => nothing };
   }
-  const problem = describeProblem(part, compressed, "float32", tolerance);
-  const spectrum = hankelSpectrum(problem.trimmed[0]!, width);
+  const fitting = fittingOf(part, compressed, "float32", tolerance);
+  const spectrum = hankelSpectrum(fitting.trimmed[0]!, width);
   const system = systemOf(spectrum.vectors);
   const sign = compressed.mix[0]![0]!;
   const known = new Map<number, Solved>();
   const solve = (pairs: number): Solved => {
     const before = known.get(pairs);
     if (before) return before;
-    const start = (order: number) => startOwn(order, system, problem, allowed);
+    const start = (order: number) => startDiagonal(order, system, fitting, allowed);
     const { poles, fit } = bestWithin(pairs, spectrum.vectors.length, allowed, start);
     const solved = measured(
       inPairs(
@@ -77,8 +77,8 @@ export function openChannel(
 const ENOUGH = 0.3;
 
 /** Ho–Kalman at an order; unstable poles held instead of reflected, or coinciding ones taken apart, where that is needed. */
-function startOwn(order: number, system: System, problem: Problem, allowed: number): Fitted {
-  const solve = (poles: Poles, how: "reflect" | "hold") => problem.solve(stabilise(poles, how, problem.largestReal));
+function startDiagonal(order: number, system: System, fitting: Fitting, allowed: number): Fitted {
+  const solve = (poles: Poles, how: "reflect" | "hold") => fitting.solve(stabilise(poles, how, fitting.largestReal));
   const poles = system(order);
   let fitted = solve(poles, "reflect");
   const poor = () => fitted.fit.cost > ENOUGH * allowed;

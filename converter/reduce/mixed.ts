@@ -22,7 +22,7 @@ export interface MixedReduction {
   readonly reason: string | undefined;
 }
 
-/** Twice the rounding of a residue, as in problem.ts. */
+/** Twice the rounding of a residue, as in fitting.ts. */
 const RIDGE = 2 ** -24;
 /** States that are looked at first; then twice as many. */
 const FIRST = 32;

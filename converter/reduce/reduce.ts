@@ -2,13 +2,13 @@
 
 import { LongConvError } from "../../src/errors.ts";
 import type { Kernels, Modal } from "../solve/form.ts";
-import { assemble } from "./assemble.ts";
 import type { Columns } from "./columns.ts";
 import { type Compressed, compress } from "./compress.ts";
 import type { Fit } from "./fit.ts";
+import { type Fitting, fittingOf, startAt, systemOf } from "./fitting.ts";
+import { modalFromPoles } from "./from-poles.ts";
 import { dominantSubspace, hankelOf } from "./hankel.ts";
 import { orderOfPoles, type Poles } from "./poles.ts";
-import { describeProblem, type Problem, startAt, systemOf } from "./problem.ts";
 import type { Fitted } from "./refine.ts";
 import { best, type Search, smallest, stillFalls } from "./search.ts";
 
@@ -70,10 +70,10 @@ export function reduceKernels(kernels: Kernels, target: Target, options: ReduceO
   if (!Number.isFinite(compressed.energy)) {
     throw new LongConvError("no-reduction", "the kernels hold NaN or infinity");
   }
-  const problem = describeProblem(kernels, compressed, precision, tolerance);
+  const fitting = fittingOf(kernels, compressed, precision, tolerance);
   const curve: Attempt[] = [];
-  const { poles, singularValues, reason } = findPoles(compressed, problem, wanted, refinements, curve);
-  const { modal, error, gain } = assemble(kernels, compressed, problem, poles);
+  const { poles, singularValues, reason } = findPoles(compressed, fitting, wanted, refinements, curve);
+  const { modal, error, gain } = modalFromPoles(kernels, compressed, fitting, poles);
   const met = given !== undefined || error <= tolerance;
   return {
     modal,
@@ -120,7 +120,7 @@ interface FoundPoles {
  */
 function findPoles(
   compressed: Compressed,
-  problem: Problem,
+  fitting: Fitting,
   { given, tolerance, maxOrder }: Wanted,
   refinements: number,
   curve: Attempt[],
@@ -137,12 +137,12 @@ function findPoles(
     curve.push({ order: orderOfPoles(poles), error: relative(fit), refined });
   const improve = (from: Fitted) => {
     if (refinements === 0) return from;
-    const refined = problem.refine(from, refinements);
+    const refined = fitting.refine(from, refinements);
     const better = refined.fit.cost < from.fit.cost ? refined : from;
     record(better, true);
     return better;
   };
-  const hankel = hankelOf(problem.trimmed);
+  const hankel = hankelOf(fitting.trimmed);
   const most = Math.min(maxOrder, Math.max(hankel.columns - 1, 1));
   let limit = given === undefined ? Math.min(most, Math.max(48, leastOrder + 16)) : most;
   for (let known: Columns = [], tried: Fitted[] = []; ; limit = Math.min(2 * limit, most)) {
@@ -150,7 +150,7 @@ function findPoles(
     known = vectors;
     const system = systemOf(known);
     const start = (order: number) => {
-      const fitted = startAt(order, system, problem);
+      const fitted = startAt(order, system, fitting);
       record(fitted, false);
       return fitted;
     };

@@ -2,7 +2,7 @@
 import { ATTENTION_MASK, isDriven, type LanguageNames, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { besideFeed, convertedLanguage, exportedLanguage, shapedLikeLanguage } from "../find/language.ts";
-import { stateAtStart } from "../find/shapes.ts";
+import { stateAtStart } from "../find/seen-shapes.ts";
 import type { Model } from "../graph/graph.ts";
 import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
 import { openModel, type Runner } from "../ort/run.ts";

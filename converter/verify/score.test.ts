@@ -1,8 +1,8 @@
 /** The comparison of logits against the definitions, term by term. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { checkIds } from "./ids.ts";
 import { createScorer } from "./score.ts";
+import { checkIds } from "./token-ids.ts";
 
 const softmax = (logits: readonly number[]): number[] => {
   const total = logits.reduce((sum, value) => sum + Math.exp(value), 0);

@@ -3,7 +3,7 @@ import { difference } from "../check/apart.ts";
 import { byPosition, drive, outputLayouts } from "../check/drive.ts";
 import { randomInputs } from "../find/feeds.ts";
 import type { Found } from "../find/find.ts";
-import { fixedSizes } from "../find/shapes.ts";
+import { fixedSizes } from "../find/seen-shapes.ts";
 import type { Model } from "../graph/graph.ts";
 import { openModel } from "../ort/run.ts";
 

@@ -4,7 +4,7 @@ import { larger } from "../check/apart.ts";
 import { drive, outputLayouts, type Trace } from "../check/drive.ts";
 import { randomInputs } from "../find/feeds.ts";
 import type { Found } from "../find/find.ts";
-import { fixedSizes } from "../find/shapes.ts";
+import { fixedSizes } from "../find/seen-shapes.ts";
 import type { Model } from "../graph/graph.ts";
 import { openModel } from "../ort/run.ts";
 import type { Reduced, WeightKind } from "./weights.ts";

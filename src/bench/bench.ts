@@ -1,7 +1,7 @@
 /** A converted model against its original, run again for every token, and against its floor. */
 
 import { initializerBytes } from "../../converter/file/encode.ts";
-import { fixedSizes } from "../../converter/find/shapes.ts";
+import { fixedSizes } from "../../converter/find/seen-shapes.ts";
 import type { Model } from "../../converter/graph/graph.ts";
 import { beyondClaim, beyondEnd, beyondRemark, type End, endOf, type Reach, reachOf } from "../reach.ts";
 import { type Cases, casesOf } from "./cases.ts";

@@ -6,7 +6,7 @@ import { type Claim, leastClaim } from "../../../src/contract.ts";
 import type { Carried, Kind, Known, Realisation } from "../../find/carried.ts";
 import { typeIn } from "../../find/graphs.ts";
 import { type Unclosed, unclosed } from "../../find/region.ts";
-import { fixedSizes } from "../../find/shapes.ts";
+import { fixedSizes } from "../../find/seen-shapes.ts";
 import { type Port, sightOf, weightAhead } from "../../find/sight.ts";
 import type { Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";

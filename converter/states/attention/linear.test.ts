@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { CHANNELS, converted, sameAsOriginal, signal, small, steps } from "../../../test/small.ts";
 import { convertModel } from "../../convert.ts";
-import { stateAtStart } from "../../find/shapes.ts";
+import { stateAtStart } from "../../find/seen-shapes.ts";
 import type { Builder } from "../../graph/build.ts";
 import { DataType, float32Tensor, int64Tensor, toNumbers } from "../../graph/tensor.ts";
 import { openModel } from "../../ort/run.ts";

@@ -4,8 +4,8 @@
  */
 import type { Known } from "../../find/carried.ts";
 import { precise, typeIn } from "../../find/graphs.ts";
-import { isFailedRun } from "../../find/respond.ts";
-import { fixedSizes, zeroInputs } from "../../find/shapes.ts";
+import { isFailedRun } from "../../find/open-region.ts";
+import { fixedSizes, zeroInputs } from "../../find/seen-shapes.ts";
 import { cut } from "../../graph/cut.ts";
 import type { Node } from "../../graph/graph.ts";
 import { DataType, makeTensor, toNumbers } from "../../graph/tensor.ts";

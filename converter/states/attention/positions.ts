@@ -1,6 +1,6 @@
 /** Functions of two positions, for all keys and the new queries alone: masks, biases, decays, computed as the graph computes them. */
 import type { Known, SymbolNames } from "../../find/carried.ts";
-import { fixedSizes } from "../../find/shapes.ts";
+import { fixedSizes } from "../../find/seen-shapes.ts";
 import type { Builder } from "../../graph/build.ts";
 import { type GraphIndex, indexGraph, type Model, type Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";

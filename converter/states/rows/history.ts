@@ -2,10 +2,10 @@
 
 import type { Known } from "../../find/carried.ts";
 import { randomInputs } from "../../find/feeds.ts";
+import { isFailedRun } from "../../find/open-region.ts";
 import { openPart } from "../../find/part.ts";
-import { isFailedRun } from "../../find/respond.ts";
-import { fixedSizes } from "../../find/shapes.ts";
-import { bySequence } from "../../find/tables.ts";
+import { bySequence } from "../../find/position-rows.ts";
+import { fixedSizes } from "../../find/seen-shapes.ts";
 import { channelCount, type Layout, type Offset } from "../../time/facts/fact.ts";
 
 export type History =

@@ -4,7 +4,7 @@
  */
 import type { Carried, Kind, Known, Realisation, StateReport } from "../../find/carried.ts";
 import { type Unclosed, unclosed } from "../../find/region.ts";
-import { fixedSizes } from "../../find/shapes.ts";
+import { fixedSizes } from "../../find/seen-shapes.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { GraphIndex, Node } from "../../graph/graph.ts";
 import { type Offset, timeAxis } from "../../time/facts/fact.ts";

@@ -4,7 +4,7 @@
  */
 import type { Carried, Kind, Known, Place, Realisation } from "../../find/carried.ts";
 import { type Unclosed, unclosed } from "../../find/region.ts";
-import { possibleLayouts } from "../../find/shapes.ts";
+import { possibleLayouts } from "../../find/seen-shapes.ts";
 import { mixesBatch } from "../../find/sight.ts";
 import { begunWithStart, type Start, ssmPorts, startOf } from "../../find/start.ts";
 import type { Builder } from "../../graph/build.ts";

@@ -8,7 +8,7 @@ import { isStable, LARGEST_MODULUS, type Poles, roundPoles, shiftInvariance, sta
 import { type Fitted, refinePoles } from "./refine.ts";
 
 /** What the steps of one reduction share. */
-export interface Problem {
+export interface Fitting {
   /** The sequences without the lags at the end that carry nothing. */
   readonly trimmed: Columns;
   readonly largestReal: number;
@@ -19,12 +19,12 @@ export interface Problem {
   readonly refine: (from: Fitted, iterations: number) => Fitted;
 }
 
-export function describeProblem(
+export function fittingOf(
   kernels: Kernels,
   compressed: Compressed,
   precision: "float32" | "float64",
   tolerance: number,
-): Problem {
+): Fitting {
   const { sequences, energy } = compressed;
   const single = precision === "float32";
   // Twice the rounding of a residue (2⁻²⁵, root mean square) to make room for that of the states; measured
@@ -73,8 +73,8 @@ function decays(sequences: Columns): boolean {
  * that their residues would be large and of opposite sign, the state matrix is perturbed. A perturbation ε moves a pole
  * of multiplicity m by about ε^(1/m) and a simple one by ε: it takes coinciding poles apart and leaves the others alone.
  */
-export function startAt(order: number, system: System, problem: Problem): Fitted {
-  const solve = (poles: Poles, how: "reflect" | "hold") => problem.solve(stabilise(poles, how, problem.largestReal));
+export function startAt(order: number, system: System, fitting: Fitting): Fitted {
+  const solve = (poles: Poles, how: "reflect" | "hold") => fitting.solve(stabilise(poles, how, fitting.largestReal));
   const poles = system(order);
   let fitted = solve(poles, "reflect");
   const consider = (other: Fitted) => {
@@ -82,7 +82,7 @@ export function startAt(order: number, system: System, problem: Problem): Fitted
   };
   if (!isStable(poles)) consider(solve(poles, "hold"));
   // Tried always where it costs nothing to speak of
-  if (fitted.fit.penalty > 1e-3 * fitted.fit.cost || order * problem.trimmed[0]!.length < 4000) {
+  if (fitted.fit.penalty > 1e-3 * fitted.fit.cost || order * fitting.trimmed[0]!.length < 4000) {
     for (const spread of SPREADS) consider(solve(system(order, spread), "reflect"));
   }
   return fitted;

@@ -1,8 +1,8 @@
 /** The certificate of a form with poles of each channel's own: every channel certified by itself, put together. */
 
-import { type Certificate, type CertifyOptions, certify, layerBounds, type Sizes } from "../certify/certify.ts";
-import type { PerChannel } from "../certify/norms.ts";
 import { type ChannelModal, channelOf, type Kernels } from "../solve/form.ts";
+import { type Certificate, type CertifyOptions, certify, layerBounds, type Sizes } from "./certify.ts";
+import type { PerChannel } from "./norms.ts";
 
 /**
  * Certifies a diagonal form against the kernels that it stands for: {@link certify} on each channel alone, whose claims
@@ -11,7 +11,7 @@ import { type ChannelModal, channelOf, type Kernels } from "../solve/form.ts";
  * @param kernels the true kernels over the horizon, finite
  * @param modal stable, with the same channels
  */
-export function certifyChannels(kernels: Kernels, modal: ChannelModal, options: CertifyOptions = {}): Certificate {
+export function certifyDiagonal(kernels: Kernels, modal: ChannelModal, options: CertifyOptions = {}): Certificate {
   const { further } = options;
   const parts = Array.from({ length: kernels.channels }, (_, c) =>
     certify(oneOf(kernels, c), channelOf(modal, c), { ...options, further: further && oneOf(further, c) }),

@@ -1,12 +1,12 @@
 /** Poles of each channel's own: systems that are known, the order found, and what has no compact state. */
 import { describe, expect, it } from "vitest";
 import { normal, uniform } from "../../src/random.ts";
-import { certifyChannels } from "../choose/own.ts";
+import { certifyDiagonal } from "../certify/diagonal.ts";
 import { channelKernels } from "../solve/channels.ts";
 import { type ChannelModal, channelOf, type Kernels } from "../solve/form.ts";
+import { lookAtChannels, reduceChannels } from "./diagonal.ts";
 import { leastSharedOrder } from "./forecast.ts";
 import { hankelSpectrum } from "./lanczos.ts";
-import { lookAtChannels, reduceChannels } from "./own.ts";
 import { reduceKernels } from "./reduce.ts";
 
 /** S4D with frequencies and decays of each channel's own; the first pole of every channel is real. */
@@ -129,11 +129,11 @@ describe("reduceChannels", () => {
   });
 });
 
-describe("certifyChannels", () => {
+describe("certifyDiagonal", () => {
   it("bounds what is measured, channel by channel and for the layer", () => {
     const kernels = channelKernels(ownSystem(6, 7, 3), 500);
     const { modal } = reduceChannels(kernels, { order: 8 });
-    const certificate = certifyChannels(kernels, modal, { beyond: "unknown" });
+    const certificate = certifyDiagonal(kernels, modal, { beyond: "unknown" });
     expect(certificate.layer.relative).toBeGreaterThanOrEqual(measured(kernels, modal) * (1 - 1e-9));
     expect(certificate.layer.relative).toBeLessThan(measured(kernels, modal) * 1.001 + 1e-12);
     // the input that makes a channel's output error largest: x_j = sign e_{n-1-j}

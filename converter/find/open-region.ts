@@ -6,8 +6,8 @@ import { channelCount, dimsOf, type Layout } from "../time/facts/fact.ts";
 import { fromLayout, toLayout } from "./canonical.ts";
 import type { Graphs } from "./graphs.ts";
 import { openPart } from "./part.ts";
-import type { Respond } from "./probe.ts";
-import { fixedSizes, zeroInputs } from "./shapes.ts";
+import type { RunRows } from "./probe.ts";
+import { fixedSizes, zeroInputs } from "./seen-shapes.ts";
 
 /** One end of a region. */
 export interface End {
@@ -17,8 +17,8 @@ export interface End {
   readonly type: number;
 }
 
-export interface Responder {
-  readonly respond: Respond;
+export interface OpenRegion {
+  readonly runRows: RunRows;
   close(): Promise<void>;
 }
 
@@ -26,12 +26,12 @@ export interface Responder {
  * Rows are run together as a batch, or one batch of the fixed size after the other.
  * @throws LongConvError runtime-failed, when it is run, where ONNX Runtime fails or gives fewer positions than it took
  */
-export async function openRegion(graphs: Graphs, entry: End, exit: End): Promise<Responder> {
+export async function openRegion(graphs: Graphs, entry: End, exit: End): Promise<OpenRegion> {
   const { model, inputs } = graphs;
   const declared = ({ tensor, type }: End) => ({ name: tensor, type, dims: undefined });
   const part = await openPart(graphs, [declared(entry)], [declared(exit)]);
   const fixed = fixedSizes(inputs);
-  const respond: Respond = async (rows, time) => {
+  const runRows: RunRows = async (rows, time) => {
     const answers: Float64Array[] = [];
     const batch = fixed.batch ?? rows.length;
     const size = time * channelCount(entry.axes);
@@ -56,23 +56,23 @@ export async function openRegion(graphs: Graphs, entry: End, exit: End): Promise
     }
     return answers;
   };
-  return { respond, close: () => part.close() };
+  return { runRows, close: () => part.close() };
 }
 
 /**
  * The same with each channel that enters alone, for regions that mix channels: a row out has [time × kernels], kernel
  * o · inputs + i what channel i makes of channel o. Their sum over i is the region's answer, where it is linear.
  */
-export async function openApart(graphs: Graphs, entry: End, exit: End): Promise<Responder> {
-  const { respond, close } = await openRegion(graphs, entry, exit);
+export async function openApart(graphs: Graphs, entry: End, exit: End): Promise<OpenRegion> {
+  const { runRows, close } = await openRegion(graphs, entry, exit);
   const [inputs, outputs] = [channelCount(entry.axes), channelCount(exit.axes)];
   return {
     close,
-    respond: async (rows, time) => {
+    runRows: async (rows, time) => {
       const answers = rows.map(() => new Float64Array(time * outputs * inputs));
       for (let i = 0; i < inputs; i++) {
         const alone = rows.map((row) => row.map((value, at) => (at % inputs === i ? value : 0)));
-        for (const [r, answer] of (await respond(alone, time)).entries())
+        for (const [r, answer] of (await runRows(alone, time)).entries())
           for (let at = 0; at < time * outputs; at++) answers[r]![at * inputs + i] = answer[at]!;
       }
       return answers;
@@ -84,7 +84,7 @@ export async function openApart(graphs: Graphs, entry: End, exit: End): Promise<
 export const openKernels = (
   graphs: Graphs,
   { entry, exit, mixing }: { readonly entry: End; readonly exit: End; readonly mixing?: object | undefined },
-): Promise<Responder> => (mixing ? openApart : openRegion)(graphs, entry, exit);
+): Promise<OpenRegion> => (mixing ? openApart : openRegion)(graphs, entry, exit);
 
 /** A tensor of a float type from float32 values. */
 function makeFloats(type: number, dims: readonly number[], values: Float32Array): Tensor {

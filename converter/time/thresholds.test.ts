@@ -5,7 +5,7 @@ import { DataType, float32Tensor } from "../graph/tensor.ts";
 import { foldConstants } from "./fold.ts";
 import { followTime } from "./follow.ts";
 import { inputAxes } from "./inputs.ts";
-import { lengthSteps } from "./steps.ts";
+import { lengthThresholds } from "./thresholds.ts";
 
 /** Operators that are refused in a model x [b, n, 4] → y. */
 async function refused(build: (b: Builder) => void): Promise<string[]> {
@@ -20,7 +20,7 @@ async function refused(build: (b: Builder) => void): Promise<string[]> {
   });
   const constants = await foldConstants(model);
   const time = followTime(model, inputAxes(model), constants, []);
-  return lengthSteps(model, time.facts, constants).map(({ node }) => node.op);
+  return lengthThresholds(model, time.facts, constants).map(({ node }) => node.op);
 }
 
 const length = (b: Builder) => b.one("Shape", ["x"], { start: 1, end: 2 });

@@ -6,9 +6,9 @@ import type { Layout, Sizes } from "../time/facts/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { ELEMENTWISE } from "../time/rules/elementwise.ts";
 import type { Graphs } from "./graphs.ts";
+import { isFailedRun } from "./open-region.ts";
 import { openPart } from "./part.ts";
-import { isFailedRun } from "./respond.ts";
-import { fixedSizes, zeroInputs } from "./shapes.ts";
+import { fixedSizes, zeroInputs } from "./seen-shapes.ts";
 
 /** Lengths at which the rows must agree, even and odd ones. */
 const LENGTHS = [3, 19, 32, 64, 67, 128, 251] as const;
@@ -20,7 +20,7 @@ const LEAST_ROWS = 64;
  * Among the inputs of a node that works elementwise, those that depend on the length by way of operators that mix
  * positions (TNN's normaliser: a convolution of ones), yet give each position the same row at every length.
  */
-export async function tablesOf(graphs: Graphs, time: TimeFacts, node: Node): Promise<ReadonlyMap<string, Layout>> {
+export async function positionRows(graphs: Graphs, time: TimeFacts, node: Node): Promise<ReadonlyMap<string, Layout>> {
   const tables = new Map<string, Layout>();
   if (node.domain !== "" || !ELEMENTWISE.rules[node.op] || graphs.inputs.fixed) return tables;
   for (const name of new Set(node.inputs)) {

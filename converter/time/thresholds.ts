@@ -11,7 +11,7 @@ import type { Constant } from "./fold.ts";
 import type { Refusal } from "./follow.ts";
 
 /** Operators that are one thing below a bound and another above it. */
-const STEPPING = new Set([
+const THRESHOLDS = new Set([
   ...["Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "Min", "Max", "Where"],
   ...["Clip", "Relu", "LeakyRelu", "ThresholdedRelu", "Elu", "Sign", "Abs", "HardSigmoid"],
   ...["Sigmoid", "Softplus", "Tanh"],
@@ -35,7 +35,7 @@ const SIZES: Readonly<Record<string, readonly number[]>> = {
 };
 
 /** What depends on the length alone: whether it changes at some length, or would if it were rounded. */
-type Kind = "smooth" | "slow" | "stepped";
+type Kind = "smooth" | "slow" | "threshold";
 
 /** Whether a tensor is a number made of the sequence length. */
 const isLength = (fact: Fact | undefined): boolean =>
@@ -43,22 +43,22 @@ const isLength = (fact: Fact | undefined): boolean =>
 
 /** What a node makes of numbers of these kinds. */
 function kindAfter(node: Node, found: readonly Kind[], constants: ReadonlyMap<string, Constant>): Kind {
-  if (found.includes("stepped") || STEPPING.has(node.op)) return "stepped";
+  if (found.includes("threshold") || THRESHOLDS.has(node.op)) return "threshold";
   const slow = found.includes("slow");
-  if (slow && ROUNDING.has(node.op) && node.attributes.to !== DataType.FLOAT) return "stepped";
+  if (slow && ROUNDING.has(node.op) && node.attributes.to !== DataType.FLOAT) return "threshold";
   const by = constants.get(node.inputs[1] ?? "")?.tensor();
   const factor = by ? Math.max(...toNumbers(by).map(Math.abs)) : undefined;
   if (factor === undefined) return slow ? "slow" : "smooth";
   const isInteger = by!.type === DataType.INT64 || by!.type === DataType.INT32;
-  if ((node.op === "Div" || node.op === "Mod") && factor > LARGEST_DIVISOR) return isInteger ? "stepped" : "slow";
-  if (node.op === "BitShift" && 2 ** factor > LARGEST_DIVISOR) return "stepped";
+  if ((node.op === "Div" || node.op === "Mod") && factor > LARGEST_DIVISOR) return isInteger ? "threshold" : "slow";
+  if (node.op === "BitShift" && 2 ** factor > LARGEST_DIVISOR) return "threshold";
   return slow || (node.op === "Mul" && factor * LARGEST_DIVISOR < 1) ? "slow" : "smooth";
 }
 
 const isKnownSize = (fact: Fact | undefined): boolean => fact?.kind === "shape" && fact.values !== undefined;
 
 /** The nodes whose values change where the sequence reaches some length: refused. */
-export function lengthSteps(
+export function lengthThresholds(
   { graph }: Model,
   facts: ReadonlyMap<string, Fact>,
   constants: ReadonlyMap<string, Constant>,
@@ -77,9 +77,10 @@ export function lengthSteps(
     if (values.every(isNumber)) {
       const after = kindAfter(node, found, constants);
       // a size that is known as an expression of the length has no steps
-      const kind = after === "stepped" && node.outputs.every((name) => isKnownSize(facts.get(name))) ? "smooth" : after;
+      const kind =
+        after === "threshold" && node.outputs.every((name) => isKnownSize(facts.get(name))) ? "smooth" : after;
       for (const name of node.outputs) kinds.set(name, kind);
-    } else if (found.includes("stepped")) refusals.push(refusalOf(node));
+    } else if (found.includes("threshold")) refusals.push(refusalOf(node));
   }
   return refusals;
 }

@@ -3,7 +3,7 @@ import { LongConvError } from "../../src/errors.ts";
 import { LENGTHS } from "../find/evidence.ts";
 import type { Found } from "../find/find.ts";
 import { LIFE_LAGS } from "../find/life.ts";
-import { firstApart, largestOf, openPosition, type PositionReader, rowsOf } from "../find/tables.ts";
+import { firstApart, largestOf, openPosition, type PositionReader, rowsOf } from "../find/position-rows.ts";
 import { type Node, whereOf } from "../graph/graph.ts";
 import { joinRows } from "../graph/join.ts";
 import { type Tensor, toNumbers } from "../graph/tensor.ts";
@@ -22,7 +22,7 @@ const WORK_BYTES = 2 ** 28;
 const SETTLED = 1e-5;
 
 /** A function of the position, evaluated. */
-export interface Table {
+export interface PositionTable {
   readonly tensor: Tensor;
   readonly axis: number;
   /** The last row serves every later position; else the model ends with the table. */
@@ -32,11 +32,11 @@ export interface Table {
 }
 
 /** By tensor. */
-export type Tables = ReadonlyMap<string, Table>;
+export type PositionTables = ReadonlyMap<string, PositionTable>;
 
 /** Evaluates the tables that a model looks up; one that settles is cut there and its last row used from then on. */
-export async function evaluateTables(found: Found): Promise<Tables> {
-  const result = new Map<string, Table>();
+export async function evaluatePositionTables(found: Found): Promise<PositionTables> {
+  const result = new Map<string, PositionTable>();
   for (const [name, { how, axes }] of found.counter.recipes) {
     if (how !== "table") continue;
     const reader = await openPosition(found.graphs, name);
@@ -56,7 +56,7 @@ export async function evaluateTables(found: Found): Promise<Tables> {
  * rows of a growing sum to the size of the last.
  * @throws LongConvError depends-on-length where no rule says that rows are the same at every length, and they are not
  */
-async function evaluated(found: Found, name: string, reader: PositionReader, axis: number): Promise<Table> {
+async function evaluated(found: Found, name: string, reader: PositionReader, axis: number): Promise<PositionTable> {
   let tensor = await reader.at(SHORTEST);
   const proof = found.proofs.tables.get(name);
   const isProven = proof?.proven === true;
@@ -104,7 +104,7 @@ async function compareAtLengths(
   found: Found,
   name: string,
   reader: PositionReader,
-  { tensor, axis }: Table,
+  { tensor, axis }: PositionTable,
 ): Promise<void> {
   const rows = tensor.dims[axis]!;
   for (const length of LENGTHS.filter((each) => each <= rows)) {

@@ -4,16 +4,16 @@ import type { Kernels, Modal } from "../solve/form.ts";
 import { dot } from "./columns.ts";
 import type { Compressed } from "./compress.ts";
 import { fitResidues, modes } from "./fit.ts";
+import type { Fitting } from "./fitting.ts";
 import { orderOfPoles, type Poles } from "./poles.ts";
-import type { Problem } from "./problem.ts";
 
 /** Residues over all channels, the direct term, and the error that rounding leaves. */
-export function assemble(kernels: Kernels, compressed: Compressed, problem: Problem, poles: Poles) {
+export function modalFromPoles(kernels: Kernels, compressed: Compressed, fitting: Fitting, poles: Poles) {
   const { lags, channels, taps } = kernels;
   const order = orderOfPoles(poles);
-  const rounded = problem.round(poles);
-  const { residues: small, lost } = fitResidues(modes(rounded, lags), compressed.sequences, problem.ridge);
-  const single = problem.ridge > 2 ** -30;
+  const rounded = fitting.round(poles);
+  const { residues: small, lost } = fitResidues(modes(rounded, lags), compressed.sequences, fitting.ridge);
+  const single = fitting.ridge > 2 ** -30;
   const residues = new Float64Array(order * channels);
   const shift = Array.from({ length: channels }, () => 0);
   const roundings = Array.from({ length: order }, () => new Float64Array(channels));

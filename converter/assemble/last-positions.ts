@@ -26,7 +26,7 @@ interface Cutting {
  * stream and constants only.
  * @returns undefined where there is no such product; the logits themselves are cut then
  */
-function headCutting(logits: string, index: GraphIndex, time: TimeFacts): Cutting | undefined {
+function lastCutting(logits: string, index: GraphIndex, time: TimeFacts): Cutting | undefined {
   let name = logits;
   for (;;) {
     const node = index.producer.get(name);
@@ -74,10 +74,10 @@ function keepLast(b: Builder, stream: string, axis: number): string {
 }
 
 /** Cuts the stream in front of the product with the vocabulary, or the logits themselves. */
-export function cutHead(b: Builder, found: Found, nodes: readonly Node[]): Node[] {
+export function keepLastPositions(b: Builder, found: Found, nodes: readonly Node[]): Node[] {
   const before = b.nodes.length;
   const logits = found.original.graph.outputs[0]!.name;
-  const cutting = headCutting(logits, found.graphs.index, found.time);
+  const cutting = lastCutting(logits, found.graphs.index, found.time);
   // a product inside a region is gone
   if (!cutting || !nodes.some((node) => node.name === cutting.node.name)) {
     const axis = timeAxis(layoutOfOutput(found, found.original.graph.outputs[0]!));

@@ -6,7 +6,7 @@ import { type Channel, emptyModal, openChannel, type Solved } from "./channel.ts
 import { leastLoss } from "./forecast.ts";
 
 /** A given order, or the smallest order within a relative error (Frobenius norm over lags and channels). */
-export type OwnTarget =
+export type DiagonalTarget =
   | { readonly order: number }
   | {
       readonly tolerance: number;
@@ -15,7 +15,7 @@ export type OwnTarget =
     };
 
 /** A form with poles of each channel's own, or the best attempt at one. */
-export interface OwnReduction {
+export interface DiagonalReduction {
   /** Stable, poles and residues rounded to float32. */
   readonly modal: ChannelModal;
   /** Real numbers of state per channel; even. */
@@ -28,7 +28,7 @@ export interface OwnReduction {
   readonly reason: string | undefined;
 }
 
-export const LARGEST_OWN_ORDER = 64;
+export const LARGEST_DIAGONAL_ORDER = 64;
 
 /** Channels on which the order is found. */
 const SAMPLE = 16;
@@ -40,7 +40,7 @@ const FIRST_WIDTH = 36;
 export interface Lookout {
   /** A lower bound for the order that the tolerance needs, from the Hankel matrices alone; above the limit if none will do. */
   readonly least: number;
-  reduce(): OwnReduction;
+  reduce(): DiagonalReduction;
 }
 
 /**
@@ -52,16 +52,16 @@ export interface Lookout {
  * @param kernels finite numbers at any scale
  * @throws LongConvError "no-reduction" where the kernels hold NaN or infinity, or the order asked for is not possible
  */
-export const reduceChannels = (kernels: Kernels, target: OwnTarget): OwnReduction =>
+export const reduceChannels = (kernels: Kernels, target: DiagonalTarget): DiagonalReduction =>
   lookAtChannels(kernels, target).reduce();
 
 /**
  * The first look of {@link reduceChannels} at a layer, and the rest of its work for later.
  * @throws LongConvError as {@link reduceChannels}
  */
-export function lookAtChannels(kernels: Kernels, target: OwnTarget): Lookout {
+export function lookAtChannels(kernels: Kernels, target: DiagonalTarget): Lookout {
   const tolerance = "tolerance" in target ? target.tolerance : 0;
-  const maxOrder = "order" in target ? target.order : (target.maxOrder ?? LARGEST_OWN_ORDER);
+  const maxOrder = "order" in target ? target.order : (target.maxOrder ?? LARGEST_DIAGONAL_ORDER);
   if (!(Number.isInteger(maxOrder) && maxOrder >= 1) || !(tolerance >= 0)) {
     throw new LongConvError("no-reduction", "an order is a whole number above 0, a tolerance at least 0");
   }
@@ -84,7 +84,7 @@ export function lookAtChannels(kernels: Kernels, target: OwnTarget): Lookout {
   };
   const given = "order" in target || energy === 0;
   const sample = given ? undefined : lookAtSample(energies, tolerance, most, sampled);
-  const reduce = (): OwnReduction => {
+  const reduce = (): DiagonalReduction => {
     const found = sample?.search() ?? { pairs: most };
     if ("reason" in found) return { modal: emptyModal(kernels, 1), order: 2, met: false, ...found };
     const solved = solveAll(energies.length, found.pairs, most, given ? Number.POSITIVE_INFINITY : allowed, open);

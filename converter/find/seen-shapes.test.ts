@@ -7,7 +7,7 @@ import { readModel } from "../file/read.ts";
 import { lift } from "../lift/lift.ts";
 import { foldConstants } from "../time/fold.ts";
 import { inputAxes } from "../time/inputs.ts";
-import { shapesByRunning } from "./shapes.ts";
+import { shapesByRunning } from "./seen-shapes.ts";
 
 const FOLDER = "test/models/zoo";
 
