@@ -6,7 +6,7 @@ import { expanded } from "./expand/index.ts";
 import { inlineFunctions } from "./expand/inline.ts";
 import type { Kind } from "./find/carried.ts";
 import { type FindOptions, type Found, findCarried, isConvertible, refuseConverted } from "./find/find.ts";
-import type { Unclosed } from "./find/region.ts";
+import type { RefusedOpening } from "./find/region.ts";
 import { seenSame, unfilled } from "./find/rounded.ts";
 import type { Model, ValueInfo } from "./graph/graph.ts";
 import { lift } from "./lift/lift.ts";
@@ -17,7 +17,7 @@ import { timeAxis } from "./time/facts/fact.ts";
 
 export interface AnalyseOptions extends Omit<FindOptions, "kinds"> {
   /** Kinds of state beside those of {@link KINDS}. */
-  readonly kinds?: readonly Kind<Unclosed>[] | undefined;
+  readonly kinds?: readonly Kind<RefusedOpening>[] | undefined;
 }
 
 /**

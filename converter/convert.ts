@@ -18,9 +18,9 @@ import { assemble } from "./assemble/assemble.ts";
 import { canKeepLast } from "./assemble/last-positions.ts";
 import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
 import { evaluatePositionTables } from "./assemble/position-tables.ts";
-import { type CheckReport, checkConverted, toleranceFor } from "./check/check.ts";
 import type { ChooseOptions } from "./choose/options.ts";
 import { claimsOfGraph, type Required, refuseShort } from "./claim.ts";
+import { type CheckReport, compareWithOriginal, toleranceFor } from "./compare/compare.ts";
 import { encodeModel } from "./file/encode.ts";
 import { decodeModel, readModel } from "./file/read.ts";
 import { type Found, isConvertible, refusalError } from "./find/find.ts";
@@ -187,7 +187,7 @@ export async function convertModel(
       ? shareTied(assemble(found, realisations, { ...single, path: "step", tables, metadata }))
       : undefined;
     const stateError = planned.reduce((sum, { looseness }) => sum + looseness, 0);
-    const check = await checkConverted(found, converted, {
+    const check = await compareWithOriginal(found, converted, {
       tolerance: options.checkTolerance ?? toleranceFor(stateError),
       reach: Math.min(...[...planned.map((each) => each.claim), ...ofGraph].map((each) => each.positions ?? Infinity)),
       stateError,

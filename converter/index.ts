@@ -6,11 +6,10 @@ export type { Reach } from "../src/reach.ts";
 export type { PositionLimit } from "./assemble/limit.ts";
 export type { Certificate, LayerBounds, Sizes } from "./certify/certify.ts";
 export type { PerChannel } from "./certify/norms.ts";
-export type { CheckReport, Comparison } from "./check/check.ts";
-export type { Way as CheckWay } from "./check/trials.ts";
 export { BUDGETS, type Budget, type ChooseOptions } from "./choose/options.ts";
 export type { Required as RequiredClaim } from "./claim.ts";
-export { type Conversion, type ConvertOptions, convert, type Progress } from "./convert.ts";
+export type { CheckReport, Comparison } from "./compare/compare.ts";
+export type { Way as CheckWay } from "./compare/trials.ts";
 export {
   type ContractReport,
   checkContract,
@@ -18,7 +17,8 @@ export {
   type Finding,
   RULES,
   type Rule,
-} from "./deploy/contract.ts";
+} from "./contract/contract.ts";
+export { type Conversion, type ConvertOptions, convert, type Progress } from "./convert.ts";
 export {
   type Deployed,
   type DeployGenaiOptions,

@@ -3,7 +3,7 @@
  * Expected: the original in ONNX Runtime, its transforms in float64.
  */
 import { describe, expect, test } from "vitest";
-import { toleranceFor } from "../converter/check/check.ts";
+import { toleranceFor } from "../converter/compare/compare.ts";
 import { type Conversion, convert } from "../converter/convert.ts";
 import { readModel } from "../converter/file/read.ts";
 import type { Model } from "../converter/graph/graph.ts";

@@ -2,8 +2,8 @@
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { withLengthCache, withoutLengthCache } from "../converter/assemble/lengthcache.ts";
+import { checkContract } from "../converter/contract/contract.ts";
 import { convert } from "../converter/convert.ts";
-import { checkContract } from "../converter/deploy/contract.ts";
 import { readModel } from "../converter/file/read.ts";
 import type { Model as Graph } from "../converter/graph/graph.ts";
 import { DataType, int64Tensor, toNumbers } from "../converter/graph/tensor.ts";

@@ -1,8 +1,8 @@
 /** What a language model is, wherever it is asked: the plainest export has the names that its tracer made up. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { checkContract } from "../converter/contract/contract.ts";
 import { convert, convertModel } from "../converter/convert.ts";
-import { checkContract } from "../converter/deploy/contract.ts";
 import { genaiConfig, genaiModel } from "../converter/deploy/genai.ts";
 import { readModel } from "../converter/file/read.ts";
 import { writeModel } from "../converter/file/write.ts";

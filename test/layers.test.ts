@@ -56,7 +56,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/assemble":
     "converter/find converter/graph converter/lower converter/ort converter/time converter/time/facts src",
   "converter/budget": "converter/find converter/graph converter/ort converter/time/facts src",
-  "converter/check": "converter/find converter/graph converter/ort converter/time/facts src",
+  "converter/compare": "converter/find converter/graph converter/ort converter/time/facts src",
   "converter/choose": "converter/certify converter/find converter/reduce converter/solve src src/process",
   "converter/picture":
     "converter/certify converter/find converter/graph converter/solve converter/time converter/time/facts src",
@@ -76,18 +76,19 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
     "converter/find converter/graph converter/states/rows converter/time converter/time/facts",
   "converter/states/sum": "converter/find converter/graph converter/states/rows converter/time converter/time/facts",
   "converter/states/total": "converter/find converter/graph converter/states/rows converter/time converter/time/facts",
-  "converter/verify": "converter/check converter/find converter/graph converter/ort src",
-  "converter/weights": "converter/check converter/file converter/find converter/graph converter/ort src",
+  "converter/verify": "converter/compare converter/find converter/graph converter/ort src",
+  "converter/weights": "converter/compare converter/file converter/find converter/graph converter/ort src",
+  "converter/contract": "converter/assemble converter/find converter/graph src",
   "converter/deploy": "converter/assemble converter/file converter/find converter/graph converter/output src",
   "converter/floor": "converter/assemble converter/find converter/graph converter/states/convolution converter/weights",
   "converter/states":
     "converter/find converter/states/attention converter/states/meeting converter/states/product converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total",
   converter:
-    "converter/apart converter/assemble converter/batch converter/budget converter/certify converter/check converter/choose converter/deploy converter/expand converter/file converter/find converter/graph converter/lift converter/loop converter/output converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/time/facts converter/verify converter/weights src src/process",
+    "converter/apart converter/assemble converter/batch converter/budget converter/certify converter/choose converter/compare converter/contract converter/deploy converter/expand converter/file converter/find converter/graph converter/lift converter/loop converter/output converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/time/facts converter/verify converter/weights src src/process",
   "src/bench":
     "converter converter/expand converter/file converter/find converter/floor converter/graph converter/lift converter/ort runtime/node runtime/sessions src",
   "src/cli":
-    "converter converter/assemble converter/choose converter/deploy converter/file converter/find converter/graph converter/output converter/picture converter/place converter/reduce converter/rename converter/verify converter/weights runtime runtime/node src src/bench src/process src/serve",
+    "converter converter/assemble converter/choose converter/contract converter/deploy converter/file converter/find converter/graph converter/output converter/picture converter/place converter/reduce converter/rename converter/verify converter/weights runtime runtime/node src src/bench src/process src/serve",
 };
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));

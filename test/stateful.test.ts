@@ -1,8 +1,8 @@
 /** Files that carry their state already, renamed and then driven by the runtime: the data sets of each follow one another. */
 import path from "node:path";
 import { expect, test } from "vitest";
+import { checkContract } from "../converter/contract/contract.ts";
 import { convertModel } from "../converter/convert.ts";
-import { checkContract } from "../converter/deploy/contract.ts";
 import { encodeModel } from "../converter/file/encode.ts";
 import { readModel } from "../converter/file/read.ts";
 import { createBuilder, makeModel } from "../converter/graph/build.ts";

@@ -78,7 +78,7 @@ function expand(protos: readonly NodeProto[], context: Context): NodeProto[] {
   return expanded;
 }
 
-function failure(code: "unsupported-opset" | "unsupported-layout", reason: string, call: NodeProto, { file }: Context) {
+function refusal(code: "unsupported-opset" | "unsupported-layout", reason: string, call: NodeProto, { file }: Context) {
   return new LongConvError(code, reason, whereOf({ file }, nodeFromProto(call, "")));
 }
 
@@ -87,7 +87,7 @@ function longConvBody(call: NodeProto, context: Context): NodeProto[] {
   const [y] = call.output ?? [];
   if (!x || !kernel || !y || call.input!.length > 2 || call.output!.length > 1 || call.attribute?.length) {
     const reason = "LongConv takes x [batch, n, channels] and kernel [n, channels], no attributes, and gives y";
-    throw failure("unsupported-layout", reason, call, context);
+    throw refusal("unsupported-layout", reason, call, context);
   }
   const before = context.builder.nodes.length;
   context.builder.from(nodeFromProto(call, ""));
@@ -177,6 +177,6 @@ function mergeOpsets(body: FunctionProto, call: NodeProto, context: Context): vo
     );
     if (!changed) continue;
     const reason = `function ${body.name} is written for opset ${version} of '${domain || "ai.onnx"}', the model for ${own}, and ${changed.opType} differs`;
-    throw failure("unsupported-opset", reason, call, context);
+    throw refusal("unsupported-opset", reason, call, context);
   }
 }

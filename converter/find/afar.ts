@@ -8,7 +8,7 @@ import type { Kernels } from "../solve/form.ts";
 import { norm } from "../solve/norm.ts";
 import type { Graphs } from "./graphs.ts";
 import { isFailedRun, openKernels } from "./open-region.ts";
-import { type ProbeFailure, type RunRows, toleranceOf } from "./probe.ts";
+import { type ProbeRefusal, type RunRows, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
 
 /** A comb and what the region makes of it. */
@@ -58,7 +58,7 @@ export async function answerAt(runRows: RunRows, region: Region, kernels: Kernel
 }
 
 /** Where the region's answer is not the convolution with these kernels; undefined where it is. */
-export function departure(region: Region, kernels: Kernels, { time, combs, values }: Answer): ProbeFailure | undefined {
+export function departure(region: Region, kernels: Kernels, { time, combs, values }: Answer): ProbeRefusal | undefined {
   const { sources, channels, bias } = region;
   for (let c = 0; c < channels; c++) {
     const taps = tapsOf(kernels, c);

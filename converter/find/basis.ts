@@ -6,7 +6,7 @@ import type { Kernels } from "../solve/form.ts";
 import type { Graphs } from "./graphs.ts";
 import { bytesOf } from "./memory.ts";
 import { openKernels } from "./open-region.ts";
-import { convolve, type ProbeFailure, toleranceOf } from "./probe.ts";
+import { convolve, type ProbeRefusal, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
 import { fixedSizes } from "./seen-shapes.ts";
 
@@ -23,7 +23,7 @@ export async function onBasis(
   graphs: Graphs,
   region: Region,
   kernels: Kernels,
-): Promise<"all" | "too many" | ProbeFailure> {
+): Promise<"all" | "too many" | ProbeRefusal> {
   const { entryChannels, sources, maxLags, bias } = region;
   const time = maxLags ?? 0;
   const impulses = time * entryChannels;

@@ -43,11 +43,11 @@ const LOOP = 4;
 
 /**
  * A loop over the positions that the exporter has unrolled: the refusal in the place of one for every position.
- * @param unclosed what nothing carries
+ * @param refused what nothing carries
  * @param length of a graph that has one length
  */
-export function unrolled(unclosed: readonly Closed[], length: number | undefined): Refusal | undefined {
-  const picks = unclosed.map(({ opening }): Node => opening).filter(({ op }) => PICKS.has(op));
+export function unrolled(refused: readonly Closed[], length: number | undefined): Refusal | undefined {
+  const picks = refused.map(({ opening }): Node => opening).filter(({ op }) => PICKS.has(op));
   if (length === undefined || picks.length < Math.max(LOOP, length / 2)) return undefined;
   return {
     node: picks[0]!,

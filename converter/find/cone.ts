@@ -1,19 +1,12 @@
 /** What an opening mixes: the nodes on the stream's way, walked forward until everything runs through one tensor again. */
 import type { GraphIndex, Node } from "../graph/graph.ts";
-import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
+import type { Closed, Opening, Refusal, TimeFacts } from "../time/follow.ts";
 import { LINEAR, type Role } from "./linear.ts";
 
 /** A tensor through which all that was mixed flows, and the nodes on the way to it. */
 export interface Exit {
   readonly tensor: string;
   readonly nodes: readonly Node[];
-}
-
-/** A node at which the walk had to stop, and why nothing behind it can be a convolution of this stream. */
-export interface Obstacle {
-  readonly node: Node;
-  readonly code: "not-linear" | "depends-on-data" | "unknown-operator";
-  readonly reason: string;
 }
 
 export interface Cone {
@@ -23,7 +16,8 @@ export interface Cone {
   readonly exits: readonly Exit[];
   /** Tensors at which the nodes that were walked end, each with the nodes that make it; where the way divides, several. */
   readonly branches: readonly Exit[];
-  readonly obstacle: Obstacle | undefined;
+  /** The node at which the walk had to stop, and why nothing behind it can be a convolution of this stream. */
+  readonly refusal: Refusal | undefined;
 }
 
 /** Names the nodes of closed regions, which the walk does not enter. */
@@ -82,7 +76,7 @@ export function coneOf(
   };
 
   take(opening.node);
-  let obstacle = linearObstacle(
+  let refusal = refusalOfRule(
     opening.node,
     opening.node.inputs.map((name): Role | undefined => roleOf(name, isIndependent)),
   );
@@ -90,12 +84,12 @@ export function coneOf(
   for (const name of openingOthers) {
     const extra = fromEntry(name);
     if (extra) for (const node of extra) take(node);
-    else obstacle ??= anotherStream(opening.node, name);
+    else refusal ??= anotherStream(opening.node, name);
   }
-  if (obstacle) return { entry, exits: [], branches: [], obstacle };
+  if (refusal) return { entry, exits: [], branches: [], refusal };
   for (let i = (place.get(opening.node) ?? 0) + 1; i <= nodes.length; i++) {
-    // behind an obstacle only the branches beside it are walked
-    if (!obstacle) {
+    // behind a refusal only the branches beside it are walked
+    if (!refusal) {
       refreshLive(live, mixed, index, done);
       if (live.size === 1) {
         const [tensor] = live;
@@ -112,10 +106,10 @@ export function coneOf(
       continue;
     }
     if (outside.has(node)) {
-      if (!obstacle) break;
+      if (!refusal) break;
       continue;
     }
-    let inTheWay: Obstacle | undefined;
+    let inTheWay: Refusal | undefined;
     for (const name of node.inputs) {
       if (!name || mixed.has(name) || isIndependent(name)) continue;
       const extra = fromEntry(name);
@@ -125,15 +119,15 @@ export function coneOf(
       }
       for (const other of extra) take(other);
     }
-    inTheWay ??= linearObstacle(
+    inTheWay ??= refusalOfRule(
       node,
       node.inputs.map((name): Role | undefined => roleOf(name, isIndependent)),
     );
-    obstacle ??= inTheWay;
+    refusal ??= inTheWay;
     if (!inTheWay) take(node);
   }
   const distinct = exits.filter((exit, i) => exits.findIndex((other) => other.tensor === exit.tensor) === i);
-  return { entry, exits: distinct, branches: branchesOf(taken, index, done), obstacle };
+  return { entry, exits: distinct, branches: branchesOf(taken, index, done), refusal };
 }
 
 /** What nodes that were not taken read of those that were. */
@@ -171,9 +165,9 @@ function refreshLive(live: Set<string>, mixed: ReadonlySet<string>, index: Graph
 }
 
 const isLinear = (node: Node, roles: readonly (Role | undefined)[]): boolean =>
-  linearObstacle(node, roles) === undefined;
+  refusalOfRule(node, roles) === undefined;
 
-function linearObstacle(node: Node, roles: readonly (Role | undefined)[]): Obstacle | undefined {
+function refusalOfRule(node: Node, roles: readonly (Role | undefined)[]): Refusal | undefined {
   const rule = LINEAR[node.domain ? `${node.domain}::${node.op}` : node.op];
   if (!rule)
     return {
@@ -185,6 +179,6 @@ function linearObstacle(node: Node, roles: readonly (Role | undefined)[]): Obsta
   return reason === undefined ? undefined : { node, code: "not-linear", reason: `${reason}, so it is no convolution` };
 }
 
-function anotherStream(node: Node, name: string): Obstacle {
+function anotherStream(node: Node, name: string): Refusal {
   return { node, code: "depends-on-data", reason: `combines what is being mixed with another stream, '${name}'` };
 }

@@ -8,7 +8,7 @@ import { answerAt, departure } from "./afar.ts";
 import type { Graphs } from "./graphs.ts";
 import { bytesOf } from "./memory.ts";
 import { isFailedRun, openKernels } from "./open-region.ts";
-import { convolve, type ProbeFailure, type RunRows, toleranceOf } from "./probe.ts";
+import { convolve, type ProbeRefusal, type RunRows, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
 import { fixedSizes } from "./seen-shapes.ts";
 
@@ -47,7 +47,7 @@ export async function compareWidely(
   graphs: Graphs,
   region: Region,
   kernels: Kernels,
-): Promise<Evidence | (ProbeFailure & { readonly length: number })> {
+): Promise<Evidence | (ProbeRefusal & { readonly length: number })> {
   const { runRows, close } = await openKernels(graphs, region);
   try {
     const apart = await compareRows(runRows, region, kernels, fixedSizes(graphs.inputs).batch !== undefined);
@@ -66,8 +66,8 @@ export async function compareWidely(
         continue;
       }
       failsAt = undefined;
-      const failure = departure(region, kernels, answer);
-      if (failure) return { ...failure, length };
+      const refusal = departure(region, kernels, answer);
+      if (refusal) return { ...refusal, length };
       positions = Math.max(positions, length);
     }
     return { positions, failsAt, rows: fixedSizes(graphs.inputs).batch === undefined ? SEEN_ROWS : undefined };
@@ -82,7 +82,7 @@ async function compareRows(
   region: Region,
   kernels: Kernels,
   fixedBatch: boolean,
-): Promise<ProbeFailure | undefined> {
+): Promise<ProbeRefusal | undefined> {
   if (fixedBatch) return undefined;
   const { entryChannels, channels, sources, bias } = region;
   for (const batch of BATCHES) {

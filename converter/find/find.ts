@@ -26,7 +26,7 @@ import { type Renamed, withKnownNames } from "./names.ts";
 import { sizesIn } from "./part.ts";
 import { positionRows } from "./position-rows.ts";
 import { isWithinProven, type Proofs, provenTogether } from "./proven.ts";
-import { closeRegion, type Region, type Unclosed } from "./region.ts";
+import { closeRegion, type RefusedOpening, type Region } from "./region.ts";
 import { remedyOf } from "./remedies.ts";
 import { fixedSizes, runSizes, shapesAt, shapesByRunning } from "./seen-shapes.ts";
 import { withFloatShifts } from "./shifted-ids.ts";
@@ -65,7 +65,7 @@ export interface Found {
 
 export interface FindOptions extends InputOptions, GivenNames {
   /** Kinds of state beside convolutions, in the order in which they are asked. */
-  readonly kinds: readonly Kind<Unclosed>[];
+  readonly kinds: readonly Kind<RefusedOpening>[];
   readonly onProgress?: ((done: number, what: string) => void) | undefined;
 }
 
@@ -143,8 +143,8 @@ async function close(
   known: Known,
   closed: readonly Closed[],
   opening: Opening,
-  kinds: readonly Kind<Unclosed>[],
-): Promise<readonly (Region | Carried | Unclosed)[]> {
+  kinds: readonly Kind<RefusedOpening>[],
+): Promise<readonly (Region | Carried | RefusedOpening)[]> {
   const { graphs, time } = known;
   const first = kinds.filter((kind) => kind.isFirst(known, opening));
   const early = await firstClosing(first, known, opening);
@@ -163,10 +163,10 @@ async function close(
 
 /** The answer of the first kind that has one. */
 async function firstClosing(
-  kinds: readonly Kind<Unclosed>[],
+  kinds: readonly Kind<RefusedOpening>[],
   known: Known,
   opening: Opening,
-): Promise<Carried | Unclosed | undefined> {
+): Promise<Carried | RefusedOpening | undefined> {
   for (const kind of kinds) {
     const found = await kind.find(known, opening);
     if (found) return found;

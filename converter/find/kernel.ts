@@ -14,7 +14,7 @@ import type { Graphs } from "./graphs.ts";
 import { firstAlive, type LagReader, LIFE_LAGS, lookFor, openLags } from "./life.ts";
 import { longestWithin } from "./memory.ts";
 import { isFailedRun } from "./open-region.ts";
-import type { ProbeFailure } from "./probe.ts";
+import type { ProbeRefusal } from "./probe.ts";
 import { compareLengths, type Region } from "./region.ts";
 
 /** Why a kernel has fewer lags than were asked for. */
@@ -129,7 +129,7 @@ interface Context {
   readonly proof: Proof | undefined;
 }
 
-const notTheSame = ({ model }: Graphs, { opening }: Region, { code, reason }: ProbeFailure): LongConvError =>
+const notTheSame = ({ model }: Graphs, { opening }: Region, { code, reason }: ProbeRefusal): LongConvError =>
   new LongConvError(
     code,
     reason,
@@ -167,7 +167,7 @@ async function verifiedSource(
   context: Context,
   evaluations: readonly Evaluation[],
   length: number,
-): Promise<KernelSource | ProbeFailure> {
+): Promise<KernelSource | ProbeRefusal> {
   const { graphs, region, proof } = context;
   const proven: Claim =
     proof?.proven && proof.ends
@@ -179,7 +179,7 @@ async function verifiedSource(
         }
       : { kind: "proven" };
   let answer: Awaited<ReturnType<typeof answerAfar>>;
-  let failure: ProbeFailure | undefined;
+  let refusal: ProbeRefusal | undefined;
   for (const evaluation of evaluations) {
     const source = sourceOf(context, evaluation, answer?.time ?? region.probed.lags, proven);
     const kernels = await source.at(answer?.time ?? length);
@@ -187,9 +187,9 @@ async function verifiedSource(
     if (!answer) return source;
     const apart = departure(region, kernels, answer);
     if (!apart) return { ...source, verified: answer.time };
-    failure ??= apart;
+    refusal ??= apart;
   }
-  return failure!;
+  return refusal!;
 }
 
 /** A source that knows up to how many lags the graph and the memory reach, and that its kernels begin as probed. */
@@ -209,8 +209,8 @@ function sourceOf(context: Context, evaluation: Evaluation, verified: number, cl
     const kernels = await at(lags);
     longest = { ...kernels, taps: new WeakRef(kernels.taps) };
     refuseUnbounded(graphs, region, kernels);
-    const failure = compareLengths(region.probed, kernels);
-    if (failure) throw new LongConvError(failure.code, failure.reason, whereOf(graphs.model, region.opening));
+    const refusal = compareLengths(region.probed, kernels);
+    if (refusal) throw new LongConvError(refusal.code, refusal.reason, whereOf(graphs.model, region.opening));
     return kernels;
   };
   const read = async (lags: number): Promise<SourcedKernels> => {

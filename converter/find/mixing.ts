@@ -3,7 +3,7 @@ import { signed } from "../../src/random.ts";
 import { channelCount } from "../time/facts/fact.ts";
 import type { Graphs } from "./graphs.ts";
 import { type End, openRegion } from "./open-region.ts";
-import { type ProbeFailure, type ProbeResult, type RunRows, toleranceOf } from "./probe.ts";
+import { type ProbeRefusal, type ProbeResult, type RunRows, toleranceOf } from "./probe.ts";
 
 /**
  * Compares a dense signal's answer with the sum of its channels' answers.
@@ -16,7 +16,7 @@ export async function addsUp(
   apart: RunRows,
   { bias, kernels }: ProbeResult,
   time: number,
-): Promise<ProbeFailure | undefined> {
+): Promise<ProbeRefusal | undefined> {
   const [inputs, outputs] = [channelCount(entry.axes), channelCount(exit.axes)];
   const random = signed(time * 104_729 + inputs);
   const values = Float64Array.from({ length: time * inputs }, () => random());

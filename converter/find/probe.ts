@@ -18,10 +18,10 @@ export interface ProbeResult {
 /** Of each channel that leaves, the one that enters and is answered there. */
 export type Sources = readonly (number | undefined)[];
 
-export interface ProbeFailure {
+export interface ProbeRefusal {
   readonly code: ErrorCode;
   readonly reason: string;
-  /** How far the probes got, to choose the most telling failure among several exits. */
+  /** How far the probes got, to choose the most telling refusal among several exits. */
   readonly stage: number;
 }
 
@@ -55,7 +55,7 @@ export async function probe(
   entryChannels: number,
   amplitudes: boolean,
   known?: Pick<ProbeResult, "kernels" | "sources">,
-): Promise<ProbeResult | ProbeFailure> {
+): Promise<ProbeResult | ProbeRefusal> {
   const random = signed(time * 7919 + entryChannels);
   const row = () => new Float64Array(time * entryChannels);
   const impulse = (at: number, weight: () => number) => {
@@ -106,8 +106,8 @@ export async function probe(
   const sources = sourcesOf(kernels, answers[2]!, bias, entryChannels).map((source, c) => known?.sources[c] ?? source);
 
   for (const [i, r] of rows.entries()) {
-    const failure = compare(r, answers[i + 3]!, { kernels, bias, sources }, entryChannels, known?.kernels ?? kernels);
-    if (failure) return failure;
+    const refusal = compare(r, answers[i + 3]!, { kernels, bias, sources }, entryChannels, known?.kernels ?? kernels);
+    if (refusal) return refusal;
   }
   return { kernels, bias, sources };
 }
@@ -138,7 +138,7 @@ function compare(
   { kernels, bias, sources }: ProbeResult,
   entryChannels: number,
   known: Kernels,
-): ProbeFailure | undefined {
+): ProbeRefusal | undefined {
   const { lags: time, channels } = kernels;
   const expected = convolve(values, kernels, entryChannels, sources);
   const first =

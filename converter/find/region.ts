@@ -12,7 +12,7 @@ import { type Graphs, typeIn } from "./graphs.ts";
 import { grow } from "./grow.ts";
 import { addsUp } from "./mixing.ts";
 import { type End, isFailedRun, openKernels } from "./open-region.ts";
-import { type ProbeFailure, type ProbeResult, probe } from "./probe.ts";
+import { type ProbeRefusal, type ProbeResult, probe } from "./probe.ts";
 import { fixedSizes, possibleLayouts } from "./seen-shapes.ts";
 
 /** A long convolution: one stream in, one stream out. */
@@ -37,7 +37,7 @@ export interface Region extends Closed {
 }
 
 /** An opening that no region closes. */
-export interface Unclosed extends Closed {
+export interface RefusedOpening extends Closed {
   readonly at: Node;
   readonly code: ErrorCode;
   readonly reason: string;
@@ -45,12 +45,12 @@ export interface Unclosed extends Closed {
 }
 
 /** The answer of a kind of state that refuses an opening. @param at the node to be named, where it is another one */
-export const unclosed = (
+export const refuseOpening = (
   opening: Node,
   code: ErrorCode,
   reason: string,
   { at = opening, remedy }: { readonly at?: Node; readonly remedy?: string | undefined } = {},
-): Unclosed => ({ opening, nodes: new Set([opening]), exits: [], at, code, reason, remedy });
+): RefusedOpening => ({ opening, nodes: new Set([opening]), exits: [], at, code, reason, remedy });
 
 /** What a state of float32 carries as it is computed; half precision is analysed in float32. */
 const FLOATS = new Set<number>([DataType.FLOAT]);
@@ -61,17 +61,17 @@ const MOST_KERNELS = 1024;
 /** Lengths at which a dynamic region is probed: even and odd ones, and the shortest. */
 const PROBE_LENGTHS = [32, 64, 19, 3, 2, 1] as const;
 
-/** @returns a region, or the obstacle that is most telling */
+/** @returns a region, or the refusal that is most telling */
 export async function closeRegion(
   graphs: Graphs,
   time: TimeFacts,
   closed: readonly Closed[],
   opening: Opening,
-): Promise<Region | Unclosed> {
+): Promise<Region | RefusedOpening> {
   const { model, index, shapes } = graphs;
   const cone = coneOf(model.graph.nodes, index, time, closed, opening);
   const fact = time.facts.get(cone.entry);
-  const refuse = (at: Node, code: ErrorCode, reason: string) => unclosed(opening.node, code, reason, { at });
+  const refuse = (at: Node, code: ErrorCode, reason: string) => refuseOpening(opening.node, code, reason, { at });
   if (fact?.kind !== "stream" || isOffset(fact)) return refuse(opening.node, "mixes-time", opening.reason);
   const entry: End = { tensor: cone.entry, axes: fact.axes, type: typeIn(graphs, cone.entry) };
 
@@ -81,7 +81,7 @@ export async function closeRegion(
       "mixes-time",
       `${opening.reason}, in ${typeName(entry.type)}, which a float32 state does not carry as it is`,
     );
-  let telling: (ProbeFailure & { exit: Exit }) | undefined;
+  let telling: (ProbeRefusal & { exit: Exit }) | undefined;
   for (const [i, exit] of cone.exits.entries()) {
     const seen = shapes.seen.get(exit.tensor);
     if (!seen) continue;
@@ -97,20 +97,20 @@ export async function closeRegion(
       const mixed =
         found.code === "mixes-channels" && (await probeRegion(graphs, opening, entry, end, exit.nodes, true));
       if (mixed && !("code" in mixed)) return mixed;
-      const failure = mixed || found;
-      if (!telling || failure.stage > telling.stage) telling = { ...failure, exit };
+      const refusal = mixed || found;
+      if (!telling || refusal.stage > telling.stage) telling = { ...refusal, exit };
     }
   }
   const first = time.openings.find((other) => other.node === opening.node) ?? opening;
   const cause = causeAt(first, time.facts.get(first.stream));
-  if (cause && (!telling || telling.stage < 2)) return unclosed(opening.node, cause.code, cause.reason, cause);
-  if (telling && (telling.stage >= 2 || !cone.obstacle))
+  if (cause && (!telling || telling.stage < 2)) return refuseOpening(opening.node, cause.code, cause.reason, cause);
+  if (telling && (telling.stage >= 2 || !cone.refusal))
     return refuse(opening.node, telling.code, `${first.reason}, and ${telling.reason}`);
-  if (cone.obstacle)
+  if (cone.refusal)
     return refuse(
-      cone.obstacle.node,
-      cone.obstacle.code,
-      `${cone.obstacle.reason} (time is mixed from '${opening.node.name}' on: ${first.reason})`,
+      cone.refusal.node,
+      cone.refusal.code,
+      `${cone.refusal.reason} (time is mixed from '${opening.node.name}' on: ${first.reason})`,
     );
   return refuse(opening.node, "mixes-time", `${first.reason}, and what comes out of it is no stream again`);
 }
@@ -122,19 +122,19 @@ export async function probedAt(
   opening: Opening,
   tensor: string,
   exit: Exit,
-): Promise<Region | ProbeFailure> {
+): Promise<Region | ProbeRefusal> {
   const fact = time.facts.get(tensor);
   const seen = graphs.shapes.seen.get(exit.tensor);
-  let failure: ProbeFailure = { code: "mixes-time", reason: opening.reason, stage: 0 };
-  if (fact?.kind !== "stream" || isOffset(fact) || !seen || !FLOATS.has(typeIn(graphs, tensor))) return failure;
+  let refusal: ProbeRefusal = { code: "mixes-time", reason: opening.reason, stage: 0 };
+  if (fact?.kind !== "stream" || isOffset(fact) || !seen || !FLOATS.has(typeIn(graphs, tensor))) return refusal;
   const entry: End = { tensor, axes: fact.axes, type: typeIn(graphs, tensor) };
   for (const axes of orderedLayouts(possibleLayouts(seen, graphs.shapes.runs), entry.axes)) {
     const end: End = { tensor: exit.tensor, axes, type: seen.type };
     const found = await probeRegion(graphs, opening, entry, end, exit.nodes);
     if (!("code" in found)) return found;
-    failure = found;
+    refusal = found;
   }
-  return failure;
+  return refusal;
 }
 
 /** The same layout as the entry's first, then the same rank. */
@@ -156,7 +156,7 @@ async function probeRegion(
   exit: End,
   nodes: readonly Node[],
   apart = false,
-): Promise<Region | ProbeFailure> {
+): Promise<Region | ProbeRefusal> {
   const entryChannels = channelCount(entry.axes);
   const outputs = channelCount(exit.axes);
   const mixing = apart ? { inputs: entryChannels, outputs } : undefined;
@@ -212,7 +212,7 @@ async function probeRegion(
 }
 
 /** What is added to every position must not depend on the length either. */
-function compareBiases(a: Float64Array, b: Float64Array): ProbeFailure | undefined {
+function compareBiases(a: Float64Array, b: Float64Array): ProbeRefusal | undefined {
   const c = a.findIndex((value, k) => !(Math.abs(value - b[k]!) <= 64 * 2 ** -24 * Math.abs(value) + 1e-36));
   if (c < 0) return undefined;
   const reason = `what it adds to every position changes with the length (channel ${c})`;
@@ -220,7 +220,7 @@ function compareBiases(a: Float64Array, b: Float64Array): ProbeFailure | undefin
 }
 
 /** The kernel must not depend on the length of the sequence. */
-export function compareLengths(a: Kernels, b: Kernels): ProbeFailure | undefined {
+export function compareLengths(a: Kernels, b: Kernels): ProbeRefusal | undefined {
   const lags = Math.min(a.lags, b.lags);
   for (let c = 0; c < a.channels; c++) {
     let norm = 0;

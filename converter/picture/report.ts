@@ -97,7 +97,7 @@ function lead({ refusals, regions }: Followed, layers: readonly LayerInput[]): s
   const convolutions = count(regions.length, "long convolution");
   if (refusals.length)
     sentences.push(
-      `<strong>Cannot run token by token:</strong> ${convolutions} found, and ${count(refusals.length, "obstacle")} in the way.`,
+      `<strong>Cannot run token by token:</strong> ${convolutions} found, and ${count(refusals.length, "refusal")} in the way.`,
     );
   else if (regions.length === 0)
     sentences.push(

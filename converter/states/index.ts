@@ -1,6 +1,6 @@
 /** The kinds of state beside long convolutions: one row a kind, in the order in which they are asked. */
 import type { Kind } from "../find/carried.ts";
-import type { Unclosed } from "../find/region.ts";
+import type { RefusedOpening } from "../find/region.ts";
 import { ATTENTION } from "./attention/attention.ts";
 import { MEETING } from "./meeting/meeting.ts";
 import { PRODUCT } from "./product/product.ts";
@@ -10,4 +10,4 @@ import { SCAN } from "./scan/scan.ts";
 import { SUM } from "./sum/sum.ts";
 import { TOTAL } from "./total/total.ts";
 
-export const KINDS: readonly Kind<Unclosed>[] = [RECURRENT, SCAN, SUM, PRODUCT, TOTAL, ATTENTION, MEETING, ROWS];
+export const KINDS: readonly Kind<RefusedOpening>[] = [RECURRENT, SCAN, SUM, PRODUCT, TOTAL, ATTENTION, MEETING, ROWS];

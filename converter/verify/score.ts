@@ -1,5 +1,5 @@
 /** Compares two rows of logits after another: argmax, KL divergence, perplexity, largest difference by position. */
-import { larger } from "../check/apart.ts";
+import { larger } from "../compare/differences.ts";
 
 /** What a comparison of language models says. */
 export interface Score {

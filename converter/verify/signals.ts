@@ -1,6 +1,6 @@
 /** Models that are not language models: random inputs, and the largest difference of their outputs. */
-import { difference } from "../check/apart.ts";
-import { byPosition, drive, outputLayouts } from "../check/drive.ts";
+import { difference } from "../compare/differences.ts";
+import { byPosition, drive, outputLayouts } from "../compare/drive.ts";
 import { randomInputs } from "../find/feeds.ts";
 import type { Found } from "../find/find.ts";
 import { fixedSizes } from "../find/seen-shapes.ts";

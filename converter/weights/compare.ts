@@ -1,7 +1,7 @@
 /** What weights in fewer bits cost: the reduced model against the same model with float32 weights. */
 import { LongConvError } from "../../src/errors.ts";
-import { larger } from "../check/apart.ts";
-import { drive, outputLayouts, type Trace } from "../check/drive.ts";
+import { larger } from "../compare/differences.ts";
+import { drive, outputLayouts, type Trace } from "../compare/drive.ts";
 import { randomInputs } from "../find/feeds.ts";
 import type { Found } from "../find/find.ts";
 import { fixedSizes } from "../find/seen-shapes.ts";

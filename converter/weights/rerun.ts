@@ -2,7 +2,7 @@
 import { ATTENTION_MASK, BATCH_SIZE, NUM_LOGITS_TO_KEEP, pairStates, SEQUENCE_LENGTH } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { normal, uniform } from "../../src/random.ts";
-import type { Trace } from "../check/drive.ts";
+import type { Trace } from "../compare/drive.ts";
 import type { DeclaredDim, Model, ValueInfo } from "../graph/graph.ts";
 import { DataType, float32Tensor, int64Tensor, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
 import { openModel } from "../ort/run.ts";

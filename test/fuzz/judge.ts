@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { toleranceFor } from "../../converter/check/check.ts";
+import { toleranceFor } from "../../converter/compare/compare.ts";
 import { type Conversion, type ConvertOptions, convert } from "../../converter/convert.ts";
 import { writeModel } from "../../converter/file/write.ts";
 import { openModel, type Runner } from "../../converter/ort/run.ts";

@@ -4,7 +4,7 @@
  * opening, what it carries, and its nodes.
  */
 import type { Carried, Kind, Place, Realisation, StateReport } from "../../converter/find/carried.ts";
-import type { Unclosed } from "../../converter/find/region.ts";
+import type { RefusedOpening } from "../../converter/find/region.ts";
 import { ssmPorts } from "../../converter/find/start.ts";
 import type { Builder } from "../../converter/graph/build.ts";
 import type { Node } from "../../converter/graph/graph.ts";
@@ -16,7 +16,7 @@ export const DOMAIN = "toy";
 export const OPERATOR = "ExponentialAverage";
 const LAST = 2 ** 53 - 1;
 
-export const AVERAGE: Kind<Unclosed> = {
+export const AVERAGE: Kind<RefusedOpening> = {
   name: "average",
   operators: { [`${DOMAIN}::${OPERATOR}`]: () => mixes("averages over the positions before it") },
   isFirst: (_known, { node }) => node.domain === DOMAIN && node.op === OPERATOR,

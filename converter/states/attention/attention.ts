@@ -5,7 +5,7 @@
 import { type Claim, leastClaim } from "../../../src/contract.ts";
 import type { Carried, Kind, Known, Realisation } from "../../find/carried.ts";
 import { typeIn } from "../../find/graphs.ts";
-import { type Unclosed, unclosed } from "../../find/region.ts";
+import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
 import { fixedSizes } from "../../find/seen-shapes.ts";
 import { type Port, sightOf, weightAhead } from "../../find/sight.ts";
 import type { Node } from "../../graph/graph.ts";
@@ -22,12 +22,12 @@ import { ROWS, sameInRows } from "./rows.ts";
 import { areShifted } from "./shifted.ts";
 import { windowReports, windowRows } from "./window.ts";
 
-export const ATTENTION: Kind<Unclosed> = {
+export const ATTENTION: Kind<RefusedOpening> = {
   name: "attention",
   isFirst: (_known, { node, reason }) => node.op === "MatMul" && reason.startsWith("combines every position"),
   async find(known, opening) {
     const { node, reason } = opening;
-    const refuse = (at: Node, code: Unclosed["code"], why: string) => unclosed(node, code, why, { at });
+    const refuse = (at: Node, code: RefusedOpening["code"], why: string) => refuseOpening(node, code, why, { at });
     const pairs = pairsFrom(known, node);
     if (!pairs) return ATTENTION.isFirst(known, opening) ? refuse(node, "mixes-time", reason) : undefined;
     if ("reason" in pairs) return refuse(pairs.node, "mixes-time", `${reason}: '${pairs.node.name}' ${pairs.reason}`);

@@ -1,6 +1,6 @@
 /** Operators at which positions of different times meet, x[:, 1:] and x[:, :-1] say: the one that is ahead waits for the other. */
 import type { Carried, Kind, Realisation } from "../../find/carried.ts";
-import { type Unclosed, unclosed } from "../../find/region.ts";
+import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
 import type { Node } from "../../graph/graph.ts";
 import { timeAxis } from "../../time/facts/fact.ts";
 import { judge, operandOf } from "../../time/follow.ts";
@@ -9,7 +9,7 @@ import { type Carry, carried } from "../rows/carry.ts";
 import { historyOf } from "../rows/history.ts";
 import { reportOf, seesPadding } from "../rows/rows.ts";
 
-export const MEETING: Kind<Unclosed> = {
+export const MEETING: Kind<RefusedOpening> = {
   name: "meeting",
   isFirst: () => true,
   async find(known, { node, reason }) {
@@ -38,7 +38,7 @@ export const MEETING: Kind<Unclosed> = {
       const delay = offset.left - left;
       if (delay === 0) continue;
       const history = await historyOf(known, { tensor: name, axes, offset }, delay, 0);
-      if (typeof history === "string") return unclosed(node, "mixes-time", history);
+      if (typeof history === "string") return refuseOpening(node, "mixes-time", history);
       carries.push({ tensor: name, axes, rows: delay, history, place: i, delay });
     }
     const exits = node.outputs.flatMap((tensor, i) => (tensor ? [{ tensor, fact: verdict.outputs[i]! }] : []));

@@ -4,7 +4,7 @@
  */
 import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
 import { typeIn } from "../../find/graphs.ts";
-import { type Unclosed, unclosed } from "../../find/region.ts";
+import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
 import { begunWith, ssmPorts } from "../../find/start.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
@@ -15,15 +15,16 @@ import { maskFor } from "../rows/carry.ts";
 
 const END = 2 ** 53 - 1;
 
-export const PRODUCT: Kind<Unclosed> = {
+export const PRODUCT: Kind<RefusedOpening> = {
   name: "product",
   isFirst: (_known, { node }) => isProduct(node),
   async find({ graphs, time }, { node, stream, reason }) {
     const fact = time.facts.get(stream);
     if (!isProduct(node) || stream !== node.inputs[0] || fact?.kind !== "stream") return undefined;
     const { axes } = fact;
-    if (node.attributes.reverse) return unclosed(node, "not-causal", "multiplies the time axis from its end");
-    if (isOffset(fact)) return unclosed(node, "mixes-time", "multiplies over the padding before the first position");
+    if (node.attributes.reverse) return refuseOpening(node, "not-causal", "multiplies the time axis from its end");
+    if (isOffset(fact))
+      return refuseOpening(node, "mixes-time", "multiplies over the padding before the first position");
     const batchFirst = axes[0]!.join() === "batch" && axes[timeAxis(axes)]!.join() === "time";
     if (!batchFirst || typeIn(graphs, stream) !== DataType.FLOAT) return undefined;
     return {

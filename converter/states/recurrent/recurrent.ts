@@ -3,7 +3,7 @@
  * https://onnx.ai/onnx/operators/onnx__LSTM.html; those with the batch in front were turned before (converter/expand).
  */
 import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
-import { type Unclosed, unclosed } from "../../find/region.ts";
+import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
 import { begunWithStart, type Start, ssmPorts, startOf } from "../../find/start.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
@@ -19,13 +19,13 @@ const STATES: Readonly<Record<string, number>> = { RNN: 1, GRU: 1, LSTM: 2 };
 const INITIAL = 5;
 const LENGTHS = 4;
 
-export const RECURRENT: Kind<Unclosed> = {
+export const RECURRENT: Kind<RefusedOpening> = {
   name: "recurrent",
   isFirst: (_known, { node }) => isRecurrent(node),
   async find(known, opening) {
     const { node, reason } = opening;
     if (!isRecurrent(node)) return undefined;
-    const refuse = (code: Unclosed["code"], why: string) => unclosed(node, code, why);
+    const refuse = (code: RefusedOpening["code"], why: string) => refuseOpening(node, code, why);
     const fact = known.time.facts.get(node.inputs[0]!);
     if (fact?.kind !== "stream" || fact.axes.length !== 3) return refuse("mixes-time", reason);
     if (isOffset(fact)) return refuse("mixes-time", "is recurrent over the padding before the first position");

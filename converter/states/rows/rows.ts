@@ -3,7 +3,7 @@
  * they are, on their input with its last rows in front; padding gives way to those.
  */
 import type { Carried, Kind, Known, Realisation, StateReport } from "../../find/carried.ts";
-import { type Unclosed, unclosed } from "../../find/region.ts";
+import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
 import { fixedSizes } from "../../find/seen-shapes.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { GraphIndex, Node } from "../../graph/graph.ts";
@@ -27,7 +27,7 @@ const MOVERS: Readonly<Record<string, Mover>> = {
   LpPool: pool(0),
 };
 
-export const ROWS: Kind<Unclosed> = {
+export const ROWS: Kind<RefusedOpening> = {
   name: "rows",
   isFirst: ({ graphs, constants }, { node }) => {
     const isFixed = fixedSizes(graphs.inputs).time !== undefined;
@@ -50,12 +50,12 @@ export const ROWS: Kind<Unclosed> = {
       length: fixed === undefined ? undefined : fixed + more,
     });
     if (!move) return undefined;
-    const refuse = (code: Unclosed["code"], reason: string, remedy?: string) =>
-      unclosed(node, code, reason, { remedy });
+    const refuse = (code: RefusedOpening["code"], reason: string, remedy?: string) =>
+      refuseOpening(node, code, reason, { remedy });
     if ("code" in move) return refuse(move.code, move.reason, move.remedy);
     const moved = { left: offset.left + move.front - move.reach, right: offset.right + move.back };
-    const problem = misplaced(offset, move, moved);
-    if (problem) return { ...refuse(problem.code, problem.reason), at: firstMoved(known, node, stream) };
+    const refusal = misplaced(offset, move, moved);
+    if (refusal) return { ...refuse(refusal.code, refusal.reason), at: firstMoved(known, node, stream) };
     // a stream of the sequence's own length is brought to its own positions
     const delay = excess(moved) === 0 ? moved.left : 0;
     const after = excess(moved) === 0 ? NO_OFFSET : moved;
@@ -120,7 +120,7 @@ export const seesPadding = (history: History): true | undefined =>
     : undefined;
 
 /** Why the positions cannot be where they are. */
-function misplaced(before: Offset, move: Move, after: Offset): Pick<Unclosed, "code" | "reason"> | undefined {
+function misplaced(before: Offset, move: Move, after: Offset): Pick<RefusedOpening, "code" | "reason"> | undefined {
   if (move.front > 0 && before.left < 0)
     return { code: "mixes-time", reason: "puts padding where earlier positions were left out" };
   if (excess(after) === 0 && after.left < 0)

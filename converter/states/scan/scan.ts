@@ -3,7 +3,7 @@
  * https://onnx.ai/onnx/operators/onnx__Scan.html
  */
 import type { Carried, Kind, Known, Place, Realisation } from "../../find/carried.ts";
-import { type Unclosed, unclosed } from "../../find/region.ts";
+import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
 import { possibleLayouts } from "../../find/seen-shapes.ts";
 import { mixesBatch } from "../../find/sight.ts";
 import { begunWithStart, type Start, ssmPorts, startOf } from "../../find/start.ts";
@@ -17,13 +17,13 @@ import { isOffset } from "../../time/offset.ts";
 import { scanAxes } from "../../time/rules/control.ts";
 import { maskedBody } from "./masked.ts";
 
-export const SCAN: Kind<Unclosed> = {
+export const SCAN: Kind<RefusedOpening> = {
   name: "scan",
   isFirst: (_known, { node }) => isScan(node),
   async find(known, { node, reason }) {
     if (!isScan(node)) return undefined;
     const { facts } = known.time;
-    const refuse = (code: Unclosed["code"], why: string) => unclosed(node, code, why);
+    const refuse = (code: RefusedOpening["code"], why: string) => refuseOpening(node, code, why);
     const count = node.inputs.length - Number(node.attributes.num_scan_inputs);
     if (node.inputs.slice(count).some((name) => isOffset(facts.get(name)!)))
       return refuse("mixes-time", "loops over the padding before the first position");

@@ -4,7 +4,7 @@
  */
 import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
 import { typeIn } from "../../find/graphs.ts";
-import { type Unclosed, unclosed } from "../../find/region.ts";
+import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
 import { ssmPorts } from "../../find/start.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
@@ -17,14 +17,14 @@ import { addUp, partsOf, SUM_ROWS } from "../rows/sums.ts";
 const END = 2 ** 53 - 1;
 const FLOATS = new Set<number>([DataType.FLOAT, DataType.FLOAT16, DataType.BFLOAT16]);
 
-export const SUM: Kind<Unclosed> = {
+export const SUM: Kind<RefusedOpening> = {
   name: "sum",
   isFirst: (_known, { node }) => isSum(node),
   async find({ graphs, time }, { node, stream, reason }) {
     const fact = time.facts.get(stream);
     if (!isSum(node) || stream !== node.inputs[0] || fact?.kind !== "stream") return undefined;
     const { axes } = fact;
-    const refuse = (code: Unclosed["code"], why: string) => unclosed(node, code, why);
+    const refuse = (code: RefusedOpening["code"], why: string) => refuseOpening(node, code, why);
     if (node.attributes.reverse) return refuse("not-causal", "sums the time axis from its end");
     if (isOffset(fact)) return refuse("mixes-time", "sums over the padding before the first position");
     const type = typeIn(graphs, stream);

@@ -4,7 +4,7 @@
  */
 import type { Carried, Kind, Known, Place, Realisation, StateReport } from "../../find/carried.ts";
 import { typeIn } from "../../find/graphs.ts";
-import type { Unclosed } from "../../find/region.ts";
+import type { RefusedOpening } from "../../find/region.ts";
 import { begunWith, ssmPorts } from "../../find/start.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
@@ -34,7 +34,7 @@ const JOINS: Readonly<Record<string, Join>> = {
   GlobalMaxPool: LARGEST,
 };
 
-export const TOTAL: Kind<Unclosed> = {
+export const TOTAL: Kind<RefusedOpening> = {
   name: "total",
   isFirst: (known, { node }) => joinOf(node) !== undefined && isAnswer(known, node),
   async find(known, { node, stream, reason }) {

@@ -117,8 +117,8 @@ const MatMul: Rule = ([a, b], _attributes, context) => product(a!, b!, context);
 export function withAddend(product: Verdict, addend: Operand | undefined, context: Context): Verdict {
   if (!addend || !("outputs" in product)) return product;
   const sum: Operand = { name: "product", fact: product.outputs[0]!, constant: () => undefined };
-  const problem = unfit(sum, [addend], context);
-  return problem ?? joined([sum, addend], axesOf(sum)!);
+  const refusal = unfit(sum, [addend], context);
+  return refusal ?? joined([sum, addend], axesOf(sum)!);
 }
 
 /** https://onnx.ai/onnx/operators/onnx__Gemm.html: alpha·A'·B' + beta·C. */

@@ -21,7 +21,7 @@ import { elementwise } from "./elementwise.ts";
 import { channelAxis, cutUp, unfollowed } from "./movement.ts";
 import { notConstant, overLast } from "./normalization.ts";
 import { notScalars, QUANTIZATION } from "./quantization.ts";
-import { obstacle } from "./reduction.ts";
+import { refusedOver } from "./reduction.ts";
 import { SELECTION } from "./selection.ts";
 
 const FusedMatMul: Rule = ([a, b], { transA = 0, transB = 0, transBatchA = 0, transBatchB = 0 }, context) => {
@@ -60,7 +60,7 @@ const BiasSoftmax: Rule = ([data, mask], { axis = 1 }, context) => {
   if (!("axes" in met)) return met;
   const first = fromFront(Number(axis), met.axes.length);
   const over = met.axes.map((_, k) => k).filter((k) => k >= first);
-  return obstacle(met.axes, over, "normalises") ?? joined([data, mask], met.axes);
+  return refusedOver(met.axes, over, "normalises") ?? joined([data, mask], met.axes);
 };
 
 /** A product with a constant matrix of so many columns, stored in blocks of few bits. */
@@ -92,8 +92,8 @@ const quantized =
   (inputs, _attributes, context): Verdict => {
     const operands = Array.from({ length: count }, (_, i) => inputs[3 * i]);
     const parameters = inputs.filter((_, i) => i >= 3 * count || i % 3 !== 0);
-    const problem = notScalars(parameters);
-    return problem ?? elementwise(operands, {}, context, 1);
+    const refusal = notScalars(parameters);
+    return refusal ?? elementwise(operands, {}, context, 1);
   };
 
 /** Data, a bias for each channel, and data of the same shape. */

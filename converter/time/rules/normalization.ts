@@ -14,7 +14,7 @@ import {
 } from "../facts/rule.ts";
 import { unfit } from "./broadcast.ts";
 import { cutUp, unfollowed, unreadable } from "./movement.ts";
-import { obstacle } from "./reduction.ts";
+import { refusedOver } from "./reduction.ts";
 
 const WHAT = "normalises";
 
@@ -22,7 +22,7 @@ const WHAT = "normalises";
 export const alongAxis: Rule = ([data], { axis = -1 }) => {
   const axes = axesOf(data!);
   if (!axes) return unfollowed(data!);
-  return obstacle(axes, [fromFront(Number(axis), axes.length)], WHAT) ?? joined([data], axes);
+  return refusedOver(axes, [fromFront(Number(axis), axes.length)], WHAT) ?? joined([data], axes);
 };
 
 /** Why scales and biases cannot stay as they are: they must be constants. */
@@ -48,8 +48,8 @@ export function overLast(
   if (!axes) return unfollowed(data[0]!);
   const first = fromFront(axis, axes.length);
   const over = axes.map((_, k) => k).filter((k) => k >= first);
-  const problem = obstacle(axes, over, WHAT) ?? notConstant(parameters) ?? unfit(data[0]!, parameters, context);
-  if (problem) return problem;
+  const refusal = refusedOver(axes, over, WHAT) ?? notConstant(parameters) ?? unfit(data[0]!, parameters, context);
+  if (refusal) return refusal;
   const rest = axes.map((own, k) => (k >= first ? [] : own));
   const layouts = Array.from({ length: outputs }, (_, k) => (k === 0 || (sum && k === 3) ? axes : rest));
   return allOutputs(data, layouts);
@@ -64,7 +64,7 @@ const behindBatch: Rule = ([data, ...parameters]) => {
   const axes = axesOf(data!);
   if (!axes) return unfollowed(data!);
   const over = axes.map((_, k) => k).slice(1);
-  return obstacle(axes, over, WHAT) ?? notConstant(parameters) ?? joined([data], axes);
+  return refusedOver(axes, over, WHAT) ?? notConstant(parameters) ?? joined([data], axes);
 };
 
 /** https://onnx.ai/onnx/operators/onnx__MeanVarianceNormalization.html */
@@ -72,14 +72,14 @@ const MeanVarianceNormalization: Rule = ([data], { axes: over = [0, 2, 3] }) => 
   const axes = axesOf(data!);
   if (!axes) return unfollowed(data!);
   const places = (over as readonly number[]).map((axis) => fromFront(axis, axes.length));
-  return obstacle(axes, places, WHAT) ?? joined([data], axes);
+  return refusedOver(axes, places, WHAT) ?? joined([data], axes);
 };
 
 /** https://onnx.ai/onnx/operators/onnx__LRN.html: over neighbouring channels, axis 1. */
 const LRN: Rule = ([data]) => {
   const axes = axesOf(data!);
   if (!axes) return unfollowed(data!);
-  return obstacle(axes, [1], WHAT) ?? joined([data], axes);
+  return refusedOver(axes, [1], WHAT) ?? joined([data], axes);
 };
 
 /** https://onnx.ai/onnx/operators/onnx__BatchNormalization.html: at inference an affine map of each channel (axis 1). */

@@ -4,7 +4,7 @@ import { type Axis, channelsIn, isChannelAxis, type Layout } from "../facts/fact
 import { axesOf, type Family, fromFront, integers, joined, numbers, type Rule, refuses } from "../facts/rule.ts";
 import { windowed } from "./convolution.ts";
 import { channelAxis, cutUp, unfollowed, unreadable } from "./movement.ts";
-import { obstacle } from "./reduction.ts";
+import { refusedOver } from "./reduction.ts";
 import { dimOfAxis } from "./shape.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__AveragePool.html and its sisters: windows of each channel. */
@@ -22,7 +22,7 @@ const poolAll: Rule = ([data]) => {
   if (!axes) return unfollowed(data!);
   const over = axes.map((_, k) => k).slice(2);
   return (
-    obstacle(axes, over, "pools") ??
+    refusedOver(axes, over, "pools") ??
     joined(
       [data],
       axes.map((axis, k) => (k < 2 ? axis : [])),

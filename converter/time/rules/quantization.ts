@@ -19,8 +19,8 @@ type Parameters = readonly (Operand | undefined)[];
 
 /** Why these are not single constant numbers, if so. */
 export function notScalars(parameters: Parameters): Verdict | undefined {
-  const problem = notConstant(parameters);
-  if (problem) return problem;
+  const refusal = notConstant(parameters);
+  if (refusal) return refusal;
   const many = parameters.find((parameter) => parameter && axesOf(parameter)!.some((axis) => channelsIn(axis) !== 1));
   return many && refuses("unsupported-layout", `has a scale or zero point for each row of a stream, '${many.name}'`);
 }
@@ -32,8 +32,8 @@ export function notScalars(parameters: Parameters): Verdict | undefined {
 const quantize: Rule = ([data, scale, zero], { axis = 1 }) => {
   const axes = axesOf(data!);
   if (!axes) return unfollowed(data!);
-  const problem = notConstant([scale, zero]);
-  if (problem) return problem;
+  const refusal = notConstant([scale, zero]);
+  if (refusal) return refusal;
   const scales = axesOf(scale!)!;
   const single = scales.every((own) => own.length === 0);
   if (single) return joined([data], axes);

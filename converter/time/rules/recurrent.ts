@@ -31,8 +31,8 @@ const recurrent: Rule = ([x, w, r, b, lengths, h, c, peepholes], attributes, con
   const { direction = "forward", layout = 0, hidden_size } = attributes;
   const axes = axesOf(x!);
   if (!axes) return unfollowed(x!);
-  const problem = notConstant([w, r, b, peepholes]);
-  if (problem) return problem;
+  const refusal = notConstant([w, r, b, peepholes]);
+  if (refusal) return refusal;
   const along = axes[layout ? 1 : 0]!;
   if (along.includes("time")) {
     if (direction !== "forward")

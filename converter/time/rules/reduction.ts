@@ -15,7 +15,7 @@ import {
 import { channelAxis, cutUp, unfollowed, unreadable } from "./movement.ts";
 
 /** Why these axes cannot be reduced position by position, if so. */
-export function obstacle(axes: Layout, over: readonly number[], what: string): Verdict | undefined {
+export function refusedOver(axes: Layout, over: readonly number[], what: string): Verdict | undefined {
   const symbolic = over.map((k) => axes[k]!).filter((axis) => !isChannelAxis(axis));
   if (symbolic.some((axis) => axis.includes("time"))) return mixes(`${what} over the time axis`);
   return symbolic.length ? refuses("mixes-batch", `${what} over the batch axis`) : undefined;
@@ -39,7 +39,7 @@ const reduce: Rule = ([data, axesInput], { axes: axesAttribute, keepdims = 1, no
   if (axesInput && !given) return unreadable("axes");
   const all = axes.map((_, k) => k);
   const over = given?.length ? given.map((axis) => fromFront(axis, axes.length)) : noop_with_empty_axes ? [] : all;
-  return obstacle(axes, over, "reduces") ?? joined([data], reduced(axes, over, keepdims));
+  return refusedOver(axes, over, "reduces") ?? joined([data], reduced(axes, over, keepdims));
 };
 
 /** https://onnx.ai/onnx/operators/onnx__ArgMax.html */
@@ -47,7 +47,7 @@ const argument: Rule = ([data], { axis = 0, keepdims = 1 }) => {
   const axes = axesOf(data!);
   if (!axes) return unfollowed(data!);
   const over = [fromFront(Number(axis), axes.length)];
-  return obstacle(axes, over, "picks the largest") ?? joined([data], reduced(axes, over, keepdims));
+  return refusedOver(axes, over, "picks the largest") ?? joined([data], reduced(axes, over, keepdims));
 };
 
 /** https://onnx.ai/onnx/operators/onnx__CumSum.html */
@@ -56,7 +56,7 @@ const cumulative: Rule = ([data, axisInput]) => {
   if (!axes) return unfollowed(data!);
   const axis = numbers(axisInput)?.[0];
   if (axis === undefined) return unreadable("an axis");
-  return obstacle(axes, [fromFront(axis, axes.length)], "sums") ?? joined([data], axes);
+  return refusedOver(axes, [fromFront(axis, axes.length)], "sums") ?? joined([data], axes);
 };
 
 /** https://onnx.ai/onnx/operators/onnx__TopK.html */
@@ -64,8 +64,8 @@ const TopK: Rule = ([data, count], { axis = -1 }) => {
   const axes = axesOf(data!);
   if (!axes) return unfollowed(data!);
   const over = fromFront(Number(axis), axes.length);
-  const problem = obstacle(axes, [over], "sorts");
-  if (problem) return problem;
+  const refusal = refusedOver(axes, [over], "sorts");
+  if (refusal) return refusal;
   const k = numbers(count)?.[0];
   if (k === undefined) return unreadable("a number of entries");
   const kept = axes.map((own, i) => (i === over ? channelAxis(k) : own));

@@ -7,7 +7,7 @@ import type { Model } from "../graph/graph.ts";
 import { openModel } from "../ort/run.ts";
 import { hasHalves, withFloatInterface } from "../ort/widen.ts";
 import { type Layout, timeAxis } from "../time/facts/fact.ts";
-import { difference } from "./apart.ts";
+import { difference } from "./differences.ts";
 import { byPosition, type Row, type Trace } from "./drive.ts";
 import type { Trial } from "./trials.ts";
 

@@ -12,7 +12,7 @@ import type { Initializer, Model, Node } from "../graph/graph.ts";
 import { initializerOf } from "../graph/initializer.ts";
 import { rewire } from "../graph/node.ts";
 import { DataType, makeTensor } from "../graph/tensor.ts";
-import { type CheckReport, checkConverted, toleranceFor } from "./check.ts";
+import { type CheckReport, compareWithOriginal, toleranceFor } from "./compare.ts";
 
 const zoo = (name: string) => fileURLToPath(new URL(`../../test/models/zoo/${name}/model.onnx`, import.meta.url));
 
@@ -107,7 +107,7 @@ const everywhere = (stem: string, change: (values: Float32Array, dims: readonly 
 function check(found: Found, { layers }: Conversion, model: Model): Promise<CheckReport> {
   const stateError = layers.reduce((sum, { form, error }) => sum + (form === "exact" ? 0 : error), 0);
   const reach = Math.min(...layers.map((layer) => layer.reach ?? Infinity));
-  return checkConverted(found, model, { tolerance: toleranceFor(stateError), reach, stateError });
+  return compareWithOriginal(found, model, { tolerance: toleranceFor(stateError), reach, stateError });
 }
 
 /** What is broken, and how. */

@@ -6,7 +6,7 @@ import { isFailedRun } from "../find/open-region.ts";
 import type { Model } from "../graph/graph.ts";
 import { openModel, type Runner } from "../ort/run.ts";
 import { hasHalves, widened, withFloatInterface } from "../ort/widen.ts";
-import { difference, larger, largestOf } from "./apart.ts";
+import { difference, larger, largestOf } from "./differences.ts";
 import { drive, outputLayouts, type Trace, withoutPadding } from "./drive.ts";
 import { runOriginal } from "./original.ts";
 import { withExactSums } from "./sums.ts";
@@ -35,7 +35,7 @@ export interface CheckReport {
   readonly note?: string | undefined;
 }
 
-export interface CheckOptions {
+export interface CompareOptions {
   /** Allowed relative difference of the outputs. */
   readonly tolerance: number;
   /** Positions up to which the forms are meant to be right; nothing is compared beyond. */
@@ -59,7 +59,11 @@ export const toleranceFor = (stateError: number): number =>
  * Runs both models on random inputs of several lengths and batch sizes.
  * @throws LongConvError check-failed where a difference exceeds the tolerance
  */
-export async function checkConverted(found: Found, converted: Model, options: CheckOptions): Promise<CheckReport> {
+export async function compareWithOriginal(
+  found: Found,
+  converted: Model,
+  options: CompareOptions,
+): Promise<CheckReport> {
   const outputAxes = outputLayouts(found);
   const has = (input: string) => converted.graph.inputs.some(({ name }) => name === input);
   const takes = {
@@ -123,7 +127,7 @@ export async function checkConverted(found: Found, converted: Model, options: Ch
   await compare(converted, ({ ways }) => ways);
   if (options.step) await compare(options.step, ({ sizes }) => (sizes.batch === 1 ? ["step file"] : []));
   const largest = comparisons.reduce((most, { relative }) => larger(most, relative), 0);
-  if (!(largest <= tolerance)) throw failure(found.original.file, comparisons, tolerance, options.stateError);
+  if (!(largest <= tolerance)) throw refusal(found.original.file, comparisons, tolerance, options.stateError);
   const note = own === undefined ? NOT_RUN_IN_HALVES : roundingNote(comparisons);
   return { comparisons, largest, tolerance, ...(note && { note }) };
 }
@@ -169,7 +173,7 @@ const largestEarly = (traces: readonly Trace[]): ReadonlyMap<string, number> =>
     ]),
   );
 
-function failure(
+function refusal(
   file: string,
   comparisons: readonly Comparison[],
   tolerance: number,

@@ -8,7 +8,7 @@ import type { Model } from "../graph/graph.ts";
 import { rewire } from "../graph/node.ts";
 import { DataType, toNumbers } from "../graph/tensor.ts";
 import { openModel } from "../ort/run.ts";
-import { checkConverted } from "./check.ts";
+import { compareWithOriginal } from "./compare.ts";
 
 /** Σ (x + offset) - offset · (number of positions): what the sum rounds is as large as it is, and the answer is not. */
 const cancelled = (offset: number): Model =>
@@ -79,6 +79,8 @@ test.each([0, 0.999, 1 - 1e-5])("a sum of which %f is left in each call is refus
   const found = await analyse(original);
   const { model } = await convertModel(original);
   const options = { tolerance: 1e-4, reach: Infinity, stateError: 0 };
-  expect((await checkConverted(found, model, options)).largest).toBeLessThan(1e-4);
-  await expect(checkConverted(found, leaking(model, left), options)).rejects.toMatchObject({ code: "check-failed" });
+  expect((await compareWithOriginal(found, model, options)).largest).toBeLessThan(1e-4);
+  await expect(compareWithOriginal(found, leaking(model, left), options)).rejects.toMatchObject({
+    code: "check-failed",
+  });
 });

@@ -11,7 +11,7 @@ import { withPreciseSums } from "../ort/precise.ts";
 import { openModel, type Runner } from "../ort/run.ts";
 import { floatTypeOf } from "../ort/widen.ts";
 import type { Layout } from "../time/facts/fact.ts";
-import { larger } from "./apart.ts";
+import { larger } from "./differences.ts";
 import type { Trace } from "./drive.ts";
 import { runAll } from "./original.ts";
 import type { Trial } from "./trials.ts";
