@@ -47,11 +47,11 @@ export type { Tensor, TypedArray } from "./graph/tensor.ts";
 export {
   type DeclaredValue,
   type InspectedLayer,
+  type InspectedRefusal,
   type InspectedState,
   type Inspection,
   type InspectOptions,
   inspect,
-  type Obstacle,
   type PositionCounter,
 } from "./inspect.ts";
 export { type Beside, type Json, lookBeside, modelFileOf } from "./output/beside.ts";

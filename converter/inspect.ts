@@ -82,7 +82,7 @@ export interface InspectedState {
 }
 
 /** What stands in the way of running token by token. */
-export interface Obstacle {
+export interface InspectedRefusal {
   readonly code: string;
   readonly node: string;
   readonly operator: string;
@@ -120,7 +120,7 @@ export interface Inspection {
   /** It is of one sequence: converted, every input and output has a batch in front. */
   readonly batchAdded: boolean;
   readonly counter: PositionCounter | undefined;
-  readonly obstacles: readonly Obstacle[];
+  readonly refusals: readonly InspectedRefusal[];
 }
 
 /** An inspection, and what it was made from. */
@@ -135,11 +135,11 @@ export interface Inspected {
 /**
  * Finds the long convolutions of a model, reads their kernels, and says what stands in the way of converting it.
  *
- *     const { convertible, layers, obstacles } = await inspect("model.onnx");
+ *     const { convertible, layers, refusals } = await inspect("model.onnx");
  *
  * @param source path of a .onnx file or of a folder that has one, or the bytes of a file without external data
  * @throws LongConvError what reading throws; already-converted; with `process` also memory-exceeded, time-exceeded, and
- *   runtime-failed for a crash. Obstacles are reported, not thrown
+ *   runtime-failed for a crash. Refusals are reported, not thrown
  */
 export async function inspect(source: string | Uint8Array, options: InspectOptions = {}): Promise<Inspection> {
   return named(typeof source === "string" ? source : undefined, async () => {
@@ -184,11 +184,11 @@ async function inspectModel(
     room -= extent.seen.taps.byteLength;
     if (room >= 0) extents.set(region, extent);
   }
-  const obstacles = [...found.refusals, ...refusals].map((refusal) => obstacleOf(model, refusal));
+  const all = [...found.refusals, ...refusals].map((refusal) => inspectedRefusal(model, refusal));
   const counter = await counterOf(found);
   const states = (await Promise.all(found.kept.map((kept) => statesOf(model, kept)))).flat();
   const { timeBecause, batchAdded = false } = found;
-  const convertible = obstacles.length === 0 && isConvertible(found);
+  const convertible = all.length === 0 && isConvertible(found);
   const inspection = {
     ...summaryOf(model, read),
     trainingLength,
@@ -198,7 +198,7 @@ async function inspectModel(
     timeBecause,
     batchAdded,
     counter,
-    obstacles,
+    refusals: all,
   };
   return { inspection, found, candidates, extents };
 }
@@ -243,7 +243,7 @@ function placeOf(model: Model, node: Node): { node: string; operator: string; so
   return { node: node.name, operator, source };
 }
 
-const obstacleOf = (model: Model, refusal: Refusal): Obstacle => ({
+const inspectedRefusal = (model: Model, refusal: Refusal): InspectedRefusal => ({
   code: refusal.code,
   ...placeOf(model, refusal.node),
   reason: refusal.reason,

@@ -47,7 +47,7 @@ describe("bytes", () => {
 describe("inspect", () => {
   test("says of bytes what it says of the file", async () => {
     const inspection = await inspect(file);
-    expect(inspection).toMatchObject({ file, convertible: true, obstacles: [], counter: undefined });
+    expect(inspection).toMatchObject({ file, convertible: true, refusals: [], counter: undefined });
     expect(inspection.layers.length).toBeGreaterThan(0);
     expect(await inspect(readFileSync(file))).toEqual({ ...inspection, file: "" });
   });
@@ -57,9 +57,9 @@ describe("inspect", () => {
     ["saturating", "not-linear", /before or behind/],
     ["length-dependent", "depends-on-length", /position alone/],
   ])("%s: what is in the way, and what helps", async (name, code, remedy) => {
-    const { convertible, obstacles } = await inspect(trapModels().find((trap) => trap.name === name)!.file);
+    const { convertible, refusals } = await inspect(trapModels().find((trap) => trap.name === name)!.file);
     expect(convertible).toBe(false);
-    expect(obstacles).toContainEqual(expect.objectContaining({ code, remedy: expect.stringMatching(remedy) }));
+    expect(refusals).toContainEqual(expect.objectContaining({ code, remedy: expect.stringMatching(remedy) }));
   });
 });
 

@@ -60,13 +60,13 @@ test("functions that call one another deeper than the call stack", async () => {
   }));
   await expect(inspect(model([at("f0", "x", "y", {}, "f")], functions))).resolves.toMatchObject({
     nodes: 1,
-    obstacles: [],
+    refusals: [],
   });
 });
 
 test("nodes that no output needs are not run", async () => {
   const unused = Array.from({ length: 20_000 }, (_, i) => at("Neg", "x", `t${i}`));
-  await expect(inspect(model([...unused, at("Neg", "x", "y")]))).resolves.toMatchObject({ obstacles: [] });
+  await expect(inspect(model([...unused, at("Neg", "x", "y")]))).resolves.toMatchObject({ refusals: [] });
 });
 
 test.each(["Mul", "Gather", "Where", "Div"])("%s without all its inputs", async (op) => {

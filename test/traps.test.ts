@@ -8,13 +8,13 @@ import { openConverted, tokenByToken } from "./converted.ts";
 import { casesOf, refusedFamilies, relativeDifference, trapModels } from "./testdata.ts";
 
 /** What stands in the way, by the model's making: operators at which it may be named, codes that say it, the module. */
-interface Obstacle {
+interface Refused {
   readonly operators: readonly string[];
   readonly codes: readonly ErrorCode[];
   readonly module: string;
 }
 
-const OBSTACLES: Readonly<Record<string, Obstacle>> = {
+const REFUSALS: Readonly<Record<string, Refused>> = {
   bidirectional: { operators: ["Pad"], codes: ["not-causal"], module: "mixers.0" },
   circular: { operators: ["DFT"], codes: ["not-causal"], module: "mixers.0" },
   "length-dependent": { operators: ["Pad"], codes: ["depends-on-length"], module: "mixers.0" },
@@ -27,7 +27,7 @@ const OBSTACLES: Readonly<Record<string, Obstacle>> = {
 };
 
 /** Of the further families: what no recurrence of a channel's own follows. */
-const FAMILIES: Readonly<Record<string, Obstacle>> = {
+const FAMILIES: Readonly<Record<string, Refused>> = {
   // softmax over the sequence: another kernel for every length
   "dss-softmax": { operators: ["Pad"], codes: ["depends-on-length"], module: "blocks.0.mixer" },
 };
@@ -47,12 +47,12 @@ test.each(refusals.filter(({ name }) => CARRIED.has(name)))("$name is carried", 
 
 test("every model that must be refused is listed here", () => {
   const refused = toRefuse.map(({ name }) => name);
-  expect(Object.keys({ ...OBSTACLES, ...FAMILIES }).sort()).toEqual(refused.sort());
+  expect(Object.keys({ ...REFUSALS, ...FAMILIES }).sort()).toEqual(refused.sort());
 });
 
 describe("refused, naming the node and the reason", () => {
   test.each(toRefuse)("$name", async ({ name, file }) => {
-    const { operators, codes, module } = (OBSTACLES[name] ?? FAMILIES[name])!;
+    const { operators, codes, module } = (REFUSALS[name] ?? FAMILIES[name])!;
     const error: unknown = await convert(file, { exact: true, horizon: 128 }).catch((refusal: unknown) => refusal);
     expect(error).toBeInstanceOf(LongConvError);
     const { code, where, message } = error as LongConvError;

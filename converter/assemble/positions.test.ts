@@ -189,7 +189,7 @@ describe("inspect and convert say the same", () => {
     return JSON.parse(stdout) as {
       convertible: boolean;
       counter?: { nodes: string[]; limit?: { positions: number } };
-      obstacles: { code: string; operator: string }[];
+      refusals: { code: string; operator: string }[];
     };
   };
 
@@ -201,8 +201,8 @@ describe("inspect and convert say the same", () => {
         length(b),
       ]);
     const model = small({ build: (b) => void b.one("Add", ["x", table(b)], {}, { outputs: ["y"] }) });
-    const { convertible, counter, obstacles } = await inspected(model);
-    expect({ convertible, obstacles }).toEqual({ convertible: true, obstacles: [] });
+    const { convertible, counter, refusals } = await inspected(model);
+    expect({ convertible, refusals }).toEqual({ convertible: true, refusals: [] });
     expect(counter).toMatchObject({ nodes: [expect.any(String)], limit: { positions: 50 } });
   });
 
@@ -252,7 +252,7 @@ describe("inspect and convert say the same", () => {
     const failed = conversion(model, { onProgress: ({ step }) => void steps.push(step) });
     await expect(failed).rejects.toMatchObject({ code, where: { operator } });
     expect(steps).not.toContain("solve");
-    const { convertible, obstacles } = await inspected(model);
-    expect({ convertible, obstacles }).toMatchObject({ convertible: false, obstacles: [{ code, operator }] });
+    const { convertible, refusals } = await inspected(model);
+    expect({ convertible, refusals }).toMatchObject({ convertible: false, refusals: [{ code, operator }] });
   });
 });

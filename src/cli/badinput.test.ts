@@ -187,9 +187,9 @@ describe("models that cannot run token by token", () => {
       expect(run.stderr).toContain(file);
       expect(contents(dir.folder).has("out.onnx")).toBe(false);
       // inspect names the same node, and says why.
-      const { convertible, obstacles } = JSON.parse((await longconv(["inspect", file, "--json"])).stdout);
+      const { convertible, refusals } = JSON.parse((await longconv(["inspect", file, "--json"])).stdout);
       expect(convertible).toBe(false);
-      expect(obstacles).toContainEqual(
+      expect(refusals).toContainEqual(
         expect.objectContaining({ node: error.node, code: error.code, reason: error.reason }),
       );
     },

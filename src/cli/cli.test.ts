@@ -249,8 +249,8 @@ test("a source whose LongConv has no body is verified inlined", async () => {
 
 describe("inspect", () => {
   test("says what was found, where, and how the kernel is read", async () => {
-    const { convertible, layers, obstacles, opset } = await json("inspect", zooModel("sgconv").file);
-    expect({ convertible, obstacles, opset }).toEqual({ convertible: true, obstacles: [], opset: 18 });
+    const { convertible, layers, refusals, opset } = await json("inspect", zooModel("sgconv").file);
+    expect({ convertible, refusals, opset }).toEqual({ convertible: true, refusals: [], opset: 18 });
     // sgconv's kernel is a table of 64 values.
     expect(layers).toEqual([expect.objectContaining({ channels: 16, lags: 64, ends: true, operator: "Pad" })]);
   });

@@ -75,7 +75,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
 
 function reportOf(inspection: Inspection): string {
   const { file, opset, irVersion, nodes, weightBytes, inputs, outputs } = inspection;
-  const { layers, states, timeBecause, batchAdded, counter, obstacles, trainingLength } = inspection;
+  const { layers, states, timeBecause, batchAdded, counter, refusals, trainingLength } = inspection;
   const values = (list: typeof inputs) =>
     list.map(({ name, type, dims }) => `${name} ${type} [${dims?.join(", ") ?? "?"}]`).join("; ");
   const lines = [
@@ -99,7 +99,7 @@ function reportOf(inspection: Inspection): string {
     ]);
     lines.push(`${layers.length} long convolution${layers.length === 1 ? "" : "s"}:`, table([heading, ...rows]));
   } else if (states.length > 0) lines.push("No long convolution.");
-  else if (obstacles.length > 0) lines.push("No long convolution was found; the closest candidates are below.");
+  else if (refusals.length > 0) lines.push("No long convolution was found; the closest candidates are below.");
   else if (counter) lines.push("No long convolution: every operator works position by position, given the position.");
   else lines.push("No long convolution: every operator works position by position.");
   if (states.length > 0) lines.push("", ...stateLines(states));
@@ -107,9 +107,9 @@ function reportOf(inspection: Inspection): string {
   if (timeBecause) lines.push("", `time      ${timeBecause}; --time-axis says otherwise`);
   if (counter) lines.push(counterLine(counter));
   lines.push(...claimsOf(layers));
-  if (obstacles.length > 0) {
+  if (refusals.length > 0) {
     lines.push("", "In the way of running token by token:");
-    for (const { code, node, operator, source, reason, remedy } of obstacles) {
+    for (const { code, node, operator, source, reason, remedy } of refusals) {
       lines.push(`  node '${node}' (${operator})${source ? `, ${source}` : ""}: ${reason} [${code}]`);
       if (remedy) lines.push(`    ${remedy}`);
     }
