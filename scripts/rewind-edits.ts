@@ -4,6 +4,7 @@
  *
  *     npm run demo && node dist/scripts/rewind-edits.js
  */
+import { quantile } from "d3-array";
 import { readIds } from "../converter/verify/token-ids.ts";
 import { load } from "../runtime/node.ts";
 import { table } from "../src/cli/table.ts";
@@ -47,10 +48,10 @@ for (const [place, last, count] of [
   const wrong = done.filter(({ apart }) => !(apart <= ROUNDING));
   const largest = Math.max(...done.map(({ apart }) => apart));
   const of = (name: "ms" | "anewMs", part: number) =>
-    done
-      .map((edit) => edit[name])
-      .sort((a, b) => a - b)
-      [Math.floor(part * count)]!.toFixed(1);
+    quantile(
+      done.map((edit) => edit[name]),
+      part,
+    )!.toFixed(1);
   wrongs += wrong.length;
   const line = [
     ...[place, String(count), of("ms", 0.5), of("ms", 0.95), of("anewMs", 0.5), of("anewMs", 0.95)],

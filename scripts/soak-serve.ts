@@ -6,6 +6,7 @@
  *     node dist/scripts/soak-serve.js --minutes 1 --clients 200 --batch 1     # the same without batching
  */
 import path from "node:path";
+import { quantile } from "d3-array";
 import { uniform } from "../src/random.ts";
 import { temporaryFolder } from "../src/temporary-folder.ts";
 import { readArguments, wholeNumber } from "./arguments.ts";
@@ -114,10 +115,7 @@ const sequencesOf = async (url: string): Promise<number> =>
   );
 
 const round = (ms: number | undefined) => Number((ms ?? Number.NaN).toFixed(2));
-const quantiles = (values: number[]) => {
-  const sorted = Float64Array.from(values).sort();
-  return { p50: round(sorted[Math.floor(0.5 * sorted.length)]), p99: round(sorted[Math.floor(0.99 * sorted.length)]) };
-};
+const quantiles = (values: number[]) => ({ p50: round(quantile(values, 0.5)), p99: round(quantile(values, 0.99)) });
 
 const folder = await temporaryFolder();
 try {

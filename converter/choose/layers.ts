@@ -1,4 +1,7 @@
-/** Several layers at a time, in worker threads where the compiled worker is at hand. */
+/**
+ * Several layers at a time, in worker threads where the compiled worker is at hand. Not by tinypool: its 2.2 waits for ever for a
+ * thread that ends by itself, and a task must not be made before a thread is free for it.
+ */
 
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";

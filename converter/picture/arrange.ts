@@ -1,4 +1,8 @@
-/** Places the blocks of a path in rows from the inputs down, one spine, branches to its right, long edges in lanes on its left. */
+/**
+ * Places the blocks of a path in rows from the inputs down, one spine, branches to its right, long edges in lanes on its left.
+ * Libraries for layered graphs (dagre, d3-dag) place boxes of given sizes; here a box is as wide as its row leaves room for, and
+ * as high as its text is at that width.
+ */
 import type { Block, TimePath } from "./path.ts";
 
 /** A block's place, px. */

@@ -1,5 +1,6 @@
 /** Figures of a layer's kernels: as they are, and how they die away. */
 import * as Plot from "@observablehq/plot";
+import { quantile } from "d3-array";
 import type { Kernels } from "../solve/form.ts";
 import { hoverColumns } from "./hover.ts";
 import { decades, draw, HALO, lagAxis, logAxis } from "./plot.ts";
@@ -11,7 +12,6 @@ import {
   largestTap,
   type Memory,
   memories,
-  quantiles,
   wideningBins,
 } from "./sample.ts";
 import { grouped, significant } from "./text.ts";
@@ -99,14 +99,8 @@ function logarithmicFigure(kernels: Kernels, named: readonly Memory[]): string {
   const bins = binsOf(lags, POINTS);
   const spreads = bins.map((bin) => ({ lag: (bin.from + bin.to - 1) / 2, sizes: sizesIn(kernels, bin) }));
   const bands = spreads.map(({ lag, sizes }) => {
-    const [least, low, median, high, most] = quantiles(sizes.slice(), [0, 0.25, 0.5, 0.75, 1]) as [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-    return { lag, least, low, median, high, most };
+    const at = (share: number): number => quantile(sizes, share)!;
+    return { lag, least: at(0), low: at(0.25), median: at(0.5), high: at(0.75), most: at(1) };
   });
   const largest = largestTap(kernels.taps);
   const domain = decades(

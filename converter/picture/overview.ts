@@ -1,8 +1,9 @@
 /** Figures that set the layers of a model side by side: how fast their kernels die away, and how many states each needs. */
 import * as Plot from "@observablehq/plot";
+import { median } from "d3-array";
 import { stateOrder } from "../solve/form.ts";
 import { decades, draw, HALO, lagAxis, logAxis } from "./plot.ts";
-import { quantiles, wideningBins } from "./sample.ts";
+import { wideningBins } from "./sample.ts";
 import type { LayerInput } from "./table.ts";
 
 /** Points of a line. */
@@ -19,7 +20,7 @@ export function decayOverview(layers: readonly LayerInput[]): string {
       const sizes = new Float64Array(channels);
       for (let k = from; k < to; k++)
         for (let c = 0; c < channels; c++) sizes[c] = Math.max(sizes[c]!, Math.abs(taps[k * channels + c]!));
-      return [from, quantiles(sizes, [0.5])[0]!] as const;
+      return [from, median(sizes)!] as const;
     });
     const largest = Math.max(...points.map(([, size]) => size)) || 1;
     return points.map(([lag, size]) => [lag, size / largest] as const);

@@ -100,14 +100,3 @@ export function lagsHolding({ lags, channels, taps }: Kernels, share: number, le
   }
   return end;
 }
-
-/** Quantiles `shares` (between 0 and 1) of values, by linear interpolation; the values are sorted in place. */
-export function quantiles(values: Float64Array, shares: readonly number[]): number[] {
-  values.sort();
-  return shares.map((share) => {
-    const place = share * (values.length - 1);
-    const below = Math.floor(place);
-    const low = values[below]!;
-    return low + (place - below) * ((values[below + 1] ?? low) - low);
-  });
-}

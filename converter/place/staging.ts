@@ -1,6 +1,7 @@
 /**
  * Where an output is written before it takes its place: a hidden folder beside it, whose name says for what and by which
  * process. What a process that was killed has left is known by that name, and goes with the next run that writes there.
+ * write-file-atomic is for one file whose bytes are at hand, and syncs no folder; an output is several files of any size.
  */
 import { randomUUID } from "node:crypto";
 import { lstatSync, readdirSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";

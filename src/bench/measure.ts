@@ -1,6 +1,7 @@
 /** Interleaved timing: every round runs each case, so that what else the machine does falls on all of them alike. */
 import { availableParallelism, cpus } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
+import * as d3 from "d3-array";
 
 /** Something to time; `run` does it once. */
 export interface Case {
@@ -95,22 +96,16 @@ export function ratioOf(over: Timing, under: Timing): Ratio {
   );
 }
 
-function quartiles<K extends string>(values: readonly number[], key: K) {
-  return { [key]: median(values), low: quantile(values, 0.25), high: quantile(values, 0.75) } as Record<
+/** Between neighbours where the place is between them; of at least one value. */
+export const quantile = (values: readonly number[], at: number): number => d3.quantile(values, at)!;
+
+export const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+const quartiles = <K extends string>(values: readonly number[], key: K) =>
+  ({ [key]: median(values), low: quantile(values, 0.25), high: quantile(values, 0.75) }) as Record<
     K | "low" | "high",
     number
   >;
-}
-
-/** Between neighbours where the place is between them. */
-export function quantile(values: readonly number[], at: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const place = at * (sorted.length - 1);
-  const [below, above] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
-  return below + (place - Math.floor(place)) * (above - below);
-}
-
-export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
 /** Where the times were taken. */
 export interface Machine {

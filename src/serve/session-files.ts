@@ -1,6 +1,7 @@
 /**
  * Sessions on disk, a file each: "LCSESSION" and a version byte, the SHA-256 of all that follows, the length of a JSON
- * header (uint32, little-endian), the header, and the state as `stateToBytes` writes it, which is bound to the model.
+ * header (uint32, little-endian), the header, and the state as `stateToBytes` writes it, which is bound to the model. Not written by
+ * write-file-atomic, which syncs no folder: a name could be lost with the power.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
