@@ -1,11 +1,12 @@
 /** What a model is, as everybody who needs to know it is told: inlined, followed through time, with all that carries a state. */
 import { LongConvError } from "../src/errors.ts";
-import { BATCH_NAME, refuseStateful, TIME_NAME } from "../src/stateful.ts";
+import { BATCH_NAME, refuseConverted, refuseStateful, TIME_NAME } from "../src/stateful.ts";
 import { withBatch } from "./batch/batch.ts";
 import { expanded } from "./expand/index.ts";
 import { inlineFunctions } from "./expand/inline.ts";
 import type { Kind } from "./find/carried.ts";
-import { type FindOptions, type Found, findCarried, isConvertible, refuseConverted } from "./find/find.ts";
+import { type FindOptions, findCarried } from "./find/find.ts";
+import { type Found, isConvertible } from "./find/found.ts";
 import type { RefusedOpening } from "./find/region.ts";
 import { seenSame, unfilled } from "./find/rounded.ts";
 import type { Model, ValueInfo } from "./graph/graph.ts";

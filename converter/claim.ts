@@ -4,7 +4,7 @@ import { LongConvError } from "../src/errors.ts";
 import { describeLimit, type PositionLimit } from "./assemble/limit.ts";
 import type { PositionTables } from "./assemble/position-tables.ts";
 import { SEEN_POSITIONS } from "./find/evidence.ts";
-import type { Found } from "./find/find.ts";
+import type { Found } from "./find/found.ts";
 import { LIFE_LAGS } from "./find/life.ts";
 
 /** What a conversion must be able to claim: everything by rule, or so many positions. */

@@ -18,7 +18,8 @@ export {
   RULES,
   type Rule,
 } from "./contract/contract.ts";
-export { type Conversion, type ConvertOptions, convert, type Progress } from "./convert.ts";
+export type { Conversion, ConvertOptions, Progress } from "./conversion.ts";
+export { convert } from "./convert.ts";
 export {
   type Deployed,
   type DeployGenaiOptions,

@@ -13,7 +13,7 @@ import { initializerBytes } from "./file/encode.ts";
 import { decodeModel, readModel } from "./file/read.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
 import type { Carried } from "./find/carried.ts";
-import { type Found, isConvertible } from "./find/find.ts";
+import { type Found, isConvertible } from "./find/found.ts";
 import type { KernelEnd, KernelSource } from "./find/kernel.ts";
 import type { Region } from "./find/region.ts";
 import { remedyOf } from "./find/remedies.ts";

@@ -6,7 +6,7 @@ import type { Chosen } from "./choose/chosen.ts";
 import type { ChooseOptions } from "./choose/options.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
 import type { Carried, KeptOptions, Realisation } from "./find/carried.ts";
-import { type Found, refusalError } from "./find/find.ts";
+import { type Found, refusalError } from "./find/found.ts";
 import type { LayerReport } from "./report.ts";
 import { type Form, stateChannels, stateOrder } from "./solve/form.ts";
 import { convolution } from "./states/convolution/convolution.ts";

@@ -5,7 +5,7 @@ import type { PositionTables } from "./assemble/position-tables.ts";
 import type { Certificate } from "./certify/certify.ts";
 import { counterClaim } from "./claim.ts";
 import type { Realisation } from "./find/carried.ts";
-import type { Found } from "./find/find.ts";
+import type { Found } from "./find/found.ts";
 import type { Node } from "./graph/graph.ts";
 import type { Reduction } from "./reduce/reduce.ts";
 

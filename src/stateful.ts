@@ -1,5 +1,5 @@
 /** Files that carry their state already, under names of their own: which input goes on from which output. */
-import { pairStates, type StatePair } from "./contract.ts";
+import { METADATA, pairStates, type StatePair } from "./contract.ts";
 import { LongConvError } from "./errors.ts";
 
 /** How people name them: an input, and what the output is called that it is fed with next. */
@@ -120,5 +120,29 @@ export function refuseStateful(inputs: readonly Port[], outputs: readonly Port[]
     `it is stateful already: ${describePairs(pairs)}`,
     { file: file || undefined },
     "Nothing is to be converted: `longconv-ssm rename` writes it under the names by which the runtime and other drivers carry states. Where these are sequences, export with a dynamic length, or under other names.",
+  );
+}
+
+/** What a file says of itself. */
+interface Declared {
+  readonly file: string;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly graph: { readonly inputs: readonly Port[]; readonly outputs: readonly Port[] };
+}
+
+/**
+ * A converted model would be refused for its states' layout, which says nothing to whoever took it for the export.
+ * @throws LongConvError already-converted
+ */
+export function refuseConverted({ file, metadata, graph }: Declared): void {
+  if (!metadata.has(METADATA.version)) return;
+  const [inputs, outputs] = [graph.inputs, graph.outputs].map((values) => values.map(({ name }) => name));
+  const states = pairStates(inputs!, outputs!).map(({ past }) => past);
+  const named = [...states.slice(0, 3), ...(states.length > 3 ? ["…"] : [])].join(", ");
+  throw new LongConvError(
+    "already-converted",
+    `it is a converted model: it carries ${named}`,
+    { file: file || undefined },
+    "Give the exported model that it was made from. `longconv-ssm check` shows its states, `longconv-ssm generate` runs it.",
   );
 }

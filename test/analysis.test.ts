@@ -5,7 +5,7 @@ import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { analyse } from "../converter/analyse.ts";
 import { readModel } from "../converter/file/read.ts";
-import type { Found } from "../converter/find/find.ts";
+import type { Found } from "../converter/find/found.ts";
 import { cut } from "../converter/graph/cut.ts";
 import { DataType, type Tensor, toNumbers } from "../converter/graph/tensor.ts";
 import { openModel } from "../converter/ort/run.ts";

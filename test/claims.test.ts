@@ -4,7 +4,8 @@
  */
 import { describe, expect, test } from "vitest";
 import { toleranceFor } from "../converter/compare/compare.ts";
-import { type Conversion, convert } from "../converter/convert.ts";
+import type { Conversion } from "../converter/conversion.ts";
+import { convert } from "../converter/convert.ts";
 import { readModel } from "../converter/file/read.ts";
 import type { Model } from "../converter/graph/graph.ts";
 import { DataType, float32Tensor, int64Tensor, type Tensor } from "../converter/graph/tensor.ts";

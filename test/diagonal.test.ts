@@ -1,6 +1,7 @@
 /** Layers with poles of each channel's own, converted by default: form, certified error, and PyTorch's outputs. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Conversion, convert } from "../converter/convert.ts";
+import type { Conversion } from "../converter/conversion.ts";
+import { convert } from "../converter/convert.ts";
 import { METADATA } from "../src/contract.ts";
 import { type Converted, openConverted, tokenByToken } from "./converted.ts";
 import { casesOf, relativeDifference, zooModel } from "./testdata.ts";

@@ -4,7 +4,8 @@
  * test/models/front/front.json.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Conversion, convert } from "../converter/convert.ts";
+import type { Conversion } from "../converter/conversion.ts";
+import { convert } from "../converter/convert.ts";
 import { readModel } from "../converter/file/read.ts";
 import { int64Tensor, type Tensor } from "../converter/graph/tensor.ts";
 import { openModel } from "../converter/ort/run.ts";

@@ -37,56 +37,62 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/lift": "converter/file converter/graph converter/lift/rows",
   "converter/loop": "converter/file converter/graph src",
   "converter/ort": "converter/file converter/graph src",
-  "converter/batch": "converter/graph converter/ort",
   "converter/rename": "converter/file converter/graph src",
   "runtime/generate": "runtime/kept runtime/model runtime/sampling runtime/speculate runtime/text src",
   "runtime/node":
     "runtime/kept runtime/model runtime/node/apart runtime/node/direct runtime/sessions runtime/sessions/capture runtime/text src",
+  "converter/batch": "converter/graph converter/ort",
   "converter/expand": "converter/file converter/graph converter/ort src",
   "converter/prove/rules": "converter/graph converter/ort converter/prove/values converter/time/facts",
   "converter/time": "converter/graph converter/ort converter/time/facts converter/time/rules src",
   "runtime/generate/batch": "runtime/generate runtime/model src",
+  "converter/parts":
+    "converter/file converter/graph converter/ort converter/time converter/time/facts converter/time/rules src",
   "converter/prove":
     "converter/graph converter/prove/rules converter/prove/values converter/time converter/time/facts converter/time/rules src",
   "runtime/generate/search": "runtime/generate runtime/generate/batch runtime/kept runtime/model runtime/text src",
   "converter/find":
-    "converter/bound converter/file converter/graph converter/lower converter/ort converter/prove converter/solve converter/time converter/time/facts converter/time/rules src",
+    "converter/bound converter/graph converter/lower converter/ort converter/parts converter/prove converter/solve converter/time converter/time/facts converter/time/rules src",
   runtime:
     "runtime/constrain runtime/generate runtime/generate/batch runtime/generate/search runtime/kept runtime/model runtime/node runtime/sampling runtime/sessions runtime/sessions/capture runtime/speculate runtime/text runtime/web src",
   "converter/assemble":
-    "converter/find converter/graph converter/lower converter/ort converter/time converter/time/facts src",
-  "converter/budget": "converter/find converter/graph converter/ort converter/time/facts src",
-  "converter/compare": "converter/find converter/graph converter/ort converter/time/facts src",
+    "converter/find converter/graph converter/lower converter/ort converter/parts converter/time converter/time/facts src",
+  "converter/budget": "converter/find converter/graph converter/ort converter/parts converter/time/facts src",
   "converter/choose": "converter/certify converter/find converter/reduce converter/solve src src/process",
+  "converter/compare": "converter/find converter/graph converter/ort converter/parts converter/time/facts src",
   "converter/picture":
     "converter/certify converter/find converter/graph converter/solve converter/time converter/time/facts src",
-  "converter/states/convolution": "converter/find converter/graph converter/lower converter/solve",
+  "converter/states/convolution": "converter/find converter/graph converter/lower converter/parts converter/solve",
   "converter/states/recurrent":
     "converter/find converter/graph converter/time converter/time/facts converter/time/rules src",
   "converter/states/rows":
-    "converter/find converter/graph converter/ort converter/time converter/time/facts converter/time/rules src",
-  "converter/states/attention":
-    "converter/find converter/graph converter/ort converter/prove converter/states/rows converter/time converter/time/facts converter/time/rules src",
-  "converter/states/scan": "converter/find converter/graph converter/time converter/time/facts converter/time/rules",
+    "converter/find converter/graph converter/parts converter/time converter/time/facts converter/time/rules src",
+  "converter/states/scan":
+    "converter/find converter/graph converter/parts converter/time converter/time/facts converter/time/rules",
   "src/serve": "runtime src",
-  "converter/output": "converter/assemble converter/file converter/find converter/graph converter/place src",
+  "converter/contract": "converter/assemble converter/graph src",
+  "converter/floor": "converter/assemble converter/find converter/graph converter/states/convolution",
+  "converter/output": "converter/assemble converter/file converter/graph converter/place src",
+  "converter/states/attention":
+    "converter/find converter/graph converter/ort converter/parts converter/prove converter/states/rows converter/time converter/time/facts converter/time/rules src",
   "converter/states/meeting":
     "converter/find converter/graph converter/states/rows converter/time converter/time/facts",
   "converter/states/product":
-    "converter/find converter/graph converter/states/rows converter/time converter/time/facts",
-  "converter/states/sum": "converter/find converter/graph converter/states/rows converter/time converter/time/facts",
-  "converter/states/total": "converter/find converter/graph converter/states/rows converter/time converter/time/facts",
-  "converter/verify": "converter/compare converter/find converter/graph converter/ort src",
-  "converter/weights": "converter/compare converter/file converter/find converter/graph converter/ort src",
-  "converter/contract": "converter/assemble converter/find converter/graph src",
-  "converter/deploy": "converter/assemble converter/file converter/find converter/graph converter/output src",
-  "converter/floor": "converter/assemble converter/find converter/graph converter/states/convolution converter/weights",
+    "converter/find converter/graph converter/parts converter/states/rows converter/time converter/time/facts",
+  "converter/states/sum":
+    "converter/find converter/graph converter/parts converter/states/rows converter/time converter/time/facts",
+  "converter/states/total":
+    "converter/find converter/graph converter/parts converter/states/rows converter/time converter/time/facts",
+  "converter/verify": "converter/compare converter/find converter/graph converter/ort converter/parts src",
+  "converter/weights":
+    "converter/compare converter/file converter/find converter/graph converter/ort converter/parts src",
+  "converter/deploy": "converter/assemble converter/file converter/graph converter/output src",
   "converter/states":
     "converter/find converter/states/attention converter/states/meeting converter/states/product converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total",
   converter:
-    "converter/apart converter/assemble converter/batch converter/budget converter/certify converter/choose converter/compare converter/contract converter/deploy converter/expand converter/file converter/find converter/graph converter/lift converter/loop converter/output converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/time/facts converter/verify converter/weights src src/process",
+    "converter/apart converter/assemble converter/batch converter/budget converter/certify converter/choose converter/compare converter/contract converter/deploy converter/expand converter/file converter/find converter/graph converter/lift converter/loop converter/output converter/parts converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/time/facts converter/verify converter/weights src src/process",
   "src/bench":
-    "converter converter/expand converter/file converter/find converter/floor converter/graph converter/lift converter/ort runtime/node runtime/sessions src",
+    "converter converter/expand converter/file converter/find converter/floor converter/graph converter/lift converter/ort converter/parts runtime/node runtime/sessions src",
   "src/cli":
     "converter converter/assemble converter/choose converter/contract converter/deploy converter/file converter/find converter/graph converter/output converter/picture converter/place converter/reduce converter/rename converter/verify converter/weights runtime runtime/node src src/bench src/process src/serve",
 };

@@ -1,6 +1,6 @@
 /** Models of opset 17 and 18 as an old exporter would have written them. */
 
-import type { Conversion } from "../converter/convert.ts";
+import type { Conversion } from "../converter/conversion.ts";
 import { encodeModel } from "../converter/file/encode.ts";
 import { decodeModel } from "../converter/file/read.ts";
 import type { AttributeInput } from "../converter/graph/attributes.ts";

@@ -3,14 +3,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect } from "vitest";
-import { type Conversion, type ConvertOptions, convert } from "../converter/convert.ts";
+import type { Conversion, ConvertOptions } from "../converter/conversion.ts";
+import { convert } from "../converter/convert.ts";
 import { writeModel } from "../converter/file/write.ts";
-import { stateAtStart } from "../converter/find/seen-shapes.ts";
 import { type Builder, createBuilder, makeModel } from "../converter/graph/build.ts";
 import type { Model, ValueInfo } from "../converter/graph/graph.ts";
 import { LONGCONV_DOMAIN } from "../converter/graph/longconv.ts";
 import { DataType, float32Tensor, type Tensor, toNumbers } from "../converter/graph/tensor.ts";
 import { openModel } from "../converter/ort/run.ts";
+import { stateAtStart } from "../converter/parts/seen-shapes.ts";
 import { pairStates } from "../src/contract.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "longconv-"));

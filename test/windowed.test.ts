@@ -7,7 +7,8 @@ import { AutoModelForCausalLM, env, Tensor as StockTensor } from "@huggingface/t
 import * as ort from "onnxruntime-web";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkContract } from "../converter/contract/contract.ts";
-import { type ConvertOptions, convert } from "../converter/convert.ts";
+import type { ConvertOptions } from "../converter/conversion.ts";
+import { convert } from "../converter/convert.ts";
 import { tritonConfig, tritonModel } from "../converter/deploy/triton.ts";
 import { encodeModel } from "../converter/file/encode.ts";
 import { readModel } from "../converter/file/read.ts";

@@ -1,11 +1,10 @@
 /** Puts the converted graph together: everything that carries a state gives way to its realisation, with the state as input and output. */
 import { ATTENTION_MASK } from "../../src/contract.ts";
-import type { Realisation, StatePorts, SymbolNames } from "../find/carried.ts";
-import type { Found } from "../find/find.ts";
-import { typeIn } from "../find/graphs.ts";
-import type { Driven } from "../find/language.ts";
+import type { Realisation, StatePorts } from "../find/carried.ts";
+import type { Found } from "../find/found.ts";
 import { type Builder, createBuilder, irVersionFor, namesOf } from "../graph/build.ts";
 import type { Initializer, Model, Node } from "../graph/graph.ts";
+import type { Driven } from "../graph/language.ts";
 import { topological } from "../graph/order.ts";
 import { prune } from "../graph/prune.ts";
 import { readsOf } from "../graph/reads.ts";
@@ -14,11 +13,14 @@ import { DataType } from "../graph/tensor.ts";
 import { stepCondition } from "../lower/lower.ts";
 import { prefillPlans } from "../lower/prefill-plan.ts";
 import { floatTypeOf } from "../ort/widen.ts";
+import { typeIn } from "../parts/graphs.ts";
+import type { SymbolNames } from "../parts/layout.ts";
 import { type AssembleOptions, type Interface, interfaceOf } from "./interface.ts";
 import { keepLastPositions } from "./last-positions.ts";
 import { addCounter, type Counter, countedNodes } from "./positions.ts";
 import { withSymbolicShape } from "./symbolic-shapes.ts";
 import { staticSymbols, symbolNames } from "./symbols.ts";
+import { shareTied } from "./tied.ts";
 
 /**
  * The converted model, in memory.
@@ -56,7 +58,7 @@ export function assemble(found: Found, realisations: readonly Realisation[], opt
     .map((node) => withSymbolicShape(b, counted?.get(node.name) ?? node, found, symbols));
   const whole = [...rest, ...b.nodes];
   const nodes = options.numLogitsToKeep ? keepLastPositions(b, found, whole) : whole;
-  return finish(model, b, nodes, interfaceOf(found, states, options), options.metadata);
+  return shareTied(finish(model, b, nodes, interfaceOf(found, states, options), options.metadata));
 }
 
 interface Surroundings {

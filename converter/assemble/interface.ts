@@ -1,10 +1,10 @@
 /** The inputs and outputs that the converted model declares. */
 import { ATTENTION_MASK, BATCH_SIZE, NUM_LOGITS_TO_KEEP, SEQUENCE_LENGTH, TOTAL_LENGTH } from "../../src/contract.ts";
 import type { StatePorts } from "../find/carried.ts";
-import type { Found } from "../find/find.ts";
-import { withoutSymbols } from "../find/layout.ts";
+import type { Found } from "../find/found.ts";
 import type { ValueInfo } from "../graph/graph.ts";
 import { DataType } from "../graph/tensor.ts";
+import { withoutSymbols } from "../parts/layout.ts";
 import type { Layout } from "../time/facts/fact.ts";
 import type { PositionTables } from "./position-tables.ts";
 

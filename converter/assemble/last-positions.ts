@@ -1,6 +1,6 @@
 /** num_logits_to_keep: after a prompt only the last positions' logits are wanted, and the head over all costs more than a layer. */
 import { NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
-import type { Found } from "../find/find.ts";
+import type { Found } from "../find/found.ts";
 import { type Builder, rewire } from "../graph/build.ts";
 import type { GraphIndex, Node } from "../graph/graph.ts";
 import { timeAxis } from "../time/facts/fact.ts";

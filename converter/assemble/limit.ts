@@ -1,5 +1,5 @@
 /** How many positions a converted model can read: as many as the shortest table that it looks positions up in. */
-import type { Found } from "../find/find.ts";
+import type { Found } from "../find/found.ts";
 import { toNumbers } from "../graph/tensor.ts";
 import { timeAxis } from "../time/facts/fact.ts";
 import { fromFront } from "../time/facts/rule.ts";

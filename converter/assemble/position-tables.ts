@@ -1,12 +1,12 @@
 /** Tables that the converted model looks up by position. */
 import { LongConvError } from "../../src/errors.ts";
 import { LENGTHS } from "../find/evidence.ts";
-import type { Found } from "../find/find.ts";
+import type { Found } from "../find/found.ts";
 import { LIFE_LAGS } from "../find/life.ts";
-import { firstApart, largestOf, openPosition, type PositionReader, rowsOf } from "../find/position-rows.ts";
 import { type Node, whereOf } from "../graph/graph.ts";
 import { joinRows } from "../graph/join.ts";
 import { type Tensor, toNumbers } from "../graph/tensor.ts";
+import { firstApart, largestOf, openPosition, type PositionReader, rowsOf } from "../parts/position-rows.ts";
 import { timeAxis } from "../time/facts/fact.ts";
 
 /** The first run; powers of two, where ORT's DFT is precise. */

@@ -1,12 +1,12 @@
 /** Functions of the absolute position: a carried counter, and what the graph computed from 0, 1, … computed from it. */
 import { BATCH_SIZE, pastSsm, presentSsm } from "../../src/contract.ts";
-import type { SymbolNames } from "../find/carried.ts";
-import type { Found } from "../find/find.ts";
-import { dynamicShape, shapeOperand } from "../find/layout.ts";
+import type { Found } from "../find/found.ts";
 import { type Builder, rewire } from "../graph/build.ts";
 import { indexGraph, type Node, type ValueInfo } from "../graph/graph.ts";
 import { DataType, float32Tensor, type Tensor } from "../graph/tensor.ts";
 import { floatTypeOf } from "../ort/widen.ts";
+import type { SymbolNames } from "../parts/layout.ts";
+import { dynamicShape, shapeOperand } from "../parts/layout.ts";
 import type { CounterUse, Recipe } from "../time/counter.ts";
 import { timeAxis } from "../time/facts/fact.ts";
 import type { Placement } from "../time/placement.ts";

@@ -1,7 +1,7 @@
 /** Where the nodes of a graph find the batch size and the sequence length. */
 
-import type { SymbolNames } from "../find/carried.ts";
 import type { Builder } from "../graph/build.ts";
+import type { SymbolNames } from "../parts/layout.ts";
 import { axisOf, timeAxis } from "../time/facts/fact.ts";
 import type { InputAxes } from "../time/inputs.ts";
 

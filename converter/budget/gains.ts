@@ -1,14 +1,14 @@
 /** What an error of each convolution does to the outputs, measured: its answers are disturbed a little, and the outputs compared. */
 import { uniform } from "../../src/random.ts";
-import { fromLayout, toLayout } from "../find/canonical.ts";
-import { randomInputs } from "../find/feeds.ts";
-import type { Found } from "../find/find.ts";
-import { precise } from "../find/graphs.ts";
-import type { End } from "../find/open-region.ts";
+import type { Found } from "../find/found.ts";
 import type { Region } from "../find/region.ts";
-import { fixedSizes } from "../find/seen-shapes.ts";
 import { makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
 import { openModel } from "../ort/run.ts";
+import { fromLayout, toLayout } from "../parts/canonical.ts";
+import { randomInputs } from "../parts/feeds.ts";
+import { precise } from "../parts/graphs.ts";
+import type { End } from "../parts/open-region.ts";
+import { fixedSizes } from "../parts/seen-shapes.ts";
 import { dimsOf, type Layout, type Sizes, timeAxis } from "../time/facts/fact.ts";
 import { disturbable } from "./disturb.ts";
 

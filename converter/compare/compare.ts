@@ -1,11 +1,11 @@
 /** The check before anything is written: original against converted, whole, token by token and cut at random places. */
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
-import type { Found } from "../find/find.ts";
-import { isFailedRun } from "../find/open-region.ts";
+import type { Found } from "../find/found.ts";
 import type { Model } from "../graph/graph.ts";
 import { openModel, type Runner } from "../ort/run.ts";
 import { hasHalves, widened, withFloatInterface } from "../ort/widen.ts";
+import { isFailedRun } from "../parts/open-region.ts";
 import { difference, larger, largestOf } from "./differences.ts";
 import { drive, outputLayouts, type Trace, withoutPadding } from "./drive.ts";
 import { runOriginal } from "./original.ts";

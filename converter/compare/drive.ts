@@ -1,12 +1,12 @@
 /** Drives a converted model in the check: whole sequences, or cut into pieces with the state carried. */
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
-import type { Found } from "../find/find.ts";
-import type { Graphs } from "../find/graphs.ts";
-import { stateAtStart } from "../find/seen-shapes.ts";
+import type { Found } from "../find/found.ts";
 import type { Model } from "../graph/graph.ts";
 import { joinRows } from "../graph/join.ts";
 import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
 import type { Runner } from "../ort/run.ts";
+import type { Graphs } from "../parts/graphs.ts";
+import { stateAtStart } from "../parts/seen-shapes.ts";
 import { axisOf, type Layout, timeAxis } from "../time/facts/fact.ts";
 import { paddingOf } from "./padding.ts";
 

@@ -1,11 +1,11 @@
 /** What the original answers in the trials of the check. */
 import { LongConvError } from "../../src/errors.ts";
-import type { Found } from "../find/find.ts";
-import { precise } from "../find/graphs.ts";
-import { isFailedRun } from "../find/open-region.ts";
+import type { Found } from "../find/found.ts";
 import type { Model } from "../graph/graph.ts";
 import { openModel } from "../ort/run.ts";
 import { hasHalves, withFloatInterface } from "../ort/widen.ts";
+import { precise } from "../parts/graphs.ts";
+import { isFailedRun } from "../parts/open-region.ts";
 import { type Layout, timeAxis } from "../time/facts/fact.ts";
 import { difference } from "./differences.ts";
 import { byPosition, type Row, type Trace } from "./drive.ts";

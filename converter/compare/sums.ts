@@ -2,14 +2,14 @@
  * Running sums of float32 in the check. ONNX Runtime adds one number after the other, so that rounding grows with the length,
  * while a converted model begins anew in each call; what stands behind may enlarge that. With sums in float64 neither rounds so.
  */
-import type { Found } from "../find/find.ts";
-import { precise, typeIn } from "../find/graphs.ts";
-import { isFailedRun } from "../find/open-region.ts";
+import type { Found } from "../find/found.ts";
 import type { Model } from "../graph/graph.ts";
 import { DataType } from "../graph/tensor.ts";
 import { withPreciseSums } from "../ort/precise.ts";
 import { openModel, type Runner } from "../ort/run.ts";
 import { floatTypeOf } from "../ort/widen.ts";
+import { precise, typeIn } from "../parts/graphs.ts";
+import { isFailedRun } from "../parts/open-region.ts";
 import type { Layout } from "../time/facts/fact.ts";
 import { larger } from "./differences.ts";
 import type { Trace } from "./drive.ts";

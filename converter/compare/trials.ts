@@ -1,14 +1,14 @@
 /** What the check runs: inputs at the sizes at which both models can be run, and the ways in which the converted one reads them. */
 import { LongConvError } from "../../src/errors.ts";
 import { uniform } from "../../src/random.ts";
-import { randomInputs } from "../find/feeds.ts";
-import type { Found } from "../find/find.ts";
-import type { Graphs } from "../find/graphs.ts";
-import { integersOf } from "../find/language.ts";
+import type { Found } from "../find/found.ts";
 import { bytesAt } from "../find/memory.ts";
-import { fixedSizes } from "../find/seen-shapes.ts";
 import { joinRows } from "../graph/join.ts";
+import { integersOf } from "../graph/language.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { randomInputs } from "../parts/feeds.ts";
+import type { Graphs } from "../parts/graphs.ts";
+import { fixedSizes } from "../parts/seen-shapes.ts";
 import { channelCount, type Layout, type Sizes, timeAxis } from "../time/facts/fact.ts";
 import { paddingOf } from "./padding.ts";
 

@@ -13,8 +13,8 @@ import {
 import { LongConvError } from "../../src/errors.ts";
 import { type Reach, reachOf } from "../../src/reach.ts";
 import { isLengthCache, PAST_LENGTH, PRESENT_LENGTH } from "../assemble/lengthcache.ts";
-import { convertedLanguage } from "../find/language.ts";
 import type { Model, ValueInfo } from "../graph/graph.ts";
+import { convertedLanguage } from "../graph/language.ts";
 import { DataType } from "../graph/tensor.ts";
 import { aliasingHazard } from "./aliasing.ts";
 

@@ -4,11 +4,11 @@
  */
 
 import { signed, uniform } from "../../src/random.ts";
+import type { Graphs } from "../parts/graphs.ts";
+import { isFailedRun, openKernels, type RunRows } from "../parts/open-region.ts";
 import type { Kernels } from "../solve/form.ts";
 import { norm } from "../solve/norm.ts";
-import type { Graphs } from "./graphs.ts";
-import { isFailedRun, openKernels } from "./open-region.ts";
-import { type ProbeRefusal, type RunRows, toleranceOf } from "./probe.ts";
+import { type ProbeRefusal, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
 
 /** A comb and what the region makes of it. */

@@ -2,13 +2,14 @@
  * A region of one length, answered on a basis: it is affine by rule, so its answers to an impulse at every position of every
  * channel are all of it. What a probe samples is then known, to rounding, for the only length that there is.
  */
+
+import type { Graphs } from "../parts/graphs.ts";
+import { openKernels } from "../parts/open-region.ts";
+import { fixedSizes } from "../parts/seen-shapes.ts";
 import type { Kernels } from "../solve/form.ts";
-import type { Graphs } from "./graphs.ts";
 import { bytesOf } from "./memory.ts";
-import { openKernels } from "./open-region.ts";
 import { convolve, type ProbeRefusal, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
-import { fixedSizes } from "./seen-shapes.ts";
 
 /** Impulses, and bytes of all tensors of all runs, that are worth it. */
 const MOST_IMPULSES = 4096;

@@ -1,7 +1,8 @@
 /** Closes an opening behind which the way divides: one stream convolved with several kernels, each result going its own way. */
+
+import type { Graphs } from "../parts/graphs.ts";
 import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
 import { coneOf } from "./cone.ts";
-import type { Graphs } from "./graphs.ts";
 import { probedAt, type Region } from "./region.ts";
 
 /**

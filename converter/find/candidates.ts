@@ -1,7 +1,7 @@
 /** The convolutions of a model with their kernels' sources, or what stands in the way. */
 import { ERROR_EXIT_CODES, LongConvError } from "../../src/errors.ts";
 import type { Refusal } from "../time/follow.ts";
-import type { Found } from "./find.ts";
+import type { Found } from "./found.ts";
 import { type KernelSource, kernelSource } from "./kernel.ts";
 import type { Region } from "./region.ts";
 

@@ -3,24 +3,11 @@ import type { Claim, LayerMetadata } from "../../src/contract.ts";
 import type { Builder } from "../graph/build.ts";
 import type { Model, Node, ValueInfo } from "../graph/graph.ts";
 import type { PlanWanted, PrefillPlan } from "../lower/prefill-plan.ts";
+import type { Graphs } from "../parts/graphs.ts";
+import type { SymbolNames } from "../parts/layout.ts";
 import type { Rule } from "../time/facts/rule.ts";
 import type { Constant } from "../time/fold.ts";
 import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
-import type { Graphs } from "./graphs.ts";
-
-/** Where the nodes of a graph find the batch size and the sequence length. */
-export interface SymbolNames {
-  /** int64 [1]: the batch size. */
-  readonly batch: () => string;
-  /** int64 [1]: the sequence length. */
-  readonly time: () => string;
-  /** int64 [1]: the positions that are attended to; inside an attention. */
-  readonly keys?: (() => string) | undefined;
-  /** Both are known to be 1: every shape is a constant. */
-  readonly areOne?: boolean | undefined;
-  /** The positions that are attended to, where both are 1. */
-  readonly fixedKeys?: number | undefined;
-}
 
 /** Where a realisation goes. */
 export interface Place {

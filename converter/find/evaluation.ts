@@ -1,13 +1,13 @@
 /** Ways to evaluate a region's kernel at any number of lags: tensors of the graph that hold it, and an impulse. */
 
 import { toNumbers } from "../graph/tensor.ts";
+import type { Graphs } from "../parts/graphs.ts";
+import { isFailedRun, openKernels } from "../parts/open-region.ts";
+import { evaluatePosition } from "../parts/position-rows.ts";
+import type { Seen } from "../parts/seen-shapes.ts";
 import type { Kernels } from "../solve/form.ts";
 import type { TimeFacts } from "../time/follow.ts";
-import type { Graphs } from "./graphs.ts";
-import { isFailedRun, openKernels } from "./open-region.ts";
-import { evaluatePosition } from "./position-rows.ts";
 import type { Region } from "./region.ts";
-import type { Seen } from "./seen-shapes.ts";
 
 /** Kernels with what is known of their zeros. */
 export interface EvaluatedKernels extends Kernels {

@@ -3,14 +3,14 @@
  * probes', and in batches of many rows. It is claimed as far as this and no further.
  */
 import { signed } from "../../src/random.ts";
+import type { Graphs } from "../parts/graphs.ts";
+import { isFailedRun, openKernels, type RunRows } from "../parts/open-region.ts";
+import { fixedSizes } from "../parts/seen-shapes.ts";
 import type { Kernels } from "../solve/form.ts";
 import { answerAt, departure } from "./afar.ts";
-import type { Graphs } from "./graphs.ts";
 import { bytesOf } from "./memory.ts";
-import { isFailedRun, openKernels } from "./open-region.ts";
-import { convolve, type ProbeRefusal, type RunRows, toleranceOf } from "./probe.ts";
+import { convolve, type ProbeRefusal, toleranceOf } from "./probe.ts";
 import type { Region } from "./region.ts";
-import { fixedSizes } from "./seen-shapes.ts";
 
 /** How far a region was compared. */
 export interface Evidence {

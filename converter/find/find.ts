@@ -1,67 +1,33 @@
 /** Finds everything that carries a state in a model: follows time, closes the first opening, and follows again. */
 
-import { type Claim, type LanguageNames, METADATA, pairStates } from "../../src/contract.ts";
-import { LongConvError } from "../../src/errors.ts";
 import { refuseUnbounded } from "../bound/refuse.ts";
-import { indexGraph, type Model, whereOf } from "../graph/graph.ts";
+import { indexGraph, type Model } from "../graph/graph.ts";
+import { drivenInputs, type GivenNames } from "../graph/language.ts";
 import { prune } from "../graph/prune.ts";
 import { hasHalves, widened } from "../ort/widen.ts";
+import type { Graphs } from "../parts/graphs.ts";
+import { sizesIn } from "../parts/part.ts";
+import { positionRows } from "../parts/position-rows.ts";
+import { fixedSizes, runSizes, shapesAt, shapesByRunning } from "../parts/seen-shapes.ts";
 import { provePosition, proveRegion } from "../prove/prove.ts";
-import { type CounterPlan, planCounter } from "../time/counter.ts";
+import { planCounter } from "../time/counter.ts";
 import type { Layout } from "../time/facts/fact.ts";
 import type { Rule } from "../time/facts/rule.ts";
-import { type Constant, foldConstants } from "../time/fold.ts";
-import { type Closed, followTime, type Opening, type Refusal, type TimeFacts } from "../time/follow.ts";
+import { foldConstants } from "../time/fold.ts";
+import { type Closed, followTime, type Opening, type Refusal } from "../time/follow.ts";
 import { type InputAxes, type InputOptions, inputAxes } from "../time/inputs.ts";
 import { lengthOutputs } from "../time/outputs.ts";
 import { lengthThresholds } from "../time/thresholds.ts";
 import { closeBranches } from "./branches.ts";
 import type { Carried, Kind, Known } from "./carried.ts";
 import { unrolled } from "./cause.ts";
-import type { Graphs } from "./graphs.ts";
+import type { Found } from "./found.ts";
 import { castsToHalf, decidingHalves } from "./halves.ts";
-import { drivenInputs, type GivenNames } from "./language.ts";
 import { lengthError } from "./lengths.ts";
 import { type Renamed, withKnownNames } from "./names.ts";
-import { sizesIn } from "./part.ts";
-import { positionRows } from "./position-rows.ts";
 import { isWithinProven, type Proofs, provenTogether } from "./proven.ts";
 import { closeRegion, type RefusedOpening, type Region } from "./region.ts";
-import { remedyOf } from "./remedies.ts";
-import { fixedSizes, runSizes, shapesAt, shapesByRunning } from "./seen-shapes.ts";
 import { withFloatShifts } from "./shifted-ids.ts";
-
-/** What is known of a model once time was followed to its end. */
-export interface Found {
-  /** The model as it is given, but for names that drivers know or take for something else, and shifted token ids between casts. */
-  readonly original: Model;
-  /** Inputs and outputs that have other names in it than in the export, old -> new. */
-  readonly renamed: Renamed;
-  /** Why another axis is time than is usual; undefined where it is the usual one, or was given. */
-  readonly timeBecause?: string | undefined;
-  /** The export has no batch: `original` has one in front of every input and output. */
-  readonly batchAdded?: true | undefined;
-  /** Names of its ids and logits, where it is a language model. */
-  readonly language: LanguageNames | undefined;
-  /** What was analysed: the model, or its float32 twin where it computes in half precision. */
-  readonly graphs: Graphs;
-  readonly constants: ReadonlyMap<string, Constant>;
-  /** Functions of the position that are looked up rather than computed, with their layout. */
-  readonly tables: ReadonlyMap<string, Layout>;
-  readonly time: TimeFacts;
-  /** Its long convolutions. */
-  readonly regions: readonly Region[];
-  /** Operators that carry a state of another kind. */
-  readonly kept: readonly Carried[];
-  /** Of each region, and of each table: what rules say of it at every length, or why they say nothing. */
-  readonly proofs: Proofs;
-  /** What is computed from a carried counter, where streams meet the absolute position. */
-  readonly counter: Omit<CounterPlan, "refusals">;
-  /** How far it was seen to be what was given, where that fills its sequences up to a multiple of some number. */
-  readonly unfilled?: Claim | undefined;
-  /** What stands in the way of running token by token; empty for a model that can be converted. */
-  readonly refusals: readonly Refusal[];
-}
 
 export interface FindOptions extends InputOptions, GivenNames {
   /** Kinds of state beside convolutions, in the order in which they are asked. */
@@ -82,7 +48,7 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
   refuseUnbounded(model, shapesAt(model, inputs, runSizes(model, inputs).at(-1)!));
   const constants = await foldConstants(model);
   const driven = language ? drivenInputs(original.graph, renamed) : { mask: undefined, positions: undefined };
-  const known: Graphs = {
+  const whole: Graphs = {
     model,
     sizes: new Map(),
     driven,
@@ -93,7 +59,7 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
     }),
   };
   // the twin that is analysed counts further, in float32
-  const typeOf = (tensor: string) => halves.get(tensor) ?? known.shapes.seen.get(tensor)?.type;
+  const typeOf = (tensor: string) => halves.get(tensor) ?? whole.shapes.seen.get(tensor)?.type;
   const brought = Object.assign({}, ...options.kinds.map(({ operators }) => operators)) as Record<string, Rule>;
   const closed: Closed[] = [];
   const tables = new Map<string, Layout>();
@@ -102,30 +68,19 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
   const refused: Refusal[] = [];
   for (;;) {
     const time = followTime(model, inputs, constants, closed, tables, typeOf, brought);
-    const graphs: Graphs = { ...known, sizes: sizesIn(model, time.facts) };
+    const graphs: Graphs = { ...whole, sizes: sizesIn(model, time.facts) };
     const opening = time.openings[0];
+    const known = { graphs, time, constants };
     if (!opening) {
-      const { refusals: uncounted, ...counter } = planCounter({ index: graphs.index, time, tables, constants });
-      const proofs = proofsOf(typeOf, graphs, time, constants, tables, regions);
-      const thresholds = lengthThresholds(model, time.facts, constants).filter(
-        ({ node }) => !isWithinProven(graphs.index, time, proofs, node),
-      );
-      const loop = unrolled(
-        closed.filter((each) => "code" in each),
-        fixedSizes(inputs).time,
-      );
-      const refusals = [
-        ...[...(loop ? [loop] : refused), ...time.refusals, ...uncounted],
-        ...[...lengthOutputs(model, graphs.index, time), ...thresholds],
-      ];
-      return { original, renamed, language, graphs, constants, tables, time, regions, kept, proofs, counter, refusals };
+      const concluded = concludedFrom(known, { tables, regions, closed, refused, typeOf });
+      return { original, renamed, language, graphs, constants, tables, time, regions, kept, ...concluded };
     }
     const rows = await positionRows(graphs, time, opening.node);
     if (rows.size > 0) {
       for (const [name, axes] of rows) tables.set(name, axes);
       continue;
     }
-    const results = await close({ graphs, time, constants }, closed, opening, options.kinds);
+    const results = await close(known, closed, opening, options.kinds);
     closed.push(...results);
     for (const each of results) {
       if ("code" in each) refused.push({ node: each.at, code: each.code, reason: each.reason, remedy: each.remedy });
@@ -189,15 +144,38 @@ const withoutUnused = (model: Model): Model => ({
 const renamedKeys = <T>(values: Readonly<Record<string, T>> = {}, renamed: Renamed): Record<string, T> =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [renamed.get(name) ?? name, value]));
 
+/** What was found on the way, once nothing is open any more. */
+interface Followed {
+  readonly tables: ReadonlyMap<string, Layout>;
+  readonly regions: readonly Region[];
+  readonly closed: readonly Closed[];
+  /** Of what was closed. */
+  readonly refused: readonly Refusal[];
+  readonly typeOf: (tensor: string) => number | undefined;
+}
+
+/** What is counted and what is proven of a model that was followed to its end, and all that stands in its way. */
+function concludedFrom(known: Known, followed: Followed): Pick<Found, "counter" | "proofs" | "refusals"> {
+  const { graphs, time, constants } = known;
+  const { tables, closed, refused } = followed;
+  const { model, index, inputs } = graphs;
+  const { refusals: uncounted, ...counter } = planCounter({ index, time, tables, constants });
+  const thresholds = lengthThresholds(model, time.facts, constants);
+  const outputs = lengthOutputs(model, index, time);
+  const proofs = proofsOf(known, followed);
+  const loop = unrolled(
+    closed.filter((each) => "code" in each),
+    fixedSizes(inputs).time,
+  );
+  const refusals = [
+    ...[...(loop ? [loop] : refused), ...time.refusals, ...uncounted, ...outputs],
+    ...thresholds.filter(({ node }) => !isWithinProven(index, time, proofs, node)),
+  ];
+  return { counter, proofs, refusals };
+}
+
 /** Proofs of all that was seen to be a convolution, or a table with a row for each position. */
-function proofsOf(
-  typeOf: (tensor: string) => number | undefined,
-  { model, index }: Graphs,
-  time: TimeFacts,
-  constants: ReadonlyMap<string, Constant>,
-  tables: ReadonlyMap<string, Layout>,
-  regions: readonly Region[],
-): Proofs {
+function proofsOf({ graphs: { model, index }, time, constants }: Known, { tables, regions, typeOf }: Followed): Proofs {
   const seen = new Set(tables.keys());
   for (const { inputs, outputs } of model.graph.nodes)
     if (inputs.some((name) => seen.has(name)))
@@ -211,38 +189,4 @@ function proofsOf(
     regions: provenTogether(new Map(proven.map((region) => [region, ofRegion(region)])), ofRegion),
     tables: new Map([...tables].map(([name, layout]) => [name, provePosition(known, name, layout)])),
   };
-}
-
-/** Whether a model gains from a state and nothing stands in the way of it. */
-export const isConvertible = ({
-  regions,
-  kept,
-  counter,
-  refusals,
-}: Pick<Found, "regions" | "kept" | "counter" | "refusals">): boolean =>
-  refusals.length === 0 && (regions.length > 0 || kept.length > 0 || counter.uses.length > 0);
-
-/**
- * A converted model would be refused for its states' layout, which says nothing to whoever took it for the export.
- * @throws LongConvError already-converted
- */
-export function refuseConverted({ file, metadata, graph }: Model): void {
-  if (!metadata.has(METADATA.version)) return;
-  const [inputs, outputs] = [graph.inputs, graph.outputs].map((values) => values.map(({ name }) => name));
-  const states = pairStates(inputs!, outputs!).map(({ past }) => past);
-  const named = [...states.slice(0, 3), ...(states.length > 3 ? ["…"] : [])].join(", ");
-  throw new LongConvError(
-    "already-converted",
-    `it is a converted model: it carries ${named}`,
-    { file: file || undefined },
-    "Give the exported model that it was made from. `longconv-ssm check` shows its states, `longconv-ssm generate` runs it.",
-  );
-}
-
-/** The first refusal as an error, with the others in its remedy. */
-export function refusalError(model: Model, refusals: readonly Refusal[]): LongConvError {
-  const [first, ...others] = refusals;
-  const also = others.slice(0, 3).map((other) => `'${other.node.name}' (${other.node.op}) ${other.reason}`);
-  const remedy = [remedyOf(first!), also.length ? `Also: ${also.join("; ")}` : undefined].filter(Boolean).join(" ");
-  return new LongConvError(first!.code, `${first!.reason}`, whereOf(model, first!.node), remedy || undefined);
 }

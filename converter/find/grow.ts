@@ -1,11 +1,11 @@
 /** Grows a region over what costs nodes and belongs to the convolution: layout changes, scalings, a skip term. */
 import type { GraphIndex, Node } from "../graph/graph.ts";
+import type { Graphs } from "../parts/graphs.ts";
+import type { End } from "../parts/open-region.ts";
+import { possibleLayouts } from "../parts/seen-shapes.ts";
 import { channelCount, type Layout } from "../time/facts/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import type { Cone } from "./cone.ts";
-import type { Graphs } from "./graphs.ts";
-import type { End } from "./open-region.ts";
-import { possibleLayouts } from "./seen-shapes.ts";
 
 const LAYOUT_ONLY = new Set(["Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten"]);
 

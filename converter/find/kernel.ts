@@ -2,6 +2,8 @@
 import type { Claim } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { whereOf } from "../graph/graph.ts";
+import type { Graphs } from "../parts/graphs.ts";
+import { isFailedRun } from "../parts/open-region.ts";
 import type { Proof } from "../prove/prove.ts";
 import type { Kernels } from "../solve/form.ts";
 import type { TimeFacts } from "../time/follow.ts";
@@ -9,11 +11,9 @@ import { answerAfar, departure } from "./afar.ts";
 import { onBasis } from "./basis.ts";
 import { type EvaluatedKernels, type Evaluation, impulseEvaluation, tensorEvaluations } from "./evaluation.ts";
 import { compareWidely, SEEN_POSITIONS } from "./evidence.ts";
-import type { Found } from "./find.ts";
-import type { Graphs } from "./graphs.ts";
+import type { Found } from "./found.ts";
 import { firstAlive, type LagReader, LIFE_LAGS, lookFor, openLags } from "./life.ts";
 import { longestWithin } from "./memory.ts";
-import { isFailedRun } from "./open-region.ts";
 import type { ProbeRefusal } from "./probe.ts";
 import { compareLengths, type Region } from "./region.ts";
 

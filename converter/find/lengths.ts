@@ -3,8 +3,8 @@ import { type ErrorCode, LongConvError } from "../../src/errors.ts";
 import { type Model, whereOf } from "../graph/graph.ts";
 import { DataType } from "../graph/tensor.ts";
 import { openModel } from "../ort/run.ts";
+import { fixedSizes, zeroInputs } from "../parts/seen-shapes.ts";
 import type { InputAxes } from "../time/inputs.ts";
-import { fixedSizes, zeroInputs } from "./seen-shapes.ts";
 
 const RECURRENT = new Set(["RNN", "GRU", "LSTM"]);
 

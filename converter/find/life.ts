@@ -1,11 +1,11 @@
 /** Whether a kernel that has died away, or ended, stays dead: looked at far beyond the lags that a form is chosen by. */
 import { DataType, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
+import type { Graphs } from "../parts/graphs.ts";
+import { openPart } from "../parts/part.ts";
+import { fixedSizes, zeroInputs } from "../parts/seen-shapes.ts";
 import { timeAxis } from "../time/facts/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 import { type KernelTensor, tapsIn } from "./evaluation.ts";
-import type { Graphs } from "./graphs.ts";
-import { openPart } from "./part.ts";
-import { fixedSizes, zeroInputs } from "./seen-shapes.ts";
 
 /** Lags to which every kernel is looked at, where it does not end by rule and the graph reaches so far. */
 export const LIFE_LAGS = 131_072;

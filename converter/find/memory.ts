@@ -1,9 +1,9 @@
 /** How long a sequence may be for a region to be run within so many bytes. */
 import type { Node } from "../graph/graph.ts";
-import type { Graphs } from "./graphs.ts";
-import { partOf } from "./part.ts";
+import type { Graphs } from "../parts/graphs.ts";
+import { partOf } from "../parts/part.ts";
+import type { Seen, Shapes } from "../parts/seen-shapes.ts";
 import type { Region } from "./region.ts";
-import type { Seen, Shapes } from "./seen-shapes.ts";
 
 const LONGEST = 2 ** 17;
 const BYTES_OF_A_NUMBER = 4;

@@ -1,9 +1,9 @@
 /** Regions that mix channels: whether what each channel makes alone adds up to what all of them make together. */
 import { signed } from "../../src/random.ts";
+import type { Graphs } from "../parts/graphs.ts";
+import { type End, openRegion, type RunRows } from "../parts/open-region.ts";
 import { channelCount } from "../time/facts/fact.ts";
-import type { Graphs } from "./graphs.ts";
-import { type End, openRegion } from "./open-region.ts";
-import { type ProbeRefusal, type ProbeResult, type RunRows, toleranceOf } from "./probe.ts";
+import { type ProbeRefusal, type ProbeResult, toleranceOf } from "./probe.ts";
 
 /**
  * Compares a dense signal's answer with the sum of its channels' answers.

@@ -2,8 +2,8 @@
 import { isDriven, isPresent, type LanguageNames } from "../../src/contract.ts";
 import { namesOf } from "../graph/build.ts";
 import type { Model } from "../graph/graph.ts";
+import { type GivenNames, namedLanguage } from "../graph/language.ts";
 import { renameTensors } from "../graph/rename.ts";
-import { type GivenNames, namedLanguage } from "./language.ts";
 
 /** Old name -> new name. */
 export type Renamed = ReadonlyMap<string, string>;

@@ -1,6 +1,8 @@
 /** What probes find, of systems whose answer is written down: each is a function from rows to rows, no graph. */
+
 import { expect, test } from "vitest";
-import { convolve, type ProbeResult, probe, type RunRows } from "./probe.ts";
+import type { RunRows } from "../parts/open-region.ts";
+import { convolve, type ProbeResult, probe } from "./probe.ts";
 
 const CHANNELS = 3;
 const TIME = 40;

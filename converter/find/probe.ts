@@ -1,10 +1,8 @@
 /** Probes a region: is it a causal convolution of each channel with one kernel, whatever the length? */
 import type { ErrorCode } from "../../src/errors.ts";
 import { signed } from "../../src/random.ts";
+import type { RunRows } from "../parts/open-region.ts";
 import type { Kernels } from "../solve/form.ts";
-
-/** Runs a region on rows [time × channels], one output row [time × channels of the exit] for each. */
-export type RunRows = (rows: readonly Float64Array[], time: number) => Promise<Float64Array[]>;
 
 export interface ProbeResult {
   /** Kernel, bias taken out, over the probed length. */

@@ -2,18 +2,18 @@
 import type { ErrorCode } from "../../src/errors.ts";
 import type { Node } from "../graph/graph.ts";
 import { DataType, typeName } from "../graph/tensor.ts";
+import { type Graphs, typeIn } from "../parts/graphs.ts";
+import { type End, isFailedRun, openKernels } from "../parts/open-region.ts";
+import { fixedSizes, possibleLayouts } from "../parts/seen-shapes.ts";
 import type { Kernels, Mixing } from "../solve/form.ts";
 import { channelCount, type Layout } from "../time/facts/fact.ts";
 import type { Closed, Opening, TimeFacts } from "../time/follow.ts";
 import { isOffset } from "../time/offset.ts";
 import { causeAt } from "./cause.ts";
 import { coneOf, type Exit } from "./cone.ts";
-import { type Graphs, typeIn } from "./graphs.ts";
 import { grow } from "./grow.ts";
 import { addsUp } from "./mixing.ts";
-import { type End, isFailedRun, openKernels } from "./open-region.ts";
 import { type ProbeRefusal, type ProbeResult, probe } from "./probe.ts";
-import { fixedSizes, possibleLayouts } from "./seen-shapes.ts";
 
 /** A long convolution: one stream in, one stream out. */
 export interface Region extends Closed {

@@ -8,14 +8,14 @@ import { initializerOf } from "../graph/initializer.ts";
 import { makeNode } from "../graph/node.ts";
 import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
 import { openModel, type Runner } from "../ort/run.ts";
+import { randomInputs } from "../parts/feeds.ts";
+import { type Graphs, precise } from "../parts/graphs.ts";
+import { isFailedRun } from "../parts/open-region.ts";
+import { fixedSizes } from "../parts/seen-shapes.ts";
 import { type Dim, isConstant } from "../time/facts/dim.ts";
 import { integers } from "../time/facts/rule.ts";
 import type { Constant } from "../time/fold.ts";
 import { operandOf, type TimeFacts } from "../time/follow.ts";
-import { randomInputs } from "./feeds.ts";
-import { type Graphs, precise } from "./graphs.ts";
-import { isFailedRun } from "./open-region.ts";
-import { fixedSizes } from "./seen-shapes.ts";
 
 /** A graph at multiples of some number. */
 export interface Unfilled {

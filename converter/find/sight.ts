@@ -1,13 +1,13 @@
 /** What positions see: an attention is run alone, with later positions changed and left out, and other sequences changed. */
 import { uniform } from "../../src/random.ts";
 import { DataType, makeTensor, type Tensor } from "../graph/tensor.ts";
+import { typeIn } from "../parts/graphs.ts";
+import { isFailedRun } from "../parts/open-region.ts";
+import { openPart, type Part } from "../parts/part.ts";
+import { bySequence } from "../parts/position-rows.ts";
+import { fixedSizes, zeroInputs } from "../parts/seen-shapes.ts";
 import { channelsIn, dimsOf, type Layout, timeAxis } from "../time/facts/fact.ts";
 import type { Known } from "./carried.ts";
-import { typeIn } from "./graphs.ts";
-import { isFailedRun } from "./open-region.ts";
-import { openPart, type Part } from "./part.ts";
-import { bySequence } from "./position-rows.ts";
-import { fixedSizes, zeroInputs } from "./seen-shapes.ts";
 
 /** A stream that enters, or an exit. */
 export interface Port {

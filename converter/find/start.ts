@@ -3,10 +3,10 @@ import { BATCH_SIZE, pastSsm, presentSsm } from "../../src/contract.ts";
 import type { ErrorCode } from "../../src/errors.ts";
 import type { Builder } from "../graph/build.ts";
 import { DataType, type Tensor, toNumbers } from "../graph/tensor.ts";
+import { openPosition, rowsOf } from "../parts/position-rows.ts";
+import { fixedSizes } from "../parts/seen-shapes.ts";
 import { isConstant } from "../time/facts/dim.ts";
 import type { Known, Place, StatePorts } from "./carried.ts";
-import { openPosition, rowsOf } from "./position-rows.ts";
-import { fixedSizes } from "./seen-shapes.ts";
 
 /** Zeros, or a tensor that does not depend on the sequence: all its rows are the same, or each sequence has its own. */
 export type Start = { readonly tensor: string; readonly rows: "same" | "own" } | "zeros";

@@ -4,10 +4,9 @@
  */
 import { assemble } from "../assemble/assemble.ts";
 import { evaluatePositionTables } from "../assemble/position-tables.ts";
-import type { Found } from "../find/find.ts";
+import type { Found } from "../find/found.ts";
 import type { Model } from "../graph/graph.ts";
 import { bypass } from "../states/convolution/convolution.ts";
-import { shareTied } from "../weights/tied.ts";
 
 export interface FloorOptions {
   /** Whether the converted model has the input `attention_mask`; the floor then has it too and reads nothing of it. */
@@ -24,5 +23,5 @@ export async function floorOf(found: Found, options: FloorOptions): Promise<Mode
   const kept = await Promise.all(found.kept.map((each) => each.plan()));
   const realisations = [...found.regions.map(bypass), ...kept];
   const tables = await evaluatePositionTables(found);
-  return shareTied(assemble(found, realisations, { ...options, path: "both", tables, metadata: new Map() }));
+  return assemble(found, realisations, { ...options, path: "both", tables, metadata: new Map() });
 }

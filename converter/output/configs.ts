@@ -2,8 +2,8 @@
 import { METADATA } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { endOf, reachOf } from "../../src/reach.ts";
-import { convertedLanguage } from "../find/language.ts";
 import type { Model } from "../graph/graph.ts";
+import { convertedLanguage } from "../graph/language.ts";
 import type { Beside, Json } from "./beside.ts";
 
 /** Key of our own section in config.json; a folder whose config.json has it was written by us. */

@@ -3,8 +3,8 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS } from "../../src/contract.ts";
 import { withLengthCache } from "../assemble/lengthcache.ts";
-import { convertedLanguage } from "../find/language.ts";
 import type { Model } from "../graph/graph.ts";
+import { convertedLanguage } from "../graph/language.ts";
 import type { Json } from "./beside.ts";
 import { CONFIG_SECTION } from "./configs.ts";
 

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { trapModels, zooModel } from "../../test/testdata.ts";
 import { analyse } from "../analyse.ts";
 import { readModel } from "../file/read.ts";
-import type { Found } from "../find/find.ts";
+import type { Found } from "../find/found.ts";
 import { arrange } from "./arrange.ts";
 import { type TimePath, timePath } from "./path.ts";
 

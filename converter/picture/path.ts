@@ -1,5 +1,5 @@
 /** The path that time takes through a graph, condensed: convolutions, what stops it, and pointwise nodes between them. */
-import type { Found } from "../find/find.ts";
+import type { Found } from "../find/found.ts";
 import type { Region } from "../find/region.ts";
 import { type Node, sourceOf } from "../graph/graph.ts";
 import { readsOf } from "../graph/reads.ts";

@@ -6,7 +6,7 @@ import { demoModel, trapModels, zooModel } from "../../test/testdata.ts";
 import { analyse } from "../analyse.ts";
 import { certify } from "../certify/certify.ts";
 import { readModel } from "../file/read.ts";
-import type { Found } from "../find/find.ts";
+import type { Found } from "../find/found.ts";
 import { kernelSource } from "../find/kernel.ts";
 import { reduceKernels } from "../reduce/reduce.ts";
 import type { Kernels, Modal } from "../solve/form.ts";

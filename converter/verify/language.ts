@@ -1,11 +1,11 @@
 /** Runs both language models over windows of ids; no more than one window's logits are in memory at a time. */
 import { ATTENTION_MASK, isDriven, type LanguageNames, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
-import { besideFeed, convertedLanguage, exportedLanguage, shapedLikeLanguage } from "../find/language.ts";
-import { stateAtStart } from "../find/seen-shapes.ts";
 import type { Model } from "../graph/graph.ts";
+import { besideFeed, convertedLanguage, exportedLanguage, shapedLikeLanguage } from "../graph/language.ts";
 import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
 import { openModel, type Runner } from "../ort/run.ts";
+import { stateAtStart } from "../parts/seen-shapes.ts";
 
 /** Logits of consecutive positions: row t of batch row b begins at (b · time + t) · vocabulary. */
 export interface Logits {

@@ -1,11 +1,11 @@
 /** Models that are not language models: random inputs, and the largest difference of their outputs. */
 import { difference } from "../compare/differences.ts";
 import { byPosition, drive, outputLayouts } from "../compare/drive.ts";
-import { randomInputs } from "../find/feeds.ts";
-import type { Found } from "../find/find.ts";
-import { fixedSizes } from "../find/seen-shapes.ts";
+import type { Found } from "../find/found.ts";
 import type { Model } from "../graph/graph.ts";
 import { openModel } from "../ort/run.ts";
+import { randomInputs } from "../parts/feeds.ts";
+import { fixedSizes } from "../parts/seen-shapes.ts";
 
 /** How the converted model reads a window. */
 export type Way = "whole" | "token by token";

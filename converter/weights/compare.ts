@@ -2,11 +2,11 @@
 import { LongConvError } from "../../src/errors.ts";
 import { larger } from "../compare/differences.ts";
 import { drive, outputLayouts, type Trace } from "../compare/drive.ts";
-import { randomInputs } from "../find/feeds.ts";
-import type { Found } from "../find/find.ts";
-import { fixedSizes } from "../find/seen-shapes.ts";
+import type { Found } from "../find/found.ts";
 import type { Model } from "../graph/graph.ts";
 import { openModel } from "../ort/run.ts";
+import { randomInputs } from "../parts/feeds.ts";
+import { fixedSizes } from "../parts/seen-shapes.ts";
 import type { Reduced, WeightKind } from "./weights.ts";
 
 /** The comparison, on random inputs; `verify` compares on a text. */

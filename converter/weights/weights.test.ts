@@ -1,13 +1,13 @@
 /** Weights in fewer bits. Expected values: each format's definition, written out here; products in float64. */
 import { describe, expect, test } from "vitest";
 import { uniform } from "../../src/random.ts";
+import { shareTied } from "../assemble/tied.ts";
 import { type Builder, createBuilder, makeModel } from "../graph/build.ts";
 import type { Model } from "../graph/graph.ts";
 import { float32FromFloat16 } from "../graph/halves.ts";
 import { DataType, int64Tensor } from "../graph/tensor.ts";
 import { openModel } from "../ort/run.ts";
 import { toBlocks } from "./blocks.ts";
-import { shareTied } from "./tied.ts";
 import { reduceWeights, WEIGHT_KINDS, type WeightKind } from "./weights.ts";
 
 const random = (count: number, seed: number): Float32Array => {

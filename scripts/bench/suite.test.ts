@@ -1,6 +1,7 @@
 /** The suite on a small model: every part runs, and what it gives are rows of numbers. No time is asserted. */
 import { afterAll, expect, test } from "vitest";
-import { type ConvertOptions, convert } from "../../converter/convert.ts";
+import type { ConvertOptions } from "../../converter/conversion.ts";
+import { convert } from "../../converter/convert.ts";
 import { writeModel } from "../../converter/file/write.ts";
 import { scratch } from "../../test/command.ts";
 import { zooModel } from "../../test/testdata.ts";

@@ -1,8 +1,8 @@
 /** A converted model against its original, run again for every token, and against its floor. */
 
 import { initializerBytes } from "../../converter/file/encode.ts";
-import { fixedSizes } from "../../converter/find/seen-shapes.ts";
 import type { Model } from "../../converter/graph/graph.ts";
+import { fixedSizes } from "../../converter/parts/seen-shapes.ts";
 import { beyondClaim, beyondEnd, beyondRemark, type End, endOf, type Reach, reachOf } from "../reach.ts";
 import { type Cases, casesOf } from "./cases.ts";
 import { type Opened, start, withOpen } from "./drive.ts";

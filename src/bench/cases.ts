@@ -1,7 +1,8 @@
 /** The cases that are timed, on the original model's random inputs: one token from a position on, or a whole sequence. */
-import { randomInputs } from "../../converter/find/feeds.ts";
-import type { Found } from "../../converter/find/find.ts";
+
+import type { Found } from "../../converter/find/found.ts";
 import type { Tensor } from "../../converter/graph/tensor.ts";
+import { randomInputs } from "../../converter/parts/feeds.ts";
 import { type Opened, type Position, reader, start, stepper } from "./drive.ts";
 import type { Case } from "./measure.ts";
 

@@ -2,10 +2,10 @@
 import { analyse } from "../../converter/analyse.ts";
 import { inlineFunctions } from "../../converter/expand/inline.ts";
 import { readModel } from "../../converter/file/read.ts";
-import { type Found, refusalError } from "../../converter/find/find.ts";
-import { convertedLanguage } from "../../converter/find/language.ts";
+import { type Found, refusalError } from "../../converter/find/found.ts";
 import { floorOf } from "../../converter/floor/floor.ts";
 import type { Model } from "../../converter/graph/graph.ts";
+import { convertedLanguage } from "../../converter/graph/language.ts";
 import { lift } from "../../converter/lift/lift.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../contract.ts";
 import { LongConvError } from "../errors.ts";

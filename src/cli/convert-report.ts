@@ -1,7 +1,7 @@
 /** What `convert` says of what it has done, for people and for programs. */
 import { statSync } from "node:fs";
 import path from "node:path";
-import type { Conversion } from "../../converter/convert.ts";
+import type { Conversion } from "../../converter/conversion.ts";
 import type { Target } from "../../converter/output/target.ts";
 import type { LayerReport } from "../../converter/report.ts";
 import type { WeightsReport } from "../../converter/weights/compare.ts";

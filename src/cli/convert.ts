@@ -8,9 +8,10 @@ import {
   toleranceOf,
 } from "../../converter/choose/options.ts";
 import type { Required } from "../../converter/claim.ts";
-import { convertModel, type Progress } from "../../converter/convert.ts";
+import type { Progress } from "../../converter/conversion.ts";
+import { convertModel } from "../../converter/convert.ts";
 import { readModel } from "../../converter/file/read.ts";
-import type { Found } from "../../converter/find/find.ts";
+import type { Found } from "../../converter/find/found.ts";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import { writeOutput } from "../../converter/output/output.ts";
 import { filesOf, refuseTarget, targetOf } from "../../converter/output/target.ts";

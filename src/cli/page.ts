@@ -2,7 +2,7 @@
 import type { Chosen } from "../../converter/choose/chosen.ts";
 import { firstLags } from "../../converter/choose/horizon.ts";
 import type { Candidate } from "../../converter/find/candidates.ts";
-import type { Found } from "../../converter/find/find.ts";
+import type { Found } from "../../converter/find/found.ts";
 import { LOOKED_AT_LAGS } from "../../converter/find/kernel.ts";
 import type { LayerInput } from "../../converter/picture/table.ts";
 import { errorCurve } from "../../converter/reduce/curve.ts";

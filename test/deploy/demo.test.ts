@@ -13,7 +13,8 @@ import {
 import { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { checkContract } from "../../converter/contract/contract.ts";
-import { type Conversion, convert } from "../../converter/convert.ts";
+import type { Conversion } from "../../converter/conversion.ts";
+import { convert } from "../../converter/convert.ts";
 import { genaiConfig, genaiModel } from "../../converter/deploy/genai.ts";
 import { readModel } from "../../converter/file/read.ts";
 import { lookBeside } from "../../converter/output/beside.ts";

@@ -2,7 +2,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { type Conversion, type ConvertOptions, convert } from "../../converter/convert.ts";
+import type { Conversion, ConvertOptions } from "../../converter/conversion.ts";
+import { convert } from "../../converter/convert.ts";
 import { lookBeside } from "../../converter/output/beside.ts";
 import { writeOutput } from "../../converter/output/output.ts";
 import { targetOf } from "../../converter/output/target.ts";

@@ -4,12 +4,12 @@
  */
 import { type Claim, leastClaim } from "../../../src/contract.ts";
 import type { Carried, Kind, Known, Realisation } from "../../find/carried.ts";
-import { typeIn } from "../../find/graphs.ts";
 import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
-import { fixedSizes } from "../../find/seen-shapes.ts";
 import { type Port, sightOf, weightAhead } from "../../find/sight.ts";
 import type { Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
+import { typeIn } from "../../parts/graphs.ts";
+import { fixedSizes } from "../../parts/seen-shapes.ts";
 import { type Axis, channelsIn, type Layout } from "../../time/facts/fact.ts";
 import { cachedRows, cacheReport } from "./cache.ts";
 import { carriedMatrix } from "./carried.ts";

@@ -1,9 +1,9 @@
 /** A cache that grows: rows of keys and values, one for each position that was read. */
 import { ATTENTION_MASK, BATCH_SIZE, pastKeyValues, presentKeyValues } from "../../../src/contract.ts";
 import type { Place, StatePorts, StateReport } from "../../find/carried.ts";
-import { arranged } from "../../find/layout.ts";
 import type { Builder } from "../../graph/build.ts";
 import { DataType } from "../../graph/tensor.ts";
+import { arranged } from "../../parts/layout.ts";
 import type { Layout } from "../../time/facts/fact.ts";
 import type { Cache, Found, Rows } from "./inside.ts";
 

@@ -1,10 +1,11 @@
 /** Keys that are padding of a batch are hidden from an attention. */
 import { LongConvError } from "../../../src/errors.ts";
-import type { Place, SymbolNames } from "../../find/carried.ts";
-import { shapeOperand } from "../../find/layout.ts";
+import type { Place } from "../../find/carried.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
+import type { SymbolNames } from "../../parts/layout.ts";
+import { shapeOperand } from "../../parts/layout.ts";
 import type { Pairs } from "./pairs.ts";
 
 export interface Hiding {

@@ -1,8 +1,9 @@
 /** The nodes between queries and keys, on the rows that are carried and the new ones. */
-import type { Known, Place, StatePorts, SymbolNames } from "../../find/carried.ts";
-import { dynamicShape, shapeOperand } from "../../find/layout.ts";
+import type { Known, Place, StatePorts } from "../../find/carried.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
+import type { SymbolNames } from "../../parts/layout.ts";
+import { dynamicShape, shapeOperand } from "../../parts/layout.ts";
 import type { Layout } from "../../time/facts/fact.ts";
 import { hidesPadding } from "./hiding.ts";
 import type { Pairs } from "./pairs.ts";

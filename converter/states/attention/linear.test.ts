@@ -2,10 +2,10 @@
 import { expect, test } from "vitest";
 import { CHANNELS, converted, sameAsOriginal, signal, small, steps } from "../../../test/small.ts";
 import { convertModel } from "../../convert.ts";
-import { stateAtStart } from "../../find/seen-shapes.ts";
 import type { Builder } from "../../graph/build.ts";
 import { DataType, float32Tensor, int64Tensor, toNumbers } from "../../graph/tensor.ts";
 import { openModel } from "../../ort/run.ts";
+import { stateAtStart } from "../../parts/seen-shapes.ts";
 
 /** A factor of all pairs, made of i - j as floats [n, n]. */
 type Factor = (b: Builder, apart: string) => string;

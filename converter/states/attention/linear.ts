@@ -3,13 +3,13 @@
  * d γ^(i-j) for j ≤ i, and 0 for later keys, that is d q_i S_i with S_i = γ S_{i-1} + k_i ⊗ v_i: a matrix for each head.
  */
 import type { Known } from "../../find/carried.ts";
-import { precise, typeIn } from "../../find/graphs.ts";
-import { isFailedRun } from "../../find/open-region.ts";
-import { fixedSizes, zeroInputs } from "../../find/seen-shapes.ts";
 import { cut } from "../../graph/cut.ts";
 import type { Node } from "../../graph/graph.ts";
 import { DataType, makeTensor, toNumbers } from "../../graph/tensor.ts";
 import { openModel, type Runner } from "../../ort/run.ts";
+import { precise, typeIn } from "../../parts/graphs.ts";
+import { isFailedRun } from "../../parts/open-region.ts";
+import { fixedSizes, zeroInputs } from "../../parts/seen-shapes.ts";
 import { provePairs } from "../../prove/prove.ts";
 import { channelsIn, isChannelAxis, type Layout } from "../../time/facts/fact.ts";
 import type { Pairs } from "./pairs.ts";

@@ -1,6 +1,6 @@
 /** Functions of the position that an export makes for each row of a batch: whether all rows have the same. */
 import type { Known } from "../../find/carried.ts";
-import { openPosition, rowsOf } from "../../find/position-rows.ts";
+import { openPosition, rowsOf } from "../../parts/position-rows.ts";
 import type { Layout } from "../../time/facts/fact.ts";
 import type { Pairs } from "./pairs.ts";
 

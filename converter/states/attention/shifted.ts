@@ -1,6 +1,6 @@
 /** Functions of two positions, looked at: whether they are functions of their difference. */
 import type { Known } from "../../find/carried.ts";
-import { openPosition, rowsOf } from "../../find/position-rows.ts";
+import { openPosition, rowsOf } from "../../parts/position-rows.ts";
 import type { Pairs } from "./pairs.ts";
 
 /** A length at which functions of two positions are looked at. */

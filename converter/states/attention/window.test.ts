@@ -1,7 +1,8 @@
 /** Attention with a window of W: W - 1 rows are carried where a rule says so, and what is nearly a window is right or refused. */
 import { expect, test } from "vitest";
 import { CHANNELS, close, signal, small, steps } from "../../../test/small.ts";
-import { type ConvertOptions, convertModel } from "../../convert.ts";
+import type { ConvertOptions } from "../../conversion.ts";
+import { convertModel } from "../../convert.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Model } from "../../graph/graph.ts";
 import { DataType, toNumbers } from "../../graph/tensor.ts";

@@ -1,10 +1,10 @@
 /** A long convolution: its nodes give way to the recurrence of a form. */
 import type { Place, Realisation, StatePorts, StateReport } from "../../find/carried.ts";
-import { fromCanonical, toCanonical } from "../../find/layout.ts";
 import type { Region } from "../../find/region.ts";
 import type { Builder } from "../../graph/build.ts";
 import { DataType } from "../../graph/tensor.ts";
 import { lowerConvolution, recurrenceOf } from "../../lower/lower.ts";
+import { fromCanonical, toCanonical } from "../../parts/layout.ts";
 import type { Form, Mixing } from "../../solve/form.ts";
 
 /** The recurrence in the place of the convolution. */

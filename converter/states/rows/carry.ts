@@ -1,11 +1,12 @@
 /** The last rows of a stream, carried: the stream with its past in front, and the state that goes on. */
 import { BATCH_SIZE, pastConv, presentConv } from "../../../src/contract.ts";
 import { LongConvError } from "../../../src/errors.ts";
-import type { Place, StatePorts, SymbolNames } from "../../find/carried.ts";
-import { fromCanonical, shapeOperand, toCanonical } from "../../find/layout.ts";
+import type { Place, StatePorts } from "../../find/carried.ts";
 import { begunWith } from "../../find/start.ts";
 import type { Builder } from "../../graph/build.ts";
 import { DataType, float32Tensor } from "../../graph/tensor.ts";
+import type { SymbolNames } from "../../parts/layout.ts";
+import { fromCanonical, shapeOperand, toCanonical } from "../../parts/layout.ts";
 import { axisSize, channelCount, type Layout, timeAxis } from "../../time/facts/fact.ts";
 import type { History } from "./history.ts";
 

@@ -1,11 +1,11 @@
 /** What stands before the first position of a stream in the exported graph: padding, and what layers have made of it. */
 
 import type { Known } from "../../find/carried.ts";
-import { randomInputs } from "../../find/feeds.ts";
-import { isFailedRun } from "../../find/open-region.ts";
-import { openPart } from "../../find/part.ts";
-import { bySequence } from "../../find/position-rows.ts";
-import { fixedSizes } from "../../find/seen-shapes.ts";
+import { randomInputs } from "../../parts/feeds.ts";
+import { isFailedRun } from "../../parts/open-region.ts";
+import { openPart } from "../../parts/part.ts";
+import { bySequence } from "../../parts/position-rows.ts";
+import { fixedSizes } from "../../parts/seen-shapes.ts";
 import { channelCount, type Layout, type Offset } from "../../time/facts/fact.ts";
 
 export type History =

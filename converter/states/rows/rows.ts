@@ -4,9 +4,9 @@
  */
 import type { Carried, Kind, Known, Realisation, StateReport } from "../../find/carried.ts";
 import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
-import { fixedSizes } from "../../find/seen-shapes.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { GraphIndex, Node } from "../../graph/graph.ts";
+import { fixedSizes } from "../../parts/seen-shapes.ts";
 import { type Offset, timeAxis } from "../../time/facts/fact.ts";
 import { operandOf } from "../../time/follow.ts";
 import { excess, isOffset, NO_OFFSET, offsetOf, withOffset } from "../../time/offset.ts";

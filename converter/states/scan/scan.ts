@@ -4,13 +4,13 @@
  */
 import type { Carried, Kind, Known, Place, Realisation } from "../../find/carried.ts";
 import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
-import { possibleLayouts } from "../../find/seen-shapes.ts";
 import { mixesBatch } from "../../find/sight.ts";
 import { begunWithStart, type Start, ssmPorts, startOf } from "../../find/start.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { readsOf } from "../../graph/reads.ts";
 import { DataType } from "../../graph/tensor.ts";
+import { possibleLayouts } from "../../parts/seen-shapes.ts";
 import type { Layout } from "../../time/facts/fact.ts";
 import { fromFront } from "../../time/facts/rule.ts";
 import { isOffset } from "../../time/offset.ts";

@@ -3,12 +3,12 @@
  * https://onnx.ai/onnx/operators/onnx__CumSum.html
  */
 import type { Carried, Kind, Place, Realisation, StateReport } from "../../find/carried.ts";
-import { typeIn } from "../../find/graphs.ts";
 import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
 import { ssmPorts } from "../../find/start.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
+import { typeIn } from "../../parts/graphs.ts";
 import { axisSize, channelCount, type Layout, timeAxis } from "../../time/facts/fact.ts";
 import { isOffset } from "../../time/offset.ts";
 import { maskFor } from "../rows/carry.ts";

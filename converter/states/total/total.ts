@@ -3,12 +3,12 @@
  * after what was read so far. https://onnx.ai/onnx/operators/onnx__ReduceMean.html
  */
 import type { Carried, Kind, Known, Place, Realisation, StateReport } from "../../find/carried.ts";
-import { typeIn } from "../../find/graphs.ts";
 import type { RefusedOpening } from "../../find/region.ts";
 import { begunWith, ssmPorts } from "../../find/start.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
+import { typeIn } from "../../parts/graphs.ts";
 import { axisOf, axisSize, channelCount, type Fact, type Layout, timeAxis } from "../../time/facts/fact.ts";
 import { fromFront } from "../../time/facts/rule.ts";
 import { isOffset } from "../../time/offset.ts";

@@ -6,7 +6,6 @@ import { channelCount, dimsOf, type Layout } from "../time/facts/fact.ts";
 import { fromLayout, toLayout } from "./canonical.ts";
 import type { Graphs } from "./graphs.ts";
 import { openPart } from "./part.ts";
-import type { RunRows } from "./probe.ts";
 import { fixedSizes, zeroInputs } from "./seen-shapes.ts";
 
 /** One end of a region. */
@@ -16,6 +15,9 @@ export interface End {
   /** onnx.TensorProto.DataType of the stream. */
   readonly type: number;
 }
+
+/** Runs a region on rows [time × channels], one output row [time × channels of the exit] for each. */
+export type RunRows = (rows: readonly Float64Array[], time: number) => Promise<Float64Array[]>;
 
 export interface OpenRegion {
   readonly runRows: RunRows;

@@ -10,8 +10,8 @@ import {
   POSITION_IDS,
 } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
-import type { Graph, Model, ValueInfo } from "../graph/graph.ts";
-import { DataType, isFloat, makeTensor, type Tensor } from "../graph/tensor.ts";
+import type { Graph, Model, ValueInfo } from "./graph.ts";
+import { DataType, isFloat, makeTensor, type Tensor } from "./tensor.ts";
 
 const isInteger = (type: number): boolean => type === DataType.INT64 || type === DataType.INT32;
 

@@ -1,10 +1,10 @@
 /** What is known of a graph before time is followed through it. */
 import type { GraphIndex, Model } from "../graph/graph.ts";
+import type { Driven } from "../graph/language.ts";
 import { DataType } from "../graph/tensor.ts";
 import { withPreciseTransforms } from "../ort/precise.ts";
 import type { Dim } from "../time/facts/dim.ts";
 import type { InputAxes } from "../time/inputs.ts";
-import type { Driven } from "./language.ts";
 import type { Shapes } from "./seen-shapes.ts";
 
 export interface Graphs {

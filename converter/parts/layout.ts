@@ -1,7 +1,20 @@
 /** Nodes between a stream in its own layout and [batch, time, channels]. */
 import type { Builder } from "../graph/build.ts";
 import { channelCount, type Factor, isChannelAxis, type Layout } from "../time/facts/fact.ts";
-import type { SymbolNames } from "./carried.ts";
+
+/** Where the nodes of a graph find the batch size and the sequence length. */
+export interface SymbolNames {
+  /** int64 [1]: the batch size. */
+  readonly batch: () => string;
+  /** int64 [1]: the sequence length. */
+  readonly time: () => string;
+  /** int64 [1]: the positions that are attended to; inside an attention. */
+  readonly keys?: (() => string) | undefined;
+  /** Both are known to be 1: every shape is a constant. */
+  readonly areOne?: boolean | undefined;
+  /** The positions that are attended to, where both are 1. */
+  readonly fixedKeys?: number | undefined;
+}
 
 /** Permutation that brings the layout's factors into the order batch, time, channels. */
 function canonicalOrder(factors: readonly Factor[]): number[] {

@@ -3,11 +3,11 @@ import { LongConvError } from "../../src/errors.ts";
 import { uniform } from "../../src/random.ts";
 import type { ValueInfo } from "../graph/graph.ts";
 import { bfloat16FromFloat32, float16FromFloat32 } from "../graph/halves.ts";
+import { integersOf } from "../graph/language.ts";
 import { DataType, makeTensor, type Tensor } from "../graph/tensor.ts";
 import { dimsOf, type Sizes } from "../time/facts/fact.ts";
 import type { Constant } from "../time/fold.ts";
 import type { Graphs } from "./graphs.ts";
-import { integersOf } from "./language.ts";
 
 /** Ids are drawn below the size of the table that they look up. */
 const DEFAULT_IDS = 2;
