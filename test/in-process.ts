@@ -1,7 +1,7 @@
 /** Runs a command that is refused in the process of the tests: where the process itself is not what is tested. */
 import { vi } from "vitest";
 import { runProgram } from "../src/cli/command.ts";
-import { program } from "../src/cli/program.ts";
+import { programFor } from "../src/cli/program.ts";
 import { resultWritten } from "../src/cli/terminal.ts";
 import type { Ended } from "./command.ts";
 
@@ -21,7 +21,7 @@ export async function longconvHere(args: readonly string[]): Promise<Ended> {
   );
   const known = new Set(SIGNALS.flatMap((name) => process.listeners(name)));
   try {
-    const code = await runProgram(program, args);
+    const code = await runProgram(await programFor(args), args);
     if (resultWritten()) throw new Error(`\`${args.join(" ")}\` gave a result: run it with longconv()`);
     return { code, ...output };
   } finally {

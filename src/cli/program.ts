@@ -1,37 +1,34 @@
 /** The program behind the command: one file per command, one row here. */
 import { Command } from "commander";
 import { CONVERTER_VERSION } from "../../converter/version.ts";
-import { benchCommand } from "./bench.ts";
-import { checkCommand } from "./check.ts";
 import { exitCodeLines } from "./command.ts";
-import { convertCommand } from "./convert.ts";
-import { deployCommand } from "./deploy.ts";
-import { generateCommand } from "./generate.ts";
-import { inspectCommand } from "./inspect.ts";
-import { renameCommand } from "./rename.ts";
-import { serveCommand } from "./serve.ts";
-import { verifyCommand } from "./verify.ts";
 
-const COMMANDS: readonly (() => Command)[] = [
-  inspectCommand,
-  convertCommand,
-  verifyCommand,
-  generateCommand,
-  serveCommand,
-  benchCommand,
-  checkCommand,
-  deployCommand,
-  renameCommand,
-];
+/** By name, the command: only what was asked for is loaded, which is most of the time that a short command takes. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  inspect: async () => (await import("./inspect.ts")).inspectCommand(),
+  convert: async () => (await import("./convert.ts")).convertCommand(),
+  verify: async () => (await import("./verify.ts")).verifyCommand(),
+  generate: async () => (await import("./generate.ts")).generateCommand(),
+  serve: async () => (await import("./serve.ts")).serveCommand(),
+  bench: async () => (await import("./bench.ts")).benchCommand(),
+  check: async () => (await import("./check.ts")).checkCommand(),
+  deploy: async () => (await import("./deploy.ts")).deployCommand(),
+  rename: async () => (await import("./rename.ts")).renameCommand(),
+};
 
-export const program = new Command("longconv-ssm")
-  .description("Turns exported long-convolution ONNX models into recurrent ones, and generates from them.")
-  .version(CONVERTER_VERSION)
-  .addHelpText(
-    "after",
-    () =>
-      `\nExit codes:\n${exitCodeLines()
-        .map((line) => `  ${line}`)
-        .join("\n")}`,
-  );
-for (const command of COMMANDS) program.addCommand(command());
+/** The program with the command that is named first, or with all, where none is: for its help, and for names that are none. */
+export async function programFor([name = ""]: readonly string[]): Promise<Command> {
+  const program = new Command("longconv-ssm")
+    .description("Turns exported long-convolution ONNX models into recurrent ones, and generates from them.")
+    .version(CONVERTER_VERSION)
+    .addHelpText(
+      "after",
+      () =>
+        `\nExit codes:\n${exitCodeLines()
+          .map((line) => `  ${line}`)
+          .join("\n")}`,
+    );
+  const wanted = Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]!] : Object.values(COMMANDS);
+  for (const command of await Promise.all(wanted.map((load) => load()))) program.addCommand(command);
+  return program;
+}

@@ -11,7 +11,7 @@ const argv = process.argv.slice(2);
 const missing = missingRuntime();
 const code = missing
   ? reportError(missing, jsonKind(argv))
-  : await runProgram((await import("./program.ts")).program, argv);
+  : await runProgram(await (await import("./program.ts")).programFor(argv), argv);
 // Work that Ctrl-C stopped may still hold threads.
 if (code === 130) process.exit(code);
 const unwritten = await flushed();
