@@ -89,6 +89,7 @@ async function withoutBatch(plain: Model, options: FindOptions): Promise<Found |
   if (!made) return undefined;
   const given = Object.entries(options.timeAxis ?? {}).map(([name, axis]) => [name, axis + 1]);
   const timeAxis = options.timeAxis && Object.fromEntries(given);
-  const found = await findCarried(made, { ...options, ...(timeAxis && { timeAxis }) }).catch(() => undefined);
+  // a product of pairs is one only with a batch in front
+  const found = await findCarried(expanded(made), { ...options, ...(timeAxis && { timeAxis }) }).catch(() => undefined);
   return found && { ...found, batchAdded: true };
 }

@@ -76,6 +76,32 @@ const CARRIED: readonly (readonly [string, Model])[] = [
   ],
   ["attention", unbatched((b) => attention(b, true))],
   [
+    "an Einsum of a weight, and an ellipsis",
+    unbatched((b) => {
+      const mixed = b.one("Einsum", [b.one("Tanh", ["x"]), square(b, 0.8)], { equation: "ij, kj -> ik" });
+      const gated = b.one("Einsum", [mixed, square(b, 0.4), b.one("Atan", ["x"])], { equation: "...j,jk,...k->...k" });
+      return b.one("CumSum", [gated, b.ints("axis", 0)]);
+    }),
+  ],
+  [
+    "attention by Einsum, masked by Trilu",
+    unbatched((b) => {
+      const [q, k, v] = [0.3, 0.5, 0.9].map((by) => b.one("MatMul", ["x", square(b, by)])) as [string, string, string];
+      const scores = b.one("Einsum", [q, k], { equation: "id,jd->ij" });
+      const seen = b.one("Trilu", [b.one("Sigmoid", [scores])], { upper: 0 });
+      const weights = b.one("Div", [seen, b.one("ReduceSum", [seen, b.ints("last", [-1])], { keepdims: 1 })]);
+      return b.one("Einsum", [weights, v], { equation: "ij,jd->id" });
+    }),
+  ],
+  [
+    "copies along the features",
+    unbatched((b) => {
+      const twice = b.one("Tile", ["x", b.ints("repeats", [1, 2])]);
+      const back = b.one("MatMul", [twice, b.floats("back", [2 * C, C], wave(2 * C * C, 0.6))]);
+      return b.one("CumSum", [b.one("LpNormalization", [back], { axis: 1 }), b.ints("axis", 0)]);
+    }),
+  ],
+  [
     "ids [T]",
     unbatched(
       (b) => {
@@ -191,7 +217,7 @@ describe("read as before", () => {
   });
 
   test("an operator of which nobody knows what it is with a batch", async () => {
-    const model = unbatched((b) => b.one("CumSum", [b.one("Hardmax", ["x"], { axis: 1 }), b.ints("axis", 0)]));
+    const model = unbatched((b) => b.one("CumSum", [b.one("Det", ["x"]), b.ints("axis", 0)]));
     await expect(convertModel(model)).rejects.toMatchObject({
       code: "unsupported-layout",
       reason: expect.stringMatching(/no batch axis/),

@@ -3,16 +3,16 @@ import type { ErrorCode } from "../../src/errors.ts";
 import type { Model, Node } from "../graph/graph.ts";
 import { refusesBranch } from "./branches.ts";
 import { constantLayout, type Fact, type Layout } from "./facts/fact.ts";
-import type { Context, Operand, Verdict } from "./facts/rule.ts";
+import { axesOf, type Context, type Operand, type Verdict } from "./facts/rule.ts";
 import type { Constant } from "./fold.ts";
 import { isHeld } from "./held.ts";
 import type { InputAxes } from "./inputs.ts";
-import { judgedOffset } from "./offset.ts";
+import { isOffset, judgedOffset } from "./offset.ts";
 import { rowsDiffer, runningSum } from "./rows.ts";
 import { TRACE } from "./rules/control.ts";
 import { CONTROL_FLOW, RANDOM, RULES } from "./rules/index.ts";
 import { shapeRules } from "./rules/shape.ts";
-import { oneOf, readForSizes } from "./sized.ts";
+import { laidOut, oneOf, readForSizes, readsSizes } from "./sized.ts";
 
 /** A node at which time is mixed: a long convolution may begin here. */
 export interface Opening {
@@ -93,8 +93,21 @@ export function followTime(
   const closedOf = new Map<Node, Closed>();
   for (const region of closed) for (const node of region.nodes) closedOf.set(node, region);
 
+  /** Of tensors that are open, for what reads their sizes. */
+  const laid = new Map<string, Layout>();
+  const layoutOf = (name: string): Layout | undefined => {
+    const operand = name ? operandOf(name, facts, constants) : undefined;
+    return operand && (isOffset(operand.fact) ? undefined : (axesOf(operand) ?? laid.get(name)));
+  };
   const open = (node: Node, openings: ReadonlySet<string>) => {
+    const layout = laidOut(node, node.inputs.map(layoutOf));
+    if (layout) laid.set(node.outputs[0]!, layout);
     for (const output of node.outputs) if (output) facts.set(output, { kind: "open", openings });
+  };
+  /** What is read for its sizes alone, as data with those. */
+  const asLaid = (operand: Operand | undefined): Operand | undefined => {
+    const axes = operand?.fact.kind === "open" ? laid.get(operand.name) : undefined;
+    return operand && axes ? { ...operand, fact: { kind: "still", axes } } : operand;
   };
   const refuse = (node: Node, refusal: Omit<Refusal, "node">) => {
     refusals.push({ node, ...refusal });
@@ -109,7 +122,8 @@ export function followTime(
       continue;
     }
     if (node.outputs.every((output) => !output || constants.has(output))) continue;
-    const operands = node.inputs.map((name) => (name ? operandOf(name, facts, constants) : undefined));
+    const given = node.inputs.map((name) => (name ? operandOf(name, facts, constants) : undefined));
+    const operands = readsSizes(node) ? given.map(asLaid) : given;
     const branch = node.op === "If" && node.domain === "" && operands[0]?.fact.kind !== "open";
     const judged = branch
       ? refusesBranch(operands[0], facts, model.graph.nodes)
@@ -172,7 +186,7 @@ export function judge(
   const facts = operands.flatMap((operand) => (operand ? [operand.fact] : []));
   const opened = facts.flatMap((fact) => (fact.kind === "open" ? [...fact.openings] : []));
   if (node.domain === "" && RANDOM.has(node.op)) return { refuses: "random", reason: "draws random numbers" };
-  if (node.domain === "" && (node.op === "Shape" || node.op === "Size"))
+  if (readsSizes(node))
     return { outputs: [shapeRules[node.op]!(operands, node.attributes) ?? { kind: "position", axes: undefined }] };
   if (facts.some((fact) => fact.kind === "open")) return { open: new Set(opened) };
   const data = facts.some(isData);

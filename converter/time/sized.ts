@@ -1,16 +1,17 @@
 /** Tensors that are read for their sizes alone: ones_like(x[:1]) takes nothing of the first sequence but how it is shaped. */
 import type { Node } from "../graph/graph.ts";
 import { isConstant } from "./facts/dim.ts";
-import type { Fact, Layout } from "./facts/fact.ts";
+import { type Axis, type Fact, type Layout, sameAxis } from "./facts/fact.ts";
 import { axesOf, fromFront, integers, numbers, type Operand } from "./facts/rule.ts";
+import { ELEMENTWISE } from "./rules/elementwise.ts";
 
-const READS_SIZES = new Set(["Shape", "Size"]);
+/** Whether a node reads nothing of a tensor but its sizes. */
+export const readsSizes = ({ op, domain }: Node): boolean => domain === "" && (op === "Shape" || op === "Size");
 
 /** The nodes whose outputs nothing but Shape and Size reads. */
 export function readForSizes(nodes: readonly Node[], outputs: ReadonlySet<string>): ReadonlySet<Node> {
   const read = new Set(outputs);
-  for (const { op, domain, inputs } of nodes)
-    if (domain !== "" || !READS_SIZES.has(op)) for (const name of inputs) read.add(name);
+  for (const node of nodes) if (!readsSizes(node)) for (const name of node.inputs) read.add(name);
   return new Set(nodes.filter(({ outputs: made }) => !made.some((name) => read.has(name))));
 }
 
@@ -39,4 +40,46 @@ function picked(axes: Layout, indices: Operand | undefined, axis: unknown): Layo
   const at = indices && axesOf(indices);
   if (at?.length !== 0 || indices?.fact.kind !== "constant") return undefined;
   return axes.toSpliced(fromFront(Number(axis ?? 0), axes.length), 1);
+}
+
+/** Operators whose output is shaped as their first input. */
+const SHAPED_AS_FIRST = new Set(["Softmax", "LogSoftmax", "Trilu", "CumSum", "Dropout"]);
+
+/**
+ * How the output of a node is laid out whose values are not followed: the scores of queries and keys have time along two axes, and masks
+ * are made by their sizes. For sizes alone.
+ * @param layouts of the inputs
+ */
+export function laidOut(
+  { op, domain, attributes }: Node,
+  layouts: readonly (Layout | undefined)[],
+): Layout | undefined {
+  const [first, second] = layouts;
+  if (domain !== "" || !first) return undefined;
+  if (SHAPED_AS_FIRST.has(op)) return first;
+  if (op === "Transpose") {
+    const perm = (attributes.perm as readonly number[] | undefined) ?? first.map((_, k) => first.length - 1 - k);
+    return perm.map((k) => first[k]!);
+  }
+  if (op === "MatMul") {
+    if (!second || first.length < 2 || second.length < 2) return undefined;
+    const outer = stretched([first.slice(0, -2), second.slice(0, -2)]);
+    return outer && [...outer, first.at(-2)!, second.at(-1)!];
+  }
+  if (op !== "Where" && !ELEMENTWISE.rules[op]) return undefined;
+  const known = layouts.filter((layout) => layout !== undefined);
+  return known.length === layouts.length ? stretched(known) : undefined;
+}
+
+/** Layouts broadcast against one another; undefined where two axes are not known to meet. */
+function stretched(layouts: readonly Layout[]): Layout | undefined {
+  const rank = Math.max(...layouts.map((layout) => layout.length));
+  const axes = Array.from({ length: rank }, (_, k) =>
+    layouts.reduce<Axis | undefined>((made, layout) => {
+      const axis = layout[k - rank + layout.length] ?? [];
+      if (!made || axis.length === 0) return made;
+      return made.length === 0 || sameAxis(made, axis) ? axis : undefined;
+    }, []),
+  );
+  return axes.every((axis) => axis !== undefined) ? axes : undefined;
 }

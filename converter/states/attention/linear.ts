@@ -51,6 +51,9 @@ const CORES = [`Pow\\{\\}\\(${NAME},${PLACE}\\)`, `Exp\\{\\}\\(\\(${PLACE}\\*${N
 /** The same, 0 for later keys. */
 const POWERS = CORES.map((core) => new RegExp(`^\\(${core}\\*?\\{d≥0\\}\\)$`));
 
+/** A condition that holds up to the position that asks, or behind it. */
+const CONDITION = /^¬?\{d≥[01]\}$/;
+
 /** One times a constant. */
 const SCALED = new RegExp(`^\\((.*)\\*${NAME}\\)$`);
 
@@ -232,6 +235,7 @@ function isProven({ graphs, time, constants }: Known, { positions }: Pairs, { fa
     const axisOf = (factor: "time" | "keys") => positions.get(name)!.findIndex((axis) => axis.includes(factor));
     const proof = provePairs(known, name, axisOf("time"), axisOf("keys"));
     if (!proof.proven) return false;
+    if (CONDITION.test(proof.kernel.key)) return true;
     const key = SCALED.exec(proof.kernel.key)?.[1] ?? proof.kernel.key;
     const found = POWERS.map((power) => power.exec(key)).find((each) => each !== null);
     const bound = found?.groups?.bound;

@@ -8,6 +8,7 @@ import { type Axis, type Fact, type Layout, timeAxis } from "../../time/facts/fa
 import { fromFront, numbers, type Operand } from "../../time/facts/rule.ts";
 import { judge, operandOf } from "../../time/follow.ts";
 import { isOffset } from "../../time/offset.ts";
+import { readsSizes } from "../../time/sized.ts";
 
 /** What was followed. */
 export interface Pairs {
@@ -67,7 +68,8 @@ export function pairsFrom(known: Known, opening: Node): Pairs | Stuck | undefine
   const ended = [...component].some((node) => node.outputs.some((name) => name && !hasKeys(inside.get(name)!)));
   const leaks = [...component].some((node) =>
     node.outputs.some((name) => {
-      const readers = graphs.index.consumers.get(name) ?? [];
+      // what is made of their sizes is made of the length
+      const readers = (graphs.index.consumers.get(name) ?? []).filter((reader) => !readsSizes(reader));
       return (
         hasKeys(inside.get(name) ?? []) && (graphs.index.outputs.has(name) || readers.some((r) => !component.has(r)))
       );

@@ -2,6 +2,7 @@
 import type { Known } from "../../find/carried.ts";
 import type { Node } from "../../graph/graph.ts";
 import { toNumbers } from "../../graph/tensor.ts";
+import { isConstant } from "../../time/facts/dim.ts";
 import { fromFront } from "../../time/facts/rule.ts";
 import { ELEMENTWISE } from "../../time/rules/elementwise.ts";
 import { grows } from "./positions.ts";
@@ -32,8 +33,11 @@ export const constantAt = ({ constants, graphs }: Known, name: string): Value =>
   return tensor ? ofTensor(tensor) : ANY;
 };
 
-/** A constant of one number. */
+/** A constant of one number, or a size that is one. */
 function numberAt(known: Known, name: string): number | undefined {
+  const fact = known.time.facts.get(name);
+  const [size, ...more] = (fact?.kind === "shape" && fact.values) || [];
+  if (size && more.length === 0) return isConstant(size) ? size.constant : undefined;
   const value = constantAt(known, name);
   return value.kind === "linear" ? value.c : undefined;
 }

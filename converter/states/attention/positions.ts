@@ -144,7 +144,12 @@ const SPECIAL: Readonly<Record<string, (scope: Scope, node: Node, rows: number) 
     const past = b.one("Reshape", [total.past, b.ints("scalar", [])], {}, { hint: "past" });
     const by = rows === rank - 2 ? past : b.one("Neg", [past], {}, { hint: "past" });
     const moved = diagonal
-      ? b.one("Add", [b.one("Reshape", [diagonal, b.ints("scalar", [])]), by], {}, { hint: "diagonal" })
+      ? b.one(
+          "Add",
+          [b.one("Reshape", [compute(diagonal, undefined), b.ints("scalar", [])]), by],
+          {},
+          { hint: "diagonal" },
+        )
       : by;
     return b.copy(node, [compute(data!, rows), moved])[0]!;
   },
