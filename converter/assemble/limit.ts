@@ -59,7 +59,8 @@ const SAME = new Set(["Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Ex
 /** What is added to the position to make these indices; undefined where they are anything else. */
 function firstIndex(found: Found, name: string): number | undefined {
   const node = found.graphs.index.producer.get(name);
-  if (node?.op === "Range") return numberOf(found, node.inputs[0]!);
+  if (node?.op === "Range")
+    return numberOf(found, node.inputs[2]!) === 1 ? numberOf(found, node.inputs[0]!) : undefined;
   if (node && SAME.has(node.op)) return firstIndex(found, node.inputs[0]!);
   if (node?.op !== "Add") return undefined;
   const offsets = node.inputs.map((input) => numberOf(found, input));

@@ -72,6 +72,55 @@ test("a function of the position widened to the channels", () =>
 
 const length = (b: Builder): string => b.one("Shape", ["x"], { start: 1, end: 2 });
 
+/** y = x / Range(first, limit, step), computed in a type. */
+const divided = (
+  first: number,
+  step: number,
+  limit: (b: Builder, n: string) => string,
+  type: number = DataType.FLOAT,
+) =>
+  small({
+    build(b) {
+      const as = (tensor: string) => b.one("Cast", [tensor], { to: type });
+      const to = as(limit(b, b.one("Squeeze", [length(b)])));
+      const range = b.one("Range", [as(b.ints("first", first)), to, as(b.ints("step", step))]);
+      const column = b.one("Cast", [b.one("Reshape", [range, b.ints("column", [1, -1, 1])])], { to: DataType.FLOAT });
+      b.one("Div", ["x", column], {}, { outputs: ["y"] });
+    },
+  });
+/** a (n + 1) + b */
+const multiple =
+  (a: number, c: number) =>
+  (b: Builder, n: string): string =>
+    b.one("Add", [b.one("Mul", [b.ints("a", a), b.one("Add", [n, b.ints("one", 1)])]), b.ints("c", c)]);
+
+// arange(C, C * (T + 1), C), the count of Conv-TasNet's cumulative layer norm; float32 holds multiples of 512
+test.each([
+  ["of 512 channels", divided(512, 512, multiple(512, 0))],
+  ["whose last step is not whole", divided(7, 3, multiple(3, 2))],
+  ["of int32, downwards", divided(-1, -2, multiple(-2, 1), DataType.INT32)],
+])("a count in steps: %s", async (_, model) => {
+  await sameAsOriginal(model);
+  expect((await conversion(model)).claim).toEqual({ kind: "proven" });
+});
+
+test("a count in steps that has more rows than positions, or begins with the length, is refused", async () => {
+  const more = divided(3, 3, multiple(3, 1));
+  const original = await openModel(more);
+  await expect(original.run({ x: signal(8) })).rejects.toThrow();
+  await original.close();
+  await expect(converted(more)).rejects.toThrow();
+  const down = small({
+    build(b) {
+      const n = b.one("Squeeze", [length(b)]);
+      const range = b.one("Range", [b.one("Mul", [n, b.ints("two", 2)]), b.ints("end", 0), b.ints("by", -2)]);
+      const column = b.one("Cast", [b.one("Reshape", [range, b.ints("column", [1, -1, 1])])], { to: DataType.FLOAT });
+      b.one("Div", ["x", column], {}, { outputs: ["y"] });
+    },
+  });
+  await expect(converted(down)).rejects.toThrow("depends on the sequence length");
+});
+
 describe("beyond 4 096 positions", () => {
   /** All ones, so that outputs are known by arithmetic. */
   const ones = (time: number) => float32Tensor([1, time, CHANNELS], new Float32Array(time * CHANNELS).fill(1));

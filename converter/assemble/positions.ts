@@ -111,7 +111,7 @@ interface Rows {
 
 /** Adds the nodes of a recipe; gives what was made, by the names in the exported graph. */
 function addRows(b: Builder, rows: Rows, compute: (name: string) => string): [string, string][] {
-  const { name, node, recipe, type, counter, flat } = rows;
+  const { name, node, recipe, counter, flat } = rows;
   const { axes } = recipe;
   const [source = ""] = node.inputs;
   const one = (made: string): [string, string][] => [[name, made]];
@@ -119,7 +119,7 @@ function addRows(b: Builder, rows: Rows, compute: (name: string) => string): [st
     case "table":
       return one(lookUp(b, counter, rows.table!));
     case "range":
-      return one(b.one("Add", [positionsAs(b, counter, type), source], {}, { hint: "position" }));
+      return one(countSteps(b, rows));
     case "rows":
       return one(b.one("Gather", [source, counter.flat], { axis: timeAxis(axes) }, { hint: "row" }));
     case "fill":
@@ -140,6 +140,13 @@ function addRows(b: Builder, rows: Rows, compute: (name: string) => string): [st
 /** The flattened positions in another type. */
 const positionsAs = (b: Builder, { flat }: Counter, type: number): string =>
   type === DataType.INT64 ? flat : b.one("Cast", [flat], { to: type }, { hint: "position" });
+
+/** From the first number of a Range, one step for each position. */
+function countSteps(b: Builder, { node, type, counter }: Rows): string {
+  const [first, , step] = node.inputs as [string, string, string];
+  const steps = b.one("Mul", [positionsAs(b, counter, type), step], {}, { hint: "steps" });
+  return b.one("Add", [steps, first], {}, { hint: "position" });
+}
 
 /** The value that a ConstantOfShape repeats. */
 function fillOf(b: Builder, { attributes: { value } }: Node): string {

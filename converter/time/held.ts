@@ -23,5 +23,13 @@ const HALVES: ReadonlyMap<number, number> = new Map([
 export function isHeld(fact: Fact, type: number = DataType.INT64): boolean {
   if (fact.kind !== "shape") return true;
   const largest = LARGEST.get(type) ?? HALVES.get(type) ?? 0;
-  return (fact.values ?? []).every(({ constant, time }) => Math.abs(constant) + Math.abs(time) * LONGEST <= largest);
+  return (fact.values ?? []).every(({ constant, time }) => {
+    // float32 holds multiples of 512 (a count of channels and positions) as far as 512 times the number
+    const unit = type === DataType.FLOAT ? Math.min(twosIn(constant), twosIn(time)) : 1;
+    return Math.abs(constant) + Math.abs(time) * LONGEST <= largest * unit;
+  });
 }
+
+/** The power of 2 that a whole number is a multiple of, up to 2^16; 1 of what is no whole number. */
+const twosIn = (value: number, unit = 1): number =>
+  unit < 2 ** 16 && value % (2 * unit) === 0 ? twosIn(value, 2 * unit) : unit;

@@ -164,12 +164,18 @@ const where: ShapeRule = ([condition, yes, no]) => {
   return shape(rank, values);
 };
 
-/** https://onnx.ai/onnx/operators/onnx__Range.html: 0, 1, …, length-1 is the position. */
+/** https://onnx.ai/onnx/operators/onnx__Range.html: as many whole steps as there are positions, from a whole number, are made of the position. */
 const Range: ShapeRule = ([start, limit, delta]) => {
   const [from, to, by] = [integers(start)?.[0], integers(limit)?.[0], integers(delta)?.[0]];
-  const whole = from && to && by && isConstant(from) && equal(by, dim(1)) && equal(subtract(to, from), TIME);
-  return { kind: "position", axes: whole ? [["time"]] : undefined };
+  const isCounted = from && to && by && [from, by].every((each) => isConstant(each) && isWhole(each));
+  return { kind: "position", axes: isCounted && steps(subtract(to, from), by.constant) ? [["time"]] : undefined };
 };
+
+/** Whether one step for each position, the last one maybe not whole, makes up a difference. */
+function steps({ constant, batch, time, product }: Dim, by: number): boolean {
+  const missing = -constant / by;
+  return by !== 0 && !batch && !product && time === by && missing >= 0 && missing < 1;
+}
 
 /** https://onnx.ai/onnx/operators/onnx__ConstantOfShape.html */
 const ConstantOfShape: ShapeRule = ([size]) => {
