@@ -2,6 +2,7 @@
 
 import { encodeModel } from "../converter/file/encode.ts";
 import type { Model } from "../converter/graph/graph.ts";
+import { zeroTensor } from "../converter/graph/integers.ts";
 import { DataType, elementCount, makeTensor, type Tensor, type TypedArray } from "../converter/graph/tensor.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates } from "../src/contract.ts";
 import { InferenceSession, Tensor as OrtTensor } from "../src/onnxruntime-node.ts";
@@ -37,6 +38,11 @@ const ORT_TYPES: Readonly<Record<number, OrtTensor.Type>> = {
   [DataType.INT64]: "int64",
   [DataType.INT32]: "int32",
   [DataType.BOOL]: "bool",
+  [DataType.UINT8]: "uint8",
+  [DataType.INT8]: "int8",
+  [DataType.UINT16]: "uint16",
+  [DataType.INT16]: "int16",
+  [DataType.UINT32]: "uint32",
 };
 
 /** Opens a converted model. */
@@ -106,9 +112,7 @@ function zeroStates(model: Model, pasts: ReadonlySet<string>, batch: number): Re
   for (const { name, type, dims } of model.graph.inputs) {
     if (!pasts.has(name)) continue;
     const sizes = dims!.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0));
-    const data =
-      type === DataType.INT64 ? new BigInt64Array(elementCount(sizes)) : new Float32Array(elementCount(sizes));
-    states[name] = new OrtTensor(ORT_TYPES[type] as "float32", data as Float32Array, sizes);
+    states[name] = ortTensor(zeroTensor(type, sizes));
   }
   return states;
 }

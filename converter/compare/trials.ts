@@ -3,8 +3,8 @@ import { LongConvError } from "../../src/errors.ts";
 import { uniform } from "../../src/random.ts";
 import type { Found } from "../find/found.ts";
 import { bytesAt } from "../find/memory.ts";
+import { integerTensor } from "../graph/integers.ts";
 import { joinRows } from "../graph/join.ts";
-import { integersOf } from "../graph/language.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { randomInputs } from "../parts/feeds.ts";
 import type { Graphs } from "../parts/graphs.ts";
@@ -81,8 +81,8 @@ function withPadding(graphs: Graphs, feeds: Record<string, Tensor>, { time }: Si
   if (mask === undefined) return feeds;
   const before = (i: number) => paddingOf(graphs, Math.floor(i / time), time);
   const { type, dims } = feeds[mask]!;
-  const masked = integersOf(type, dims, (i) => (i % time < before(i) ? 0 : 1));
-  const placed = positions && integersOf(feeds[positions]!.type, dims, (i) => Math.max(0, (i % time) - before(i)));
+  const masked = integerTensor(type, dims, (i) => (i % time < before(i) ? 0 : 1));
+  const placed = positions && integerTensor(feeds[positions]!.type, dims, (i) => Math.max(0, (i % time) - before(i)));
   return { ...feeds, [mask]: masked, ...(placed && { [positions]: placed }) };
 }
 

@@ -11,7 +11,8 @@ import {
 } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Graph, Model, ValueInfo } from "./graph.ts";
-import { DataType, isFloat, makeTensor, type Tensor } from "./tensor.ts";
+import { integerTensor } from "./integers.ts";
+import { DataType, isFloat, type Tensor } from "./tensor.ts";
 
 const isInteger = (type: number): boolean => type === DataType.INT64 || type === DataType.INT32;
 
@@ -54,17 +55,7 @@ export function drivenInputs({ inputs }: Graph, renamed: ReadonlyMap<string, str
 export function besideFeed(name: string, type: number, batch: number, time: number): Tensor | undefined {
   if (!BESIDE.includes(name)) return undefined;
   const at = (i: number) => (name === POSITION_IDS ? i % time : 1);
-  return integersOf(type, [batch, time], at);
-}
-
-/** A tensor of whole numbers, in any type that holds them. */
-export function integersOf(type: number, dims: readonly number[], at: (i: number) => number): Tensor {
-  const size = dims.reduce((a, b) => a * b, 1);
-  const values = Array.from({ length: size }, (_, i) => at(i));
-  if (type === DataType.INT64) return makeTensor(type, dims, BigInt64Array.from(values, BigInt));
-  if (type === DataType.INT32) return makeTensor(type, dims, Int32Array.from(values));
-  if (type === DataType.BOOL || type === DataType.UINT8) return makeTensor(type, dims, Uint8Array.from(values));
-  return makeTensor(DataType.FLOAT, dims, Float32Array.from(values));
+  return integerTensor(type, [batch, time], at);
 }
 
 /**

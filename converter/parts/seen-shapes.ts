@@ -3,7 +3,8 @@ import { initializerBytes } from "../file/encode.ts";
 import { createBuilder, namesOf } from "../graph/build.ts";
 import { cut } from "../graph/cut.ts";
 import type { Model, ValueInfo } from "../graph/graph.ts";
-import { DataType, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
+import { zeroTensor } from "../graph/integers.ts";
+import { type Tensor, toNumbers } from "../graph/tensor.ts";
 import { openModel } from "../ort/run.ts";
 import { dimsOf, type Layout, type Sizes } from "../time/facts/fact.ts";
 import type { Constant } from "../time/fold.ts";
@@ -49,20 +50,9 @@ export function fixedSizes(inputs: InputAxes): { batch: number | undefined; time
   };
 }
 
-/** A tensor of zeros of any type. */
-export function zeros(type: number, dims: readonly number[]): Tensor {
-  const size = dims.reduce((a, b) => a * b, 1);
-  if (type === DataType.INT64) return makeTensor(type, dims, new BigInt64Array(size));
-  if (type === DataType.INT32) return makeTensor(type, dims, new Int32Array(size));
-  if (type === DataType.BOOL || type === DataType.UINT8) return makeTensor(type, dims, new Uint8Array(size));
-  if (type === DataType.FLOAT16 || type === DataType.BFLOAT16) return makeTensor(type, dims, new Uint16Array(size));
-  if (type === DataType.DOUBLE) return makeTensor(type, dims, new Float64Array(size));
-  return makeTensor(DataType.FLOAT, dims, new Float32Array(size));
-}
-
 /** A state at the start of so many sequences: zeros, and no rows along an axis that grows. */
 export const stateAtStart = ({ type, dims = [] }: Pick<ValueInfo, "type" | "dims">, batch: number): Tensor =>
-  zeros(
+  zeroTensor(
     type,
     dims.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0)),
   );
@@ -76,7 +66,7 @@ export function zeroInputs(model: Model, inputs: InputAxes, sizes: Sizes): Recor
   const feeds: Record<string, Tensor> = {};
   for (const input of model.graph.inputs) {
     const layout: Layout = inputs.layouts.get(input.name)!;
-    feeds[input.name] = zeros(input.type, dimsOf(layout, sizes));
+    feeds[input.name] = zeroTensor(input.type, dimsOf(layout, sizes));
   }
   return feeds;
 }

@@ -7,6 +7,7 @@ import { openPart } from "../../parts/part.ts";
 import { bySequence } from "../../parts/position-rows.ts";
 import { fixedSizes } from "../../parts/seen-shapes.ts";
 import { channelCount, type Layout, type Offset } from "../../time/facts/fact.ts";
+import { sourceOf } from "./source.ts";
 
 export type History =
   | { readonly kind: "zeros" }
@@ -21,7 +22,7 @@ const BATCH = 2;
 const SEEDS = [1, 2, 3, 4, 5, 6];
 
 /**
- * The rows before the first position.
+ * The rows before the first position: a rule says what they are made of, and runs say which numbers these are.
  * @param reach how many
  * @param fill what stands before those that the tensor has
  * @returns a sentence where they are nothing that can be carried
@@ -36,13 +37,14 @@ export async function historyOf(
   const own = Math.max(0, Math.min(left, reach));
   const filled = Array.from({ length: reach - own }, () => new Float64Array(channelCount(stream.axes)).fill(fill));
   if (own === 0) return fill === 0 || reach === 0 ? { kind: "zeros" } : { kind: "rows", rows: filled };
+  const source = sourceOf(known, stream.tensor);
   const all = await rowsBefore(known, stream, own);
   if (!all) return "cannot be run alone";
   const [first] = all;
-  if (filled.length === 0 && all.every(({ before, at }) => before.every((row) => same(row, at)))) {
-    if (!all.every(({ at }) => same(at, first!.at))) return { kind: "first" };
-  }
-  if (!all.every(({ before }) => before.every((row, i) => same(row, first!.before[i]!))))
+  const isRepeated = all.every(({ before, at }) => before.every((row) => same(row, at)));
+  if (source === "first" && filled.length === 0 && isRepeated) return { kind: "first" };
+  const isFixed = all.every(({ before }) => before.every((row, i) => same(row, first!.before[i]!)));
+  if ((source !== "zeros" && source !== "constants") || !isFixed)
     return "has positions before the first that depend on the data";
   const rows = [...filled, ...first!.before];
   return rows.every((row) => row.every((value) => value === 0)) ? { kind: "zeros" } : { kind: "rows", rows };

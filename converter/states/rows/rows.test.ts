@@ -1,9 +1,12 @@
 /** Finite reach: what each operator does to the positions, what stands before the first, and what is refused; the check compares. */
 import { describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../../src/errors.ts";
-import { CHANNELS, small } from "../../../test/small.ts";
+import { CHANNELS, close, signal, small, steps } from "../../../test/small.ts";
 import { convertModel } from "../../convert.ts";
 import type { Builder } from "../../graph/build.ts";
+import type { Model } from "../../graph/graph.ts";
+import { DataType, float32Tensor, toNumbers } from "../../graph/tensor.ts";
+import { openModel } from "../../ort/run.ts";
 
 /** Nodes on a stream [batch, channels, time]; gives one of as many channels. */
 type Layers = (b: Builder, x: string) => string;
@@ -31,6 +34,19 @@ const slice = (b: Builder, x: string, from: number, to: number) =>
   b.one("Slice", [x, b.ints("from", [from]), b.ints("to", [to]), b.ints("axis", [2])]);
 const END = 2 ** 53 - 1;
 
+/** Rows that are ten times what the check draws: what stands before them must not be what it seemed to be on small ones. */
+async function sameOnLarge(original: Model, made: Model): Promise<void> {
+  const x = signal(12);
+  const large = float32Tensor(
+    x.dims,
+    (x.data as Float32Array).map((value) => 12 + 10 * value),
+  );
+  const runner = await openModel(original);
+  const wanted = toNumbers((await runner.run({ x: large })).y!);
+  await runner.close();
+  close(Float64Array.from((await steps(made, large)).flatMap((row) => [...row])), wanted);
+}
+
 describe("carried, with so many rows", () => {
   test.each<[string, readonly number[], Layers]>([
     ["padded by the Conv itself", [2], (b, x) => relu(b, conv(b, x, 3, { pads: [2, 0] }))],
@@ -46,6 +62,11 @@ describe("carried, with so many rows", () => {
       },
     ],
     ["the first position repeated", [2], (b, x) => relu(b, conv(b, pad(b, x, 2, 0, { mode: "edge" }), 3))],
+    [
+      "the first position repeated, and cut off where inputs are rare",
+      [2],
+      (b, x) => conv(b, relu(b, b.one("Sub", [pad(b, x, 2, 0, { mode: "edge" }), b.floats("far", [], [9])])), 3),
+    ],
     ["the largest of four", [3], (b, x) => b.one("MaxPool", [x], { kernel_shape: [4], pads: [3, 0] })],
     [
       "the mean of four, padding counted",
@@ -62,12 +83,36 @@ describe("carried, with so many rows", () => {
       },
     ],
   ])("%s", async (_, rows, layers) => {
-    const { layers: reports, claim, check } = await convertModel(model(layers));
+    const { layers: reports, claim, check, model: made } = await convertModel(model(layers));
+    await sameOnLarge(model(layers), made);
     const carried = reports.filter(({ form }) => form === "rows" || form === "window");
     expect(carried.map(({ order }) => order)).toEqual(rows);
     expect(claim.kind).toBe("proven");
     expect(check.largest).toBeLessThan(1e-6);
   });
+});
+
+test("rows that another input without time is added to are refused, and those that it scales are zeros", async () => {
+  const gain = { name: "gain", type: DataType.FLOAT, dims: ["b", CHANNELS, 1] };
+  const given = (op: string, bias = 0) => {
+    const build = (b: Builder) => {
+      const before = pad(b, b.one("Transpose", ["x"], { perm: [0, 2, 1] }), 2, 0);
+      const padded = bias ? b.one("Add", [before, b.floats("bias", [], [bias])]) : before;
+      // nothing of it is left on inputs that are usual
+      const rare = relu(b, b.one("Sub", ["gain", b.floats("far", [], [9])]));
+      const y = conv(b, b.one(op, [padded, rare]), 3);
+      b.one("Transpose", [y], { perm: [0, 2, 1] }, { outputs: ["y"] });
+    };
+    return small({ inputs: [gain], build });
+  };
+  await expect(convertModel(given("Add"))).rejects.toMatchObject({
+    reason: expect.stringMatching(/depend on the data/),
+  });
+  await expect(convertModel(given("Mul", 1))).rejects.toMatchObject({
+    reason: expect.stringMatching(/depend on the data/),
+  });
+  const { claim } = await convertModel(given("Mul"));
+  expect(claim.kind).toBe("proven");
 });
 
 describe("refused", () => {
