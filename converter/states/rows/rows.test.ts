@@ -63,6 +63,16 @@ describe("carried, with so many rows", () => {
     ],
     ["the first position repeated", [2], (b, x) => relu(b, conv(b, pad(b, x, 2, 0, { mode: "edge" }), 3))],
     [
+      "transposed, and cut at the end",
+      [2],
+      (b, x) => relu(b, slice(b, b.one("ConvTranspose", [x, filter(b, 3)]), 0, -2)),
+    ],
+    [
+      "transposed, dilated, its padding behind",
+      [4],
+      (b, x) => relu(b, b.one("ConvTranspose", [x, filter(b, 3)], { dilations: [2], pads: [0, 4] })),
+    ],
+    [
       "the first position repeated, and cut off where inputs are rare",
       [2],
       (b, x) => conv(b, relu(b, b.one("Sub", [pad(b, x, 2, 0, { mode: "edge" }), b.floats("far", [], [9])])), 3),
@@ -118,6 +128,12 @@ test("rows that another input without time is added to are refused, and those th
 describe("refused", () => {
   test.each<[string, ErrorCode, RegExp, Layers]>([
     ["symmetric", "not-causal", /looks 1 positions ahead/, (b, x) => relu(b, conv(b, x, 3, { pads: [1, 1] }))],
+    [
+      "transposed, and cut in the middle",
+      "not-causal",
+      /looks 1 positions ahead/,
+      (b, x) => relu(b, b.one("ConvTranspose", [x, filter(b, 3)], { pads: [1, 1] })),
+    ],
     ["SAME_UPPER", "not-causal", /looks 1 positions ahead/, (b, x) => conv(b, x, 3, { auto_pad: "SAME_UPPER" })],
     [
       "a shift to the left",

@@ -14,7 +14,7 @@ import { type Carry, carried, stateDims } from "./carry.ts";
 import { type History, historyOf } from "./history.ts";
 import type { Move, Mover } from "./move.ts";
 import { Concat, Pad, Slice } from "./padding.ts";
-import { Conv, pool } from "./windows.ts";
+import { Conv, ConvTranspose, pool } from "./windows.ts";
 
 /** By operator of the standard domain. */
 const MOVERS: Readonly<Record<string, Mover>> = {
@@ -22,6 +22,7 @@ const MOVERS: Readonly<Record<string, Mover>> = {
   Slice,
   Concat,
   Conv,
+  ConvTranspose,
   MaxPool: pool(Number.NEGATIVE_INFINITY),
   AveragePool: pool(0),
   LpPool: pool(0),
@@ -97,11 +98,15 @@ const MOST_KERNELS = 1024;
  */
 function isWindow({ op, domain, inputs, attributes }: Node, constants: Known["constants"], isFixed: boolean): boolean {
   if (domain !== "" || op.endsWith("Pool")) return domain === "";
-  const filter = op === "Conv" ? constants.get(inputs[1]!)?.dims : undefined;
+  const isTransposed = op === "ConvTranspose";
+  const filter = op === "Conv" || isTransposed ? constants.get(inputs[1]!)?.dims : undefined;
   if (!filter) return false;
   const isShort = filter.slice(2).every((taps) => taps < FEW_TAPS);
-  const kernels = filter[0]! * filter[1]! * Number(attributes.group ?? 1);
-  const isMixing = filter[1]! > 1 && (isShort || isFixed || kernels > MOST_KERNELS);
+  const groups = Number(attributes.group ?? 1);
+  const kernels = filter[0]! * filter[1]! * groups;
+  // input channels of a group are on axis 1 of a filter, those of a transposed one on axis 0, of all groups
+  const isMixing =
+    (isTransposed ? filter[0]! > groups : filter[1]! > 1) && (isShort || isFixed || kernels > MOST_KERNELS);
   return isMixing || filter.length > 3 || (isFixed && isShort);
 }
 

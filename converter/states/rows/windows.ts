@@ -66,6 +66,30 @@ export const Conv: Mover = (moved) => {
   return windowed(moved, taps, 0);
 };
 
+/**
+ * https://onnx.ai/onnx/operators/onnx__ConvTranspose.html of stride 1 along time: a convolution with the taps turned round. Its
+ * padding takes away; on its own positions and those before, so many are taken away on both sides as it reaches.
+ */
+export const ConvTranspose: Mover = (moved) => {
+  const { node, operands, axis, context } = moved;
+  const filter = operands[1] && axesOf(operands[1]);
+  const { attributes } = node;
+  if (axis < 2 || !filter || operands[1]!.fact.kind !== "constant" || attributes.output_shape) return undefined;
+  const taps = (attributes.kernel_shape as readonly number[] | undefined) ?? filter.slice(2).map(channelsIn);
+  const [s, rank] = [axis - 2, taps.length];
+  const { stride, reach, front, back, alone } = alongTime(taps, s, attributes);
+  const more = numbersOf(attributes.output_padding, rank, 0);
+  if (stride !== 1 || more[s] !== 0 || (attributes.auto_pad ?? "NOTSET") !== "NOTSET") return undefined;
+  const verdict = RULES.ConvTranspose!(operands, alone, context, node.outputs.length);
+  const [fact] = "outputs" in verdict ? verdict.outputs : [];
+  if (fact?.kind !== "stream") return undefined;
+  const apply = (b: Builder, own: Node, stream: string, output: string) => {
+    const pads = numbersOf(attributes.pads, 2 * rank, 0).map((amount, k) => (k % rank === s ? reach : amount));
+    b.copy(withAttributes(own, { pads }), [stream, ...own.inputs.slice(1)], [output]);
+  };
+  return { input: 0, reach, front: reach - front, back: reach - back, fill: 0, axes: fact.axes, apply };
+};
+
 /** https://onnx.ai/onnx/operators/onnx__MaxPool.html and its sisters. @param fill what stands in the padding */
 export const pool =
   (fill: number): Mover =>
