@@ -20,6 +20,14 @@ const layouts = (inputs: Record<string, ValueInfo["dims"]>, timeAxis?: Record<st
 test.each<[string, Record<string, ValueInfo["dims"]>, Record<string, string>]>([
   ["the sequence's own symbol without a batch", { x: ["b", "n", 4], i: ["n"] }, { x: "[batch, time, 4]", i: "[time]" }],
   ["another symbol on axis 0", { x: ["b", "n", 4], c: ["rows", 3] }, { x: "[batch, time, 4]", c: "[batch, 3]" }],
+  ["conditioning first", { c: ["b", 3], x: ["b", "n", 4] }, { c: "[batch, 3]", x: "[batch, time, 4]" }],
+  [
+    "conditioning first, channels before time",
+    { c: ["b", 3, 1], x: ["b", 4, "n"] },
+    { c: "[batch, 3, 1]", x: "[batch, 4, time]" },
+  ],
+  ["an initial state first", { h: [1, "b", 6], x: ["b", "n", 4] }, { h: "[1, batch, 6]", x: "[batch, time, 4]" }],
+  ["fixed sizes: the first", { x: [1, 9, 4], c: [1, 3] }, { x: "[batch, time, 4]", c: "[batch, 3]" }],
   ["one symbol for both", { x: ["s", "s", 4], c: ["s", 3] }, { x: "[batch, time, 4]", c: "[batch, 3]" }],
   ["no names", { x: [undefined, undefined, 4], c: [undefined, 3] }, { x: "[batch, time, 4]", c: "[batch, 3]" }],
 ])("%s", (_, inputs, expected) => expect(layouts(inputs)).toEqual(expected));

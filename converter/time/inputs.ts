@@ -24,16 +24,19 @@ export interface InputOptions {
 }
 
 /**
- * Axis 0 is the batch, or axis 1 where its name says so. Time is axis 1 of the first input of rank 2 or more (token ids [batch, n], signals
- * [batch, n, features]), or the axis that `timeAxis` names; other inputs have time where they have the same symbol,
+ * Axis 0 is the batch, or axis 1 where its name says so. Time is axis 1 of the first input of rank 2 or more with symbolic axes for both, or for time (token ids
+ * [batch, n], signals [batch, n, features]), or the axis that `timeAxis` names; other inputs have time where they have the same symbol,
  * and none where they do not: conditioning.
  * @throws LongConvError unsupported-layout where no input can have time; usage where `timeAxis` names no axis of the model
  */
 export function inputAxes(model: Model, options: InputOptions = {}): InputAxes {
   for (const [name, axis] of Object.entries(options.timeAxis ?? {})) refuseUnlessAxis(model, name, axis);
+  const ranked = model.graph.inputs.filter((input) => (input.dims?.length ?? 0) >= 2);
   const main =
     model.graph.inputs.find((input) => options.timeAxis?.[input.name] !== undefined) ??
-    model.graph.inputs.find((input) => (input.dims?.length ?? 0) >= 2);
+    ranked.find(({ dims }) => dims!.filter(isSymbol).length >= 2) ??
+    ranked.find(({ dims }) => dims!.slice(1).some(isSymbol)) ??
+    ranked[0];
   if (!main)
     throw new LongConvError(
       "unsupported-layout",
@@ -66,6 +69,8 @@ export function inputAxes(model: Model, options: InputOptions = {}): InputAxes {
   }
   return { layouts, sizes, fixed: typeof timeDim === "number" || typeof batchDim === "number", main };
 }
+
+const isSymbol = (size: unknown): boolean => typeof size !== "number";
 
 function refuseUnlessAxis({ file, graph: { inputs } }: Model, name: string, axis: number): void {
   const dims = inputs.find((input) => input.name === name)?.dims;
@@ -151,7 +156,8 @@ function layoutOf(
     if (k === own && d === batchDim) return ["batch"];
     if (typeof d === "number") return d === 1 ? [] : [d];
     if (d !== undefined && d === timeDim && named === undefined) return ["time"];
-    if (k === own) return ["batch"];
+    // initial states [layers, batch, hidden] have the batch's symbol elsewhere
+    if (k === own || (d !== undefined && d === batchDim && !dims.slice(0, k).includes(d))) return ["batch"];
     // a symbol of its own in the place of time is taken for the same length: streams that are read together
     if (k === time && named === undefined) return ["time"];
     throw new LongConvError(
