@@ -65,6 +65,15 @@ const CARRIED: readonly (readonly [string, Model])[] = [
     "[T, C] with a batch of its own inside",
     unbatched((b) => minus(b, turned(b, conv(b, turned(b, plus(b, "x", 0), 0, 2, 1), [2, 0]), 0, 2, 1), 0)),
   ],
+  [
+    "padding that is put together from constants, as TorchScript's exporter writes it",
+    unbatched((b) => {
+      const channels = turned(b, plus(b, "x", 0), 0, 2, 1);
+      const amounts = b.one("Concat", [b.ints("front", [0, 0, 2]), b.ints("behind", [0, 0, 0])], { axis: 0 });
+      const padded = b.one("Pad", [channels, b.one("Cast", [amounts], { to: DataType.INT64 })]);
+      return minus(b, turned(b, conv(b, padded, [0, 0]), 0, 2, 1), 0);
+    }),
+  ],
   ["[C, T]", unbatched((b) => minus(b, conv(b, plus(b, "x", 0), [2, 0]), 0), { x: [C, "n"] })],
   ["a running sum along axis 0", unbatched((b) => b.one("CumSum", [b.one("Tanh", ["x"]), b.ints("axis", 0)]))],
   [

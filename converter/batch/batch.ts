@@ -31,14 +31,15 @@ export async function withBatch(model: Model): Promise<Model | undefined> {
   if (!seen) return undefined;
   const b = createBuilder(model.opsets.get("") ?? 13, tensorNames(model));
   const batched = new Set(graph.inputs.map(({ name }) => name));
-  const constants = new Map<string, Tensor>();
+  // what comes from no input is what it was in the run, however the exporter writes it: the paddings of TorchScript, say
+  const given = new Set(batched);
   for (const node of graph.nodes)
-    if (node.op === "Constant" && typeof node.attributes.value === "object")
-      constants.set(node.outputs[0]!, node.attributes.value as Tensor);
+    if (node.inputs.some((name) => given.has(name))) for (const name of node.outputs) given.add(name);
   const site = (node: Node) => ({
     ...{ node, b, isBatched: (name: string) => batched.has(name) },
     rankOf: (name: string) => (seen.get(name) ?? graph.initializers.get(name))?.dims.length,
-    constantOf: (name: string) => constants.get(name) ?? graph.initializers.get(name)?.tensor(),
+    constantOf: (name: string) =>
+      given.has(name) ? undefined : (graph.initializers.get(name)?.tensor() ?? seen.get(name)),
     dimsOf: (name: string) => seen.get(name)?.dims,
   });
   for (const node of graph.nodes) {

@@ -9,7 +9,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import { randomInputs } from "../parts/feeds.ts";
 import type { Graphs } from "../parts/graphs.ts";
 import { fixedSizes } from "../parts/seen-shapes.ts";
-import { channelCount, type Layout, type Sizes, timeAxis } from "../time/facts/fact.ts";
+import { axisOf, channelCount, type Layout, type Sizes, timeAxis } from "../time/facts/fact.ts";
 import { paddingOf } from "./padding.ts";
 
 /** How the converted model reads a sequence. */
@@ -68,7 +68,9 @@ export function trialsOf(found: Found, reach: number, outputAxes: ReadonlyMap<st
     return { sizes, feeds, parts: [feeds], ways: waysOf(sizes, takes, i) };
   });
   const { batch } = fixedSizes(found.graphs.inputs);
-  if (batch === undefined) return trials;
+  // rows of what both give are joined position by position
+  const isBatchFirst = layouts.every((axes) => axes.filter((axis) => axis.join() !== "time")[0]?.[0] === "batch");
+  if (batch === undefined || !isBatchFirst) return trials;
   // a fixed batch size is one no more: two runs of the original against one of the converted model
   const parts = [11, 12].map((seed) => randomInputs(found.graphs, found.constants, cases[0]!, seed));
   const feeds = stackInputs(found, parts[0]!, parts[1]!);
@@ -115,9 +117,10 @@ function casesOf(found: Found, reach: number, outputs: readonly Layout[]): Sizes
 function stackInputs(found: Found, a: Record<string, Tensor>, b: Record<string, Tensor>): Record<string, Tensor> {
   return Object.fromEntries(
     Object.entries(a).map(([name, tensor]) => {
-      if (found.graphs.inputs.layouts.get(name)![0]?.[0] !== "batch") return [name, tensor];
-      const rows = [tensor, b[name]!].map((each) => ({ tensor: each, from: 0, to: each.dims[0]! }));
-      return [name, joinRows(rows, 0)];
+      const axis = axisOf(found.graphs.inputs.layouts.get(name)!, "batch");
+      if (axis < 0) return [name, tensor];
+      const rows = [tensor, b[name]!].map((each) => ({ tensor: each, from: 0, to: each.dims[axis]! }));
+      return [name, joinRows(rows, axis)];
     }),
   );
 }

@@ -127,6 +127,24 @@ describe("a start that is made of sizes is refused", () => {
   });
 });
 
+test("an export of fixed sizes, time first, is compared in batches of other sizes too", async () => {
+  const b = createBuilder(18, ["x", "y"]);
+  const weights = [
+    b.floats("wx", [1, 3 * HIDDEN, WIDTH], wave(3 * HIDDEN * WIDTH, 0.7)),
+    b.floats("wh", [1, 3 * HIDDEN, HIDDEN], wave(3 * HIDDEN * HIDDEN, 0.9)),
+  ];
+  const size = [b.ints("one", [1]), b.one("Shape", ["x"], { start: 1, end: 2 }), b.ints("hidden", [HIDDEN])];
+  const start = b.one("Expand", [b.floats("start", [1, 1, 1], [0]), b.one("Concat", size, { axis: 0 })]);
+  const y = b.one("GRU", ["x", ...weights, "", "", start], { hidden_size: HIDDEN });
+  b.one("Squeeze", [y, b.ints("ways", [1])], {}, { outputs: ["y"] });
+  const info = (name: string, width: number) => ({ name, type: DataType.FLOAT, dims: [9, 1, width] });
+  const ends = { inputs: [info("x", WIDTH)], outputs: [info("y", HIDDEN)] };
+  const model = makeModel({ ...ends, nodes: b.nodes, initializers: b.initializers, opsets: 18 });
+  const { claim, check } = await convertModel(model, { timeAxis: { x: 0 } });
+  expect(claim.kind).toBe("proven");
+  expect(check.comparisons.some(({ batch }) => batch === 2)).toBe(true);
+});
+
 test("backwards is refused", async () => {
   await expect(convertModel(language("LSTM", { direction: "reverse" }))).rejects.toMatchObject({
     code: "not-causal",
