@@ -1,7 +1,7 @@
 /** Finds everything that carries a state in a model: follows time, closes the first opening, and follows again. */
 
 import { refuseUnbounded } from "../bound/refuse.ts";
-import { indexGraph, type Model } from "../graph/graph.ts";
+import { indexGraph, type Model, type Node } from "../graph/graph.ts";
 import { drivenInputs, type GivenNames } from "../graph/language.ts";
 import { prune } from "../graph/prune.ts";
 import { hasHalves, widened } from "../ort/widen.ts";
@@ -66,10 +66,12 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
   const regions: Region[] = [];
   const kept: Carried[] = [];
   const refused: Refusal[] = [];
+  /** Openings that read what others make. */
+  const waiting = new Map<Node, readonly Result[]>();
   for (;;) {
     const time = followTime(model, inputs, constants, closed, tables, typeOf, brought);
     const graphs: Graphs = { ...whole, sizes: sizesIn(model, time.facts) };
-    const opening = time.openings[0];
+    const opening = time.openings.find(({ node }) => !waiting.has(node)) ?? time.openings[0];
     const known = { graphs, time, constants };
     if (!opening) {
       const concluded = concludedFrom(known, { tables, regions, closed, refused, typeOf });
@@ -80,7 +82,13 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
       for (const [name, axes] of rows) tables.set(name, axes);
       continue;
     }
-    const results = await close(known, closed, opening, options.kinds);
+    const { node } = opening;
+    const results = waiting.get(node) ?? (await close(known, closed, opening, options.kinds));
+    if (!waiting.has(node) && results.some((each) => "waits" in each && each.waits)) {
+      waiting.set(node, results);
+      continue;
+    }
+    if (results.some((each) => !("code" in each))) waiting.clear();
     closed.push(...results);
     for (const each of results) {
       if ("code" in each) refused.push({ node: each.at, code: each.code, reason: each.reason, remedy: each.remedy });
@@ -93,13 +101,15 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
   }
 }
 
+type Result = Region | Carried | RefusedOpening;
+
 /** What closes an opening: a state of some kind, a convolution, several that branch, or the reason why nothing does. */
 async function close(
   known: Known,
   closed: readonly Closed[],
   opening: Opening,
   kinds: readonly Kind<RefusedOpening>[],
-): Promise<readonly (Region | Carried | RefusedOpening)[]> {
+): Promise<readonly Result[]> {
   const { graphs, time } = known;
   const first = kinds.filter((kind) => kind.isFirst(known, opening));
   const early = await firstClosing(first, known, opening);

@@ -42,6 +42,8 @@ export interface RefusedOpening extends Closed {
   readonly code: ErrorCode;
   readonly reason: string;
   readonly remedy?: string | undefined;
+  /** It reads what another opening makes, and may be closed once that is. */
+  readonly waits?: true | undefined;
 }
 
 /** The answer of a kind of state that refuses an opening. @param at the node to be named, where it is another one */

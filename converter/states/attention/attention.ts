@@ -30,7 +30,10 @@ export const ATTENTION: Kind<RefusedOpening> = {
     const refuse = (at: Node, code: RefusedOpening["code"], why: string) => refuseOpening(node, code, why, { at });
     const pairs = pairsFrom(known, node);
     if (!pairs) return ATTENTION.isFirst(known, opening) ? refuse(node, "mixes-time", reason) : undefined;
-    if ("reason" in pairs) return refuse(pairs.node, "mixes-time", `${reason}: '${pairs.node.name}' ${pairs.reason}`);
+    if ("reason" in pairs) {
+      const stuck = refuse(pairs.node, "mixes-time", `${reason}: '${pairs.node.name}' ${pairs.reason}`);
+      return { ...stuck, waits: pairs.waits };
+    }
     if (pairs.keyed.size === 0 || pairs.exits.length === 0) return undefined;
     const inRows = await sameInRows(known, pairs);
     if ("different" in inRows)

@@ -5,8 +5,8 @@ import type { Known } from "../../find/carried.ts";
 import type { Node } from "../../graph/graph.ts";
 import type { Layout } from "../../time/facts/fact.ts";
 import type { Pairs } from "./pairs.ts";
-import { type At, constantAt, isOfDifference, valueAt } from "./places.ts";
-import { ANY, elementwise, isZero, number, type Region, SCORE, type Value } from "./values.ts";
+import { type At, constantAt, isOfDifference, numberAt, valueAt } from "./places.ts";
+import { ANY, elementwise, isZero, number, type Region, SCORE, triangle, type Value } from "./values.ts";
 
 const FUTURE: Region = { first: "query", behind: 1 };
 const ITSELF: Region = { first: "query", behind: 0, exactly: true };
@@ -87,7 +87,7 @@ function walk(
     if (inputs.includes(undefined)) return false;
     const keyed = names.map(hasKeys);
     const isSum = keyed.includes(true) && !hasKeys(node.outputs[0]!);
-    const made = isSum ? SCORE : pairOf(node, inputs as Value[], region);
+    const made = isSum ? SCORE : pairOf(known, node, inputs as Value[], region);
     for (const name of node.outputs) values.set(name, made);
     return holds(node, inputs as Value[], keyed, isSum);
   });
@@ -114,17 +114,24 @@ function ofMask(known: Known, name: string, region: Region): Value | undefined {
     if (!value) return undefined;
     values.push(value);
   }
-  return node && values.length > 0 ? pairOf(node, values, region) : undefined;
+  return node && values.length > 0 ? pairOf(known, node, values, region) : undefined;
 }
 
 /** What a node between queries and keys makes of values there. */
-function pairOf(node: Node, inputs: readonly Value[], region: Region): Value {
+function pairOf(known: Known, node: Node, inputs: readonly Value[], region: Region): Value {
   const [x] = inputs;
+  if (OVER_CHANNELS.has(node.op)) return x!.kind === "score" || isZero(x) ? x! : ANY;
+  if (node.op === "Trilu") {
+    const by = node.inputs[1] ? numberAt(known, node.inputs[1]) : 0;
+    return by === undefined ? ANY : triangle(x!, Number(node.attributes.upper ?? 1) !== 0, by, region);
+  }
   if (node.op === "Softmax" || node.op === "Exp")
     return x!.kind === "hidden" ? number(0) : x!.kind === "any" ? ANY : SCORE;
   if (node.op === "MatMul") return SCORE;
   return MOVES.has(node.op) ? x! : (elementwise(node, inputs, region) ?? ANY);
 }
 
+/** Sums over channels: of zeros they are zero, of scores scores. */
+const OVER_CHANNELS = new Set(["ReduceSum", "ReduceMean"]);
 /** Operators that move values and leave them as they are. */
 const MOVES = new Set(["Reshape", "Transpose", "Unsqueeze", "Squeeze", "Expand", "Identity", "Dropout"]);

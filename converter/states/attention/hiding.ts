@@ -1,5 +1,4 @@
 /** Keys that are padding of a batch are hidden from an attention. */
-import { LongConvError } from "../../../src/errors.ts";
 import type { Place } from "../../find/carried.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
@@ -15,13 +14,16 @@ export interface Hiding {
   after(node: Node, output: string): string;
 }
 
+const SUMS = new Set(["MatMul", "ReduceSum"]);
+const MAXIMA = new Set(["ReduceMax", "ReduceLogSumExp"]);
+
 /** What a score is that no softmax lets through, and that is no infinity: a row of padding alone gives numbers. */
 const LOW = -1e30;
 const LOW_HALF = -6e4;
 
 /**
- * In front of the softmax; where it is written out, in front of its maximum and behind its exponential; without one, in the sums over
- * the keys.
+ * In front of the softmax; where it is written out or there is none, in front of maxima over the keys, behind exponentials, and in the
+ * sums over the keys.
  * @param shown [batch, keys]: 0 where a key is hidden
  */
 export function hidesPadding(b: Builder, pairs: Pairs, place: Place, symbols: SymbolNames, shown: string): Hiding {
@@ -32,8 +34,7 @@ export function hidesPadding(b: Builder, pairs: Pairs, place: Place, symbols: Sy
   };
   const layoutOf = (name: string) => pairs.layouts.get(name) ?? [];
   const hasKeys = (name: string) => layoutOf(name).flat().includes("keys");
-  const has = (op: string) => pairs.nodes.some((node) => node.op === op);
-  const [softmax, exponential] = [has("Softmax"), has("Exp")];
+  const softmax = pairs.nodes.some(({ op }) => op === "Softmax");
   const low = (name: string): string => {
     const type = place.typeOf(name);
     if (type === DataType.FLOAT) return b.floats("low", [1], [LOW]);
@@ -45,23 +46,17 @@ export function hidesPadding(b: Builder, pairs: Pairs, place: Place, symbols: Sy
     before(node, inputs) {
       const [name] = node.inputs as [string];
       if (!hasKeys(name)) return inputs;
-      if ((node.op === "Softmax" && softmax) || (node.op === "ReduceMax" && exponential)) {
+      if (node.op === "Softmax" || (MAXIMA.has(node.op) && !hasKeys(node.outputs[0]!))) {
         const scores = [columns(name, DataType.BOOL), inputs[0]!, low(name)];
         return [b.one("Where", scores, {}, { hint: "scores" }), ...inputs.slice(1)];
       }
-      if (softmax || exponential || node.op !== "MatMul") return inputs;
+      if (softmax || !SUMS.has(node.op) || hasKeys(node.outputs[0]!)) return inputs;
       return [weighed(name, inputs[0]!), ...inputs.slice(1)];
     },
     after(node, output) {
       if (node.op !== "Exp" || softmax) return output;
       const [name] = node.outputs as [string];
-      if (hasKeys(name)) return weighed(name, output);
-      throw new LongConvError(
-        "unsupported-layout",
-        "weighs keys in a way in which padding cannot be hidden",
-        { node: node.name },
-        "Convert without attention_mask.",
-      );
+      return hasKeys(name) ? weighed(name, output) : output;
     },
   };
 }

@@ -7,7 +7,7 @@ import { dynamicShape, shapeOperand } from "../../parts/layout.ts";
 import type { Layout } from "../../time/facts/fact.ts";
 import { hidesPadding } from "./hiding.ts";
 import type { Pairs } from "./pairs.ts";
-import { positionsIn } from "./positions.ts";
+import { movedBy, positionsIn } from "./positions.ts";
 
 /** An attention, with what is carried of it. */
 export interface Found {
@@ -61,7 +61,7 @@ export function addInside(b: Builder, { known, pairs, columns }: Found, place: P
     pairs.keyed.has(name) && !(pairs.queried.has(name) && readsAsQuery(node, name));
   for (const each of pairs.nodes) {
     const node = place.original(each);
-    const inputs = node.inputs.map((name) => {
+    const inputs: string[] = node.inputs.map((name) => {
       const layout = pairs.positions.get(name);
       if (layout) return compute(name, rowsAxis(layout));
       if (keyedIn(each, name)) return tensors.get(name)!;
@@ -70,6 +70,7 @@ export function addInside(b: Builder, { known, pairs, columns }: Found, place: P
     const target = pairs.layouts.get(node.outputs[0]!)!;
     if (node.op === "Reshape") inputs[1] = shapeOperand(b, target, symbols);
     if (node.op === "Expand") inputs[1] = dynamicShape(b, target, symbols);
+    if (node.op === "Trilu") inputs[1] = movedBy(b, past, inputs[1]);
     const before = hiding?.before(each, inputs) ?? inputs;
     const named = node.outputs.map((name) => (exits.has(name) ? name : ""));
     const outputs = b.copy(

@@ -141,12 +141,15 @@ function isFactor({ time, constants }: Known, node: Node, score: string, layouts
   if (node.domain !== "") return false;
   if (node.op === "Mul") return (x === score && isGiven(y)) || (y === score && isGiven(x));
   if (node.op === "Div") return x === score && isGiven(y);
+  if (isTriangle(node)) return x === score && (y === "" || isZero(constants, y));
   return (
     node.op === "Where" &&
     isGiven(x) &&
     ((y === score && isZero(constants, z)) || (z === score && isZero(constants, y)))
   );
 }
+
+const isTriangle = ({ op, attributes }: Node): boolean => op === "Trilu" && Number(attributes.upper ?? 1) === 0;
 
 function isZero(constants: Known["constants"], name: string): boolean {
   const tensor = constants.get(name)?.tensor();
@@ -157,7 +160,7 @@ function isZero(constants: Known["constants"], name: string): boolean {
 async function factorsOf(known: Known, shape: Shape): Promise<Pick<Linear, "scale" | "rate"> | undefined> {
   const { heads } = shape;
   let factors: Pick<Linear, "scale" | "rate"> | undefined;
-  if (shape.factors.length === 0) return undefined;
+  if (shape.factors.length === 0 && !shape.nodes.some(isTriangle)) return undefined;
   const runner = await openFactors(known, shape);
   try {
     for (const length of LOOKED) {

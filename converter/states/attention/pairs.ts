@@ -30,6 +30,14 @@ export interface Pairs {
 export interface Stuck {
   readonly node: Node;
   readonly reason: string;
+  /** It reads what is not followed yet. */
+  readonly waits?: true | undefined;
+}
+
+/** Why a node is not read. */
+interface Unread {
+  readonly why: string;
+  readonly waits?: true;
 }
 
 const hasKeys = (axes: Layout): boolean => axes.flat().includes("keys");
@@ -49,17 +57,17 @@ export function pairsFrom(known: Known, opening: Node): Pairs | Stuck | undefine
   const { graphs, time } = known;
   const inside = new Map<string, Layout>();
   const read = new Map<Node, Read>();
-  const { nodes } = graphs.model.graph;
   let stuck: Stuck | undefined;
-  for (const node of nodes.slice(nodes.indexOf(opening))) {
+  for (const node of graphs.model.graph.nodes) {
     if (node.outputs.every((name) => !name || (time.facts.get(name)?.kind ?? "open") !== "open")) continue;
     const touches = node.inputs.some((name) => hasKeys(inside.get(name) ?? []));
     const made = readNode(known, node, inside);
-    if (typeof made === "string") {
-      if (touches && !stuck) stuck = { node, reason: made };
+    if ("why" in made) {
+      if (touches && !stuck) stuck = { node, reason: made.why, waits: made.waits };
       continue;
     }
-    if (!touches && !made.layouts.some(hasKeys)) continue;
+    // what is made of a sum over the keys may meet the pairs again
+    if (!node.inputs.some((name) => inside.has(name)) && !made.layouts.some(hasKeys)) continue;
     read.set(node, made);
     for (const [i, name] of node.outputs.entries()) if (name) inside.set(name, made.layouts[i]!);
   }
@@ -137,13 +145,15 @@ const readsPlain = ({ keyed }: Read, node: Node, name: string): boolean =>
 const shown = (operand: Operand, axes: Layout): Operand => ({ ...operand, fact: { kind: "stream", axes } });
 
 /** How a node reads its inputs where one of them, or what it makes, has keys; a sentence where it is not understood. */
-function readNode(known: Known, node: Node, inside: ReadonlyMap<string, Layout>): Read | string {
+function readNode(known: Known, node: Node, inside: ReadonlyMap<string, Layout>): Read | Unread {
   const { time, constants } = known;
-  if (node.domain !== "") return "is an operator that is not followed between queries and keys";
+  if (node.domain !== "") return { why: "is an operator that is not followed between queries and keys" };
   const plain = node.inputs.map((name) => (name ? operandOf(name, time.facts, constants) : undefined));
   const pairs = plain.map((operand) => operand && inside.get(operand.name));
-  if (plain.some((operand, i) => operand?.fact.kind === "open" && !pairs[i])) return "reads what is not followed";
-  if (plain.some((operand) => operand && isOffset(operand.fact))) return "reads the padding before the first position";
+  if (plain.some((operand, i) => operand?.fact.kind === "open" && !pairs[i]))
+    return { why: "reads what is not followed", waits: true };
+  if (plain.some((operand) => operand && isOffset(operand.fact)))
+    return { why: "reads the padding before the first position" };
   const variants = keyings(known, node, plain, pairs);
   let why = "is not followed between queries and keys";
   for (const { operands, keyed, positions } of variants) {
@@ -151,7 +161,7 @@ function readNode(known: Known, node: Node, inside: ReadonlyMap<string, Layout>)
     if (typeof outputs === "string") why = outputs;
     else return { layouts: outputs, keyed, positions };
   }
-  return why;
+  return { why };
 }
 
 interface Keying {
@@ -168,11 +178,7 @@ function keyings(
   pairs: readonly (Layout | undefined)[],
 ): Keying[] {
   const streams = plain.flatMap((operand, i) => (operand?.fact.kind === "stream" && !pairs[i] ? [i] : []));
-  const isProduct = node.op === "MatMul";
-  const before = pairs.some((axes) => axes && hasKeys(axes));
-  // queries come first in a product; where pairs are read already, a stream may be read either way
-  const choices: number[][] = before ? [streams, []] : isProduct && streams.length === 2 ? [[1]] : [streams, []];
-  return choices.map((chosen) => {
+  return choicesOf(node, plain, pairs, streams).map((chosen) => {
     const keyed: [string, Layout][] = [];
     const positions: [string, Layout][] = [];
     const operands = plain.map((operand, i) => {
@@ -195,6 +201,34 @@ function keyings(
     });
     return { operands, keyed, positions };
   });
+}
+
+/** Which streams may be read by their positions as keys. */
+function choicesOf(
+  { op }: Node,
+  plain: readonly (Operand | undefined)[],
+  pairs: readonly (Layout | undefined)[],
+  streams: readonly number[],
+): (readonly number[])[] {
+  const crossed = crossedBy(plain, streams);
+  // where pairs are read already, a stream may be read either way
+  if (pairs.some((axes) => axes && hasKeys(axes))) return [streams, [], ...crossed];
+  // what was summed over the keys is met at its own positions
+  if (pairs.some(Boolean)) return [[]];
+  // queries come first in a product
+  if (op === "MatMul" && streams.length === 2) return [[1]];
+  return crossed.length > 0 ? crossed : [streams, []];
+}
+
+/** Where streams meet with their positions along different axes, those whose positions come last are read as keys. */
+function crossedBy(plain: readonly (Operand | undefined)[], streams: readonly number[]): (readonly number[])[] {
+  const fromEnd = streams.map((i) => {
+    const { fact } = plain[i]!;
+    return "axes" in fact && fact.axes ? fact.axes.length - timeAxis(fact.axes) : 0;
+  });
+  const last = Math.min(...fromEnd);
+  const keys = streams.filter((_, k) => fromEnd[k] === last);
+  return keys.length < streams.length ? [keys] : [];
 }
 
 /**
@@ -234,6 +268,7 @@ function outputsOf(known: Known, node: Node, operands: readonly (Operand | undef
         : "normalises over something else than the keys";
     }
     if (/^Reduce(Sum|Max|Mean|LogSumExp)$/.test(node.op)) return reduced(node, operands, axes);
+    if (node.op === "Trilu") return triangleOf(operands, axes);
   }
   const verdict = judge(node, operands, known.time.context, known.time.varies);
   if ("open" in verdict) return "reads what is not followed";
@@ -261,6 +296,13 @@ function reduced(
     return "reduces over the positions that ask";
   const kept = Number(node.attributes.keepdims ?? 1);
   return [axes.flatMap((axis, k): Layout => (!over.includes(k) ? [axis] : kept ? [[]] : []))];
+}
+
+/** A triangle of all pairs, from a diagonal on that is a constant. */
+function triangleOf([, diagonal]: readonly (Operand | undefined)[], axes: Layout): readonly Layout[] | string {
+  if (diagonal && diagonal.fact.kind !== "constant") return "takes a triangle from a diagonal on that is computed";
+  const [rows, columns] = axes.slice(-2);
+  return rows?.join() === "time" && columns?.join() === "keys" ? [axes] : "takes a triangle of other axes";
 }
 
 /** Whether a layout has queries. */

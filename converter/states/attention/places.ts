@@ -6,7 +6,7 @@ import { isConstant } from "../../time/facts/dim.ts";
 import { fromFront } from "../../time/facts/rule.ts";
 import { ELEMENTWISE } from "../../time/rules/elementwise.ts";
 import { grows } from "./positions.ts";
-import { ANY, elementwise, number, ofTensor, type Region, type Value } from "./values.ts";
+import { ANY, elementwise, number, ofTensor, type Region, triangle, type Value } from "./values.ts";
 
 /** A function of the position, and its axes of queries and of keys; -1 where it has none. */
 export interface At {
@@ -34,7 +34,7 @@ export const constantAt = ({ constants, graphs }: Known, name: string): Value =>
 };
 
 /** A constant of one number, or a size that is one. */
-function numberAt(known: Known, name: string): number | undefined {
+export function numberAt(known: Known, name: string): number | undefined {
   const fact = known.time.facts.get(name);
   const [size, ...more] = (fact?.kind === "shape" && fact.values) || [];
   if (size && more.length === 0) return isConstant(size) ? size.constant : undefined;
@@ -123,11 +123,7 @@ export function valueAt(known: Known, at: At, region: Region): Value | undefined
       return valueAt(known, made.of, region);
     case "triangle": {
       const x = valueAt(known, made.of, region);
-      // whether j - i is at least `by`, or at most, as a comparison would say
-      const apart: Value = { kind: "linear", a: -1, b: 1, c: -made.by };
-      const compared = { op: made.upper ? "GreaterOrEqual" : "LessOrEqual" } as Node;
-      const kept = elementwise(compared, [apart, number(0)], region);
-      return x && (kept?.kind !== "truth" ? ANY : kept.value ? x : number(0));
+      return x && triangle(x, made.upper, made.by, region);
     }
     case "picked":
       // rows beyond the table's end fail, and are never others

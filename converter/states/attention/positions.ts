@@ -86,6 +86,13 @@ function copied({ b }: Scope, node: Node, name: string, of: (input: string) => s
   return outputs[node.outputs.indexOf(name)]!;
 }
 
+/** A diagonal where so many rows in front are left out. @param rows int64 [1] */
+export function movedBy(b: Builder, rows: string, diagonal: string | undefined): string {
+  const by = b.one("Reshape", [rows, b.ints("scalar", [])], {}, { hint: "past" });
+  if (!diagonal) return by;
+  return b.one("Add", [b.one("Reshape", [diagonal, b.ints("scalar", [])]), by], {}, { hint: "diagonal" });
+}
+
 const newRows = (b: Builder, tensor: string, axis: number, { past }: Total): string =>
   b.one("Slice", [tensor, past, b.ints("end", [2 ** 53 - 1]), b.ints("axis", [axis])], {}, { hint: "new_rows" });
 
@@ -141,17 +148,8 @@ const SPECIAL: Readonly<Record<string, (scope: Scope, node: Node, rows: number) 
     const rank = known.graphs.shapes.seen.get(node.outputs[0]!)!.dims[0]!.length;
     if (rows < rank - 2) return undefined;
     const [data, diagonal] = node.inputs;
-    const past = b.one("Reshape", [total.past, b.ints("scalar", [])], {}, { hint: "past" });
-    const by = rows === rank - 2 ? past : b.one("Neg", [past], {}, { hint: "past" });
-    const moved = diagonal
-      ? b.one(
-          "Add",
-          [b.one("Reshape", [compute(diagonal, undefined), b.ints("scalar", [])]), by],
-          {},
-          { hint: "diagonal" },
-        )
-      : by;
-    return b.copy(node, [compute(data!, rows), moved])[0]!;
+    const by = rows === rank - 2 ? total.past : b.one("Neg", [total.past], {}, { hint: "past" });
+    return b.copy(node, [compute(data!, rows), movedBy(b, by, diagonal && compute(diagonal, undefined))])[0]!;
   },
   /** https://onnx.ai/onnx/operators/onnx__Expand.html: to as many rows as are new. */
   Expand({ b, known, compute, total }, node, rows) {

@@ -93,7 +93,7 @@ const isShown = (value: Value | undefined): boolean => value?.kind === "score" |
 const HOLDS = new Set<number>([DataType.FLOAT, DataType.DOUBLE, DataType.INT32, DataType.INT64]);
 const WHOLE = new Set<number>([DataType.INT32, DataType.INT64]);
 /** May make a score that hides, or no number, of one that does not. */
-const STRETCHES = new Set(["Log", "Reciprocal", "Div", "Pow", "Mod", "Tan", "Exp"]);
+const STRETCHES = new Set(["Log", "Reciprocal", "Div", "Mod", "Tan", "Exp"]);
 
 const COMPARE: Readonly<Record<string, (d: Linear, region: Region) => boolean | undefined>> = {
   Greater: (d, region) => (signOf(d, region) === 1 ? true : isAtMost(d, region) ? false : undefined),
@@ -141,6 +141,8 @@ export function elementwise(node: Node, inputs: readonly Value[], region: Region
       if (isZero(x)) return x!;
       if (isNumber(q) && q.c > 0 && isLow[0]) return HIDDEN;
       return isNumber(q) && q.c !== 0 ? shown : ANY;
+    case "Pow":
+      return isNumber(q) && Number.isInteger(q.c) && q.c > 0 ? shown : ANY;
     case "Max":
       return isLow.every(Boolean) ? HIDDEN : shown;
     case "Min":
@@ -163,10 +165,22 @@ export function elementwise(node: Node, inputs: readonly Value[], region: Region
       return isShown(y) && isShown(z) ? SCORE : ANY;
     case "Cast":
       return cast(x!, Number(node.attributes.to), region);
+    case "Relu":
+    case "Sigmoid":
+    case "Softplus":
+      return isLow[0] ? number(0) : shown;
     default:
       if (!ELEMENTWISE.rules[node.op]) return undefined;
       return STRETCHES.has(node.op) ? ANY : shown;
   }
+}
+
+/** What is left of a value by a triangle: what is `by` or more behind the diagonal, or before it; else 0. */
+export function triangle(x: Value, upper: boolean, by: number, region: Region): Value {
+  // whether j - i is at least `by`, or at most, as a comparison would say
+  const apart: Value = { kind: "linear", a: -1, b: 1, c: -by };
+  const kept = elementwise({ op: upper ? "GreaterOrEqual" : "LessOrEqual" } as Node, [apart, number(0)], region);
+  return kept?.kind !== "truth" ? ANY : kept.value ? x : number(0);
 }
 
 function cast(x: Value, to: number, region: Region): Value {
