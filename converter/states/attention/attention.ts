@@ -13,7 +13,7 @@ import { fixedSizes } from "../../parts/seen-shapes.ts";
 import { type Axis, channelsIn, type Layout } from "../../time/facts/fact.ts";
 import { cachedRows, cacheReport } from "./cache.ts";
 import { carriedMatrix } from "./carried.ts";
-import { hidesFuture, windowOf } from "./future.ts";
+import { hidesFuture, tablesEnd, windowOf } from "./future.ts";
 import { type Held, heldRows } from "./held.ts";
 import { addInside, type Cache, type Found } from "./inside.ts";
 import { linearOf } from "./linear.ts";
@@ -58,8 +58,10 @@ export const ATTENTION: Kind<RefusedOpening> = {
     if (caches.length === 0 || caches.some((cache) => cache === undefined))
       return refuse(node, "unsupported-layout", "reads keys that are no floats with a row for each sequence");
     const seen = Math.min(sight.seen, weights?.length ?? sight.seen, inRows.seen);
+    const end = proven ? tablesEnd(known, pairs) : undefined;
+    const ends = end && { positions: end.positions, node: node.name, because: `the table '${end.table}' ends` };
     const claim: Claim = proven
-      ? { kind: "proven" }
+      ? { kind: "proven", ...ends }
       : {
           kind: "seen",
           positions: seen,

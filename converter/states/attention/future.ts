@@ -5,7 +5,7 @@ import type { Known } from "../../find/carried.ts";
 import type { Node } from "../../graph/graph.ts";
 import type { Layout } from "../../time/facts/fact.ts";
 import type { Pairs } from "./pairs.ts";
-import { type At, constantAt, isOfDifference, numberAt, valueAt } from "./places.ts";
+import { type At, constantAt, endOf, isOfDifference, numberAt, valueAt } from "./places.ts";
 import { ANY, elementwise, isZero, number, type Region, SCORE, triangle, type Value } from "./values.ts";
 
 const FUTURE: Region = { first: "query", behind: 1 };
@@ -26,6 +26,12 @@ export function isOfDifferences(known: Known, pairs: Pairs): boolean {
   if (pairs.nodes.some((node) => node.inputs.some((name, i) => isOfSizes(name, i, node)))) return false;
   return [...pairs.positions].every(([name, layout]) => isOfDifference(known, atOf(name, layout)));
 }
+
+/** Where the tables end that functions of two positions are read from: the export runs no longer sequence. */
+export const tablesEnd = (known: Known, pairs: Pairs) =>
+  [...pairs.positions]
+    .flatMap(([name, layout]) => endOf(known, atOf(name, layout)) ?? [])
+    .sort((a, b) => a.positions - b.positions)[0];
 
 /**
  * The positions that a query sees, its own among them: nothing before reaches it, by rule.

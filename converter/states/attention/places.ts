@@ -5,8 +5,18 @@ import { toNumbers } from "../../graph/tensor.ts";
 import { isConstant } from "../../time/facts/dim.ts";
 import { fromFront } from "../../time/facts/rule.ts";
 import { ELEMENTWISE } from "../../time/rules/elementwise.ts";
-import { grows } from "./positions.ts";
-import { ANY, elementwise, number, ofTensor, type Region, triangle, type Value } from "./values.ts";
+import {
+  ANY,
+  elementwise,
+  isZero,
+  number,
+  ofNumbers,
+  ofTensor,
+  pairsIn,
+  type Region,
+  triangle,
+  type Value,
+} from "./values.ts";
 
 /** A function of the position, and its axes of queries and of keys; -1 where it has none. */
 export interface At {
@@ -22,6 +32,14 @@ type Made =
   | { readonly how: "range"; readonly first: number }
   | { readonly how: "filled"; readonly value: Value }
   | { readonly how: "moved"; readonly of: At }
+  /** The first rows, or rows and columns, of a table. */
+  | { readonly how: "block"; readonly table: string; readonly row: number; readonly key: number }
+  /** A sum along the positions, or along another axis. */
+  | { readonly how: "summed"; readonly of: At; readonly isAlong: boolean }
+  /** One row more in front of the others; `isAlong` the positions, or along another axis. */
+  | { readonly how: "behind"; readonly front: At; readonly of: At; readonly isAlong: boolean }
+  /** From a row on, or that row alone. */
+  | { readonly how: "cut"; readonly of: At; readonly from: number; readonly alone: boolean }
   /** What is `by` or more behind the diagonal, or before it, is left; else 0. */
   | { readonly how: "triangle"; readonly of: At; readonly upper: boolean; readonly by: number }
   /** Rows of a table. */
@@ -65,11 +83,10 @@ function madeOf(known: Known, { name, row, key }: At): Made | undefined {
     case "Unsqueeze":
     case "Squeeze":
     case "Reshape": {
-      // axes that grow keep their order
-      const growing = (tensor: string) =>
-        Array.from({ length: rankOf(tensor) }, (_, k) => k).filter((k) => grows(known, tensor, k));
-      const [own, before] = [growing(name), growing(data!)];
-      if (own.length !== before.length) return undefined;
+      // axes of the sequence and of the batch keep their order
+      const [own, before] = [name, data!].map((tensor) => freeAxes(known, tensor));
+      if (!own || !before || own.length !== before.length) return undefined;
+      if (own.some((axis, k) => !isAlike(known, [name, axis], [data!, before[k]!]))) return undefined;
       const moved = (axis: number) => (axis < 0 ? -1 : (before[own.indexOf(axis)] ?? -1));
       return { how: "moved", of: { name: data!, row: moved(row), key: moved(key) } };
     }
@@ -83,7 +100,7 @@ function madeOf(known: Known, { name, row, key }: At): Made | undefined {
     case "ConstantOfShape": {
       const { value } = node.attributes;
       const isTensor = value && typeof value === "object" && "data" in value;
-      return { how: "filled", value: number(isTensor ? (toNumbers(value)[0] ?? 0) : 0) };
+      return { how: "filled", value: isTensor ? ofTensor(value) : number(0) };
     }
     case "Trilu": {
       const by = node.inputs[1] ? numberAt(known, node.inputs[1]) : 0;
@@ -91,6 +108,19 @@ function madeOf(known: Known, { name, row, key }: At): Made | undefined {
       const upper = Number(node.attributes.upper ?? 1) !== 0;
       return { how: "triangle", of: { name: data!, row, key }, upper, by };
     }
+    case "CumSum": {
+      const along = fromFront(numberAt(known, node.inputs[1]!) ?? Number.NaN, rank);
+      return { how: "summed", of: { name: data!, row, key }, isAlong: along === row || along === key };
+    }
+    case "Concat": {
+      const along = fromFront(Number(node.attributes.axis), rank);
+      const [front, of] = node.inputs.map((input) => ({ name: input, row, key }));
+      if (node.inputs.length !== 2 || !isSize(known, front!.name, along, 1)) return undefined;
+      const isAlong = along === row || along === key;
+      return { how: "behind", front: isAlong ? { ...front!, row: -1, key: -1 } : front!, of: of!, isAlong };
+    }
+    case "Slice":
+      return sliced(known, node, { name, row, key });
     case "Gather":
     case "GatherND": {
       const [table, indices] = node.inputs as [string, string];
@@ -103,9 +133,96 @@ function madeOf(known: Known, { name, row, key }: At): Made | undefined {
   return { how: "elementwise", node, of: node.inputs.filter(Boolean).map(broadcast) };
 }
 
+/** A slice of a table from its beginning, or along positions from one of them on. */
+function sliced(known: Known, node: Node, { name, row, key }: At): Made | undefined {
+  const [data, starts, , axes, steps] = node.inputs;
+  const table = tableUnder(known, name);
+  if (table !== undefined) return { how: "block", table, row, key };
+  const [from, along] = [starts, axes].map((input) => numberAt(known, input ?? ""));
+  const rank = known.graphs.shapes.seen.get(name)?.dims[0]?.length ?? 0;
+  if (from === undefined || from < 0 || along === undefined || (steps && numberAt(known, steps) !== 1))
+    return undefined;
+  const axis = fromFront(along, rank);
+  const alone = isSize(known, name, axis, 1);
+  // positions alone: a pair would be another one
+  if (alone && row < 0 && key < 0) return { how: "cut", of: { name: data!, row: axis, key: -1 }, from, alone };
+  if ((axis === row && key < 0) || (axis === key && row < 0))
+    return { how: "cut", of: { name: data!, row, key }, from, alone };
+  return axis !== row && axis !== key ? { how: "moved", of: { name: data!, row, key } } : undefined;
+}
+
+/** The table whose first rows and columns a slice, or a slice of a slice, is. */
+function tableUnder(known: Known, name: string): string | undefined {
+  const node = known.graphs.index.producer.get(name);
+  const [data, starts, , , steps] = node?.inputs ?? [];
+  if (node?.op !== "Slice" || node.domain !== "") return undefined;
+  const from = known.constants.get(starts!)?.tensor() ?? known.graphs.model.graph.initializers.get(starts!)?.tensor();
+  if (!from || toNumbers(from).some((value) => value !== 0) || (steps && numberAt(known, steps) !== 1))
+    return undefined;
+  return known.constants.has(data!) ? data : tableUnder(known, data!);
+}
+
+/** Numbers of a table that are looked at. */
+const MOST_NUMBERS = 2 ** 24;
+
+/** What a table holds at the pairs of a region. */
+function inBlock(
+  known: Known,
+  { table, row, key }: Extract<Made, { how: "block" }>,
+  region: Region,
+): Value | undefined {
+  const constant = known.constants.get(table)!;
+  const { dims } = constant;
+  const size = dims.reduce((product, each) => product * each, 1);
+  if (size > MOST_NUMBERS) return undefined;
+  const numbers = toNumbers(constant.tensor());
+  const strideOf = (axis: number) => (axis < 0 ? 0 : dims.slice(axis + 1).reduce((product, each) => product * each, 1));
+  const [rows, keys] = [row, key].map((axis) => (axis < 0 ? 1 : dims[axis]!));
+  const others = Array.from({ length: size }, (_, at) => at).filter((at) =>
+    [row, key].every((axis) => axis < 0 || Math.floor(at / strideOf(axis)) % dims[axis]! === 0),
+  );
+  const pairs = row < 0 || key < 0 ? pairsIn(rows!, keys!, EVERYWHERE) : pairsIn(rows!, keys!, region);
+  function* entries() {
+    for (const [i, j] of pairs) for (const at of others) yield numbers[at + i * strideOf(row) + j * strideOf(key)]!;
+  }
+  return ofNumbers(constant.tensor().type, entries());
+}
+
+const EVERYWHERE: Region = { first: "query", behind: Number.NEGATIVE_INFINITY };
+
+/** Where the table ends that a function of the position reads. */
+export function endOf(known: Known, at: At): { readonly table: string; readonly positions: number } | undefined {
+  const made = madeOf(known, at);
+  if (made?.how === "block") {
+    const sizes = [made.row, made.key]
+      .filter((axis) => axis >= 0)
+      .map((axis) => known.constants.get(made.table)!.dims[axis]!);
+    return sizes.length > 0 ? { table: made.table, positions: Math.min(...sizes) } : undefined;
+  }
+  const parts = made && "of" in made ? [made.of].flat() : [];
+  const ends = parts.flatMap((part) => endOf(known, part as At) ?? []);
+  return ends.sort((a, b) => a.positions - b.positions)[0];
+}
+
+/** Axes whose size is that of the sequence, or of the batch. */
+const freeAxes = ({ graphs: { shapes } }: Known, tensor: string): number[] => {
+  const dims = shapes.seen.get(tensor)?.dims ?? [];
+  return (dims[0] ?? []).flatMap((size, k) => (dims.every((each) => each[k] === size) ? [] : [k]));
+};
+
+const isAlike = ({ graphs: { shapes } }: Known, [x, k]: readonly [string, number], [y, l]: readonly [string, number]) =>
+  shapes.seen.get(x)!.dims.every((dims, run) => dims[k] === shapes.seen.get(y)!.dims[run]![l]);
+
+const isSize = ({ graphs: { shapes } }: Known, tensor: string, axis: number, size: number): boolean =>
+  shapes.seen.get(tensor)?.dims.every((dims) => dims[axis] === size) ?? false;
+
 /** An axis that has an entry for each position; -1 for one that is stretched. */
 const narrowed = (known: Known, tensor: string, axis: number): number =>
-  axis >= 0 && grows(known, tensor, axis) ? axis : -1;
+  axis >= 0 && freeAxes(known, tensor).includes(axis) ? axis : -1;
+
+/** What holds at every position of a function of one axis. */
+const alongOne = (known: Known, of: At): Value | undefined =>
+  of.row >= 0 && of.key >= 0 ? undefined : valueAt(known, of, { first: of.row >= 0 ? "query" : "key", behind: 0 });
 
 /** A function of the position at all pairs of a region; undefined where it may depend on the length. */
 export function valueAt(known: Known, at: At, region: Region): Value | undefined {
@@ -116,11 +233,30 @@ export function valueAt(known: Known, at: At, region: Region): Value | undefined
     case "constant":
       return constantAt(known, at.name);
     case "range":
+      if (at.row !== 0 && at.key !== 0) return undefined;
       return { kind: "linear", a: at.row === 0 ? 1 : 0, b: at.key === 0 ? 1 : 0, c: made.first };
     case "filled":
       return made.value;
     case "moved":
       return valueAt(known, made.of, region);
+    case "block":
+      return inBlock(known, made, region);
+    case "summed": {
+      const x = made.isAlong ? alongOne(known, made.of) : undefined;
+      return x && (isZero(x) ? x : ANY);
+    }
+    case "behind": {
+      if (!made.isAlong) return undefined;
+      const [front, x] = [valueAt(known, made.front, region), alongOne(known, made.of)];
+      const isNext = front?.kind === "linear" && x?.kind === "linear" && front.c === x.c - x.a - x.b;
+      return front && x && (isNext ? { ...x, c: front.c } : ANY);
+    }
+    case "cut": {
+      const x = alongOne(known, made.of);
+      if (x?.kind !== "linear") return x && ANY;
+      const c = x.c + (x.a + x.b) * made.from;
+      return made.alone ? number(c) : { ...x, c };
+    }
     case "triangle": {
       const x = valueAt(known, made.of, region);
       return x && triangle(x, made.upper, made.by, region);
@@ -143,8 +279,19 @@ function slopeOf(known: Known, at: At): number | undefined {
   const made = madeOf(known, at);
   switch (made?.how) {
     case "constant":
+      return at.row < 0 && at.key < 0 ? 0 : undefined;
     case "filled":
       return 0;
+    case "summed":
+    case "behind":
+    case "cut": {
+      if (made.how !== "cut" && !made.isAlong) {
+        const slopes = [made.of, ...("front" in made ? [made.front] : [])].map((each) => slopeOf(known, each));
+        return slopes.every((slope) => slope === 0) ? 0 : undefined;
+      }
+      const value = valueAt(known, at, { first: "query", behind: 0 });
+      return value?.kind === "linear" ? value.a + value.b : undefined;
+    }
     case "range":
       return (at.row === 0 ? 1 : 0) + (at.key === 0 ? 1 : 0);
     case "moved":
@@ -176,6 +323,10 @@ function isClipped(known: Known, at: At): boolean {
 }
 
 const COMPARISONS = new Set(["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"]);
+
+/** Whether a tensor is the same all along an axis, by rule. */
+export const isSameAlong = (known: Known, name: string, axis: number): boolean =>
+  slopeOf(known, { name, row: axis, key: -1 }) === 0;
 
 /**
  * Whether a function of two positions is one of their difference, by rule, that can be made for positions beyond the sequence: rows

@@ -3,6 +3,7 @@ import type { Known } from "../../find/carried.ts";
 import { openPosition, rowsOf } from "../../parts/position-rows.ts";
 import type { Layout } from "../../time/facts/fact.ts";
 import type { Pairs } from "./pairs.ts";
+import { isSameAlong } from "./places.ts";
 
 /** Rows of a batch at which functions of the position are looked at that are made for each row, and at which lengths. */
 export const ROWS = 64;
@@ -16,14 +17,15 @@ const hasRows = (axes: Layout): boolean => axes.flat().includes("batch");
 
 /** Up to which length functions of the position are the same in all rows of a batch, or one that is not. */
 export async function sameInRows(
-  { graphs }: Known,
+  known: Known,
   { positions }: Pairs,
 ): Promise<{ readonly seen: number } | { readonly different: string }> {
   let seen = Number.POSITIVE_INFINITY;
   for (const [name, axes] of positions) {
     if (!hasRows(axes)) continue;
     const batch = axes.findIndex((axis) => axis.includes("batch"));
-    const reader = await openPosition(graphs, name);
+    if (isSameAlong(known, name, batch)) continue;
+    const reader = await openPosition(known.graphs, name);
     let looked = 0;
     try {
       for (const [count, length] of LOOKED) {

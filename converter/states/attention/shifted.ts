@@ -19,11 +19,13 @@ export async function areShifted({ graphs, constants }: Known, { positions }: Pa
     const matrix = rowsOf(tensor, rows!);
     const inner = tensor.dims.slice(keys! + 1).reduce((a, c) => a * c, 1);
     const outer = tensor.dims.slice(0, keys!).reduce((a, c, k) => (k === rows ? a : a * c), 1);
-    for (let i = 0; i + 1 < SHORT; i++)
+    // a table may end before
+    const length = tensor.dims[keys!]!;
+    for (let i = 0; i + 1 < Math.min(length, matrix.length); i++)
       for (let o = 0; o < outer; o++)
         for (let j = 0; j + 1 <= i; j++)
           for (let k = 0; k < inner; k++) {
-            const at = (row: number, key: number) => matrix[row]![(o * SHORT + key) * inner + k];
+            const at = (row: number, key: number) => matrix[row]![(o * length + key) * inner + k];
             if (!Object.is(at(i, j), at(i + 1, j + 1))) return false;
           }
   }

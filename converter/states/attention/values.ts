@@ -43,11 +43,31 @@ const isNumber = (value: Value | undefined): value is Linear =>
   value?.kind === "linear" && value.a === 0 && value.b === 0;
 
 /** A table of one number is that number; another one holds scores where none of its numbers hides. */
-export function ofTensor(tensor: Tensor): Value {
-  const values = toNumbers(tensor);
-  if (values.length > 0 && values.every((value) => value === values[0]))
-    return tensor.type === DataType.BOOL ? truth(values[0] !== 0) : number(values[0]!);
-  return tensor.type !== DataType.BOOL && values.every((value) => value > LOWEST && value < Infinity) ? SCORE : ANY;
+export const ofTensor = (tensor: Tensor): Value => ofNumbers(tensor.type, toNumbers(tensor));
+
+/** The same of numbers that a table holds in one place or another. */
+export function ofNumbers(type: number, values: Iterable<number>): Value {
+  let [first, least, most]: (number | undefined)[] = [];
+  for (const value of values) {
+    first ??= value;
+    least = Math.min(least ?? value, value);
+    most = Math.max(most ?? value, value);
+  }
+  if (first !== undefined && least === most) return type === DataType.BOOL ? truth(first !== 0) : number(first);
+  return type !== DataType.BOOL && least! > LOWEST && most! < Infinity ? SCORE : ANY;
+}
+
+/** The pairs of a region within a table of so many rows and columns; of a table with one axis, its entries. */
+export function* pairsIn(
+  rows: number,
+  keys: number,
+  { first, behind, exactly }: Region,
+): Iterable<readonly [number, number]> {
+  for (let i = 0; i < rows; i++)
+    for (let j = 0; j < keys; j++) {
+      const apart = first === "query" ? j - i : i - j;
+      if (exactly ? apart === behind : apart >= behind) yield [i, j];
+    }
 }
 
 /** A linear form by what it is at the first pair, and how it grows with the earlier position and with the distance. */
@@ -80,6 +100,9 @@ const combined = (x: Linear, y: Linear, by: number): Linear => ({
   b: x.b + by * y.b,
   c: x.c + by * y.c,
 });
+
+/** A number may be so low that it hides. */
+const low = (value: Linear): Value => (isNumber(value) ? number(value.c) : value);
 
 const ZERO: Linear = { kind: "linear", a: 0, b: 0, c: 0 };
 
@@ -123,10 +146,10 @@ export function elementwise(node: Node, inputs: readonly Value[], region: Region
   switch (node.op) {
     case "Add":
       if (isLow.includes(true)) return HIDDEN;
-      return both ? combined(both[0], both[1], 1) : shown;
+      return both ? low(combined(both[0], both[1], 1)) : shown;
     case "Sub":
       if (isLow[0]) return HIDDEN;
-      return both ? combined(both[0], both[1], -1) : shown;
+      return both ? low(combined(both[0], both[1], -1)) : shown;
     case "Neg":
       return p?.kind === "linear" ? combined(ZERO, p, -1) : shown;
     case "Mul": {
@@ -134,8 +157,7 @@ export function elementwise(node: Node, inputs: readonly Value[], region: Region
       const [factor, other] = isNumber(p) ? [p, q] : [q, p];
       if (!isNumber(factor)) return shown;
       if (other?.kind === "hidden") return factor.c > 0 ? HIDDEN : ANY;
-      const made = other?.kind === "linear" ? combined(ZERO, other, factor.c) : shown;
-      return isNumber(made) ? number(made.c) : made;
+      return other?.kind === "linear" ? low(combined(ZERO, other, factor.c)) : shown;
     }
     case "Div":
       if (isZero(x)) return x!;
@@ -180,7 +202,8 @@ export function triangle(x: Value, upper: boolean, by: number, region: Region): 
   // whether j - i is at least `by`, or at most, as a comparison would say
   const apart: Value = { kind: "linear", a: -1, b: 1, c: -by };
   const kept = elementwise({ op: upper ? "GreaterOrEqual" : "LessOrEqual" } as Node, [apart, number(0)], region);
-  return kept?.kind !== "truth" ? ANY : kept.value ? x : number(0);
+  if (kept?.kind !== "truth") return ANY;
+  return kept.value ? x : x.kind === "truth" ? truth(false) : number(0);
 }
 
 function cast(x: Value, to: number, region: Region): Value {
