@@ -97,7 +97,7 @@ const CARRIED: readonly (readonly [string, Model])[] = [
     unbatched((b) => {
       const [q, k, v] = [0.3, 0.5, 0.9].map((by) => b.one("MatMul", ["x", square(b, by)])) as [string, string, string];
       const scores = b.one("Einsum", [q, k], { equation: "id,jd->ij" });
-      const seen = b.one("Trilu", [b.one("Sigmoid", [scores])], { upper: 0 });
+      const seen = b.one("Trilu", [b.one("Sigmoid", [b.one("Tanh", [scores])])], { upper: 0 });
       const weights = b.one("Div", [seen, b.one("ReduceSum", [seen, b.ints("last", [-1])], { keepdims: 1 })]);
       return b.one("Einsum", [weights, v], { equation: "ij,jd->id" });
     }),

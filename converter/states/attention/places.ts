@@ -42,6 +42,8 @@ type Made =
   | { readonly how: "cut"; readonly of: At; readonly from: number; readonly alone: boolean }
   /** What is `by` or more behind the diagonal, or before it, is left; else 0. */
   | { readonly how: "triangle"; readonly of: At; readonly upper: boolean; readonly by: number }
+  /** That or 0, whatever the place along an axis beside those of the triangle. */
+  | { readonly how: "chosen"; readonly of: At }
   /** Rows of a table. */
   | { readonly how: "picked"; readonly of: At; readonly table: string }
   | { readonly how: "elementwise"; readonly node: Node; readonly of: readonly At[] };
@@ -104,6 +106,8 @@ function madeOf(known: Known, { name, row, key }: At): Made | undefined {
     }
     case "Trilu": {
       const by = node.inputs[1] ? numberAt(known, node.inputs[1]) : 0;
+      if (by !== undefined && row >= 0 && row < rank - 2 && key < 0)
+        return { how: "chosen", of: { name: data!, row, key } };
       if (by === undefined || row !== rank - 2 || key !== rank - 1) return undefined;
       const upper = Number(node.attributes.upper ?? 1) !== 0;
       return { how: "triangle", of: { name: data!, row, key }, upper, by };
@@ -239,6 +243,8 @@ export function valueAt(known: Known, at: At, region: Region): Value | undefined
       return made.value;
     case "moved":
       return valueAt(known, made.of, region);
+    case "chosen":
+      return valueAt(known, made.of, region) && ANY;
     case "block":
       return inBlock(known, made, region);
     case "summed": {
@@ -295,6 +301,7 @@ function slopeOf(known: Known, at: At): number | undefined {
     case "range":
       return (at.row === 0 ? 1 : 0) + (at.key === 0 ? 1 : 0);
     case "moved":
+    case "chosen":
     case "triangle": {
       const slope = slopeOf(known, made.of);
       return made.how === "moved" || slope === 0 ? slope : undefined;
