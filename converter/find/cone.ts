@@ -1,7 +1,7 @@
 /** What an opening mixes: the nodes on the stream's way, walked forward until everything runs through one tensor again. */
 import type { GraphIndex, Node } from "../graph/graph.ts";
 import type { Closed, Opening, Refusal, TimeFacts } from "../time/follow.ts";
-import { LINEAR, type Role } from "./linear.ts";
+import { refusalOfRule, spreadFrom } from "./spread.ts";
 
 /** A tensor through which all that was mixed flows, and the nodes on the way to it. */
 export interface Exit {
@@ -35,59 +35,18 @@ export function coneOf(
   opening: Opening,
 ): Cone {
   const entry = opening.stream;
-  const place = new Map(nodes.map((node, i) => [node, i]));
   const outside = closedNodes(closed);
-  const mixed = new Set<string>();
-  const taken: Node[] = [];
-  const done = new Set<Node>();
+  const spread = spreadFrom(entry, nodes, index, time, outside);
+  const { mixed, taken, done } = spread;
   const exits: Exit[] = [];
   // tensors that still have a reader to be walked to
   const live = new Set<string>();
 
-  const isIndependent = (name: string): boolean => {
-    const fact = time.facts.get(name);
-    return fact !== undefined && (fact.kind === "constant" || fact.kind === "position" || fact.kind === "shape");
-  };
-  /** Nodes that make `name` from the entry alone, linearly; undefined where it is something else. */
-  const fromEntry = (name: string): Node[] | undefined => {
-    if (name === entry || mixed.has(name)) return [];
-    const node = index.producer.get(name);
-    if (!node || outside.has(node) || (place.get(node) ?? 0) < (place.get(index.producer.get(entry)!) ?? -1))
-      return undefined;
-    if (taken.includes(node)) return [];
-    const roles = node.inputs.map((input): Role | undefined =>
-      !input ? undefined : isIndependent(input) ? "other" : "mixed",
-    );
-    if (!roles.includes("mixed") || !isLinear(node, roles)) return undefined;
-    const found: Node[] = [];
-    for (const [i, input] of node.inputs.entries()) {
-      if (roles[i] !== "mixed") continue;
-      const before = fromEntry(input);
-      if (!before) return undefined;
-      found.push(...before);
-    }
-    return [...found, node];
-  };
-  const take = (node: Node) => {
-    if (done.has(node)) return;
-    done.add(node);
-    taken.push(node);
-    for (const output of node.outputs) if (output) mixed.add(output);
-  };
-
-  take(opening.node);
-  let refusal = refusalOfRule(
-    opening.node,
-    opening.node.inputs.map((name): Role | undefined => roleOf(name, isIndependent)),
-  );
-  const openingOthers = opening.node.inputs.filter((name) => name && name !== entry && !isIndependent(name));
-  for (const name of openingOthers) {
-    const extra = fromEntry(name);
-    if (extra) for (const node of extra) take(node);
-    else refusal ??= anotherStream(opening.node, name);
-  }
+  spread.take(opening.node);
+  const ofRule = refusalOfRule(opening.node, spread.rolesOf(opening.node));
+  let refusal = ofRule ?? spread.takeOthers(opening.node);
   if (refusal) return { entry, exits: [], branches: [], refusal };
-  for (let i = (place.get(opening.node) ?? 0) + 1; i <= nodes.length; i++) {
+  for (let i = nodes.indexOf(opening.node) + 1; i <= nodes.length; i++) {
     // behind a refusal only the branches beside it are walked
     if (!refusal) {
       refreshLive(live, mixed, index, done);
@@ -101,7 +60,7 @@ export function coneOf(
     if (!node) break;
     if (done.has(node) || !node.inputs.some((name) => mixed.has(name))) continue;
     // the shape of what is mixed says nothing about its values
-    if (isIndependent(node.outputs[0]!)) {
+    if (spread.isIndependent(node.outputs[0]!)) {
       done.add(node);
       continue;
     }
@@ -109,22 +68,9 @@ export function coneOf(
       if (!refusal) break;
       continue;
     }
-    let inTheWay: Refusal | undefined;
-    for (const name of node.inputs) {
-      if (!name || mixed.has(name) || isIndependent(name)) continue;
-      const extra = fromEntry(name);
-      if (!extra) {
-        inTheWay = anotherStream(node, name);
-        break;
-      }
-      for (const other of extra) take(other);
-    }
-    inTheWay ??= refusalOfRule(
-      node,
-      node.inputs.map((name): Role | undefined => roleOf(name, isIndependent)),
-    );
+    const inTheWay = spread.takeOthers(node) ?? refusalOfRule(node, spread.rolesOf(node));
     refusal ??= inTheWay;
-    if (!inTheWay) take(node);
+    if (!inTheWay) spread.take(node);
   }
   const distinct = exits.filter((exit, i) => exits.findIndex((other) => other.tensor === exit.tensor) === i);
   return { entry, exits: distinct, branches: branchesOf(taken, index, done), refusal };
@@ -153,32 +99,10 @@ function branchesOf(taken: readonly Node[], index: GraphIndex, done: ReadonlySet
   );
 }
 
-const roleOf = (name: string, isIndependent: (name: string) => boolean): Role | undefined =>
-  !name ? undefined : isIndependent(name) ? "other" : "mixed";
-
 function refreshLive(live: Set<string>, mixed: ReadonlySet<string>, index: GraphIndex, done: ReadonlySet<Node>): void {
   live.clear();
   for (const name of mixed) {
     const readers = index.consumers.get(name) ?? [];
     if (index.outputs.has(name) || readers.some((node) => !done.has(node))) live.add(name);
   }
-}
-
-const isLinear = (node: Node, roles: readonly (Role | undefined)[]): boolean =>
-  refusalOfRule(node, roles) === undefined;
-
-function refusalOfRule(node: Node, roles: readonly (Role | undefined)[]): Refusal | undefined {
-  const rule = LINEAR[node.domain ? `${node.domain}::${node.op}` : node.op];
-  if (!rule)
-    return {
-      node,
-      code: "not-linear",
-      reason: `${node.op} is not linear in the stream, so what it belongs to is no convolution`,
-    };
-  const reason = rule(roles, node.attributes);
-  return reason === undefined ? undefined : { node, code: "not-linear", reason: `${reason}, so it is no convolution` };
-}
-
-function anotherStream(node: Node, name: string): Refusal {
-  return { node, code: "depends-on-data", reason: `combines what is being mixed with another stream, '${name}'` };
 }
