@@ -86,14 +86,6 @@ export const metadataOf = ({
   claim,
   dims,
 }: LayerReport): LayerMetadata => ({
-  index,
-  state,
-  node,
-  form,
-  channels,
-  lags,
-  order,
-  error,
-  claim,
+  ...{ index, state, node, form, channels, lags, order, error, claim },
   ...(dims && { dims }),
 });

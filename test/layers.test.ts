@@ -80,7 +80,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/states/product":
     "converter/find converter/graph converter/parts converter/states/rows converter/time converter/time/facts",
   "converter/states/sum":
-    "converter/find converter/graph converter/parts converter/states/rows converter/time converter/time/facts",
+    "converter/find converter/graph converter/lower converter/parts converter/states/rows converter/time converter/time/facts",
   "converter/states/total":
     "converter/find converter/graph converter/parts converter/states/rows converter/time converter/time/facts",
   "converter/verify": "converter/compare converter/find converter/graph converter/ort converter/parts src",

@@ -113,7 +113,7 @@ export function lowerConvolution(b: Builder, form: Form, site: Site, options: Lo
 }
 
 /** Zeros where the mask is 0, whatever stands there: what is left of padding may be no number. */
-function hidden(b: Builder, stream: string, mask: string): string {
+export function hidden(b: Builder, stream: string, mask: string): string {
   const shown = b.one("Cast", [mask], { to: DataType.BOOL }, { hint: "shown" });
   return b.one("Where", [shown, stream, b.floats("zero", [1], [0])], {}, { hint: "masked" });
 }

@@ -6,6 +6,7 @@
 
 import { LOGITS } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
+import { joinBytes } from "../../src/join-bytes.ts";
 import { named } from "../../src/unforeseen.ts";
 import { allFinite, dataOf, type NumericData, zeros } from "../sessions/numeric.ts";
 import type { Tensor } from "../sessions/ort.ts";
@@ -58,7 +59,7 @@ export async function stateToBytes(model: Model, state: State): Promise<Uint8Arr
       ...(state.columns && { columns: state.columns.join("") }),
     };
     const json = new TextEncoder().encode(JSON.stringify(header));
-    const bytes = joined([new Uint8Array(HASHED + 4), json, ...parts]);
+    const bytes = joinBytes([new Uint8Array(HASHED + 4), json, ...parts]);
     bytes.set(new TextEncoder().encode(MAGIC));
     bytes[MAGIC.length] = VERSION;
     new DataView(bytes.buffer).setUint32(HASHED, json.length, true);
@@ -223,13 +224,3 @@ async function parse(given: Uint8Array | ArrayBufferLike): Promise<{ header: Hea
 const damaged = (why: string) => new LongConvError("bad-input", `the saved state is damaged: ${why}`);
 
 const bytesOf = (data: ArrayBufferView): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    result.set(part, offset);
-    offset += part.length;
-  }
-  return result;
-}

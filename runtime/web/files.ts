@@ -2,6 +2,7 @@
 
 import { notValid } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
+import { joinBytes } from "../../src/join-bytes.ts";
 import type { Folder } from "../model/folder.ts";
 import { throwIfAborted } from "../model/read.ts";
 
@@ -200,11 +201,5 @@ async function bodyOf(response: Response, file: string, fromCache: boolean, opti
     loadedBytes += value.length;
     options.onProgress?.({ file, loadedBytes, totalBytes, fromCache });
   }
-  const bytes = new Uint8Array(loadedBytes);
-  let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
-  }
-  return bytes;
+  return joinBytes(parts);
 }

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import { type Choice, finishOf, type Made, type Taken, usageOf } from "./answer.ts";
+import { begin } from "./begin.ts";
 import { refuseHalves } from "./body.ts";
 import { ApiError, invalid } from "./errors.ts";
 import { sendEvents } from "./events.ts";
@@ -18,13 +19,7 @@ const DEFAULT_TOKENS = 256;
 export function registerChat(app: FastifyInstance, rooms: Rooms): void {
   app.post("/v1/chat/completions", { schema: { body: CHAT } }, async (request, reply) => {
     const body = given<ChatRequest>(request.body as object);
-    const served = rooms.find(body.model);
-    const session = body.session === undefined ? undefined : rooms.sessions.take(body.session, request.owner, served);
-    const scope = rooms.openScope(reply);
-    const end = () => {
-      scope.end();
-      session?.release();
-    };
+    const { served, session, signal, end } = begin(rooms, body, request, reply);
     try {
       const ids = conversationOf(body, served);
       // This penalty is of all that came before, which a state does not say.
@@ -33,7 +28,7 @@ export function registerChat(app: FastifyInstance, rooms: Rooms): void {
       const choices = choicesOf(body, served, rooms, way ?? { state: undefined, rest: ids });
       const cachedTokens = ids.length - choices[0]!.ids.length;
       const taken: Taken = { promptTokens: ids.length, cachedTokens, completionTokens: 0 };
-      const answered = rooms.answer(served, choices, scope.signal, taken);
+      const answered = rooms.answer(served, choices, signal, taken);
       const made = session ? moving(answered, session, choices[0]!.ids) : answered;
       const head = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: served.id };
       if (body.stream) {

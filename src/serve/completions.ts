@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import { type Choice, finishOf, type Made, type Taken, usageOf } from "./answer.ts";
+import { begin } from "./begin.ts";
 import { refuseHalves } from "./body.ts";
 import { ApiError, invalid } from "./errors.ts";
 import { sendEvents } from "./events.ts";
@@ -27,17 +28,11 @@ interface Part {
 export function registerCompletions(app: FastifyInstance, rooms: Rooms): void {
   app.post("/v1/completions", { schema: { body: COMPLETION } }, async (request, reply) => {
     const body = given<CompletionRequest>(request.body as object);
-    const served = rooms.find(body.model);
-    const session = body.session === undefined ? undefined : rooms.sessions.take(body.session, request.owner, served);
-    const scope = rooms.openScope(reply);
-    const end = () => {
-      scope.end();
-      session?.release();
-    };
+    const { served, session, signal, end } = begin(rooms, body, request, reply);
     try {
       const choices = choicesOf(body, served, rooms, session);
       const taken: Taken = { promptTokens: promptTokens(choices), cachedTokens: 0, completionTokens: 0 };
-      const parts = partsOf(served, body, choices, rooms, { taken, signal: scope.signal, session });
+      const parts = partsOf(served, body, choices, rooms, { taken, signal, session });
       const shape = shaper(body, served);
       const wantsUsage = body.stream_options?.include_usage === true;
       if (body.stream) return await sendEvents(reply, chunks(parts, shape, wantsUsage ? taken : undefined), end);

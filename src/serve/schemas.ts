@@ -159,3 +159,11 @@ export interface ChatRequest extends Request {
 /** The request without its nulls. */
 export const given = <T extends object>(body: object): T =>
   Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null)) as T;
+
+/** Of a request that says its model and nothing else. */
+export const MODEL_ALONE = {
+  type: "object",
+  required: ["model"],
+  additionalProperties: false,
+  properties: { model: { type: "string" } },
+} as const;

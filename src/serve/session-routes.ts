@@ -1,17 +1,12 @@
 /** `/v1/sessions`: made, listed, forked, taken back, exported, imported and deleted. */
+
 import type { FastifyInstance } from "fastify";
 import type { Rooms } from "./rooms.ts";
+import { MODEL_ALONE } from "./schemas.ts";
 
 interface ById {
   readonly Params: { readonly id: string };
 }
-
-const MODEL = {
-  type: "object",
-  required: ["model"],
-  additionalProperties: false,
-  properties: { model: { type: "string" } },
-} as const;
 
 const REWIND = {
   type: "object",
@@ -22,7 +17,7 @@ const REWIND = {
 
 /** @param stateBytes of a state that is imported, at most */
 export function registerSessions(app: FastifyInstance, { sessions, find, limits, openScope }: Rooms): void {
-  app.post<{ Body: { model: string } }>("/v1/sessions", { schema: { body: MODEL } }, async (request, reply) =>
+  app.post<{ Body: { model: string } }>("/v1/sessions", { schema: { body: MODEL_ALONE } }, async (request, reply) =>
     reply.code(201).send(await sessions.create(find(request.body.model), request.owner)),
   );
   app.get("/v1/sessions", async ({ owner }) => ({ object: "list", data: sessions.list(owner) }));
@@ -51,7 +46,7 @@ export function registerSessions(app: FastifyInstance, { sessions, find, limits,
   );
   app.post<{ Body: Buffer; Querystring: { model: string } }>(
     "/v1/sessions/import",
-    { bodyLimit: limits.sessionBytes, schema: { querystring: MODEL } },
+    { bodyLimit: limits.sessionBytes, schema: { querystring: MODEL_ALONE } },
     async ({ body, query, owner }, reply) =>
       reply.code(201).send(await sessions.create(find(query.model), owner, body ?? new Uint8Array())),
   );

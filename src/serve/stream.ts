@@ -2,11 +2,13 @@
  * `/v1/stream?model=NAME`, a WebSocket for models of signals: binary messages are chunks of the model's input, and each is
  * answered by the chunks of its outputs. The state is the connection's.
  */
+
 import websocket, { type WebSocket } from "@fastify/websocket";
 import type { FastifyInstance } from "fastify";
 import { type InputSpec, type Model, type State, step, zeroState } from "../../runtime/node.ts";
 import { ApiError, asApiError, bodyOf } from "./errors.ts";
 import type { Rooms } from "./rooms.ts";
+import { MODEL_ALONE } from "./schemas.ts";
 import type { Served } from "./served.ts";
 
 /** Bytes that may wait for a client before its next chunk is read. */
@@ -16,13 +18,6 @@ const LOOK_MS = 20;
 const FLOAT_BYTES = 4;
 /** WebSocket's code for a message that breaks the rules, and for a server that fails. */
 const [REFUSED, FAILED] = [1008, 1011];
-
-const QUERY = {
-  type: "object",
-  required: ["model"],
-  additionalProperties: false,
-  properties: { model: { type: "string" } },
-} as const;
 
 /** @param origins of pages that may connect: browsers ask no leave for a WebSocket, so that it is looked at here */
 export async function registerStream(
@@ -38,7 +33,7 @@ export async function registerStream(
       "/v1/stream",
       {
         websocket: true,
-        schema: { querystring: QUERY },
+        schema: { querystring: MODEL_ALONE },
         preValidation: async ({ headers }) => {
           if (headers.origin !== undefined && !origins.includes(headers.origin))
             throw new ApiError(403, "origin_not_allowed", `pages of ${headers.origin} may not ask`);

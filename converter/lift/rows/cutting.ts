@@ -1,5 +1,5 @@
 /** Operators that cut, pad and pick, whose sizes became inputs, and Scatter, which got another name. */
-import { changed, ofDataAlone, type Row } from "./row.ts";
+import { changed, listAsInput, ofDataAlone, type Row } from "./row.ts";
 import { scalarOf } from "./scalars.ts";
 
 /** Ends such as the largest int64 are read inexactly; no axis is as long as this. */
@@ -18,14 +18,7 @@ const Slice = ofDataAlone({
 });
 
 /** https://onnx.ai/onnx/operators/onnx__Split.html: sizes are an input from opset 13 on; without them the parts are equal. */
-const Split = ofDataAlone({
-  before: 13,
-  rewrite(site) {
-    const sizes = site.node.attributes.split as readonly number[] | undefined;
-    const inputs = [site.node.inputs[0]!, sizes?.length ? site.b.ints("split", sizes) : ""];
-    return changed(site, { inputs, drop: ["split"] });
-  },
-});
+const Split = listAsInput(13, "split");
 
 /** https://onnx.ai/onnx/operators/onnx__Pad.html: pads and value are inputs from opset 11 on. */
 const Pad = ofDataAlone({

@@ -67,6 +67,17 @@ export const ofDataAlone = (row: Row): Row => ({
   rewrite: (site) => (site.node.inputs.length > 1 ? site.node : row.rewrite(site)),
 });
 
+/** A row for an operator of which a list became the second input, behind the data; without it, it means what it meant. */
+export const listAsInput = (before: number, attribute: string): Row =>
+  ofDataAlone({
+    before,
+    rewrite(site) {
+      const list = site.node.attributes[attribute] as readonly number[] | undefined;
+      const inputs = [site.node.inputs[0]!, list?.length ? site.b.ints(attribute, list) : ""];
+      return changed(site, { inputs, drop: [attribute] });
+    },
+  });
+
 /** The node of a site as another, of which nothing but name, outputs and metadata stay. */
 export const replaced = (site: Site, op: string, inputs: readonly string[], add: Change["add"] = {}): Node =>
   changed(site, { op, inputs, add, drop: (site.node.proto.attribute ?? []).map(({ name }) => name ?? "") });

@@ -10,8 +10,6 @@ import {
   type Lines,
   lineAt,
   linesOf,
-  NO_GAIN,
-  NO_KERNELS,
   type Pairs,
   positionOf,
   type Sequence,
@@ -43,21 +41,7 @@ export function asSequence(body: Body, axes: Axes): Body {
   if (others.length || by === undefined || from === undefined || factors.length !== 1) return body;
   const [only] = factors;
   if (typeof only !== "object") return body;
-  return {
-    kind: "sequence",
-    key: `${by}·i+${from}`,
-    stream: false,
-    kernels: NO_KERNELS,
-    shift: NO_SHIFT,
-    from: undefined,
-    to: only.line,
-    support: [NO_SHIFT, only.line],
-    first: 0,
-    reach: undefined,
-    biased: false,
-    reversed: false,
-    gain: NO_GAIN,
-  };
+  return positionOf(`${by}·i+${from}`, only.line);
 }
 
 /** {@link asSequence}, and what is the same in every place: zeros aside, a function of the position. */

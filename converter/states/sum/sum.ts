@@ -8,6 +8,7 @@ import { ssmPorts } from "../../find/start.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
+import { hidden } from "../../lower/lower.ts";
 import { typeIn } from "../../parts/graphs.ts";
 import { axisSize, channelCount, type Layout, timeAxis } from "../../time/facts/fact.ts";
 import { isOffset } from "../../time/offset.ts";
@@ -55,15 +56,6 @@ function realised(node: Node, axes: Layout): Realisation {
     },
   };
 }
-
-/** Zeros where the mask is 0, whatever stands there: what is left of padding may be no number. */
-const hidden = (b: Builder, x: string, mask: string): string =>
-  b.one(
-    "Where",
-    [b.one("Cast", [mask], { to: DataType.BOOL }, { hint: "shown" }), x, b.floats("zero", [1], [0])],
-    {},
-    { hint: "masked" },
-  );
 
 function addSum(b: Builder, node: Node, axes: Layout, place: Place, past: string, present: string): void {
   const type = place.typeOf(node.inputs[0]!);
