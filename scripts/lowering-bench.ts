@@ -1,7 +1,7 @@
 /**
  * Time of one lowered convolution in ONNX Runtime on the CPU: forms, orders, chunk lengths, batch sizes.
  *
- *     npm run build && node dist/scripts/lowering-bench.js [step] [prompt]
+ *     npm run build && node dist/scripts/lowering-bench.js [step] [few] [prompt]
  *       --channels 1536 --threads 2 --rounds 15 --tokens 512 --batch 1 (of prompts) --only "diagonal|R=16$" (a pattern of names)
  *
  * Layers are stacked (y of one is x of the next), runs of all cases are interleaved, and the time of a model without
@@ -32,7 +32,7 @@ interface Case {
 }
 
 const USAGE =
-  "lowering-bench [step] [prompt] [--channels N] [--threads N] [--rounds N] [--tokens N] [--batch N] [--only PATTERN]";
+  "lowering-bench [step] [few] [prompt] [--channels N] [--threads N] [--rounds N] [--tokens N] [--batch N] [--only PATTERN]";
 const { values, positionals } = readArguments(
   USAGE,
   {
@@ -43,7 +43,7 @@ const { values, positionals } = readArguments(
     batch: { type: "string", default: "1" },
     only: { type: "string", default: "" },
   },
-  { most: 2 },
+  { most: 3 },
 );
 const CHANNELS = wholeNumber("--channels", values.channels);
 const THREADS = wholeNumber("--threads", values.threads);
@@ -94,6 +94,15 @@ function decodeStepCases(): Case[] {
     ...[512, 2048].map((n): Case => ({ name: `exact n=${n}`, form: exact(n), batch: 1, tokens: 1, layers: 2 })),
     ...[4, 64, 512].map((k): Case => ({ name: `window of ${k}`, form: window(k), batch: 1, tokens: 1, layers: 4 })),
   ];
+}
+
+/** Calls of a few tokens, beside those of one. */
+function fewCases(): Case[] {
+  return [32, 54].flatMap((order) =>
+    [1, 2, 3, 4, 8].map(
+      (tokens): Case => ({ name: `compact R=${order}`, form: compact(order), batch: 1, tokens, layers: 4 }),
+    ),
+  );
 }
 
 function prefillCases(): Case[] {
@@ -217,7 +226,7 @@ async function measure(cases: readonly Case[]): Promise<void> {
   }
   for (let round = -1; round < ROUNDS; round++) {
     for (const { each, run, empty, samples, floors } of open) {
-      const repeats = each.tokens > 1 || each.form.kind === "exact" ? 3 : each.batch > 1 ? 5 : 100;
+      const repeats = each.tokens > 8 || each.form.kind === "exact" ? 3 : each.batch > 1 ? 5 : 100;
       const [one, floor] = [await sample(run, repeats), await sample(empty, repeats)];
       // The first round warms up
       if (round < 0) continue;
@@ -235,6 +244,7 @@ async function measure(cases: readonly Case[]): Promise<void> {
   }
 }
 
-const wanted = positionals.map((word) => oneOf("the path", ["step", "prompt"], word));
+const wanted = positionals.map((word) => oneOf("the path", ["step", "few", "prompt"], word));
 if (!wanted.length || wanted.includes("step")) await measure(decodeStepCases());
+if (!wanted.length || wanted.includes("few")) await measure(fewCases());
 if (!wanted.length || wanted.includes("prompt")) await measure(prefillCases());

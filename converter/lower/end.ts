@@ -30,6 +30,18 @@ export function endState(
     b.ints("columns", [1]),
   ]);
   const added = b.one("MatMul", [shifted, inputs]);
+  addPresent(b, order, width, carried, added, present);
+}
+
+/** The sum of two states of an even number of rows, and without the last where the order is odd. */
+export function addPresent(
+  b: Builder,
+  order: number,
+  width: number,
+  carried: string,
+  added: string,
+  present: string,
+): void {
   if (order === width) {
     b.add("Add", [carried, added], undefined, { outputs: [present] });
     return;

@@ -11,8 +11,8 @@ import type { Builder } from "../graph/build.ts";
 import { DataType } from "../graph/tensor.ts";
 import { kernelOf } from "../solve/evaluate.ts";
 import { type Modal, orderOf } from "../solve/form.ts";
-import { endState } from "./end.ts";
-import { type Duo, duosOf, leapBlocks, spreadMatrix } from "./modes.ts";
+import { addPresent } from "./end.ts";
+import { type Duo, duosOf, gatherMatrix, leapBlocks, spreadMatrix } from "./modes.ts";
 import { FEW } from "./prefill-plan.ts";
 import type { PathTensors } from "./recurrence.ts";
 
@@ -45,9 +45,10 @@ export function modalFew(b: Builder, modal: Modal, path: PathTensors, length: st
   const carriedIn = b.one("MatMul", [spread, weighted], undefined, { hint: "carried_in" });
   const sum = b.one("Add", [inside(b, modal, x), carriedIn]);
 
-  const missing = b.one("Sub", [b.ints("few", [FEW]), length], undefined, { hint: "missing" });
   const carried = b.one("Reshape", [turned!, b.ints("state", [0, width, channels])]);
-  endState(b, duos, order, carried, { chunk: FEW, missing, inputs: x }, path.present);
+  const causes = b.floats("causes", [FEW, width, FEW], causesByLength(duos));
+  const added = b.one("MatMul", [b.one("Gather", [causes, last], { axis: 0 }), x], undefined, { hint: "added" });
+  addPresent(b, order, width, carried, added, path.present);
   return b.one("Slice", [sum, b.ints("start", [0]), length, b.ints("time", [1])], undefined, { hint: "y" });
 }
 
@@ -74,4 +75,12 @@ function leapsWithCopy(duos: readonly Duo[]): Float64Array {
   const both = new Float64Array(2 * leaps.length);
   for (let at = 0; at < leaps.length; at += 4) both.set([...leaps.subarray(at, at + 4), 1, 0, 0, 1], 2 * at);
   return both;
+}
+
+/** What token k of T adds to the state after the last, T = 1 … FEW: [FEW × states × FEW], zero from k = T on. */
+function causesByLength(duos: readonly Duo[]): Float64Array {
+  const rows = 2 * duos.length;
+  const causes = new Float64Array(FEW * rows * FEW);
+  for (let T = 1; T <= FEW; T++) causes.set(gatherMatrix(duos, T, FEW), (T - 1) * rows * FEW);
+  return causes;
 }

@@ -38,8 +38,15 @@ export interface PrefillPlan {
   readonly entries: string;
   /** float32 [duos, 4(g+1)]: for each entry of a duo's 2 × 2 block zero, then that of Λ^(cj), j = 0 … g-1. */
   readonly powers: string;
-  /** Where few tokens have a pass of their own: bool [1], whether there are at most {@link FEW}, and int64 [1], T. */
-  readonly few?: { readonly isFew: string; readonly length: string } | undefined;
+  /** Where few tokens have a pass of their own. */
+  readonly few?: FewTokens | undefined;
+}
+
+/** Whether there are at most {@link FEW} tokens, and whether two, bool [1], and T, int64 [1]. */
+export interface FewTokens {
+  readonly isFew: string;
+  readonly isTwo: string;
+  readonly length: string;
 }
 
 /** What a layer wants a plan for. */
@@ -69,6 +76,7 @@ export function prefillPlans(
   if (wanted.every((each) => each === undefined)) return [...wanted] as undefined[];
   if (isStep === undefined) return plansIn(b, wanted, length);
   const isFew = b.one("LessOrEqual", [length, b.ints("few", [FEW])], undefined, { hint: "is_few" });
+  const isTwo = b.one("Equal", [length, b.ints("two", [2])], undefined, { hint: "is_two" });
   const inner = b.subgraph();
   const made = plansIn(inner, wanted, length);
   const names = [...new Set(made.flatMap((plan) => (plan ? Object.values(plan) : [])))];
@@ -86,7 +94,7 @@ export function prefillPlans(
   );
   const renamed = new Map(names.map((name, i) => [name, outside[i]!]));
   return made.map((plan, i) => {
-    const few = wanted[i]?.few && { isFew, length };
+    const few = wanted[i]?.few && { isFew, isTwo, length };
     return plan && { ...outsideOf(plan, (name) => renamed.get(name)!), few };
   });
 }

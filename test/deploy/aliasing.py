@@ -2,7 +2,7 @@
 
     python aliasing.py MODEL.onnx …
 
-Every model is fed the same random inputs twice, for batch sizes 1 and 3, in parts of 1 and of 7 tokens and mixed: once
+Every model is fed the same random inputs twice, for batch sizes 1 and 3, in parts of 1, 2 and 7 tokens and mixed: once
 with a new buffer for every present state, once with each past and present state bound to one OrtValue (ONNX Runtime's
 IO binding). All outputs and final states must be equal, bit for bit, with graph optimisations on and off, and with
 nodes run in sequence and in parallel. Needs numpy and onnxruntime.
@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 import onnxruntime as ort
 
-PARTS = {"1": [1] * 6, "7": [7] * 3, "mixed": [7, 1, 1, 40, 1, 7, 1]}
+PARTS = {"1": [1] * 6, "2": [2] * 4, "7": [7] * 3, "mixed": [7, 1, 2, 40, 1, 7, 1]}
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64}
 
 

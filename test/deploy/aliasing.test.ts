@@ -66,7 +66,7 @@ describe.skipIf(!python)("run with IO binding", () => {
     interpreter = await environment("newest");
   });
 
-  test("one OrtValue for past and present: B = 1 and 3, T = 1, 7 and mixed, equal bit for bit", async () => {
+  test("one OrtValue for past and present: B = 1 and 3, T = 1, 2, 7 and mixed, equal bit for bit", async () => {
     const files = new Map<string, string>();
     for (const [name, model] of [...models, ["unsafe", unsafeModel()] as const]) {
       const file = path.join(folder, `${files.size}.onnx`);
