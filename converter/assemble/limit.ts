@@ -39,18 +39,38 @@ function limitOf(found: Found, tables: PositionTables, name: string): PositionLi
     : { tensor, positions: dims[fromFront(Number(attributes.axis ?? 0), dims.length)]! - first };
 }
 
-/** Tables that are looked up by the positions that the export takes, which the converted model counts. */
-function limitsOfGiven({ graphs: { driven, index, model }, constants }: Found): PositionLimit[] {
-  if (driven.positions === undefined) return [];
-  const isGiven = (name: string): boolean => {
-    const node = index.producer.get(name);
-    return name === driven.positions || (node !== undefined && SAME.has(node.op) && isGiven(node.inputs[0]!));
-  };
-  return model.graph.nodes.flatMap(({ op, domain, inputs: [tensor, indices], attributes }) => {
+/** Tables that are looked up by the positions that the export takes, or counts in its mask: the converted model counts them as well. */
+function limitsOfGiven(found: Found): PositionLimit[] {
+  const { graphs, constants } = found;
+  if (graphs.driven.mask === undefined && graphs.driven.positions === undefined) return [];
+  return graphs.model.graph.nodes.flatMap(({ op, domain, inputs: [tensor, indices], attributes }) => {
     const dims = constants.get(tensor ?? "")?.dims;
-    if (op !== "Gather" || domain !== "" || !dims || !isGiven(indices!)) return [];
-    return [{ tensor: tensor!, positions: dims[fromFront(Number(attributes.axis ?? 0), dims.length)]! }];
+    const first = op === "Gather" && domain === "" && dims ? firstGiven(found, indices!) : undefined;
+    if (first === undefined) return [];
+    return [{ tensor: tensor!, positions: dims![fromFront(Number(attributes.axis ?? 0), dims!.length)]! - first }];
   });
+}
+
+/** What is added to the given position to make these indices. */
+function firstGiven(found: Found, name: string): number | undefined {
+  const { driven, index } = found.graphs;
+  const node = index.producer.get(name);
+  if (name === driven.positions) return 0;
+  if (node?.domain !== "") return undefined;
+  const [x = "", y = ""] = node.inputs;
+  if (SAME.has(node.op) || (node.op === "Clip" && !node.inputs[2])) return firstGiven(found, x);
+  if (node.op === "CumSum") return isMask(found, x) && !node.attributes.exclusive ? 1 : undefined;
+  if (node.op === "Mul")
+    return isMask(found, y) ? firstGiven(found, x) : isMask(found, x) ? firstGiven(found, y) : undefined;
+  if (node.op !== "Add" && node.op !== "Sub") return undefined;
+  const [first, by] = [firstGiven(found, x), numberOf(found, y)];
+  return first === undefined || by === undefined ? undefined : node.op === "Add" ? first + by : first - by;
+}
+
+function isMask(found: Found, name: string): boolean {
+  const { driven, index } = found.graphs;
+  const node = index.producer.get(name);
+  return name === driven.mask || (node !== undefined && SAME.has(node.op) && isMask(found, node.inputs[0]!));
 }
 
 /** Operators that leave indices as they are. */

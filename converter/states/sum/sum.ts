@@ -9,7 +9,7 @@ import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
 import { hidden } from "../../lower/lower.ts";
-import { typeIn } from "../../parts/graphs.ts";
+import { type Graphs, typeIn } from "../../parts/graphs.ts";
 import { axisSize, channelCount, type Layout, timeAxis } from "../../time/facts/fact.ts";
 import { isOffset } from "../../time/offset.ts";
 import { maskFor } from "../rows/carry.ts";
@@ -21,7 +21,8 @@ const FLOATS = new Set<number>([DataType.FLOAT, DataType.FLOAT16, DataType.BFLOA
 export const SUM: Kind<RefusedOpening> = {
   name: "sum",
   isFirst: (_known, { node }) => isSum(node),
-  async find({ graphs, time }, { node, stream, reason }) {
+  async find(known, { node, stream, reason }) {
+    const { graphs, time } = known;
     const fact = time.facts.get(stream);
     if (!isSum(node) || stream !== node.inputs[0] || fact?.kind !== "stream") return undefined;
     const { axes } = fact;
@@ -30,7 +31,7 @@ export const SUM: Kind<RefusedOpening> = {
     if (isOffset(fact)) return refuse("mixes-time", "sums over the padding before the first position");
     const type = typeIn(graphs, stream);
     const batchFirst = axes[0]!.join() === "batch" && axes[timeAxis(axes)]!.join() === "time";
-    if (!batchFirst || !FLOATS.has(type)) return undefined;
+    if (!batchFirst || !(FLOATS.has(type) || isCounted(graphs, stream))) return undefined;
     return {
       ...{ opening: node, nodes: new Set([node]), reason },
       exits: [{ tensor: node.outputs[0]!, fact: { kind: "stream", axes } }],
@@ -40,6 +41,16 @@ export const SUM: Kind<RefusedOpening> = {
 };
 
 const isSum = ({ op, domain }: Node): boolean => domain === "" && op === "CumSum";
+
+/** Operators that leave 0 and 1 as they are. */
+const KEEPS = new Set(["Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Transpose", "Expand"]);
+
+/** Whether a tensor holds 0 and 1 alone: its sum counts positions, which float32 holds as far as any counter. */
+function isCounted(graphs: Graphs, tensor: string): boolean {
+  if (tensor === graphs.driven.mask || typeIn(graphs, tensor) === DataType.BOOL) return true;
+  const node = graphs.index.producer.get(tensor);
+  return node !== undefined && node.domain === "" && KEEPS.has(node.op) && isCounted(graphs, node.inputs[0]!);
+}
 
 function realised(node: Node, axes: Layout): Realisation {
   const dims = axes.slice(1).map((axis) => axisSize(axis, { batch: 1, time: SUM_ROWS }));

@@ -11,7 +11,7 @@ import sys
 import onnx
 import torch
 from transformers import (GPT2Config, GPT2LMHeadModel, Lfm2Config, Lfm2ForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig,
-                          MistralForCausalLM)
+                          MistralForCausalLM, OPTConfig, OPTForCausalLM)
 
 VOCABULARY = 61
 TOKENS = 64
@@ -42,6 +42,12 @@ def lfm2():
                                       bos_token_id=None, eos_token_id=None, pad_token_id=None))
 
 
+def opt():
+    return OPTForCausalLM(OPTConfig(vocab_size=VOCABULARY, hidden_size=16, ffn_dim=24, num_hidden_layers=2, num_attention_heads=4,
+                                    max_position_embeddings=128, word_embed_proj_dim=16, init_std=0.4, tie_word_embeddings=False,
+                                    bos_token_id=None, eos_token_id=None, pad_token_id=None))
+
+
 class Logits(torch.nn.Module):
     """The model with its logits as the only output."""
 
@@ -61,6 +67,8 @@ EXPORTS = {
     "gpt2-mask": (gpt2, ("attention_mask", "position_ids")),
     "llama-mask": (llama, ("attention_mask",)),
     "mistral-mask": (mistral, ("attention_mask",)),
+    # its positions are the running sum of the mask
+    "opt-mask": (opt, ("attention_mask",)),
 }
 
 
