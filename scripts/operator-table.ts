@@ -4,6 +4,8 @@
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { ROWS } from "../converter/batch/rows.ts";
+import { EXPANSIONS } from "../converter/expand/index.ts";
 import { LINEAR, type Role } from "../converter/find/linear.ts";
 import { FROM_SIZES, RULES as PROOF_RULES, SIZE_RULES } from "../converter/prove/rules/index.ts";
 import type { Family } from "../converter/time/facts/rule.ts";
@@ -116,14 +118,28 @@ function refusals(): string {
 }
 
 function shapes(): string {
-  const names = (rules: object) => Object.keys(rules).sort().map(link).join(", ");
-  const followed = `Integers made of the batch size and the length are followed as such through ${names(shapeRules)}.`;
-  const proofs = `Proofs follow them through ${names({ ...SIZE_RULES, ...FROM_SIZES })}.`;
+  const followed = `Integers made of the batch size and the length are followed as such through ${list(shapeRules)}.`;
+  const proofs = `Proofs follow them through ${list({ ...SIZE_RULES, ...FROM_SIZES })}.`;
   return `## Arithmetic on shapes\n\n${followed}\n\n${proofs}\n`;
 }
 
+const list = (rows: object): string => Object.keys(rows).sort().map(link).join(", ");
+
+/** What is done before anything is followed. */
+const before = (): string => `## Written out
+
+Said in operators of the tables above before anything is followed, where their sizes are declared or read off their projections
+(\`converter/expand/\`): ${list(EXPANSIONS)}.
+
+## Without a batch
+
+A graph of one sequence gets a batch in front where all of it that reads the sequence is of these (\`converter/batch/\`), and both are
+compared: ${list(ROWS)}.
+`;
+
 /** The text of docs/operators.md. */
-export const operatorTable = (): string => [INTRODUCTION, ...FAMILIES.map(section), shapes(), refusals()].join("\n");
+export const operatorTable = (): string =>
+  [INTRODUCTION, ...FAMILIES.map(section), shapes(), before(), refusals()].join("\n");
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   noArguments("operator-table");

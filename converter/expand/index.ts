@@ -16,7 +16,7 @@ import { RotaryEmbedding } from "./rotary.ts";
 import { unshared } from "./unshare.ts";
 
 /** By `domain::Name` outside the standard domain. */
-const EXPANSIONS: Readonly<Record<string, Expansion>> = {
+export const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   Attention,
   Einsum,
   GatherND,
