@@ -10,14 +10,8 @@ export { BUDGETS, type Budget, type ChooseOptions } from "./choose/options.ts";
 export type { Required as RequiredClaim } from "./claim.ts";
 export type { CheckReport, Comparison } from "./compare/compare.ts";
 export type { Way as CheckWay } from "./compare/trials.ts";
-export {
-  type ContractReport,
-  checkContract,
-  type DeclaredState,
-  type Finding,
-  RULES,
-  type Rule,
-} from "./contract/contract.ts";
+export { type ContractReport, checkContract, type DeclaredState } from "./contract/contract.ts";
+export { type Finding, RULES, type Rule } from "./contract/rules.ts";
 export type { Conversion, ConvertOptions, Progress } from "./conversion.ts";
 export { convert } from "./convert.ts";
 export {
@@ -45,16 +39,16 @@ export type {
 } from "./graph/graph.ts";
 export type * from "./graph/proto.ts";
 export type { Tensor, TypedArray } from "./graph/tensor.ts";
-export {
-  type DeclaredValue,
-  type InspectedLayer,
-  type InspectedRefusal,
-  type InspectedState,
-  type Inspection,
-  type InspectOptions,
-  inspect,
-  type PositionCounter,
-} from "./inspect.ts";
+export { inspect } from "./inspect.ts";
+export type {
+  DeclaredValue,
+  InspectedLayer,
+  InspectedRefusal,
+  InspectedState,
+  Inspection,
+  InspectOptions,
+  PositionCounter,
+} from "./inspection.ts";
 export { type Beside, type Json, lookBeside, modelFileOf } from "./output/beside.ts";
 export { type OutputOptions, writeOutput } from "./output/output.ts";
 export { type Target, targetOf } from "./output/target.ts";

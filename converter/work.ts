@@ -3,7 +3,8 @@ import { answerCall, stopSignal } from "../src/process/child.ts";
 import { pack } from "./apart/parcel.ts";
 import type { Conversion, ConvertOptions } from "./conversion.ts";
 import { convert } from "./convert.ts";
-import { type InspectOptions, inspect } from "./inspect.ts";
+import { inspect } from "./inspect.ts";
+import type { InspectOptions } from "./inspection.ts";
 import { type VerifyOptions, verify } from "./verify.ts";
 
 type Say = (...args: unknown[]) => void;

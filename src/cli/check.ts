@@ -1,6 +1,7 @@
 /** `longconv-ssm check MODEL` */
 import type { Command } from "commander";
-import { type ContractReport, checkContract, type Finding, RULES } from "../../converter/contract/contract.ts";
+import { type ContractReport, checkContract } from "../../converter/contract/contract.ts";
+import { type Finding, RULES } from "../../converter/contract/rules.ts";
 import { readModel } from "../../converter/file/read.ts";
 import type { Model } from "../../converter/graph/graph.ts";
 import { modelFileOf } from "../../converter/output/beside.ts";

@@ -4,14 +4,8 @@ import { describeLimit } from "../../converter/assemble/limit.ts";
 import { chooseForms } from "../../converter/choose/choose.ts";
 import { DEFAULT_TOLERANCE } from "../../converter/choose/options.ts";
 import { readModel } from "../../converter/file/read.ts";
-import {
-  type Inspected,
-  type InspectedLayer,
-  type InspectedState,
-  type Inspection,
-  inspectFile,
-  type PositionCounter,
-} from "../../converter/inspect.ts";
+import { type Inspected, inspectFile } from "../../converter/inspect.ts";
+import type { InspectedLayer, InspectedState, Inspection, PositionCounter } from "../../converter/inspection.ts";
 import { modelFileOf } from "../../converter/output/beside.ts";
 import { describeClaim } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
