@@ -6,6 +6,7 @@ import { topological } from "../graph/order.ts";
 import { DataType, toNumbers } from "../graph/tensor.ts";
 import { floatTypeOf } from "../ort/widen.ts";
 import { Attention } from "./attention.ts";
+import { Concat } from "./edge.ts";
 import { Einsum } from "./einsum.ts";
 import type { Expansion, Site } from "./expansion.ts";
 import { GroupQueryAttention } from "./group-query.ts";
@@ -18,6 +19,7 @@ import { unshared } from "./unshare.ts";
 /** By `domain::Name` outside the standard domain. */
 export const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   Attention,
+  Concat,
   Einsum,
   GatherND,
   GRU: Recurrent,
