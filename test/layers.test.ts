@@ -66,9 +66,9 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/states/recurrent":
     "converter/find converter/graph converter/time converter/time/facts converter/time/rules src",
   "converter/states/rows":
-    "converter/find converter/graph converter/parts converter/time converter/time/facts converter/time/rules src",
+    "converter/find converter/graph converter/ort converter/parts converter/time converter/time/facts converter/time/rules src",
   "converter/states/scan":
-    "converter/find converter/graph converter/parts converter/time converter/time/facts converter/time/rules",
+    "converter/find converter/graph converter/parts converter/time converter/time/facts converter/time/rules src",
   "src/serve": "runtime src",
   "converter/contract": "converter/assemble converter/graph src",
   "converter/floor": "converter/assemble converter/find converter/graph converter/states/convolution",

@@ -104,8 +104,9 @@ function firstAhead({ dims, data }: Tensor, axes: Layout, length: number): reado
   return undefined;
 }
 
-/** Batches in which one sequence after the other is changed. */
-const BATCHES = [2, 3, 17] as const;
+/** Rows of the largest batch in which one sequence after the other is changed. */
+export const ROWS_SEEN = 17;
+const BATCHES = [2, 3, ROWS_SEEN] as const;
 
 /** Whether an exit of one sequence depends on the others of the batch, or on how many there are; undefined: it cannot be run. */
 export async function mixesBatch(

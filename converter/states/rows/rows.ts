@@ -6,6 +6,7 @@ import type { Carried, Kind, Known, Realisation, StateReport } from "../../find/
 import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { GraphIndex, Node } from "../../graph/graph.ts";
+import { toNumbers } from "../../graph/tensor.ts";
 import { fixedSizes } from "../../parts/seen-shapes.ts";
 import { type Offset, timeAxis } from "../../time/facts/fact.ts";
 import { operandOf } from "../../time/follow.ts";
@@ -32,7 +33,9 @@ export const ROWS: Kind<RefusedOpening> = {
   name: "rows",
   isFirst: ({ graphs, constants }, { node }) => {
     const isFixed = fixedSizes(graphs.inputs).time !== undefined;
-    return readersOf(graphs.index, node).every((reader) => isWindow(reader, constants, isFixed));
+    return (
+      isFilled(node, constants) || readersOf(graphs.index, node).every((reader) => isWindow(reader, constants, isFixed))
+    );
   },
   async find(known, opening) {
     const { graphs, time, constants } = known;
@@ -110,12 +113,25 @@ function isWindow({ op, domain, inputs, attributes }: Node, constants: Known["co
   return isMixing || filter.length > 3 || (isFixed && isShort);
 }
 
-const readersOf = ({ consumers }: GraphIndex, node: Node): readonly Node[] => {
-  const readers = node.outputs.flatMap((name) => consumers.get(name) ?? []);
-  return readers.length > 0 && PADDING.has(node.op) ? readers : [node];
+/** Padding with a number: what comes of it is no convolution at the positions that see it. */
+const isFilled = ({ op, domain, inputs }: Node, constants: Known["constants"]): boolean => {
+  const value = op === "Pad" && domain === "" && inputs[2] ? constants.get(inputs[2])?.tensor() : undefined;
+  return value !== undefined && toNumbers(value)[0] !== 0;
 };
 
+const readersOf = (index: GraphIndex, node: Node): readonly Node[] => {
+  const readers = PADDING.has(node.op) ? throughLayouts(index, node) : [];
+  return readers.length > 0 ? readers : [node];
+};
+
+/** What reads a node's outputs, also in another layout: as Conv of two axes, say. */
+const throughLayouts = (index: GraphIndex, node: Node): readonly Node[] =>
+  node.outputs
+    .flatMap((name) => index.consumers.get(name) ?? [])
+    .flatMap((reader) => (LAYOUTS.has(reader.op) ? throughLayouts(index, reader) : [reader]));
+
 const PADDING = new Set(["Pad", "Concat"]);
+const LAYOUTS = new Set(["Identity", "Cast", "Transpose", "Unsqueeze", "Squeeze", "Reshape"]);
 
 /** Padding is hidden as what stands before the first position, where that is the same at every place. */
 export const seesPadding = (history: History): true | undefined =>

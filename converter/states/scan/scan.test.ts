@@ -9,7 +9,7 @@ import type { Model, Node } from "../../graph/graph.ts";
 import { makeNode } from "../../graph/node.ts";
 import type { GraphProto } from "../../graph/proto.ts";
 import { withFields } from "../../graph/schema.ts";
-import { int64Tensor } from "../../graph/tensor.ts";
+import { float32Tensor, int64Tensor } from "../../graph/tensor.ts";
 
 const number = (name: string, values: number[], dims: number[]) =>
   makeNode(`${name}_node`, "Constant", [], [name], { attributes: { value: { tensor: int64Tensor(dims, values) } } });
@@ -28,6 +28,14 @@ const MIXED: Readonly<Record<string, (input: string) => Node[]>> = {
   "the first sequence": (input) => [
     number("first", [0], [1]),
     makeNode("pick", "Gather", [input, "first"], ["of_all"], { attributes: { axis: 0 } }),
+    makeNode("mixed_node", "Add", [input, "of_all"], ["mixed"]),
+  ],
+  "the largest of the batch, where that is rare": (input) => [
+    number("rows", [0], [1]),
+    makeNode("far", "Constant", [], ["far"], { attributes: { value: { tensor: float32Tensor([], [9]) } } }),
+    makeNode("over", "Sub", [input, "far"], ["over"]),
+    makeNode("rare", "Relu", ["over"], ["rare"]),
+    makeNode("largest", "ReduceMax", ["rare", "rows"], ["of_all"], { attributes: { keepdims: 1 } }),
     makeNode("mixed_node", "Add", [input, "of_all"], ["mixed"]),
   ],
   "a running sum over the batch": (input) => [
@@ -57,7 +65,33 @@ const gated = () =>
 
 test("each sequence by itself is carried", async () => {
   const alone = withBody(await gated(), (input) => [makeNode("mixed_node", "Identity", [input], ["mixed"])]);
-  expect((await convertModel(alone)).layers.map(({ form }) => form)).toEqual(["recurrent"]);
+  const { layers, claim } = await convertModel(alone);
+  expect(layers.map(({ form }) => form)).toEqual(["recurrent"]);
+  expect(claim).toEqual({ kind: "proven" });
+});
+
+test("rows that no rule keeps apart are claimed as far as they were tried", async () => {
+  // scattered where it is, by places that are counted along the batch: each row to itself
+  const places = withBody(await gated(), (input) => [
+    number("from", [0], []),
+    number("by", [1], []),
+    makeNode("sizes", "Shape", [input], ["rows"], { attributes: { start: 0, end: 1 } }),
+    makeNode("size", "Squeeze", ["rows"], ["count"]),
+    makeNode("counted", "Range", ["from", "count", "by"], ["places"]),
+    makeNode("mixed_node", "Gather", [input, "places"], ["mixed"], { attributes: { axis: 0 } }),
+  ]);
+  const { claim } = await convertModel(places);
+  expect(claim).toMatchObject({ kind: "seen", rows: 17, because: expect.stringMatching(/rows of a batch/) });
+});
+
+test("what is given from the last to the first is refused", async () => {
+  const model = await gated();
+  const nodes = model.graph.nodes.map((node) =>
+    node.op === "Scan" ? withAttributes(node, { scan_output_directions: [1] }) : node,
+  );
+  await expect(convertModel({ ...model, graph: { ...model.graph, nodes } })).rejects.toMatchObject({
+    code: "not-causal",
+  });
 });
 
 test.each(Object.entries(MIXED))("%s is refused", async (_, mixing) => {

@@ -2,9 +2,10 @@
  * A loop along time: Scan is kept, and begins with the states that the call before has left.
  * https://onnx.ai/onnx/operators/onnx__Scan.html
  */
+import type { Claim } from "../../../src/contract.ts";
 import type { Carried, Kind, Known, Place, Realisation } from "../../find/carried.ts";
 import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
-import { mixesBatch } from "../../find/sight.ts";
+import { mixesBatch, ROWS_SEEN } from "../../find/sight.ts";
 import { begunWithStart, type Start, ssmPorts, startOf } from "../../find/start.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
@@ -16,6 +17,7 @@ import { fromFront } from "../../time/facts/rule.ts";
 import { isOffset } from "../../time/offset.ts";
 import { scanAxes } from "../../time/rules/control.ts";
 import { maskedBody } from "./masked.ts";
+import { rowsOf } from "./rows.ts";
 
 export const SCAN: Kind<RefusedOpening> = {
   name: "scan",
@@ -49,14 +51,25 @@ export const SCAN: Kind<RefusedOpening> = {
       return fact?.kind === "stream" ? [{ tensor, axes: fact.axes }] : [];
     });
     const ends = exits.map(({ tensor, fact: { axes } }) => ({ tensor, axes }));
-    const isMixed = await mixesBatch(known, scanned, ends);
+    const axes = scanAxes(node.inputs.length - count, node.attributes.scan_input_axes);
+    const each = node.inputs.slice(count).map((name, i) => {
+      const fact = facts.get(name);
+      const layout = fact && "axes" in fact ? fact.axes : undefined;
+      return layout?.filter((_, k) => k !== fromFront(axes[i]!, layout.length));
+    });
+    const rows = await rowsOf(known, node, layouts.states, each);
+    if (rows && !rows.apart)
+      return refuse("mixes-batch", `reads other sequences of the batch in its loop: ${rows.because}`);
+    const isMixed = rows === undefined && (await mixesBatch(known, scanned, ends));
     if (isMixed === undefined)
       return refuse("mixes-batch", "does not run by itself, so other sequences may be read in its loop");
     if (isMixed) return refuse("mixes-batch", "reads other sequences of the batch in its loop");
+    const because = "no rule says that the rows of a batch keep apart in its loop, and batches up to there were tried";
+    const claim: Claim | undefined = rows ? undefined : { kind: "seen", rows: ROWS_SEEN, node: node.name, because };
     return {
       ...{ opening: node, nodes: new Set([node]), reason },
       exits,
-      plan: async () => realised(node, states),
+      plan: async () => ({ ...realised(node, states), claim }),
     } satisfies Carried;
   },
 };
