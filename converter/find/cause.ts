@@ -14,9 +14,20 @@ export interface Cause {
 /** One answer for all positions. */
 const WHOLE = /^(Reduce|Global|ArgM)/;
 
+/** Divided by what is made of all positions. */
+const NORMALISES = /^(Softmax|LogSoftmax|Hardmax|\w*Normalization)$/;
+
 /** Why an opening itself cannot be carried, whatever follows it; undefined where what follows decides. */
 export function causeAt({ node, reason }: Opening, stream: Fact | undefined): Cause | undefined {
   if (reason.startsWith("runs at another rate")) return { code: "mixes-time", reason, remedy: RATE };
+  if (NORMALISES.test(node.op))
+    return {
+      code: "not-causal",
+      reason: `${reason}: what it gives at a position depends on later ones too`,
+      remedy: "Normalise over the channels, or by sums over the positions so far (cumsum).",
+    };
+  if (node.op === "TopK") return { code: "mixes-time", reason: `${reason}, later positions among those before them` };
+  if (node.op === "Resize") return { code: "mixes-time", reason: `runs at another rate: ${reason}`, remedy: RATE };
   const many = stream?.kind === "stream" ? channelsIn(stream.axes[timeAxis(stream.axes)]!) : 1;
   if (many > 1)
     return {

@@ -1,0 +1,60 @@
+/** What is named when a graph is refused: the first cause, in its own words. */
+import { expect, test } from "vitest";
+import type { ErrorCode } from "../../src/errors.ts";
+import { CHANNELS, small } from "../../test/small.ts";
+import { convertModel } from "../convert.ts";
+import type { Builder } from "../graph/build.ts";
+
+const turned = (b: Builder, x: string, outputs?: readonly string[]) =>
+  b.one("Transpose", [x], { perm: [0, 2, 1] }, outputs ? { outputs } : {});
+const numbers = (b: Builder, size: number) =>
+  b.floats(
+    "numbers",
+    [size],
+    Array.from({ length: size }, (_, i) => 1 + i),
+  );
+
+test.each<[string, ErrorCode, RegExp, (b: Builder) => void]>([
+  [
+    "GroupNorm of one group, as PyTorch exports it",
+    "not-causal",
+    /normalises over the time axis: what it gives at a position depends on later ones too/,
+    (b) => {
+      const flat = b.one("Reshape", [turned(b, "x"), b.ints("groups", [0, 1, -1])]);
+      const normal = b.one("InstanceNormalization", [flat, numbers(b, 1), b.floats("zero", [1], [0])]);
+      const back = b.one("Reshape", [normal, b.one("Shape", [turned(b, "x")])]);
+      turned(b, b.one("Relu", [back]), ["y"]);
+    },
+  ],
+  [
+    "InstanceNorm",
+    "not-causal",
+    /normalises over the time axis: .* later ones too/,
+    (b) =>
+      void turned(b, b.one("InstanceNormalization", [turned(b, "x"), numbers(b, CHANNELS), numbers(b, CHANNELS)]), [
+        "y",
+      ]),
+  ],
+  [
+    "Softmax over time",
+    "not-causal",
+    /normalises over the time axis: .* later ones too/,
+    (b) => void b.one("Mul", ["x", b.one("Softmax", ["x"], { axis: 1 })], {}, { outputs: ["y"] }),
+  ],
+  [
+    "valid convolutions without padding",
+    "mixes-time",
+    /gives the output 'y' 5 positions fewer than the sequence has/,
+    (b) => {
+      const taps = (size: number) =>
+        b.floats("taps", [CHANNELS, CHANNELS, size], new Array(CHANNELS ** 2 * size).fill(0.1));
+      const first = b.one("Relu", [b.one("Conv", [turned(b, "x"), taps(3)])]);
+      turned(b, b.one("Conv", [first, taps(4)]), ["y"]);
+    },
+  ],
+])("%s", async (_, code, reason, build) => {
+  await expect(convertModel(small({ outputDims: ["b", "m", CHANNELS], build }))).rejects.toMatchObject({
+    code,
+    reason: expect.stringMatching(reason),
+  });
+});
