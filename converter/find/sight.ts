@@ -13,6 +13,8 @@ import type { Known } from "./carried.ts";
 export interface Port {
   readonly tensor: string;
   readonly axes: Layout;
+  /** Truth values of data, and not of a mask that shows what is there. */
+  readonly isData?: true | undefined;
 }
 
 /** Lengths at which later positions are changed, with the positions up to which nothing may change; undefined: every one. */
@@ -41,6 +43,11 @@ export async function sightOf(
   const bench = await openBench(known, entries, exits);
   try {
     const fixed = fixedSizes(graphs.inputs);
+    if (isDriven(bench)) {
+      // what a mask of the data lets through where it hides all that came before
+      const turned = await lookAt({ ...bench, turned: true }, fixed.time ?? 48, everyOf(fixed.time ?? 48), fixed);
+      if (turned && "code" in turned) return turned;
+    }
     let seen = 0;
     for (const [length, places] of LENGTHS) {
       const bytes = 4 * width * length ** 2 * ((places ?? everyOf(length)).length + 1);
@@ -160,7 +167,13 @@ async function openBench(known: Known, entries: readonly Port[], exits: readonly
 
 const everyOf = (length: number): readonly number[] => Array.from({ length: length - 1 }, (_, i) => i);
 
+/** Whether truth values of the data enter. */
+const isDriven = ({ entries, typeOf }: Bench): boolean =>
+  entries.some(({ tensor, isData }) => isData && typeOf(tensor) === DataType.BOOL);
+
 interface Bench {
+  /** Truth values are the others. */
+  readonly turned?: true;
   readonly known: Known;
   readonly part: Part;
   readonly entries: readonly Port[];
@@ -243,7 +256,7 @@ async function outputs(
 
 /** The exits as tensors. */
 async function ran(
-  { known: { graphs }, part, entries, typeOf }: Bench,
+  { known: { graphs }, part, entries, typeOf, turned }: Bench,
   batch: number,
   time: number,
   changedFrom: (row: number) => number,
@@ -251,14 +264,32 @@ async function ran(
 ): Promise<Record<string, Tensor> | undefined> {
   const sizes = { batch, time };
   const feeds: Record<string, Tensor> = { ...zeroInputs(graphs.model, graphs.inputs, sizes) };
-  for (const [k, { tensor, axes }] of entries.entries())
-    feeds[tensor] = randomEntry(typeOf(tensor), axes, sizes, changedFrom, k, drawn);
+  for (const [k, { tensor, axes, isData }] of entries.entries()) {
+    const type = typeOf(tensor);
+    const isTruth = type === DataType.BOOL && isData === true;
+    const made = randomEntry(isTruth ? DataType.FLOAT : type, axes, sizes, changedFrom, k, drawn);
+    feeds[tensor] = isTruth ? truthOf(made, axes, turned === true) : made;
+  }
   try {
     return await part.run(feeds, sizes);
   } catch (error) {
     if (!isFailedRun(error)) throw error;
     return undefined;
   }
+}
+
+/** The first positions are all the same: a mask may hide them from themselves. */
+const SAME_FIRST = 3;
+
+/** Signs as truth values. */
+function truthOf({ dims, data }: Tensor, axes: Layout, turned: boolean): Tensor {
+  const along = timeAxis(axes);
+  const inner = dims.slice(along + 1).reduce((a, c) => a * c, 1);
+  const truths = Uint8Array.from(data as Float32Array, (value, at) => {
+    const isFirst = Math.floor(at / inner) % dims[along]! < SAME_FIRST;
+    return Number((isFirst ? false : value > 0) !== turned);
+  });
+  return makeTensor(DataType.BOOL, dims, truths);
 }
 
 /** Values that depend on the entry, the position and the place within it; from some position on, others. */

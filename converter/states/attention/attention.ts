@@ -56,7 +56,11 @@ export const ATTENTION: Kind<RefusedOpening> = {
       .filter(([tensor]) => !columns.includes(tensor))
       .map(([tensor, axes]) => cacheOf(known, tensor, axes));
     if (caches.length === 0 || caches.some((cache) => cache === undefined))
-      return refuse(node, "unsupported-layout", "reads keys that are no floats with a row for each sequence");
+      return refuse(
+        node,
+        "unsupported-layout",
+        "reads keys that are neither floats nor truth values with a row for each sequence",
+      );
     const seen = Math.min(sight.seen, weights?.length ?? sight.seen, inRows.seen);
     const end = proven ? tablesEnd(known, pairs) : undefined;
     const ends = end && { positions: end.positions, node: node.name, because: `the table '${end.table}' ends` };
@@ -99,18 +103,22 @@ function weightsOf({ nodes, layouts }: Pairs): Port[] {
 }
 
 /** The streams that enter, as they are in the graph. */
-function entriesOf({ time }: Known, { keyed, queried }: Pairs): Port[] {
+function entriesOf(known: Known, { keyed, queried }: Pairs): Port[] {
   const names = new Set([...keyed.keys(), ...queried]);
   return [...names].map((tensor) => {
-    const fact = time.facts.get(tensor)!;
-    return { tensor, axes: "axes" in fact && fact.axes ? fact.axes : [] };
+    const fact = known.time.facts.get(tensor)!;
+    const isData = isMaskAlone(known, tensor) ? undefined : (true as const);
+    return { tensor, axes: "axes" in fact && fact.axes ? fact.axes : [], isData };
   });
 }
+
+/** What states of float32 carry: numbers in float32, and truth values. */
+const CARRIED = new Set<number>([DataType.FLOAT, DataType.BOOL]);
 
 function cacheOf({ graphs }: Known, tensor: string, axes: Layout): Cache | undefined {
   const type = typeIn(graphs, tensor);
   const factors = axes.flat();
-  if (type !== DataType.FLOAT || !factors.includes("batch") || factors.filter((f) => f === "keys").length !== 1)
+  if (!CARRIED.has(type) || !factors.includes("batch") || factors.filter((f) => f === "keys").length !== 1)
     return undefined;
   const channels = factors.filter((factor): factor is number => typeof factor === "number");
   // a head is what comes before the last channels

@@ -171,3 +171,45 @@ test("rows of padding are in no sum over the keys", async () => {
   expect(check.comparisons.map(({ way }) => way)).toContain("padded");
   expect(check.largest).toBeLessThan(1e-5);
 });
+
+/** Attention over ids; keys whose id is 3 are hidden, as padding is in older code. @param window positions that are seen, all without one */
+const overIds = ({ itself = true, window }: { itself?: boolean; window?: number }, low = -1e9) =>
+  ofIds(DataType.INT64, 16, (b) => {
+    const table = b.floats(
+      "table",
+      [16, CHANNELS],
+      Float32Array.from({ length: 64 }, (_, i) => Math.sin(i * i)),
+    );
+    const x = b.one("Gather", [table, "ids"]);
+    const keys = b.one("Range", [
+      b.ints("first", 0),
+      b.one("Squeeze", [b.one("Shape", ["ids"], { start: 1, end: 2 })]),
+      b.ints("step", 1),
+    ]);
+    const rows = b.one("Unsqueeze", [keys, axis(b, 1)]);
+    const some = b.one("Unsqueeze", [b.one("Not", [b.one("Equal", ["ids", b.ints("three", 3)])]), axis(b, 1)]);
+    const seen = itself ? b.one("Or", [some, b.one("Equal", [rows, keys])]) : some;
+    const earlier = b.one("And", [seen, b.one("GreaterOrEqual", [rows, keys])]);
+    const apart = b.one("Sub", [rows, keys]);
+    const shown = window ? b.one("And", [earlier, b.one("Less", [apart, b.ints("window", window)])]) : earlier;
+    const y = softmax(b, x, b.one("Where", [shown, scoresOf(b, x), number(b, low)]));
+    b.one("MatMul", [y, b.one("Transpose", [table], { perm: [1, 0] })], {}, { outputs: ["y"] });
+  });
+
+test.each<[string, Parameters<typeof overIds>[0], string]>([
+  ["all positions", {}, "cache"],
+  ["a window", { window: 5 }, "rows"],
+])("keys that the ids hide: truth values are carried for %s", async (_, how, form) => {
+  const { claim, layers, check } = await convertModel(overIds(how));
+  expect(claim).toEqual({ kind: "proven" });
+  expect(new Set(layers.map((layer) => layer.form))).toEqual(new Set([form]));
+  expect(layers.some(({ channels }) => channels === 1)).toBe(true);
+  expect(check.largest).toBeLessThan(1e-5);
+});
+
+test("a sequence that begins with hidden ids sees later positions: refused", async () => {
+  await expect(convertModel(overIds({ itself: false }))).rejects.toMatchObject({
+    code: "not-causal",
+    reason: expect.stringContaining("lets position 0 see position 1"),
+  });
+});

@@ -59,6 +59,7 @@ export function carried(b: Builder, carry: Carry, place: Place): { stream: strin
   const { index, symbols, mask, typeOf } = place;
   const { axes, rows } = carry;
   const type = typeOf(carry.tensor);
+  if (type === DataType.BOOL) return carriedTruth(b, carry, place);
   const layout = stateLayout(axes);
   const native = layout === axes;
   const axis = timeAxis(layout);
@@ -83,6 +84,13 @@ export function carried(b: Builder, carry: Carry, place: Place): { stream: strin
   const stream = b.name("window");
   fromCanonical(b, window, axes, longer(b, symbols, rows), stream);
   return { stream, ports };
+}
+
+/** Truth values are carried as 0 and 1. */
+function carriedTruth(b: Builder, carry: Carry, place: Place): ReturnType<typeof carried> {
+  const tensor = b.one("Cast", [carry.tensor], { to: DataType.FLOAT }, { hint: "rows" });
+  const { stream, ports } = carried(b, { ...carry, tensor }, { ...place, typeOf: () => DataType.FLOAT });
+  return { stream: b.one("Cast", [stream], { to: DataType.BOOL }, { hint: "rows" }), ports };
 }
 
 /** The symbols of a sequence of so many positions more. */
