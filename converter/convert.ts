@@ -113,7 +113,10 @@ export async function convertModel(
     const written = await inFewerBits(found, { model: converted, step }, options.weights);
     const said = { ...check, ...(written.weights && { weights: written.weights }) };
     const finished = withMetadata(written.model, METADATA.check, JSON.stringify(said));
-    const { renamed, language, batchAdded = false } = found;
+    const { language, batchAdded = false } = found;
+    const { driven } = found.graphs;
+    // drivers give the export's own mask and positions under the contract's names
+    const renamed = new Map([...found.renamed].filter(([, to]) => to !== driven.mask && to !== driven.positions));
     return { ...written, model: finished, renamed, batchAdded, language, layers, claim, positions, check };
   });
 }

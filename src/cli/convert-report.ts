@@ -65,6 +65,7 @@ export function conversionReport({
     "",
     `state     ${byteSize(stateBytes(layers))} for each sequence${growth(layers)}`,
     `check     ${check.comparisons.length} comparisons with the original; largest difference ${scientific(check.largest)} of the largest output (allowed: ${scientific(check.tolerance)})`,
+    ...(check.note === undefined ? [] : [`remark    ${check.note}`]),
     ...(from === undefined ? [] : [`trained   with ${trainingLength} positions (${path.basename(from)})`]),
     ...weights.map(weightsLine),
     writtenLine(target, written, seconds),
