@@ -22,7 +22,7 @@ import {
 import type { Builder } from "../graph/build.ts";
 import type { Model } from "../graph/graph.ts";
 import { LONGCONV_DOMAIN, LONGCONV_OP } from "../graph/longconv.ts";
-import { DataType, float32Tensor, toNumbers } from "../graph/tensor.ts";
+import { DataType, float32Tensor, int64Tensor, toNumbers } from "../graph/tensor.ts";
 import { openModel } from "../ort/run.ts";
 
 test("positions without a convolution: a counter alone", async () => {
@@ -66,6 +66,25 @@ test("a function of the position widened to the channels", () =>
         const wide = b.one("Expand", [b.one("Sin", [positions(b)]), shape]);
         const weights = b.floats("weights", [CHANNELS, CHANNELS], KERNEL.subarray(0, CHANNELS * CHANNELS));
         b.one("Add", ["x", b.one("MatMul", [wide, weights])], {}, { outputs: ["y"] });
+      },
+    }),
+  ));
+
+// positions.expand(b, -1, CHANNELS) by TorchScript's exporter: where the size is -1, 1
+test("a function of the position expanded to sizes some of which are -1", () =>
+  sameAsOriginal(
+    small({
+      build(b) {
+        const batch = b.one("Shape", ["x"], { start: 0, end: 1 });
+        const sizes = b.one("Reshape", [
+          b.one("Concat", [batch, b.ints("as_it_is", [-1]), b.ints("channels", [CHANNELS])], { axis: 0 }),
+          b.ints("flat", [-1]),
+        ]);
+        const ones = b.one("ConstantOfShape", [b.one("Shape", [sizes])], { value: { tensor: int64Tensor([1], [1]) } });
+        const open = b.one("Equal", [sizes, b.one("Mul", [ones, b.ints("minus", -1)])]);
+        const column = b.one("Unsqueeze", [b.one("Sin", [positions(b)]), b.ints("first", [0])]);
+        const wide = b.one("Expand", [column, b.one("Where", [open, ones, sizes])]);
+        b.one("Add", ["x", wide], {}, { outputs: ["y"] });
       },
     }),
   ));

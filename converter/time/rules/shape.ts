@@ -1,6 +1,6 @@
 /** Arithmetic on shapes: integers made of the batch size and the sequence length, rank 0 or 1. */
 import type { Attributes } from "../../graph/graph.ts";
-import { DataType } from "../../graph/tensor.ts";
+import { DataType, type Tensor, toNumbers } from "../../graph/tensor.ts";
 import { add, BATCH, type Dim, dim, divide, equal, isConstant, multiply, scale, subtract, TIME } from "../facts/dim.ts";
 import type { Axis, Fact, Layout } from "../facts/fact.ts";
 import { axesOf, integers, numbers, type Operand } from "../facts/rule.ts";
@@ -177,9 +177,27 @@ function steps({ constant, batch, time, product }: Dim, by: number): boolean {
   return by !== 0 && !batch && !product && time === by && missing >= 0 && missing < 1;
 }
 
+/** A longer list is no shape. */
+const MOST_AXES = 8;
+
+/** A list of as many sizes as another has: ones, and -1, in what TorchScript's exporter writes for `expand(b, -1, -1)`. */
+function sizesFilled(values: readonly Dim[] | undefined, value: unknown): Fact | undefined {
+  const tensor = value && typeof value === "object" && "data" in value ? (value as Tensor) : undefined;
+  const [count] = values ?? [];
+  if (values?.length !== 1 || !isConstant(count!) || tensor?.type !== DataType.INT64) return undefined;
+  if (count!.constant > MOST_AXES) return undefined;
+  const [fill] = toNumbers(tensor);
+  return shape(
+    1,
+    Array.from({ length: count!.constant }, () => dim(fill!)),
+  );
+}
+
 /** https://onnx.ai/onnx/operators/onnx__ConstantOfShape.html */
-const ConstantOfShape: ShapeRule = ([size]) => {
+const ConstantOfShape: ShapeRule = ([size], { value }) => {
   const values = integers(size);
+  const filled = sizesFilled(values, value);
+  if (filled) return filled;
   const axes: (Axis | undefined)[] | undefined = values?.map((d) => {
     if (isConstant(d)) return d.constant === 1 ? [] : [d.constant];
     if (equal(d, TIME)) return ["time"];
