@@ -26,10 +26,11 @@ export {
 export type { HistoryOptions } from "./kept/history.ts";
 export type { GenerationDefaults } from "./model/defaults.ts";
 export type { InputSpec, LanguageModel, Model, State, StateSpec } from "./model/model.ts";
-export { type Ids, type ReadOptions, read } from "./model/read.ts";
+export { type ReadOptions, read } from "./model/read.ts";
 export { concatStates, disposeState, gatherRows, sliceState } from "./model/state.ts";
 export { fingerprint, stateFromBytes, stateToBytes } from "./model/state-file.ts";
 export { type StepOptions, step, zeroState } from "./model/step.ts";
+export type { Ids } from "./model/tokens.ts";
 export type { Constraint, Matching } from "./sampling/constraint.ts";
 export type { MethodOptions } from "./sampling/methods.ts";
 export type { LogitsProcessor, SamplingContext, SamplingOptions } from "./sampling/sampler.ts";

@@ -2,9 +2,10 @@
 import { LongConvError } from "../../src/errors.ts";
 import { type History, stopsIn } from "../kept/history.ts";
 import type { Model, State } from "../model/model.ts";
-import { drain, type Ids, readSlices, readTokens, retire } from "../model/read.ts";
+import { drain, readSlices, readTokens, retire } from "../model/read.ts";
 import { disposeState, sliceState } from "../model/state.ts";
 import { zeroState } from "../model/step.ts";
+import type { Ids } from "../model/tokens.ts";
 import { readAhead } from "../speculate/read-ahead.ts";
 import type { GenerateOptions } from "./options.ts";
 import { type PromptUsage, prefillWhole } from "./prefill.ts";

@@ -2,8 +2,9 @@
 import { named } from "../../src/unforeseen.ts";
 import type { PrefixCache } from "../kept/cache.ts";
 import type { Model, State } from "../model/model.ts";
-import { type Ids, type ReadOptions, readSlices } from "../model/read.ts";
+import { type ReadOptions, readSlices } from "../model/read.ts";
 import { disposeState } from "../model/state.ts";
+import type { Ids } from "../model/tokens.ts";
 
 export interface PrefillOptions extends ReadOptions {
   /** Of a prompt that starts from nothing. */

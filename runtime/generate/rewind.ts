@@ -3,7 +3,7 @@
 import { checkCount, checkNumbers } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Model } from "../model/model.ts";
-import { encodePrompt, type Ids } from "../model/read.ts";
+import { encodePrompt, type Ids } from "../model/tokens.ts";
 import type { GenerateOptions } from "./options.ts";
 
 /** What is different from the generation that is taken back. */

@@ -4,7 +4,7 @@ import { checkCount, checkNumbers, notValid } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { roomAfter } from "../model/limit.ts";
 import { type Model, refuseOther } from "../model/model.ts";
-import { checkIds, encodePrompt, type Ids, languageOf, NO_TOKENIZER } from "../model/read.ts";
+import { checkIds, encodePrompt, type Ids, languageOf, NO_TOKENIZER } from "../model/tokens.ts";
 import type { Constraint, Matching } from "../sampling/constraint.ts";
 import { createSampler } from "../sampling/sampler.ts";
 import { textStream } from "../text/text.ts";

@@ -3,7 +3,7 @@
 import { checkCount } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Model, State } from "../model/model.ts";
-import { type Ids, languageOf } from "../model/read.ts";
+import { type Ids, languageOf } from "../model/tokens.ts";
 import { cutPart, type Part, partOf, stateOf } from "./part.ts";
 import { createTree, type Node } from "./tree.ts";
 

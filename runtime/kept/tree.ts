@@ -1,5 +1,5 @@
 /** A tree of token sequences with values: those that begin alike share their beginning. */
-import type { Ids } from "../model/read.ts";
+import type { Ids } from "../model/tokens.ts";
 
 export interface Node<T> {
   readonly parent: Node<T> | undefined;

@@ -3,9 +3,10 @@
 import { checkCount } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Model, State } from "../model/model.ts";
-import { drain, type Ids, languageOf, readSlices, readTokens } from "../model/read.ts";
+import { drain, readSlices, readTokens } from "../model/read.ts";
 import { disposeState } from "../model/state.ts";
 import { zeroState } from "../model/step.ts";
+import { type Ids, languageOf } from "../model/tokens.ts";
 import { argmax } from "../sampling/candidates.ts";
 import type { Drafter, Drafting } from "./drafter.ts";
 

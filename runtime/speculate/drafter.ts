@@ -1,7 +1,7 @@
 /** Who guesses the tokens to come. What is guessed wrong costs time, and changes nothing. */
 
 import type { Model } from "../model/model.ts";
-import type { Ids } from "../model/read.ts";
+import type { Ids } from "../model/tokens.ts";
 
 /** Drafts for one sequence. */
 export interface Drafting {

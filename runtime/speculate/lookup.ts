@@ -1,6 +1,6 @@
 /** Drafts from the sequence itself: what followed the last time that its last tokens occurred (Saxena 2023, "Prompt lookup decoding"). */
 import { checkCount } from "../../src/checks.ts";
-import type { Ids } from "../model/read.ts";
+import type { Ids } from "../model/tokens.ts";
 import type { Drafter } from "./drafter.ts";
 
 export interface LookupOptions {

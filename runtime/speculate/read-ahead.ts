@@ -1,8 +1,8 @@
 /** Several tokens in one run, with the logits after the last of them: how drafts are verified. */
 import { LongConvError } from "../../src/errors.ts";
 import type { Model, State } from "../model/model.ts";
-import { type Ids, languageOf, tokenFeeds } from "../model/read.ts";
 import { type StepOptions, step } from "../model/step.ts";
+import { type Ids, languageOf, tokenFeeds } from "../model/tokens.ts";
 import { dataOf, toFloat32 } from "../sessions/numeric.ts";
 
 /**

@@ -1,7 +1,7 @@
 /** A picture of what was measured. */
 import * as Plot from "@observablehq/plot";
-import type { BenchReport } from "./bench.ts";
 import type { Timing } from "./measure.ts";
+import type { BenchReport } from "./report.ts";
 import { standalone } from "./standalone.ts";
 
 /** Medians and quartiles of every case, one row each, on a logarithmic axis. */

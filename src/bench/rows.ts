@@ -1,6 +1,7 @@
 /** What was measured as rows, for tables and for programs that read tables. */
-import type { BenchReport, Comparison } from "./bench.ts";
+
 import type { Ratio, Timing } from "./measure.ts";
+import type { BenchReport, Comparison } from "./report.ts";
 
 /** One case of one converted model. */
 export interface BenchRow {

@@ -2,8 +2,9 @@
 import type { Command } from "commander";
 import { readModel } from "../../converter/file/read.ts";
 import { modelFileOf } from "../../converter/output/beside.ts";
-import { type BenchReport, bench } from "../bench/bench.ts";
+import { bench } from "../bench/bench.ts";
 import type { Ratio, Timing } from "../bench/measure.ts";
+import type { BenchReport } from "../bench/report.ts";
 import { benchCsv, benchMarkdown } from "../bench/rows.ts";
 import { LongConvError } from "../errors.ts";
 import { newCommand, withAction } from "./command.ts";

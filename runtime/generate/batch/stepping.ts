@@ -1,8 +1,9 @@
 /** The rows that run together: each step, every row chooses its token and all read theirs in one run. */
 
 import type { Model, State } from "../../model/model.ts";
-import { languageOf, readTokens, retire } from "../../model/read.ts";
+import { readTokens, retire } from "../../model/read.ts";
 import { concatStates, disposeState, sliceState } from "../../model/state.ts";
+import { languageOf } from "../../model/tokens.ts";
 import type { Piece } from "../options.ts";
 import type { Admitted } from "./admission.ts";
 import { endRow, isGone, type Row } from "./row.ts";
