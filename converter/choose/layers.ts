@@ -5,6 +5,7 @@
 
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import { releaseFreed } from "../../src/free-memory.ts";
 import { uncarried } from "../../src/process/carried-error.ts";
 import { type ContestResult, type ContestTask, contest } from "./contest.ts";
 import type { Answer } from "./worker.ts";
@@ -49,6 +50,7 @@ export async function contestLayers(
     await Promise.all(workers.map((worker) => work((task) => ask(worker, task))));
   } finally {
     await Promise.all(workers.map((worker) => worker.terminate()));
+    releaseFreed();
   }
   return results;
 }

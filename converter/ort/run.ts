@@ -1,6 +1,7 @@
 /** Runs models through ONNX Runtime on the CPU. */
 import path from "node:path";
 import { LongConvError } from "../../src/errors.ts";
+import { releaseFreed } from "../../src/free-memory.ts";
 import { InferenceSession } from "../../src/onnxruntime-node.ts";
 import { temporaryFolder } from "../../src/temporary-folder.ts";
 import { encodeModel, initializerBytes } from "../file/encode.ts";
@@ -31,7 +32,7 @@ export interface RunOptions {
   /**
    * Models with more bytes of weights are handed over in temporary files; default 1e8. ONNX Runtime maps files, but
    * copies twice what it is handed in memory. Their matrices are not packed, either: packed ones are a copy of all of them,
-   * while of a mapped file only what is read is in memory.
+   * while of a mapped file only what is read is in memory. What such a session took is given back when it is closed.
    */
   readonly maxEmbeddedBytes?: number;
 }
@@ -100,7 +101,10 @@ async function open(
       });
       return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, ownTensor(name, value)]));
     },
-    close: () => session.release(),
+    async close() {
+      await session.release();
+      if (mapped) releaseFreed();
+    },
   };
 }
 

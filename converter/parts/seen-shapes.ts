@@ -114,7 +114,8 @@ function briefly(model: Model, names: readonly string[]): { model: Model; ends: 
   const b = createBuilder(model.opsets.get("") ?? 0, namesOf(model.graph));
   const [flat, zero, one] = [b.ints("flat", [-1]), b.ints("zero", [0]), b.ints("one", [1])];
   const ends = new Map<string, [string, string]>();
-  for (const name of names)
+  // ONNX Runtime goes back from the last node that nobody reads: in this order each tensor is looked at, and freed, when it is made
+  for (const name of names.toReversed())
     ends.set(name, [b.one("Shape", [name]), b.one("Slice", [b.one("Reshape", [name, flat]), zero, one])]);
   const { graph } = model;
   const nodes = [...graph.nodes, ...b.nodes];
