@@ -145,6 +145,28 @@ test("an export of fixed sizes, time first, is compared in batches of other size
   expect(check.comparisons.some(({ batch }) => batch === 2)).toBe(true);
 });
 
+test("a layer along channels in both directions, whose states are zeros for the export's one length", async () => {
+  const [length, bands] = [9, 5];
+  const b = createBuilder(18, ["x", "y"]);
+  const weights = [
+    b.floats("wx", [2, 3 * HIDDEN, 1], wave(6 * HIDDEN, 0.7)),
+    b.floats("wh", [2, 3 * HIDDEN, HIDDEN], wave(6 * HIDDEN * HIDDEN, 0.9)),
+  ];
+  const rows = b.one("Reshape", ["x", b.ints("rows", [length, bands, 1])]);
+  const turned = b.one("Transpose", [rows], { perm: [1, 0, 2] });
+  const start = b.one("Expand", [b.floats("zero", [1, 1, 1], [0]), b.ints("states", [2, length, HIDDEN])]);
+  const both = b.one("GRU", [turned, ...weights, "", "", start], { hidden_size: HIDDEN, direction: "bidirectional" });
+  const back = b.one("Transpose", [both], { perm: [2, 0, 1, 3] });
+  const joined = b.one("Reshape", [back, b.ints("joined", [1, length, bands * 2 * HIDDEN])]);
+  b.one("CumSum", [joined, b.ints("time", 1)], {}, { outputs: ["y"] });
+  const info = (name: string, width: number) => ({ name, type: DataType.FLOAT, dims: [1, length, width] });
+  const ends = { inputs: [info("x", bands)], outputs: [info("y", bands * 2 * HIDDEN)] };
+  const { check } = await convertModel(
+    makeModel({ ...ends, nodes: b.nodes, initializers: b.initializers, opsets: 18 }),
+  );
+  expect(check.largest).toBeLessThan(1e-5);
+});
+
 test("backwards is refused", async () => {
   await expect(convertModel(language("LSTM", { direction: "reverse" }))).rejects.toMatchObject({
     code: "not-causal",

@@ -2,7 +2,7 @@
 import type { Attributes } from "../../graph/graph.ts";
 import { DataType, type Tensor, toNumbers } from "../../graph/tensor.ts";
 import { add, BATCH, type Dim, dim, divide, equal, isConstant, multiply, scale, subtract, TIME } from "../facts/dim.ts";
-import type { Axis, Fact, Layout } from "../facts/fact.ts";
+import { type Axis, constantLayout, type Fact, type Layout } from "../facts/fact.ts";
 import { axesOf, integers, numbers, type Operand } from "../facts/rule.ts";
 
 /** The fact of the only output, or undefined where this is not arithmetic that can be followed. */
@@ -28,7 +28,8 @@ export function dimOfAxis(axis: Axis): Dim | undefined {
 
 /** https://onnx.ai/onnx/operators/onnx__Shape.html */
 const Shape: ShapeRule = ([data], { start = 0, end }) => {
-  const axes = data && axesOf(data);
+  const sizes = data?.fact.kind === "shape" ? data.fact : undefined;
+  const axes = sizes?.values ? constantLayout(sizes.rank === 1 ? [sizes.values.length] : []) : data && axesOf(data);
   return axes && shape(1, axes.slice(Number(start), end === undefined ? undefined : Number(end)).map(dimOfAxis));
 };
 
