@@ -59,20 +59,29 @@ export async function analyse(model: Model, options: AnalyseOptions = {}): Promi
   );
   if (typeof main.dims![usual] === "string") return found;
   const along: Found[] = [];
+  const refused: Found[] = [];
   for (const axis of others) {
     const tried = await findCarried(plain, { ...options, kinds, timeAxis: { [main.name]: axis } }).catch(
       () => undefined,
     );
-    if (tried && isConvertible(tried)) along.push(tried);
+    if (tried) (isConvertible(tried) ? along : refused).push(tried);
   }
   const [only] = along;
-  if (!only || along.length > 1) return found;
-  const axis = timeAxis(only.graphs.inputs.layouts.get(main.name)!);
-  return {
-    ...only,
-    timeBecause: `axis ${axis} of '${main.name}' is time: it is the only one along which all of it runs`,
-  };
+  if (along.length > 1) return found;
+  if (only) return { ...only, timeBecause: `${axisOf(only)} is time: it is the only one along which all of it runs` };
+  // what is summed over is channels: what stands in the way is said of the axis that is not
+  const whole = refused.filter((each) => !isSummed(each));
+  if (!isSummed(found) || whole.length !== 1) return found;
+  return { ...whole[0]!, timeBecause: `${axisOf(whole[0]!)} is taken for time: the usual one is summed over` };
 }
+
+/** "axis 2 of 'x'": the time axis of the first input. */
+function axisOf({ graphs: { inputs } }: Found): string {
+  return `axis ${timeAxis(inputs.layouts.get(inputs.main.name)!)} of '${inputs.main.name}'`;
+}
+
+/** Whether the first thing in the way is that channels would be time. */
+const isSummed = ({ refusals: [first] }: Found): boolean => first?.reason.includes("sums over the time axis") === true;
 
 const isUnreadable = (error: unknown): boolean => error instanceof LongConvError && error.code === "unsupported-layout";
 

@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import type { ErrorCode } from "../../src/errors.ts";
 import { CHANNELS, small } from "../../test/small.ts";
 import { convertModel } from "../convert.ts";
-import type { Builder } from "../graph/build.ts";
+import { type Builder, createBuilder, makeModel } from "../graph/build.ts";
+import { DataType } from "../graph/tensor.ts";
 
 const turned = (b: Builder, x: string, outputs?: readonly string[]) =>
   b.one("Transpose", [x], { perm: [0, 2, 1] }, outputs ? { outputs } : {});
@@ -56,5 +57,21 @@ test.each<[string, ErrorCode, RegExp, (b: Builder) => void]>([
   await expect(convertModel(small({ outputDims: ["b", "m", CHANNELS], build }))).rejects.toMatchObject({
     code,
     reason: expect.stringMatching(reason),
+  });
+});
+
+test("of an export of one size, the axis that is not summed over", async () => {
+  const [channels, length] = [6, 16];
+  const b = createBuilder(18, ["x", "y"]);
+  const taps = b.floats("taps", [4, channels, 3], new Array(4 * channels * 3).fill(0.1));
+  b.one("Relu", [b.one("Conv", ["x", taps], { strides: [2], pads: [2, 0] })], {}, { outputs: ["y"] });
+  const ends = {
+    inputs: [{ name: "x", type: DataType.FLOAT, dims: [1, channels, length] }],
+    outputs: [{ name: "y", type: DataType.FLOAT, dims: [1, 4, length / 2] }],
+  };
+  const model = makeModel({ ...ends, nodes: b.nodes, initializers: b.initializers, opsets: 18 });
+  await expect(convertModel(model)).rejects.toMatchObject({
+    code: "mixes-time",
+    reason: expect.stringMatching(/runs at another rate: a stride of 2 along the time axis/),
   });
 });
