@@ -70,6 +70,30 @@ test("a function of the position widened to the channels", () =>
     }),
   ));
 
+/** A size of x as a float. */
+const sizeOf = (b: Builder, axis: number) =>
+  b.one("Cast", [b.one("Squeeze", [b.one("Shape", ["x"], { start: axis, end: axis + 1 })])], { to: DataType.FLOAT });
+
+test("sizes of channels are constants: x / x.shape[2], and positions times it", async () => {
+  const model = small({
+    build(b) {
+      const mean = b.one("Div", [b.one("CumSum", ["x", b.ints("time", 1)]), sizeOf(b, 2)]);
+      b.one("Add", [mean, b.one("Sin", [b.one("Mul", [positions(b), sizeOf(b, 2)])])], {}, { outputs: ["y"] });
+    },
+  });
+  await sameAsOriginal(model);
+  expect((await conversion(model)).claim).toEqual({ kind: "proven" });
+});
+
+test.each([
+  ["the length", 1],
+  ["the batch", 0],
+])("x / %s is refused", async (_, axis) => {
+  const build = (b: Builder) =>
+    void b.one("Div", [b.one("CumSum", ["x", b.ints("time", 1)]), sizeOf(b, axis)], {}, { outputs: ["y"] });
+  await expect(converted(small({ build }))).rejects.toThrow("[depends-on-length]");
+});
+
 // positions.expand(b, -1, CHANNELS) by TorchScript's exporter: where the size is -1, 1
 test("a function of the position expanded to sizes some of which are -1", async () => {
   const model = small({

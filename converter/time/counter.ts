@@ -2,7 +2,7 @@
 import type { GraphIndex, Node } from "../graph/graph.ts";
 import { constantLayout, isChannelAxis, type Layout, sameLayout, timeAxis } from "./facts/fact.ts";
 import type { Constant } from "./fold.ts";
-import type { PositionUse, Refusal, TimeFacts } from "./follow.ts";
+import { isFixed, type PositionUse, type Refusal, type TimeFacts } from "./follow.ts";
 import { type Placement, placement } from "./placement.ts";
 import { ELEMENTWISE } from "./rules/elementwise.ts";
 
@@ -76,7 +76,7 @@ const withoutForm = ({ node, tensor }: PositionUse): Refusal => ({
 function addRecipe(known: Known, recipes: Map<string, Recipe>, name: string): boolean {
   const { index, time } = known;
   const fact = time.facts.get(name);
-  if (!name || fact?.kind === "constant" || recipes.has(name)) return true;
+  if (!name || fact?.kind === "constant" || (fact && isFixed(fact)) || recipes.has(name)) return true;
   const node = index.producer.get(name);
   if (fact?.kind !== "position" || !fact.axes || !node) return false;
   const axes = withoutBatch(fact.axes);

@@ -1,7 +1,10 @@
 /** Follows time through a graph: what time is to every tensor, where it is mixed, and where it cannot be followed. */
 import type { ErrorCode } from "../../src/errors.ts";
 import type { Model, Node } from "../graph/graph.ts";
+import { integerTensor } from "../graph/integers.ts";
+import { DataType } from "../graph/tensor.ts";
 import { refusesBranch } from "./branches.ts";
+import { isConstant } from "./facts/dim.ts";
 import { constantLayout, type Fact, type Layout } from "./facts/fact.ts";
 import { axesOf, type Context, type Operand, type Verdict } from "./facts/rule.ts";
 import type { Constant } from "./fold.ts";
@@ -59,6 +62,9 @@ export interface TimeFacts {
   readonly varies: ReadonlySet<string>;
   readonly context: Context;
 }
+
+/** Whether a size is the same for every batch and length. */
+export const isFixed = (fact: Fact): boolean => fact.kind === "shape" && fact.values?.every(isConstant) === true;
 
 const isData = (fact: Fact): boolean => fact.kind === "stream" || fact.kind === "still" || fact.kind === "last";
 
@@ -209,9 +215,24 @@ export function judge(
       reason: `is an operator without a rule, so it cannot be known to work position by position`,
       remedy: "Export the model with standard operators, or open an issue naming the operator.",
     };
-  const verdict = rule(operands, node.attributes, context, node.outputs.length);
+  const read = operands.map((operand) => operand && asNumbers(operand, context));
+  const verdict = rule(read, node.attributes, context, node.outputs.length);
   if ("refuses" in verdict && verdict.refuses === "random") return verdict;
-  return data ? verdict : { outputs: positionOutputs(node, operands, verdict) };
+  return data ? verdict : { outputs: positionOutputs(node, read, verdict) };
+}
+
+/** Sizes of channels are constants, also where they are read off a shape: x / x.shape[-1]. */
+function asNumbers(operand: Operand, { typeOf }: Context): Operand {
+  const { name, fact } = operand;
+  if (fact.kind !== "shape" || !isFixed(fact)) return operand;
+  const values = fact.values!.map(({ constant }) => constant);
+  const type = values.every(Number.isInteger) ? (typeOf(name) ?? DataType.INT64) : DataType.FLOAT;
+  const dims = fact.rank === 1 ? [values.length] : [];
+  return {
+    name,
+    fact: { kind: "constant", axes: constantLayout(dims) },
+    constant: () => integerTensor(type, dims, (i) => values[i]!),
+  };
 }
 
 /** Without data nothing can go wrong: what is not pointwise in the position is just any function of the length. */
