@@ -69,6 +69,18 @@ test.each<readonly [number, readonly [number, number]]>([
   expect((await converted.catch(() => undefined))?.claim.positions ?? 0).toBeLessThanOrEqual(leak[0]);
 });
 
+test("what no rule follows is looked at up to the end of a table that ends the model", async () => {
+  const squared = (b: Builder, tensor: string) => b.one("Mul", [tensor, tensor]);
+  const mask: Mask = (b, rows, keys) =>
+    b.one("And", [table(128)(b, rows, keys), b.one("GreaterOrEqual", [squared(b, rows), squared(b, keys)])]);
+  const apart: Mask = (b, rows, keys) =>
+    b.one("Or", [mask(b, rows, keys), b.one("Less", [squared(b, rows), b.ints("none", 0)])]);
+  expect((await convertModel(attention(apart))).claim).toMatchObject({ kind: "seen", positions: 128 });
+  const leak: Mask = (b, rows, keys) =>
+    b.one("Or", [apart(b, rows, keys), b.one("And", [at(b, rows, 100), at(b, keys, 101)])]);
+  await expect(convertModel(attention(leak))).rejects.toMatchObject({ code: "not-causal" });
+});
+
 /** 0, 1, … of each row of a batch [batch, n], as exports without `attention_mask` make positions. */
 const placesOf = (b: Builder) => {
   const length = b.one("Squeeze", [b.one("Shape", ["x"], { start: 1, end: 2 })]);
