@@ -14,6 +14,7 @@ import { MultiHeadAttention } from "./multi-head.ts";
 import { GatherND } from "./ranges.ts";
 import { Recurrent } from "./recurrent.ts";
 import { RotaryEmbedding } from "./rotary.ts";
+import { Slice } from "./sink.ts";
 import { unshared } from "./unshare.ts";
 
 /** By `domain::Name` outside the standard domain. */
@@ -26,6 +27,7 @@ export const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   LSTM: Recurrent,
   RNN: Recurrent,
   RotaryEmbedding,
+  Slice,
   "com.microsoft::GroupQueryAttention": GroupQueryAttention,
   "com.microsoft::MultiHeadAttention": MultiHeadAttention,
 };
