@@ -79,7 +79,9 @@ async function open(
   const sessionOptions: InferenceSession.SessionOptions = {
     executionProviders: ["cpu"],
     // an arena keeps the most that it ever held
-    ...(mapped && { enableCpuMemArena: false, extra: { session: { disable_prepacking: "1" } } }),
+    ...(mapped && { enableCpuMemArena: false }),
+    // after each of many short runs, threads would look for the next in a busy loop
+    extra: { session: { intra_op: { allow_spinning: "0" }, ...(mapped && { disable_prepacking: "1" }) } },
     // Fatal only: an error is thrown, and need not be printed as well.
     logSeverityLevel: 4,
     ...(threads && { intraOpNumThreads: threads }),
