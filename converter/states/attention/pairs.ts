@@ -57,13 +57,13 @@ export function pairsFrom(known: Known, opening: Node): Pairs | Stuck | undefine
   const { graphs, time } = known;
   const inside = new Map<string, Layout>();
   const read = new Map<Node, Read>();
-  let stuck: Stuck | undefined;
+  const unread: Stuck[] = [];
   for (const node of graphs.model.graph.nodes) {
     if (node.outputs.every((name) => !name || (time.facts.get(name)?.kind ?? "open") !== "open")) continue;
     const touches = node.inputs.some((name) => hasKeys(inside.get(name) ?? []));
     const made = readNode(known, node, inside);
     if ("why" in made) {
-      if (touches && !stuck) stuck = { node, reason: made.why, waits: made.waits };
+      if (touches) unread.push({ node, reason: made.why, waits: made.waits });
       continue;
     }
     // what is made of a sum over the keys may meet the pairs again
@@ -83,7 +83,11 @@ export function pairsFrom(known: Known, opening: Node): Pairs | Stuck | undefine
       );
     }),
   );
-  if (!ended || leaks) return stuck;
+  // other pairs have other reasons
+  const own = new Set(
+    [...component].flatMap(({ outputs }) => outputs).filter((name) => hasKeys(inside.get(name) ?? [])),
+  );
+  if (!ended || leaks) return unread.find(({ node }) => node.inputs.some((name) => own.has(name)));
   return summary(known, component, read, inside);
 }
 
