@@ -70,7 +70,7 @@ export async function analyse(model: Model, options: AnalyseOptions = {}): Promi
   if (along.length > 1) return found;
   if (only) return { ...only, timeBecause: `${axisOf(only)} is time: it is the only one along which all of it runs` };
   // what is summed over is channels: what stands in the way is said of the axis that is not
-  const whole = refused.filter((each) => !isSummed(each));
+  const whole = refused.filter((each) => each.refusals.length > 0 && !isSummed(each));
   if (!isSummed(found) || whole.length !== 1) return found;
   return { ...whole[0]!, timeBecause: `${axisOf(whole[0]!)} is taken for time: the usual one is summed over` };
 }
