@@ -35,23 +35,18 @@ export function spreadFrom(
   };
   const rolesOf = ({ inputs }: Node) =>
     inputs.map((name): Role | undefined => (!name ? undefined : isIndependent(name) ? "other" : "mixed"));
-  /** Nodes that make `name` from the entry alone, linearly; undefined where it is something else. */
-  const fromEntry = (name: string): Node[] | undefined => {
-    if (name === entry || mixed.has(name)) return [];
+  /** Whether nodes make `name` from the entry alone, linearly; they are added to `found` in order, each once. */
+  const isFromEntry = (name: string, found: Set<Node>): boolean => {
+    if (name === entry || mixed.has(name)) return true;
     const node = index.producer.get(name);
     if (!node || outside.has(node) || (place.get(node) ?? 0) < (place.get(index.producer.get(entry)!) ?? -1))
-      return undefined;
-    if (taken.includes(node)) return [];
+      return false;
+    if (found.has(node) || taken.includes(node)) return true;
     const roles = rolesOf(node);
-    if (!roles.includes("mixed") || refusalOfRule(node, roles)) return undefined;
-    const found: Node[] = [];
-    for (const [i, input] of node.inputs.entries()) {
-      if (roles[i] !== "mixed") continue;
-      const before = fromEntry(input);
-      if (!before) return undefined;
-      found.push(...before);
-    }
-    return [...found, node];
+    if (!roles.includes("mixed") || refusalOfRule(node, roles)) return false;
+    if (!node.inputs.every((input, i) => roles[i] !== "mixed" || isFromEntry(input, found))) return false;
+    found.add(node);
+    return true;
   };
   const take = (node: Node) => {
     if (done.has(node)) return;
@@ -64,8 +59,8 @@ export function spreadFrom(
     takeOthers(node) {
       for (const name of node.inputs) {
         if (!name || mixed.has(name) || isIndependent(name)) continue;
-        const makers = fromEntry(name);
-        if (!makers) return anotherStream(node, name);
+        const makers = new Set<Node>();
+        if (!isFromEntry(name, makers)) return anotherStream(node, name);
         for (const maker of makers) take(maker);
       }
       return undefined;
