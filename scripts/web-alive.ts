@@ -8,7 +8,7 @@ import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Page } from "playwright-core";
-import { launchChromium } from "../test/web/chromium.ts";
+import { launchChromium, openRuntime } from "../test/web/chromium.ts";
 import { serve } from "../test/web/site.ts";
 import { readArguments } from "./arguments.ts";
 import { ROOT } from "./root.ts";
@@ -113,8 +113,7 @@ const server = await serve({ models: path.resolve(folder), site });
 const browser = await launchChromium({ gpu: false });
 try {
   const page = await browser.newPage();
-  await page.goto(server.url);
-  await page.waitForFunction(() => "longconv" in globalThis);
+  await openRuntime(page, server);
   await page.evaluate(WORK.load);
   const text = await longestTasks(page, () => page.evaluate(WORK.text, Number(tokens)));
   console.log(`${tokens} tokens in the page's own thread: ${text}`);

@@ -10,7 +10,7 @@ import path from "node:path";
 import type { Page } from "playwright-core";
 import type * as Web from "../runtime/web.ts";
 import { median, quantile } from "../src/bench/measure.ts";
-import { launchChromium } from "../test/web/chromium.ts";
+import { launchChromium, openRuntime } from "../test/web/chromium.ts";
 import { COUNT_BUFFERS } from "../test/web/count-buffers.ts";
 import { serve } from "../test/web/site.ts";
 import { oneOf, readArguments, wholeNumber } from "./arguments.ts";
@@ -91,8 +91,7 @@ async function report(provider: Web.WebProvider, url: string): Promise<void> {
     page.on("crash", () => said.push("FATAL: the page crashed"));
     page.on("console", (message) => message.type() === "error" && said.push(`ERROR: ${message.text()}`));
     await page.addInitScript(COUNT_BUFFERS);
-    await page.goto(url);
-    await page.waitForFunction(() => "longconv" in globalThis);
+    await openRuntime(page, { url });
     console.log(`\n## ${await page.evaluate(openModel, provider)}\n`);
     if (provider === "webgpu") {
       const downloads = (await page.evaluate(timeDownloads(DOWNLOADS))) as { size: number; ms: number }[];

@@ -1,8 +1,8 @@
 /** How many positions a converted model can read: as many as the shortest table that it looks positions up in. */
 import type { Found } from "../find/found.ts";
+import { fromFront } from "../graph/axis.ts";
 import { toNumbers } from "../graph/tensor.ts";
 import { timeAxis } from "../time/facts/fact.ts";
-import { fromFront } from "../time/facts/rule.ts";
 import type { PositionTables } from "./position-tables.ts";
 
 export interface PositionLimit {

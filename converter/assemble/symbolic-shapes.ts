@@ -1,13 +1,13 @@
 /** Shapes that a fixed export wrote into constants, and shapes that a dynamic one computes, made short and symbolic. */
 
 import type { Found } from "../find/found.ts";
+import { fromFront } from "../graph/axis.ts";
 import { type Builder, rewire } from "../graph/build.ts";
 import type { Node } from "../graph/graph.ts";
 import { toNumbers } from "../graph/tensor.ts";
 import type { SymbolNames } from "../parts/layout.ts";
 import { dynamicShape, shapeOperand } from "../parts/layout.ts";
 import { isChannelAxis, type Layout, timeCount } from "../time/facts/fact.ts";
-import { fromFront } from "../time/facts/rule.ts";
 import type { TimeFacts } from "../time/follow.ts";
 
 const hasSymbols = (axes: Layout): boolean => axes.flat().some((factor) => typeof factor !== "number");

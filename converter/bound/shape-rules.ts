@@ -1,4 +1,5 @@
 /** Shapes of what operators make, from the shapes and the numbers that they are given: enough of ONNX to see what is large. */
+import { fromFront } from "../graph/axis.ts";
 import type { Attributes } from "../graph/graph.ts";
 import type { Numbers } from "./values.ts";
 
@@ -14,9 +15,8 @@ export type ShapeRule = (inputs: readonly (Known | undefined)[], attributes: Att
 
 const isNumber = (value: unknown): value is number => typeof value === "number";
 const listOf = (value: unknown): Numbers | undefined => (Array.isArray(value) ? (value as Numbers) : undefined);
-const front = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
 const withAxis = (dims: Numbers, axis: number, size: number): Numbers =>
-  dims.map((dim, k) => (k === front(axis, dims.length) ? size : dim));
+  dims.map((dim, k) => (k === fromFront(axis, dims.length) ? size : dim));
 
 /** Broadcast against one another, as elementwise operators do. */
 function broadcast(shapes: readonly (Numbers | undefined)[]): Numbers | undefined {
@@ -50,7 +50,7 @@ const Reshape: ShapeRule = ([data, shape], { allowzero = 0 }) => {
 
 const Pad: ShapeRule = ([data, pads, , axes]) => {
   const [dims, by] = [data?.dims, pads?.values];
-  const along = axes ? axes.values?.map((axis) => front(axis, dims?.length ?? 0)) : dims?.map((_, k) => k);
+  const along = axes ? axes.values?.map((axis) => fromFront(axis, dims?.length ?? 0)) : dims?.map((_, k) => k);
   if (!dims || !by || !along || by.length !== 2 * along.length) return undefined;
   return dims.map((dim, k) => {
     const at = along.indexOf(k);
@@ -61,7 +61,7 @@ const Pad: ShapeRule = ([data, pads, , axes]) => {
 const Concat: ShapeRule = (inputs, { axis = 0 }) => {
   const shapes = inputs.map((each) => each?.dims);
   if (!shapes[0] || !shapes.every((dims) => dims?.length === shapes[0]!.length)) return undefined;
-  const at = front(Number(axis), shapes[0].length);
+  const at = fromFront(Number(axis), shapes[0].length);
   return withAxis(
     shapes[0],
     at,
@@ -71,21 +71,21 @@ const Concat: ShapeRule = (inputs, { axis = 0 }) => {
 
 const Gather: ShapeRule = ([data, indices], { axis = 0 }) => {
   if (!data?.dims || !indices?.dims) return undefined;
-  const at = front(Number(axis), data.dims.length);
+  const at = fromFront(Number(axis), data.dims.length);
   return [...data.dims.slice(0, at), ...indices.dims, ...data.dims.slice(at + 1)];
 };
 
 const Unsqueeze: ShapeRule = ([data, axes]) => {
   if (!data?.dims || !axes?.values) return undefined;
   const rank = data.dims.length + axes.values.length;
-  const added = new Set(axes.values.map((axis) => front(axis, rank)));
+  const added = new Set(axes.values.map((axis) => fromFront(axis, rank)));
   const rest = data.dims.values();
   return Array.from({ length: rank }, (_, k) => (added.has(k) ? 1 : (rest.next().value ?? 1)));
 };
 
 const Squeeze: ShapeRule = ([data, axes]) => {
   if (!data?.dims || (axes && !axes.values)) return undefined;
-  const gone = axes?.values?.map((axis) => front(axis, data.dims!.length));
+  const gone = axes?.values?.map((axis) => fromFront(axis, data.dims!.length));
   return data.dims.filter((dim, k) => (gone ? !gone.includes(k) : dim !== 1));
 };
 
@@ -94,7 +94,7 @@ const Slice: ShapeRule = ([data, starts, ends, axes, steps]) => {
   const [dims, from, to] = [data?.dims, starts?.values, ends?.values];
   if (!dims || !from || !to) return dims;
   const by = steps?.values;
-  const along = axes ? axes.values?.map((axis) => front(axis, dims.length)) : from.map((_, k) => k);
+  const along = axes ? axes.values?.map((axis) => fromFront(axis, dims.length)) : from.map((_, k) => k);
   const place = (at: number, dim: number) => Math.min(dim, Math.max(0, at < 0 ? at + dim : at));
   return dims.map((dim, k) => {
     const at = along?.indexOf(k) ?? -1;
@@ -117,7 +117,7 @@ const Gemm: ShapeRule = ([a, b], { transA = 0, transB = 0 }) =>
 const DFT: ShapeRule = ([data, length, axis], { axis: attribute = 1, onesided = 0 }) => {
   const dims = data?.dims;
   if (!dims || (length && !length.values)) return undefined;
-  const at = front(axis?.values?.[0] ?? Number(attribute), dims.length);
+  const at = fromFront(axis?.values?.[0] ?? Number(attribute), dims.length);
   const size = length?.values?.[0] ?? dims[at] ?? 1;
   const points = withAxis(dims, at, onesided ? Math.floor(size / 2) + 1 : size);
   return withAxis(points, -1, 2);
@@ -148,7 +148,7 @@ const reduce: ShapeRule = ([data, axes], { axes: attribute, keepdims = 1 }) => {
   const dims = data?.dims;
   if (!dims || (axes && !axes.values)) return undefined;
   const given = axes?.values ?? listOf(attribute);
-  const along = new Set(given?.map((axis) => front(axis, dims.length)) ?? dims.keys());
+  const along = new Set(given?.map((axis) => fromFront(axis, dims.length)) ?? dims.keys());
   return dims.flatMap((dim, k) => (along.has(k) ? (keepdims ? [1] : []) : [dim]));
 };
 

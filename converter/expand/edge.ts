@@ -3,6 +3,7 @@
  * which rules of time follow.
  * https://onnx.ai/onnx/operators/onnx__Concat.html
  */
+import { fromFront } from "../graph/axis.ts";
 import type { Node } from "../graph/graph.ts";
 import { type Tensor, toNumbers } from "../graph/tensor.ts";
 import type { Expansion, Site } from "./expansion.ts";
@@ -37,8 +38,6 @@ export const Concat: Expansion = (b, node, site) => {
   }
   return true;
 };
-
-const fromFront = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
 
 /** A cut that is repeated along its axis, and how often; one that is not, once. */
 function repeatedCut(site: Site, name: string, axis: number, rank: number): { cut?: Cut | undefined; count?: number } {

@@ -1,5 +1,6 @@
 /** Attention sinks: a column beside the scores that takes its part of the softmax; the graph as exported is the judge. */
 import { expect, test } from "vitest";
+import type { ErrorCode } from "../../src/errors.ts";
 import { CHANNELS, sameAsOriginal, small } from "../../test/small.ts";
 import { convertModel } from "../convert.ts";
 
@@ -47,14 +48,12 @@ test.each<[string, Spelling]>([
   await sameAsOriginal(attention(spelling), {});
 });
 
-test.each<[string, Spelling]>([
-  ["a mask that shows one position more", { later: 1 }],
-  ["the last key is left out, and the column kept", { front: true }],
-  ["the first key is left out", { cut: [1, 2 ** 31] }],
-  ["two columns are left out", { cut: [0, -2] }],
-])("refused: %s", async (_, spelling) => {
-  const refused = convertModel(attention(spelling));
-  await expect(refused).rejects.toMatchObject({
-    code: expect.stringMatching(/not-causal|mixes-time|depends-on-data|runtime-failed/),
-  });
+test.each<[string, ErrorCode, Spelling]>([
+  ["a mask that shows one position more", "not-causal", { later: 1 }],
+  ["the last key is left out, and the column kept", "mixes-time", { front: true }],
+  ["the first key is left out", "mixes-time", { cut: [1, 2 ** 31] }],
+  // weights for fewer keys than there are: ONNX Runtime does not run it
+  ["two columns are left out", "runtime-failed", { cut: [0, -2] }],
+])("refused: %s", async (_, code, spelling) => {
+  await expect(convertModel(attention(spelling))).rejects.toMatchObject({ code });
 });

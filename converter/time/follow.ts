@@ -106,7 +106,7 @@ export function followTime(
     return operand && (isOffset(operand.fact) ? undefined : (axesOf(operand) ?? laid.get(name)));
   };
   const open = (node: Node, openings: ReadonlySet<string>) => {
-    const layout = laidOut(node, node.inputs.map(layoutOf));
+    const layout = laidOut(node, node.inputs.map(layoutOf), context);
     if (layout) laid.set(node.outputs[0]!, layout);
     for (const output of node.outputs) if (output) facts.set(output, { kind: "open", openings });
   };

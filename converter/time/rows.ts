@@ -1,7 +1,9 @@
 /** Rows of functions of the position: the same one everywhere (ones, zeros), or not; and running sums of the former. */
+
+import { fromFront } from "../graph/axis.ts";
 import type { Node } from "../graph/graph.ts";
 import { type Fact, timeAxis } from "./facts/fact.ts";
-import { fromFront, numbers, type Operand } from "./facts/rule.ts";
+import { numbers, type Operand } from "./facts/rule.ts";
 
 /** Operators that repeat what has no time axis: the same row everywhere. */
 const UNIFORM = new Set(["ConstantOfShape", "Expand", "Tile"]);

@@ -1,8 +1,11 @@
 /** Tensors that are read for their sizes alone: ones_like(x[:1]) takes nothing of the first sequence but how it is shaped. */
+
+import { fromFront } from "../graph/axis.ts";
 import type { Node } from "../graph/graph.ts";
 import { isConstant } from "./facts/dim.ts";
-import { type Axis, type Fact, type Layout, sameAxis } from "./facts/fact.ts";
-import { axesOf, fromFront, integers, numbers, type Operand } from "./facts/rule.ts";
+import type { Fact, Layout } from "./facts/fact.ts";
+import { axesOf, type Context, integers, numbers, type Operand } from "./facts/rule.ts";
+import { meetLayouts } from "./rules/broadcast.ts";
 import { ELEMENTWISE } from "./rules/elementwise.ts";
 
 /** Whether a node reads nothing of a tensor but its sizes. */
@@ -53,6 +56,7 @@ const SHAPED_AS_FIRST = new Set(["Softmax", "LogSoftmax", "Trilu", "CumSum", "Dr
 export function laidOut(
   { op, domain, attributes }: Node,
   layouts: readonly (Layout | undefined)[],
+  context: Context,
 ): Layout | undefined {
   const [first, second] = layouts;
   if (domain !== "" || !first) return undefined;
@@ -63,23 +67,15 @@ export function laidOut(
   }
   if (op === "MatMul") {
     if (!second || first.length < 2 || second.length < 2) return undefined;
-    const outer = stretched([first.slice(0, -2), second.slice(0, -2)]);
+    const outer = stretched([first.slice(0, -2), second.slice(0, -2)], context);
     return outer && [...outer, first.at(-2)!, second.at(-1)!];
   }
   if (op !== "Where" && !ELEMENTWISE.rules[op]) return undefined;
   const known = layouts.filter((layout) => layout !== undefined);
-  return known.length === layouts.length ? stretched(known) : undefined;
+  return known.length === layouts.length ? stretched(known, context) : undefined;
 }
 
-/** Layouts broadcast against one another; undefined where two axes are not known to meet. */
-function stretched(layouts: readonly Layout[]): Layout | undefined {
-  const rank = Math.max(...layouts.map((layout) => layout.length));
-  const axes = Array.from({ length: rank }, (_, k) =>
-    layouts.reduce<Axis | undefined>((made, layout) => {
-      const axis = layout[k - rank + layout.length] ?? [];
-      if (!made || axis.length === 0) return made;
-      return made.length === 0 || sameAxis(made, axis) ? axis : undefined;
-    }, []),
-  );
-  return axes.every((axis) => axis !== undefined) ? axes : undefined;
+function stretched(layouts: readonly Layout[], context: Context): Layout | undefined {
+  const met = meetLayouts(layouts, context);
+  return "axes" in met ? met.axes : undefined;
 }

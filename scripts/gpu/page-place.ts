@@ -1,6 +1,6 @@
 /** WebGPU in Chromium, in a page that holds the runtime. */
 import path from "node:path";
-import { launchChromium } from "../../test/web/chromium.ts";
+import { launchChromium, openRuntime } from "../../test/web/chromium.ts";
 import { COUNT_BUFFERS } from "../../test/web/count-buffers.ts";
 import { serve } from "../../test/web/site.ts";
 import { type Adapter, type Place, SOFTWARE } from "./place.ts";
@@ -39,8 +39,7 @@ export async function pagePlace(folder: string, onSoftware: boolean): Promise<Pl
     const page = await browser.newPage();
     page.setDefaultTimeout(0);
     await page.addInitScript(COUNT_BUFFERS);
-    await page.goto(site.url);
-    await page.waitForFunction(() => "longconv" in globalThis);
+    await openRuntime(page, site);
     const info = await page.evaluate(adapterInfo);
     if (!info) throw new Error("WebGPU found no graphics adapter");
     const { vendor, architecture, device, description, isFallbackAdapter } = info;

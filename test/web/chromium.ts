@@ -55,3 +55,10 @@ export async function newPage(browser: Browser, options: BrowserContextOptions =
   page.setDefaultTimeout(0);
   return page;
 }
+
+/** Opens the page of test/web/site.ts, and waits until the runtime is in it. */
+export async function openRuntime(page: Page, { url }: { readonly url: string }): Promise<Page> {
+  await page.goto(url);
+  await page.waitForFunction(() => "longconv" in globalThis);
+  return page;
+}

@@ -5,7 +5,7 @@ import { generate, load } from "../../runtime/node.ts";
 import type * as Web from "../../runtime/web.ts";
 import { promptIds } from "../greedy.ts";
 import { demoModel, hybridModel } from "../testdata.ts";
-import { launchChromium, newPage } from "./chromium.ts";
+import { launchChromium, newPage, openRuntime } from "./chromium.ts";
 import { type ConvertedFolders, convertFolders } from "./models.ts";
 import { type Site, serve } from "./site.ts";
 
@@ -31,9 +31,7 @@ beforeAll(async () => {
   for await (const { token } of generate(model, request(Math.max(TOKENS, GPU_TOKENS)))) expected.push(token);
   await model.close();
   browser = await launchChromium();
-  page = await newPage(browser);
-  await page.goto(site.url);
-  await page.waitForFunction(() => "longconv" in globalThis);
+  page = await openRuntime(await newPage(browser), site);
 });
 
 afterAll(async () => {

@@ -3,7 +3,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type * as Web from "../../runtime/web.ts";
 import { zooModel } from "../testdata.ts";
-import { launchChromium, newPage } from "./chromium.ts";
+import { launchChromium, newPage, openRuntime } from "./chromium.ts";
 import { type ConvertedFolders, convertFolders } from "./models.ts";
 import { type Site, serve } from "./site.ts";
 
@@ -28,9 +28,7 @@ beforeAll(async () => {
   folders = await convertFolders([zooModel("s4d")], { exact: true, horizon: 64 }, { kind: "proven" });
   site = await serve({ zoo: folders.folder });
   browser = await launchChromium();
-  page = await newPage(browser);
-  await page.goto(site.url);
-  await page.waitForFunction(() => "longconv" in globalThis);
+  page = await openRuntime(await newPage(browser), site);
   // A task that begins again and again: it counts how often the event loop comes round.
   await page.evaluate(() => {
     globalThis.turns = 0;

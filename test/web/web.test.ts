@@ -5,7 +5,7 @@ import { generate, load, type Model } from "../../runtime/node.ts";
 import type * as Web from "../../runtime/web.ts";
 import type { Claim } from "../../src/contract.ts";
 import { casesOf, demoModel, type TestCase, zooModel } from "../testdata.ts";
-import { launchChromium, newPage } from "./chromium.ts";
+import { launchChromium, newPage, openRuntime } from "./chromium.ts";
 import { COUNT_BUFFERS } from "./count-buffers.ts";
 import { type ConvertedFolders, convertFolders } from "./models.ts";
 import { nodeGpuTokens } from "./node-gpu.ts";
@@ -58,12 +58,7 @@ afterAll(async () => {
   await folders?.remove();
 });
 
-async function openPage(from: Browser): Promise<Page> {
-  const opened = await newPage(from);
-  await opened.goto(site.url);
-  await opened.waitForFunction(() => "longconv" in globalThis);
-  return opened;
-}
+const openPage = async (from: Browser): Promise<Page> => openRuntime(await newPage(from), site);
 
 /** Greedy tokens after a prompt, in the page. */
 const tokensInPage = (where: Page, provider: Web.WebProvider, count: number) =>
@@ -337,8 +332,7 @@ test("without an adapter it says so and runs on WebAssembly; WebGPU alone is ref
 test("GPU buffers do not grow with the steps", async () => {
   const counted = await newPage(browser);
   await counted.addInitScript(COUNT_BUFFERS);
-  await counted.goto(site.url);
-  await counted.waitForFunction(() => "longconv" in globalThis);
+  await openRuntime(counted, site);
   const marks = await counted.evaluate(async () => {
     const { gpuBuffers } = globalThis as unknown as { gpuBuffers: { count: number; bytes: number } };
     const model = await longconv.load("/zoo/s4d", { executionProviders: ["webgpu", "wasm"] });

@@ -1,7 +1,7 @@
 /** Operators that pick. */
 
+import { fromFront } from "../../graph/axis.ts";
 import { add, type Dim, dim, scale, subtract } from "../../time/facts/dim.ts";
-import { fromFront } from "../../time/facts/rule.ts";
 import { atLeast, type Case, most, NotRun, numberOf, Unproven } from "../values/cases.ts";
 import { numbersOf, placed, type Rule, sizeOfAxis, tensorOf } from "../values/rule.ts";
 import { endedAt, keyAnywhere } from "../values/sequence.ts";

@@ -1,7 +1,7 @@
 /** Operators that pad and join. */
 
+import { fromFront } from "../../graph/axis.ts";
 import { add, type Dim, dim, equal, subtract } from "../../time/facts/dim.ts";
-import { fromFront } from "../../time/facts/rule.ts";
 import { atLeast, type Case, isSame, negated, numberOf, Unproven } from "../values/cases.ts";
 import { fixed, numbersOf, type Rule, sizeOfAxis, sizesOf, tensorOf } from "../values/rule.ts";
 import { endedAt, padded, sliced, summed, turned } from "../values/sequence.ts";

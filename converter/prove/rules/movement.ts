@@ -1,8 +1,8 @@
 /** Operators that move values to another layout. */
 
+import { fromFront } from "../../graph/axis.ts";
 import { dim, equal, multiply } from "../../time/facts/dim.ts";
 import { regroupBy } from "../../time/facts/reshape.ts";
-import { fromFront } from "../../time/facts/rule.ts";
 import { type Case, numberOf, Unproven } from "../values/cases.ts";
 import { numbersOf, placed, type Rule, sameAxis, sizeOfAxis, sizesOf, symbolic, tensorOf } from "../values/rule.ts";
 import { type Axes, axisOf, type Body, type Factor, type Lines, lineAt, linesOf, type Value } from "../values/value.ts";

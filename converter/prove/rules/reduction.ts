@@ -1,5 +1,5 @@
 /** Operators that add up along an axis, or keep a triangle of two. */
-import { fromFront } from "../../time/facts/rule.ts";
+import { fromFront } from "../../graph/axis.ts";
 import { atLeast, most, Unproven } from "../values/cases.ts";
 import { overChannels } from "../values/poly.ts";
 import { numbersOf, numbersText, type Rule, tensorOf } from "../values/rule.ts";

@@ -1,7 +1,7 @@
 /** Operators that cut out. */
 
+import { fromFront } from "../../graph/axis.ts";
 import { add, type Dim, dim, equal, scale, subtract } from "../../time/facts/dim.ts";
-import { fromFront } from "../../time/facts/rule.ts";
 import { atLeast, type Case, least, most, numberOf, Unproven } from "../values/cases.ts";
 import { numbersOf, type Rule, sizeOfAxis, sizesOf, tensorOf } from "../values/rule.ts";
 import { endedAt, sliced, turned } from "../values/sequence.ts";

@@ -1,7 +1,7 @@
 /** Fourier transforms along time. */
 
+import { fromFront } from "../../graph/axis.ts";
 import { add, type Dim, dim, multiply, subtract } from "../../time/facts/dim.ts";
-import { fromFront } from "../../time/facts/rule.ts";
 import { floor, isSame, numberOf, Unproven } from "../values/cases.ts";
 import { atom, plus, productsOf } from "../values/poly.ts";
 import { numbersOf, type Rule, type Site, sizeOfAxis, sizesOf, tensorOf } from "../values/rule.ts";

@@ -3,9 +3,10 @@
  * Every rule of time holds there as well; a stream that is read by its positions as keys has `keys` in the place of time.
  */
 import type { Known } from "../../find/carried.ts";
+import { fromFront } from "../../graph/axis.ts";
 import type { Node } from "../../graph/graph.ts";
 import { type Axis, type Fact, type Layout, timeAxis } from "../../time/facts/fact.ts";
-import { fromFront, numbers, type Operand } from "../../time/facts/rule.ts";
+import { numbers, type Operand } from "../../time/facts/rule.ts";
 import { judge, operandOf } from "../../time/follow.ts";
 import { isOffset } from "../../time/offset.ts";
 import { readsSizes } from "../../time/sized.ts";

@@ -1,9 +1,9 @@
 /** How functions of the position are made, followed to their sources: what they are at a pair of a query and a key. */
 import type { Known } from "../../find/carried.ts";
+import { fromFront } from "../../graph/axis.ts";
 import type { Node } from "../../graph/graph.ts";
 import { toNumbers } from "../../graph/tensor.ts";
 import { isConstant } from "../../time/facts/dim.ts";
-import { fromFront } from "../../time/facts/rule.ts";
 import { ELEMENTWISE } from "../../time/rules/elementwise.ts";
 import {
   ANY,

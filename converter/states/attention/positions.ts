@@ -1,12 +1,12 @@
 /** Functions of two positions, for all keys and the new queries alone: masks, biases, decays, computed as the graph computes them. */
 import type { Known } from "../../find/carried.ts";
+import { fromFront } from "../../graph/axis.ts";
 import type { Builder } from "../../graph/build.ts";
 import { type GraphIndex, indexGraph, type Model, type Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
 import type { SymbolNames } from "../../parts/layout.ts";
 import { fixedSizes } from "../../parts/seen-shapes.ts";
 import type { Dim } from "../../time/facts/dim.ts";
-import { fromFront } from "../../time/facts/rule.ts";
 import { ELEMENTWISE } from "../../time/rules/elementwise.ts";
 
 /** What is known of a total length: N positions, of which the last T are new. */

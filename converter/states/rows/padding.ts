@@ -1,11 +1,12 @@
 /** Operators that put positions in front of a sequence or take some away: Pad, Slice, Concat. */
 import { RATE } from "../../find/remedies.ts";
+import { fromFront } from "../../graph/axis.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { int64Tensor } from "../../graph/tensor.ts";
 import { type Dim, dim, isConstant } from "../../time/facts/dim.ts";
 import { channelsIn, isChannelAxis, type Layout } from "../../time/facts/fact.ts";
-import { axesOf, fromFront, integers, numbers, type Operand } from "../../time/facts/rule.ts";
+import { axesOf, integers, numbers, type Operand } from "../../time/facts/rule.ts";
 import { RULES } from "../../time/rules/index.ts";
 import type { Moved, Mover } from "./move.ts";
 

@@ -7,13 +7,13 @@ import type { Carried, Kind, Known, Place, Realisation } from "../../find/carrie
 import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
 import { mixesBatch, ROWS_SEEN } from "../../find/sight.ts";
 import { begunWithStart, type Start, ssmPorts, startOf } from "../../find/start.ts";
+import { fromFront } from "../../graph/axis.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { readsOf } from "../../graph/reads.ts";
 import { DataType } from "../../graph/tensor.ts";
 import { possibleLayouts } from "../../parts/seen-shapes.ts";
 import type { Layout } from "../../time/facts/fact.ts";
-import { fromFront } from "../../time/facts/rule.ts";
 import { isOffset } from "../../time/offset.ts";
 import { scanAxes } from "../../time/rules/control.ts";
 import { maskedBody } from "./masked.ts";

@@ -5,12 +5,12 @@
 import type { Carried, Kind, Known, Place, Realisation, StateReport } from "../../find/carried.ts";
 import type { RefusedOpening } from "../../find/region.ts";
 import { begunWith, ssmPorts } from "../../find/start.ts";
+import { fromFront } from "../../graph/axis.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
 import { typeIn } from "../../parts/graphs.ts";
 import { axisOf, axisSize, channelCount, type Fact, type Layout, timeAxis } from "../../time/facts/fact.ts";
-import { fromFront } from "../../time/facts/rule.ts";
 import { isOffset } from "../../time/offset.ts";
 import { maskFor } from "../rows/carry.ts";
 import { addUp, partsOf, SUM_ROWS } from "../rows/sums.ts";

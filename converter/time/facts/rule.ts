@@ -142,6 +142,3 @@ export function numbers(operand: Operand | undefined): readonly number[] | undef
   const tensor = operand?.constant();
   return tensor && Array.from(tensor.data as ArrayLike<number | bigint>, Number);
 }
-
-/** An axis attribute or value counted from the front. */
-export const fromFront = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);

@@ -59,8 +59,11 @@ export function meetAxes(
 /** Broadcasts the operands' axes from the right, as numpy does, or says why they do not meet. */
 export function broadcast(operands: readonly (Operand | undefined)[], context: Context): { axes: Layout } | Verdict {
   const found = layoutsOf(operands);
-  if (!("layouts" in found)) return found;
-  const { layouts } = found;
+  return "layouts" in found ? meetLayouts(found.layouts, context) : found;
+}
+
+/** The layout that several become, aligned at their last axes. */
+export function meetLayouts(layouts: readonly Layout[], context: Context): { axes: Layout } | Verdict {
   const rank = Math.max(0, ...layouts.map((axes) => axes.length));
   const axes: Axis[] = [];
   for (let k = 0; k < rank; k++) {

@@ -1,5 +1,6 @@
 /** Control flow: a Scan forward along time carries its own state; all else is refused. */
-import { axesOf, type Family, fromFront, mixes, type Rule, refuses } from "../facts/rule.ts";
+import { fromFront } from "../../graph/axis.ts";
+import { axesOf, type Family, mixes, type Rule, refuses } from "../facts/rule.ts";
 
 /** The axis along which each scan input is read. */
 export const scanAxes = (count: number, given: unknown): readonly number[] =>

@@ -1,10 +1,11 @@
 /** Convolutions and transforms: pointwise along time only where they do not reach along the time axis. */
+
+import { fromFront } from "../../graph/axis.ts";
 import type { Attributes } from "../../graph/graph.ts";
 import { type Axis, axisSize, channelsIn, isChannelAxis, type Layout } from "../facts/fact.ts";
 import {
   axesOf,
   type Family,
-  fromFront,
   joined,
   mixes,
   numbers,

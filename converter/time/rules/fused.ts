@@ -2,18 +2,11 @@
  * The fused operators of domain com.microsoft that ONNX Runtime's offline optimizer and quantisers write.
  * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
  */
+
+import { fromFront } from "../../graph/axis.ts";
 import type { AttributeValue } from "../../graph/graph.ts";
 import { type Axis, channelsIn, isChannelAxis } from "../facts/fact.ts";
-import {
-  axesOf,
-  type Family,
-  fromFront,
-  joined,
-  type Operand,
-  type Rule,
-  refuses,
-  type Verdict,
-} from "../facts/rule.ts";
+import { axesOf, type Family, joined, type Operand, type Rule, refuses, type Verdict } from "../facts/rule.ts";
 import { broadcast } from "./broadcast.ts";
 import { Gemm, product, withAddend } from "./contraction.ts";
 import { convolved } from "./convolution.ts";

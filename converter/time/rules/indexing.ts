@@ -1,17 +1,9 @@
 /** Operators that pick values by their index, or write them there: pointwise along time where the index is one of channels. */
+
+import { fromFront } from "../../graph/axis.ts";
 import { dim, equal, subtract, TIME } from "../facts/dim.ts";
 import { type Axis, channelsIn, isChannelAxis, type Layout } from "../facts/fact.ts";
-import {
-  axesOf,
-  type Family,
-  fromFront,
-  integers,
-  joined,
-  mixes,
-  type Operand,
-  type Rule,
-  type Verdict,
-} from "../facts/rule.ts";
+import { axesOf, type Family, integers, joined, mixes, type Operand, type Rule, type Verdict } from "../facts/rule.ts";
 import { layoutsOf, meetAxes } from "./broadcast.ts";
 import { cutUp, unfollowed } from "./movement.ts";
 

@@ -1,4 +1,6 @@
 /** Operators that move values to another layout: pointwise along time as long as the time axis stays whole. */
+
+import { fromFront } from "../../graph/axis.ts";
 import { BATCH, type Dim, equal, isConstant, TIME } from "../facts/dim.ts";
 import { type Axis, channelsIn, describeLayout, isChannelAxis, type Layout, timeAxis } from "../facts/fact.ts";
 import { regroup, sizesOf } from "../facts/reshape.ts";
@@ -6,7 +8,6 @@ import {
   axesOf,
   type Context,
   type Family,
-  fromFront,
   integers,
   joined,
   mixes,

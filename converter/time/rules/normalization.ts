@@ -1,11 +1,12 @@
 /** Normalisations: pointwise along time when time is not among the axes over which they normalise. */
+
+import { fromFront } from "../../graph/axis.ts";
 import { isChannelAxis } from "../facts/fact.ts";
 import {
   allOutputs,
   axesOf,
   type Context,
   type Family,
-  fromFront,
   joined,
   type Operand,
   type Rule,

@@ -1,7 +1,9 @@
 /** Pooling and resampling of [batch, channels, …spatial]: pointwise along time where time is not among the resized axes. */
+
+import { fromFront } from "../../graph/axis.ts";
 import { equal, evaluate, isConstant } from "../facts/dim.ts";
 import { type Axis, channelsIn, isChannelAxis, type Layout } from "../facts/fact.ts";
-import { axesOf, type Family, fromFront, integers, joined, numbers, type Rule, refuses } from "../facts/rule.ts";
+import { axesOf, type Family, integers, joined, numbers, type Rule, refuses } from "../facts/rule.ts";
 import { windowed } from "./convolution.ts";
 import { channelAxis, cutUp, unfollowed, unreadable } from "./movement.ts";
 import { refusedOver } from "./reduction.ts";

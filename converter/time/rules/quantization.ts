@@ -1,15 +1,8 @@
 /** Quantised operators: as their float sisters where scales and zero points are constant and none runs along time. */
+
+import { fromFront } from "../../graph/axis.ts";
 import { channelsIn, describeLayout, isChannelAxis } from "../facts/fact.ts";
-import {
-  axesOf,
-  type Family,
-  fromFront,
-  joined,
-  type Operand,
-  type Rule,
-  refuses,
-  type Verdict,
-} from "../facts/rule.ts";
+import { axesOf, type Family, joined, type Operand, type Rule, refuses, type Verdict } from "../facts/rule.ts";
 import { product } from "./contraction.ts";
 import { convolved } from "./convolution.ts";
 import { cutUp, unfollowed } from "./movement.ts";

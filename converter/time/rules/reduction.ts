@@ -1,10 +1,11 @@
 /** Reductions, running sums and sorting over axes: pointwise along time when time is not among them. */
+
+import { fromFront } from "../../graph/axis.ts";
 import { type Axis, isChannelAxis, type Layout } from "../facts/fact.ts";
 import {
   allOutputs,
   axesOf,
   type Family,
-  fromFront,
   joined,
   mixes,
   numbers,

@@ -1,4 +1,6 @@
 /** Operators that cut out, join and pad: pointwise along time where they do so among channels. */
+
+import { fromFront } from "../../graph/axis.ts";
 import { type Dim, dim, equal, isConstant, subtract, TIME } from "../facts/dim.ts";
 import { type Axis, axisSize, channelsIn, describeLayout, isChannelAxis } from "../facts/fact.ts";
 import {
@@ -6,7 +8,6 @@ import {
   axesOf,
   type Context,
   type Family,
-  fromFront,
   integers,
   joined,
   mixes,
