@@ -53,7 +53,8 @@ try {
   const demo = (name: string) => path.join(clone, "test", "models", "demo", name);
   copyFileSync(demo("model.onnx"), path.join(project, "model.onnx"));
   copyFileSync(demo("tokenizer.json"), path.join(project, "tokenizer.json"));
-  writeFileSync(path.join(project, "held-out.txt"), "And God said, Let there be light: and there was light.\n");
+  // any text is held back from this model
+  writeFileSync(path.join(project, "held-out.txt"), readme);
   // the server runs until it is ended: test/serve/command.test.ts
   for (const line of only(commands, "longconv-ssm inspect").trim().split("\n"))
     if (!line.includes(" serve ")) run(line, project);

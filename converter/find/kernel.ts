@@ -13,7 +13,7 @@ import { type EvaluatedKernels, type Evaluation, impulseEvaluation, tensorEvalua
 import { compareWidely, SEEN_POSITIONS } from "./evidence.ts";
 import type { Found } from "./found.ts";
 import { firstAlive, type LagReader, LIFE_LAGS, lookFor, openLags } from "./life.ts";
-import { longestWithin } from "./memory.ts";
+import { bytesOf, bytesOfLayers, longestWithin } from "./memory.ts";
 import type { ProbeRefusal } from "./probe.ts";
 import { compareLengths, type Region } from "./region.ts";
 
@@ -90,7 +90,7 @@ export async function kernelSource(
   const { name } = region.opening;
   if (region.maxLags !== undefined) return ofOneLength(context, impulse, region.maxLags);
   const wanted = horizon === undefined ? LOOKED_AT_LAGS : Math.max(LEAST_VERIFIED, 2 * horizon);
-  const length = Math.min(powerBelow(wanted), LOOKED_AT_LAGS, longestWithin(graphs, region, VERIFIED_BYTES));
+  const length = Math.min(powerBelow(wanted), LOOKED_AT_LAGS, longestWithin(bytesOf(graphs, region), VERIFIED_BYTES));
   // what agrees on the lags probed need not be the kernel: rules say which tensor is
   const isKernel = ({ holder }: Evaluation) => !proof?.proven || proof.kernel.tensors.has(holder?.tensor ?? "");
   const evaluations = [...(await tensorEvaluations(graphs, time, region)).filter(isKernel), impulse];
@@ -140,7 +140,7 @@ const notTheSame = ({ model }: Graphs, { opening }: Region, { code, reason }: Pr
 /** A source whose region no rule proves, compared as widely as is affordable; it is claimed that far. */
 async function widelySeen(context: Context, source: KernelSource, horizon: number | undefined): Promise<KernelSource> {
   const { graphs, region, proof } = context;
-  const longest = Math.min(SEEN_POSITIONS, longestWithin(graphs, region, SEEN_BYTES));
+  const longest = Math.min(SEEN_POSITIONS, longestWithin(bytesOf(graphs, region), SEEN_BYTES));
   const kernels = await source.at(longest);
   const seen = await compareWidely(graphs, region, kernels);
   const { name } = region.opening;
@@ -197,7 +197,8 @@ function sourceOf(context: Context, evaluation: Evaluation, verified: number, cl
   const { graphs, time, region, proof } = context;
   const { holder, at } = evaluation;
   const tensor = holder?.tensor;
-  const inMemory = tensor === undefined ? longestWithin(graphs, region, KERNEL_BYTES) : Infinity;
+  const bytesFor = tensor === undefined ? bytesOf(graphs, region) : bytesOfLayers(graphs, tensor);
+  const inMemory = bytesFor ? longestWithin(bytesFor, KERNEL_BYTES) : Infinity;
   let [most, end]: [number, KernelEnd] =
     region.maxLags === undefined ? [inMemory, "memory"] : [region.maxLags, "exported length"];
   let longest: (Omit<EvaluatedKernels, "taps"> & { readonly taps: WeakRef<Float64Array> }) | undefined;

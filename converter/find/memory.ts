@@ -3,6 +3,7 @@ import type { Node } from "../graph/graph.ts";
 import type { Graphs } from "../parts/graphs.ts";
 import { partOf } from "../parts/part.ts";
 import type { Seen, Shapes } from "../parts/seen-shapes.ts";
+import { timeAxis } from "../time/facts/fact.ts";
 import type { Region } from "./region.ts";
 
 const LONGEST = 2 ** 17;
@@ -15,9 +16,18 @@ export function bytesOf(graphs: Graphs, { entry, exit, mixing }: Region): (time:
   return (time) => sequences * bytesAt(graphs.shapes, graph.nodes, time);
 }
 
-/** The longest power of two, 64 at least, at which all tensors of a region take at most so many bytes for one sequence. */
-export function longestWithin(graphs: Graphs, region: Region, bytes: number): number {
-  const bytesFor = bytesOf(graphs, region);
+/**
+ * The same of what a function of the position is computed by, where layers are run for it: it takes its sizes off their data, by ways
+ * that are not followed. Undefined where none are.
+ */
+export function bytesOfLayers(graphs: Graphs, tensor: string): ((time: number) => number) | undefined {
+  const { graph } = partOf(graphs, [], [tensor]);
+  const runsLayers = graph.inputs.some(({ name }) => timeAxis(graphs.inputs.layouts.get(name) ?? []) >= 0);
+  return runsLayers ? (time) => bytesAt(graphs.shapes, graph.nodes, time) : undefined;
+}
+
+/** The longest power of two, 64 at least, that takes at most so many bytes. */
+export function longestWithin(bytesFor: (time: number) => number, bytes: number): number {
   let time = 64;
   while (time < LONGEST && bytesFor(2 * time) <= bytes) time *= 2;
   return time;

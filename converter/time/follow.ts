@@ -6,16 +6,17 @@ import { DataType } from "../graph/tensor.ts";
 import { refusesBranch } from "./branches.ts";
 import { isConstant } from "./facts/dim.ts";
 import { constantLayout, type Fact, type Layout } from "./facts/fact.ts";
-import { axesOf, type Context, type Operand, type Verdict } from "./facts/rule.ts";
+import { axesOf, type Context, integers, numbers, type Operand, type Verdict } from "./facts/rule.ts";
 import type { Constant } from "./fold.ts";
 import { isHeld } from "./held.ts";
 import type { InputAxes } from "./inputs.ts";
+import { laidBehind, laidOut } from "./laid.ts";
 import { isOffset, judgedOffset } from "./offset.ts";
 import { rowsDiffer, runningSum } from "./rows.ts";
 import { TRACE } from "./rules/control.ts";
 import { CONTROL_FLOW, RANDOM, RULES } from "./rules/index.ts";
 import { shapeRules } from "./rules/shape.ts";
-import { laidOut, oneOf, readForSizes, readsSizes } from "./sized.ts";
+import { oneOf, readForSizes, readsSizes } from "./sized.ts";
 
 /** A node at which time is mixed: a long convolution may begin here. */
 export interface Opening {
@@ -105,8 +106,17 @@ export function followTime(
     const operand = name ? operandOf(name, facts, constants) : undefined;
     return operand && (isOffset(operand.fact) ? undefined : (axesOf(operand) ?? laid.get(name)));
   };
+  for (const { nodes, exits } of closed) {
+    const left = exits.flatMap(({ tensor, fact }) => {
+      const axes = isOffset(fact) ? undefined : axesOf({ name: tensor, fact, constant: () => undefined });
+      return axes ? [{ tensor, axes }] : [];
+    });
+    const numbersOf = (name: string) => numbers(operandOf(name, facts, constants));
+    for (const [name, axes] of laidBehind(nodes, left, numbersOf)) laid.set(name, axes);
+  }
   const open = (node: Node, openings: ReadonlySet<string>) => {
-    const layout = laidOut(node, node.inputs.map(layoutOf), context);
+    const told = node.inputs[1] ? integers(operandOf(node.inputs[1], facts, constants)) : undefined;
+    const layout = laidOut(node, node.inputs.map(layoutOf), told, context);
     if (layout) laid.set(node.outputs[0]!, layout);
     for (const output of node.outputs) if (output) facts.set(output, { kind: "open", openings });
   };

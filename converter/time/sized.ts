@@ -4,9 +4,7 @@ import { fromFront } from "../graph/axis.ts";
 import type { Node } from "../graph/graph.ts";
 import { isConstant } from "./facts/dim.ts";
 import type { Fact, Layout } from "./facts/fact.ts";
-import { axesOf, type Context, integers, numbers, type Operand } from "./facts/rule.ts";
-import { meetLayouts } from "./rules/broadcast.ts";
-import { ELEMENTWISE } from "./rules/elementwise.ts";
+import { axesOf, integers, numbers, type Operand } from "./facts/rule.ts";
 
 /** Whether a node reads nothing of a tensor but its sizes. */
 export const readsSizes = ({ op, domain }: Node): boolean => domain === "" && (op === "Shape" || op === "Size");
@@ -43,39 +41,4 @@ function picked(axes: Layout, indices: Operand | undefined, axis: unknown): Layo
   const at = indices && axesOf(indices);
   if (at?.length !== 0 || indices?.fact.kind !== "constant") return undefined;
   return axes.toSpliced(fromFront(Number(axis ?? 0), axes.length), 1);
-}
-
-/** Operators whose output is shaped as their first input. */
-const SHAPED_AS_FIRST = new Set(["Softmax", "LogSoftmax", "Trilu", "CumSum", "Dropout"]);
-
-/**
- * How the output of a node is laid out whose values are not followed: the scores of queries and keys have time along two axes, and masks
- * are made by their sizes. For sizes alone.
- * @param layouts of the inputs
- */
-export function laidOut(
-  { op, domain, attributes }: Node,
-  layouts: readonly (Layout | undefined)[],
-  context: Context,
-): Layout | undefined {
-  const [first, second] = layouts;
-  if (domain !== "" || !first) return undefined;
-  if (SHAPED_AS_FIRST.has(op)) return first;
-  if (op === "Transpose") {
-    const perm = (attributes.perm as readonly number[] | undefined) ?? first.map((_, k) => first.length - 1 - k);
-    return perm.map((k) => first[k]!);
-  }
-  if (op === "MatMul") {
-    if (!second || first.length < 2 || second.length < 2) return undefined;
-    const outer = stretched([first.slice(0, -2), second.slice(0, -2)], context);
-    return outer && [...outer, first.at(-2)!, second.at(-1)!];
-  }
-  if (op !== "Where" && !ELEMENTWISE.rules[op]) return undefined;
-  const known = layouts.filter((layout) => layout !== undefined);
-  return known.length === layouts.length ? stretched(known, context) : undefined;
-}
-
-function stretched(layouts: readonly Layout[], context: Context): Layout | undefined {
-  const met = meetLayouts(layouts, context);
-  return "axes" in met ? met.axes : undefined;
 }
