@@ -1,6 +1,6 @@
 /** Folders among the system's temporary files: named, and gone afterwards, however the process ends. */
-import { rmSync } from "node:fs";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtempSync, rmSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { hasEnded } from "./ended.ts";
@@ -17,7 +17,8 @@ const open = new Set<string>();
 /** A new folder, `longconv-ssm-PID-…`. Those of processes that were killed are removed. */
 export async function temporaryFolder(): Promise<TemporaryFolder> {
   await removeLeftovers();
-  const folder = await mkdtemp(path.join(tmpdir(), `longconv-ssm-${process.pid}-`));
+  // at once: a process that ends between making and noting it would leave it
+  const folder = mkdtempSync(path.join(tmpdir(), `longconv-ssm-${process.pid}-`));
   if (open.size === 0) process.on("exit", removeOpen);
   open.add(folder);
   return {
