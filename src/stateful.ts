@@ -81,14 +81,22 @@ const GROWING = /^past_key_values\.\d+\.(key|value)$/;
  * Whether a pair that is named as a state can be one: what goes on has the sizes of what came in, and is no sequence: it lacks
  * some open axis of every input that is one. What is not declared may be anything.
  * @param others the inputs that are no states by their names
+ * @param answers the outputs that are none
  */
-function canBeState({ past, present }: { past: Port; present: Port }, others: readonly Port[]): boolean {
+function canBeState(
+  { past, present }: { past: Port; present: Port },
+  others: readonly Port[],
+  answers: readonly Port[],
+): boolean {
   const [before, after] = [past.dims, present.dims];
   if (!before || !after || (GROWING.test(past.name) && before.length === 4)) return true;
   const isFixed = (size: number | string | undefined) => typeof size === "number";
   const changes = before.some((size, axis) => isFixed(size) && isFixed(after[axis]) && size !== after[axis]);
   if (before.length !== after.length || changes) return false;
   const kept = new Set(symbolsOf(before).filter((size) => after[before.indexOf(size)] === size));
+  // a size that moves to another axis, or goes on in an answer, is the time of a stream
+  const moves = (size: string) => after.includes(size) || answers.some(({ dims }) => dims?.includes(size));
+  if (symbolsOf(before).some((size) => isNoBatch(size) && !kept.has(size) && moves(size))) return false;
   if (others.length === 0) return kept.size < 2 && ![...kept].some((size) => TIME_NAME.test(size) && isNoBatch(size));
   return !others.some(({ dims = [] }) => {
     const hasTime = symbolsOf(dims.slice(1)).some((size) => isNoBatch(size) && kept.has(size));
@@ -110,9 +118,10 @@ export function refuseStateful(inputs: readonly Port[], outputs: readonly Port[]
     outputs.map(({ name }) => name),
   );
   const others = inputs.filter(({ name }) => !named.some(({ past }) => past === name));
+  const answers = outputs.filter(({ name }) => !named.some(({ present }) => present === name));
   const portOf = (ports: readonly Port[], name: string) => ports.find((each) => each.name === name)!;
   const pairs = named.filter(({ past, present }) =>
-    canBeState({ past: portOf(inputs, past), present: portOf(outputs, present) }, others),
+    canBeState({ past: portOf(inputs, past), present: portOf(outputs, present) }, others, answers),
   );
   if (pairs.length === 0) return;
   throw new LongConvError(

@@ -14,7 +14,7 @@ import { openModel } from "../converter/ort/run.ts";
 import { renameStates } from "../converter/rename/rename.ts";
 import { loadModel, nodeBackend, step, zeroState } from "../runtime/node.ts";
 import { ROOT } from "../scripts/root.ts";
-import { pairByName } from "../src/stateful.ts";
+import { pairByName, refuseStateful } from "../src/stateful.ts";
 import { openConverted } from "./converted.ts";
 import { casesOf } from "./testdata.ts";
 
@@ -196,4 +196,16 @@ test("what goes on in another size is no state", async () => {
     { y: STREAM, present_c: ["batch", 4, 3] },
   ];
   expect((await convertModel(sums(inputs, outputs))).renamed.get("past_c")).toBe("input_past_c");
+});
+
+test.each<[string, Record<string, (number | string)[]>, Record<string, (number | string)[]>]>([
+  ["goes to another axis", { past_x: ["batch", 6, "n"], c: ["batch", 6] }, { present_x: ["batch", "n", 1] }],
+  ["is that of an answer", { past_x: ["batch", "n"] }, { present_x: ["batch", 6], y: ["batch", "n", 6] }],
+])("a size that %s is the time of a stream, whatever that is called", (_, inputs, outputs) => {
+  const ports = (of: typeof inputs) => Object.entries(of).map(([name, dims]) => ({ name, dims }));
+  expect(() => refuseStateful(ports(inputs), ports(outputs), "")).not.toThrow();
+  // a size of the state's own says nothing of time
+  const ofItsOwn = (dims: readonly (number | string)[]) => dims.map((size) => (size === "n" ? "kept" : size));
+  const own = Object.fromEntries(Object.entries(inputs).map(([name, dims]) => [name, ofItsOwn(dims)]));
+  expect(() => refuseStateful(ports({ ...own, x: ["batch", "n", 6] }), ports(outputs), "")).toThrow("stateful already");
 });

@@ -1,6 +1,7 @@
 /** Rows that a Loop collects in a tensor that it carries: joined on, inserted into a sequence, or written over zeros in their place. */
 import type { Node } from "../graph/graph.ts";
 import type { Carry } from "./body.ts";
+import { isEmpty } from "./empty.ts";
 import { axesGiven, integersOf, isSame, type Names, type Size, sizeAlong } from "./sizes.ts";
 
 /** What each turn adds. */
@@ -41,17 +42,16 @@ export function collectedIn(turning: Turning, carry: Carry): Collected | undefin
 function joined({ names, readers }: Turning, carry: Carry, node: Node): Collected | undefined {
   const [before, row, ...more] = node.inputs;
   const axis = Number(node.attributes.axis);
-  const none = sizeAlong(names, carry.start, axis);
-  const isEmpty = none !== undefined && "rows" in none && none.rows === 0;
-  if (before !== carry.before || !row || more.length > 0 || axis < 0 || !isEmpty) return undefined;
+  // the other axes are those of a row, so it is this one that is empty
+  if (before !== carry.before || !row || more.length > 0 || axis < 0 || !isEmpty(names, carry.start)) return undefined;
   if (readers(carry.after).length > 0) return undefined;
   return { carry, row, rowAxis: axis, axis };
 }
 
 function inserted({ names, readers }: Turning, carry: Carry, node: Node): Collected | undefined {
   const [before, row, position] = node.inputs;
-  const isEmpty = names.producer(carry.start)?.op === "SequenceEmpty";
-  if (before !== carry.before || !row || position || !isEmpty || readers(carry.after).length > 0) return undefined;
+  const isNone = names.producer(carry.start)?.op === "SequenceEmpty";
+  if (before !== carry.before || !row || position || !isNone || readers(carry.after).length > 0) return undefined;
   return { carry, row, rowAxis: undefined, axis: undefined };
 }
 

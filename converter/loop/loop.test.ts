@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { convertModel } from "../convert.ts";
 import { readModel } from "../file/read.ts";
-import { withAttributes } from "../graph/build.ts";
+import { type Builder, createBuilder, namesOf, withAttributes } from "../graph/build.ts";
 import type { Model } from "../graph/graph.ts";
 import { initializerOf } from "../graph/initializer.ts";
 import { makeNode, rewire } from "../graph/node.ts";
@@ -131,4 +131,59 @@ test("what a body declares says how many axes its values have, where nothing els
   // the hidden state; rows that are read have theirs from what they are rows of
   expect(ranks(body.input)).toEqual([2, undefined, undefined]);
   expect(ranks(body.output)).toEqual([2, 2]);
+});
+
+/** The loop's empty start in other words, node by node. */
+const EMPTY: Readonly<Record<string, (b: Builder, none: string) => string>> = {
+  "times one": (b, none) => b.one("Mul", [none, b.floats("one", [], [1])]),
+  "halves joined": (b, none) => {
+    const part = (from: number, to: number) =>
+      b.one("Slice", [none, b.ints("from", [from]), b.ints("to", [to]), b.ints("axis", [2])]);
+    return b.one("Concat", [part(0, 4), part(4, 8)], { axis: 2 });
+  },
+  "an axis added and summed": (b, none) => {
+    const axes = b.ints("axes", [0]);
+    return b.one("ReduceSum", [b.one("Unsqueeze", [none, axes]), axes], { keepdims: 0 });
+  },
+  "through a matrix": (b, none) => b.one("MatMul", [none, b.floats("matrix", [8, 8], new Float32Array(64))]),
+  "as large as nothing": (b, none) => b.one("Expand", [b.floats("zero", [1, 1, 1], [0]), b.one("Shape", [none])]),
+};
+
+/** The model with what its loop begins with said by more nodes. */
+function beginning(model: Model, write: (b: Builder, none: string) => string, input = 2): Model {
+  const { nodes } = model.graph;
+  const at = nodes.findIndex(({ op }) => op === "Loop");
+  const loop = nodes[at]!;
+  const b = createBuilder(model.opsets.get("")!, namesOf(model.graph));
+  const start = write(b, loop.inputs[input]!);
+  const other = rewire(loop, { inputs: loop.inputs.with(input, start) });
+  const initializers = new Map([...model.graph.initializers, ...b.initializers]);
+  return {
+    ...model,
+    graph: { ...model.graph, nodes: [...nodes.slice(0, at), ...b.nodes, other, ...nodes.slice(at + 1)], initializers },
+  };
+}
+
+test.each(Object.entries(EMPTY))("rows are joined to nothing, %s", async (_, write) => {
+  const model = beginning(await exported("gru-loop"), write);
+  expect(withScans(model).graph.nodes.map(({ op }) => op)).toContain("Scan");
+});
+
+test("rows are written over zeros that were computed", async () => {
+  const model = await exported("loop-while-op");
+  const computed = (b: Builder, start: string) => {
+    const axes = b.ints("axes", [0]);
+    const less = b.one("Sub", [b.one("Neg", [start]), b.floats("zero", [], [0])]);
+    return b.one("Squeeze", [b.one("Unsqueeze", [less, axes]), axes]);
+  };
+  expect(withScans(beginning(model, computed, 4)).graph.nodes.map(({ op }) => op)).toContain("Scan");
+});
+
+test("what a contraction of nothing leaves is there: rows of zeros", async () => {
+  const model = beginning(await exported("gru-loop"), (b, none) => {
+    const turned = b.one("Transpose", [none], { perm: [0, 2, 1] });
+    const one = b.one("MatMul", [turned, b.floats("none", [0, 1], [])]);
+    return b.one("Transpose", [one], { perm: [0, 2, 1] });
+  });
+  expect(withScans(model).graph.nodes.map(({ op }) => op)).not.toContain("Scan");
 });

@@ -97,7 +97,7 @@ const allKnown = (sizes: readonly (Size | undefined)[]): readonly Size[] | undef
   sizes.every((size) => size !== undefined) ? sizes : undefined;
 
 /** The tensor whose whole shape a name holds. */
-function shapeRead(names: Names, name: string): string | undefined {
+export function shapeRead(names: Names, name: string): string | undefined {
   const node = names.producer(name);
   if (node?.op !== "Shape" || node.domain !== "") return undefined;
   return Number(node.attributes.start ?? 0) === 0 && node.attributes.end === undefined ? node.inputs[0] : undefined;
@@ -112,14 +112,54 @@ export function sizeAlong(names: Names, tensor: string, axis: number): Size | un
     return rows === undefined ? undefined : { rows };
   }
   const node = names.producer(own);
-  const perm = node?.attributes.perm as readonly number[] | undefined;
-  if (node?.op === "Transpose" && perm && axis >= 0) return sizeAlong(names, node.inputs[0]!, perm[axis]!);
-  if (node?.op === "ScatterND") return sizeAlong(names, node.inputs[0]!, axis);
-  const isFilled =
-    node?.domain === "" &&
-    (node.op === "ConstantOfShape" || (node.op === "Expand" && isSingle(names.constant(node.inputs[0]!))));
-  if (!isFilled) return { of: own, axis };
-  return sizesIn(names, node.inputs.at(-1)!)?.at(axis);
+  if (node?.domain !== "") return { of: own, axis };
+  const isFilled = node.op === "ConstantOfShape" || (node.op === "Expand" && isSingle(names.constant(node.inputs[0]!)));
+  if (isFilled) return sizesIn(names, node.inputs.at(-1)!)?.at(axis);
+  const from = cameFrom(names, node, axis);
+  if (!from) return { of: own, axis };
+  return "rows" in from ? from : sizeAlong(names, from.of, from.axis);
 }
 
 const isSingle = (tensor: Tensor | undefined): boolean => tensor?.dims.every((size) => size === 1) ?? false;
+
+/** Operators whose output is as large as their only input that is no single number. */
+const AS_LARGE = new Set([
+  "Abs",
+  "Add",
+  "Cast",
+  "Clip",
+  "Div",
+  "Dropout",
+  "Max",
+  "Min",
+  "Mul",
+  "Neg",
+  "Relu",
+  "Sub",
+  "Sum",
+  "Tanh",
+]);
+
+/** The axis of an input whose size an axis of the output has; undefined where that is not known. */
+function cameFrom(names: Names, node: Node, axis: number): Size | undefined {
+  const [data, second] = node.inputs as [string, string?];
+  const perm = node.attributes.perm as readonly number[] | undefined;
+  if (node.op === "Transpose") return perm && axis >= 0 ? { of: data, axis: perm[axis]! } : undefined;
+  if (node.op === "ScatterND") return { of: data, axis };
+  // as large as it is
+  if (node.op === "Expand") return second && shapeRead(names, second) === data ? { of: data, axis } : undefined;
+  if (AS_LARGE.has(node.op)) {
+    const isNumber = (name: string) =>
+      name === "" ||
+      (names.constant(name)?.dims.reduce((a, b) => a * b, 1) === 1 && names.constant(name)!.dims.length <= 1);
+    const [only, ...others] = node.inputs.filter((name) => !isNumber(name));
+    return only !== undefined && others.length === 0 ? { of: only, axis } : undefined;
+  }
+  const axes = axesGiven(names, node);
+  if (!axes || axis < 0 || axes.some((each) => each < 0)) return undefined;
+  if (node.op === "Unsqueeze")
+    return axes.includes(axis) ? { rows: 1 } : { of: data, axis: axis - axes.filter((each) => each < axis).length };
+  const drops = node.op === "Squeeze" || (node.op === "ReduceSum" && Number(node.attributes.keepdims ?? 1) === 0);
+  if (!drops) return undefined;
+  return { of: data, axis: [...axes].sort((a, b) => a - b).reduce((at, each) => (each <= at ? at + 1 : at), axis) };
+}

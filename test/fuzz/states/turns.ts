@@ -122,10 +122,10 @@ const along = (d: Draft, x: Stream, body: Turning["body"]): Stream =>
 const loopedCell: Piece = (d, x) => along(d, x, cellOf(d, x));
 const loopedLeak: Piece = (d, x) => along(d, x, leaky);
 
-/** Factors about one, so that no product ends in nothing. */
+/** Factors about one, so that no product ends in nothing, or without bound, within 20,000 positions. */
 const factors = (d: Draft, x: Stream): string => {
   const bent = d.b.one("Tanh", [x.name]);
-  return d.b.one("Add", [d.b.one("Mul", [bent, scalar(d, 0.1)]), scalar(d, 1)]);
+  return d.b.one("Add", [d.b.one("Mul", [bent, scalar(d, 0.004)]), scalar(d, 1)]);
 };
 const one: (d: Draft, x: Stream) => string = (d, x) =>
   d.b.one("Expand", [
