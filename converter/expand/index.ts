@@ -11,6 +11,7 @@ import { Einsum } from "./einsum.ts";
 import type { Expansion, Site } from "./expansion.ts";
 import { GroupQueryAttention } from "./group-query.ts";
 import { MultiHeadAttention } from "./multi-head.ts";
+import { Expand, Reshape } from "./own-shape.ts";
 import { GatherND } from "./ranges.ts";
 import { Recurrent } from "./recurrent.ts";
 import { RotaryEmbedding } from "./rotary.ts";
@@ -22,10 +23,12 @@ export const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   Attention,
   Concat,
   Einsum,
+  Expand,
   GatherND,
   GRU: Recurrent,
   LSTM: Recurrent,
   RNN: Recurrent,
+  Reshape,
   RotaryEmbedding,
   Slice,
   "com.microsoft::GroupQueryAttention": GroupQueryAttention,
