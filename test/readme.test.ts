@@ -62,6 +62,9 @@ test("docs/javascript.md, one after the other", async () => {
   expect((await run(inspected!)).match(/^node_constant_pad_nd\S* 384 \d+$/gm)).toHaveLength(4);
   expect(await run(matching!)).toMatch(/^[A-Z][a-z]+(?:, [a-z]+){1,3}\.\{"name": ?".{0,24}", ?"years": ?-?\d+\}$/);
   expect((await run(bytes!)).trim().split("\n")).toHaveLength(8);
+  // what any model shows is shown with a small one
+  const model = path.join(folder, "model.onnx");
+  copyFileSync(zooModel("tnn-fft-opset18").file, model);
   expect(Number(await run(apart!))).toBeGreaterThan(0);
   expect(await run(folders!)).toBe("kjv/1/model.onnx, kjv/config.pbtxt, longconv_ssm.json\n");
   expect(await run(contract!)).toMatch(/true\n$/);
@@ -69,6 +72,7 @@ test("docs/javascript.md, one after the other", async () => {
   expect(ms).toBeGreaterThan(0);
   expect(ratio).toBeGreaterThan(0);
   expect(readFileSync(path.join(folder, "bench.svg"), "utf8")).toContain("<svg");
+  copyFileSync(demoModel().file, model);
   expect(await run(errors!)).toMatch(/^file-missing 3 no such file no-such-model.onnx/);
 });
 

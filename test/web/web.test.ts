@@ -20,7 +20,7 @@ declare global {
 const PROMPT = "In the beginning God created";
 /** On the CPU and on WebAssembly; on SwiftShader a token takes a thousand times what it takes on a GPU. */
 const TOKENS = 256;
-const GPU_TOKENS = Number(process.env.LONGCONV_GPU_TOKENS ?? 4);
+const GPU_TOKENS = Number(process.env.LONGCONV_GPU_TOKENS ?? 3);
 const ZOO = ["tnn-fft-opset18", "s4d", "hyena", "h3", "mixed"] as const;
 
 const CLAIM: Claim = { kind: "seen", positions: 12, rows: 2, because: "a test says so" };
@@ -136,13 +136,13 @@ describe.each(["wasm", "webgpu"] as const)("logits on %s are PyTorch's", (provid
   test("demo, within 1e-3", async () => {
     const testCase = casesOf(demoModel())[0]!;
     // in software a position on WebGPU takes a hundred times what it takes on WebAssembly
-    const length = provider === "wasm" ? 100 : 20;
+    const length = provider === "wasm" ? 100 : 6;
     const logits = await logitsInPage(page, "/models/demo", provider, testCase, 3, length);
     expect(worstOf(logits, testCase, length)).toBeLessThanOrEqual(1e-3);
   });
 
-  // in software a model takes a quarter of a minute on WebGPU
-  test.each(provider === "wasm" ? ZOO : (["tnn-fft-opset18", "hyena", "mixed"] as const))("%s", async (name) => {
+  // in software a model takes a quarter of a minute on WebGPU: one with every form
+  test.each(provider === "wasm" ? ZOO : (["mixed"] as const))("%s", async (name) => {
     const testCase = casesOf(zooModel(name))[0]!;
     const { output } = testCase;
     const largest = (output.tensor.data as Float32Array).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
