@@ -4,8 +4,9 @@
 import type { Known } from "../../find/carried.ts";
 import type { Node } from "../../graph/graph.ts";
 import type { Layout } from "../../time/facts/fact.ts";
+import { type At, constantAt, numberAt } from "./made.ts";
 import type { Pairs } from "./pairs.ts";
-import { type At, constantAt, endOf, isOfDifference, numberAt, valueAt } from "./places.ts";
+import { endOf, isOfDifference, valueAt } from "./places.ts";
 import { ANY, elementwise, isZero, number, type Region, SCORE, triangle, type Value } from "./values.ts";
 
 const FUTURE: Region = { first: "query", behind: 1 };

@@ -14,12 +14,19 @@ const number = (b: Builder, value: number) => b.floats("number", [], [value]);
 const axis = (b: Builder, k: number) => b.ints("axis", [k]);
 const turned = (b: Builder, x: string) => b.one("Transpose", [x], { perm: [0, 2, 1] });
 const scoresOf = (b: Builder, x: string) => b.one("MatMul", [x, turned(b, x)]);
+/** The same number in so many steps, each of which reads the one before twice. */
+const again = (b: Builder, x: string, steps: number): string =>
+  steps === 0 ? x : again(b, b.one("Max", [x, x]), steps - 1);
 /** Hides keys by their distance behind the query; the queries' own distance is 0. */
-const hidden = (b: Builder, x: string, scores: string, later = 0) => {
+const hidden = (b: Builder, x: string, scores: string, later = 0, steps = 0) => {
   const length = b.one("Squeeze", [b.one("Shape", [x], { start: 1, end: 2 })]);
   const keys = b.one("Range", [b.ints("first", 0), length, b.ints("step", 1)]);
   const rows = b.one("Add", [b.one("Unsqueeze", [keys, axis(b, 1)]), b.ints("later", later)]);
-  return b.one("Where", [b.one("GreaterOrEqual", [rows, keys]), scores, number(b, Number.NEGATIVE_INFINITY)]);
+  return b.one("Where", [
+    b.one("GreaterOrEqual", [again(b, rows, steps), keys]),
+    scores,
+    number(b, Number.NEGATIVE_INFINITY),
+  ]);
 };
 const sumOf = (b: Builder, weights: string) => b.one("ReduceSum", [weights, axis(b, -1)], { keepdims: 1 });
 const least = (b: Builder, x: string) => b.one("Add", [x, number(b, 1e-6)]);
@@ -212,4 +219,9 @@ test("a sequence that begins with hidden ids sees later positions: refused", asy
     code: "not-causal",
     reason: expect.stringContaining("lets position 0 see position 1"),
   });
+});
+
+test("paths that part and meet again, forty times in the mask and in the scores, are walked once each", async () => {
+  const model = of((b, x) => softmax(b, x, again(b, hidden(b, x, again(b, scoresOf(b, x), 40), 0, 40), 40)));
+  await sameAsOriginal(model, {});
 });
