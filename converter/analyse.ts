@@ -15,6 +15,7 @@ import { withScans } from "./loop/loop.ts";
 import { asLoopError } from "./loop/unranked.ts";
 import { KINDS } from "./states/index.ts";
 import { timeAxis } from "./time/facts/fact.ts";
+import { SUMS_OVER_TIME } from "./time/facts/rule.ts";
 
 export interface AnalyseOptions extends Omit<FindOptions, "kinds"> {
   /** Kinds of state beside those of {@link KINDS}. */
@@ -81,7 +82,7 @@ function axisOf({ graphs: { inputs } }: Found): string {
 }
 
 /** Whether the first thing in the way is that channels would be time. */
-const isSummed = ({ refusals: [first] }: Found): boolean => first?.reason.includes("sums over the time axis") === true;
+const isSummed = ({ refusals: [first] }: Found): boolean => first?.reason.includes(SUMS_OVER_TIME) === true;
 
 const isUnreadable = (error: unknown): boolean => error instanceof LongConvError && error.code === "unsupported-layout";
 

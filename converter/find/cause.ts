@@ -2,6 +2,7 @@
 import type { ErrorCode } from "../../src/errors.ts";
 import type { Node } from "../graph/graph.ts";
 import { channelsIn, type Fact, timeAxis } from "../time/facts/fact.ts";
+import { OTHER_RATE } from "../time/facts/rule.ts";
 import type { Closed, Opening, Refusal } from "../time/follow.ts";
 import { RATE } from "./remedies.ts";
 
@@ -19,7 +20,7 @@ const NORMALISES = /^(Softmax|LogSoftmax|Hardmax|\w*Normalization)$/;
 
 /** Why an opening itself cannot be carried, whatever follows it; undefined where what follows decides. */
 export function causeAt({ node, reason }: Opening, stream: Fact | undefined): Cause | undefined {
-  if (reason.startsWith("runs at another rate")) return { code: "mixes-time", reason, remedy: RATE };
+  if (reason.startsWith(OTHER_RATE)) return { code: "mixes-time", reason, remedy: RATE };
   if (NORMALISES.test(node.op))
     return {
       code: "not-causal",
@@ -27,12 +28,12 @@ export function causeAt({ node, reason }: Opening, stream: Fact | undefined): Ca
       remedy: "Normalise over the channels, or by sums over the positions so far (cumsum).",
     };
   if (node.op === "TopK") return { code: "mixes-time", reason: `${reason}, later positions among those before them` };
-  if (node.op === "Resize") return { code: "mixes-time", reason: `runs at another rate: ${reason}`, remedy: RATE };
+  if (node.op === "Resize") return { code: "mixes-time", reason: `${OTHER_RATE}: ${reason}`, remedy: RATE };
   const many = stream?.kind === "stream" ? channelsIn(stream.axes[timeAxis(stream.axes)]!) : 1;
   if (many > 1)
     return {
       code: "mixes-time",
-      reason: `runs at another rate: ${many} positions for each of the input's`,
+      reason: `${OTHER_RATE}: ${many} positions for each of the input's`,
       remedy: RATE,
     };
   if (WHOLE.test(node.op))

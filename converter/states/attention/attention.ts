@@ -11,6 +11,7 @@ import { DataType } from "../../graph/tensor.ts";
 import { typeIn } from "../../parts/graphs.ts";
 import { fixedSizes } from "../../parts/seen-shapes.ts";
 import { type Axis, channelsIn, type Layout } from "../../time/facts/fact.ts";
+import { COMBINES_POSITIONS } from "../../time/facts/rule.ts";
 import { cachedRows, cacheReport } from "./cache.ts";
 import { carriedMatrix } from "./carried.ts";
 import { hidesFuture, tablesEnd, windowOf } from "./future.ts";
@@ -24,7 +25,7 @@ import { windowReports, windowRows } from "./window.ts";
 
 export const ATTENTION: Kind<RefusedOpening> = {
   name: "attention",
-  isFirst: (_known, { node, reason }) => node.op === "MatMul" && reason.startsWith("combines every position"),
+  isFirst: (_known, { node, reason }) => node.op === "MatMul" && reason.startsWith(COMBINES_POSITIONS),
   async find(known, opening) {
     const { node, reason } = opening;
     const refuse = (at: Node, code: RefusedOpening["code"], why: string) => refuseOpening(node, code, why, { at });

@@ -6,7 +6,7 @@ import type { Node } from "../../graph/graph.ts";
 import { int64Tensor } from "../../graph/tensor.ts";
 import { type Dim, dim, isConstant } from "../../time/facts/dim.ts";
 import { channelsIn, isChannelAxis, type Layout } from "../../time/facts/fact.ts";
-import { axesOf, integers, numbers, type Operand } from "../../time/facts/rule.ts";
+import { axesOf, integers, numbers, type Operand, OTHER_RATE } from "../../time/facts/rule.ts";
 import { RULES } from "../../time/rules/index.ts";
 import type { Moved, Mover } from "./move.ts";
 
@@ -98,7 +98,7 @@ export const Slice: Mover = (moved) => {
   const at = over.indexOf(axis);
   if (by[at]! < 0) return { code: "not-causal", reason: "reverses the time axis" };
   if (by[at] !== 1)
-    return { code: "mixes-time", reason: `runs at another rate: it takes every ${by[at]}th position`, remedy: RATE };
+    return { code: "mixes-time", reason: `${OTHER_RATE}: it takes every ${by[at]}th position`, remedy: RATE };
   const front = cutInFront(from[at]!, more, length);
   const back = cutBehind(to[at]!, more, length);
   if (front === undefined || back === undefined) return undefined;

@@ -5,7 +5,7 @@ import type { AttributeInput } from "../../graph/attributes.ts";
 import { type Builder, withAttributes } from "../../graph/build.ts";
 import type { Attributes, Node } from "../../graph/graph.ts";
 import { channelsIn } from "../../time/facts/fact.ts";
-import { axesOf } from "../../time/facts/rule.ts";
+import { axesOf, OTHER_RATE } from "../../time/facts/rule.ts";
 import { RULES } from "../../time/rules/index.ts";
 import type { Moved, Mover } from "./move.ts";
 
@@ -42,7 +42,7 @@ function windowed(moved: Moved, taps: readonly number[], fill: number) {
   if (stride !== 1)
     return {
       code: "mixes-time" as const,
-      reason: `runs at another rate: a stride of ${stride} along the time axis`,
+      reason: `${OTHER_RATE}: a stride of ${stride} along the time axis`,
       remedy: RATE,
     };
   // its padding of the other axes would have to be written out

@@ -119,10 +119,15 @@ export function allOutputs(operands: readonly (Operand | undefined)[], layouts: 
   return { outputs };
 }
 
+/** How reasons begin that others tell apart: what stands behind them is their own. */
+export const COMBINES_POSITIONS = "combines every position with every other one";
+export const SUMS_OVER_TIME = "sums over the time axis";
+export const OTHER_RATE = "runs at another rate";
+
 function verdict(fact: Fact | undefined, axes: Layout): Verdict {
   if (fact) return { outputs: [fact] };
   if (timeCount(axes) < 2) return refuses("mixes-batch", "combines every sequence of the batch with every other one");
-  return mixes("combines every position with every other one, which takes the whole sequence at each step");
+  return mixes(`${COMBINES_POSITIONS}, which takes the whole sequence at each step`);
 }
 
 /** A constant of more values is no shape, axis or place, but a table: it is not read. */

@@ -9,6 +9,7 @@ import {
   type Operand,
   type Rule,
   refuses,
+  SUMS_OVER_TIME,
   type Verdict,
 } from "../facts/rule.ts";
 import { meetAxes, unfit } from "./broadcast.ts";
@@ -44,7 +45,7 @@ function contract(terms: readonly Labelled[], output: readonly string[], context
       if (!("axis" in met)) {
         // a dense Toeplitz matrix of a fixed-length export is such a table
         const summed = "refuses" in met && met.refuses === "absolute-position" && !output.includes(label);
-        return summed ? mixes("sums over the time axis with a table", input) : met;
+        return summed ? mixes(`${SUMS_OVER_TIME} with a table`, input) : met;
       }
       byLabel.set(label, met.axis);
     }
@@ -53,7 +54,7 @@ function contract(terms: readonly Labelled[], output: readonly string[], context
   for (const [label, axis] of byLabel) {
     if (kept.has(label)) continue;
     const owner = terms.find((term) => term.operand.fact.kind === "stream" && term.labels.includes(label));
-    if (axis.includes("time")) return mixes("sums over the time axis", owner?.input ?? 0);
+    if (axis.includes("time")) return mixes(SUMS_OVER_TIME, owner?.input ?? 0);
     if (axis.includes("batch")) return refuses("mixes-batch", "sums over the batch axis");
   }
   return joined(

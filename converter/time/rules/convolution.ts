@@ -10,6 +10,7 @@ import {
   mixes,
   numbers,
   type Operand,
+  OTHER_RATE,
   type Rule,
   refuses,
   type Verdict,
@@ -93,7 +94,7 @@ const ConvTranspose: Rule = ([data, weight, bias], attributes) => {
     ];
     if (reach === 0 && stride === 1 && before === 0 && after === 0 && more === 0) spatial.push(axis);
     else if (axis.includes("time") && stride > 1)
-      return mixes(`runs at another rate: ${stride} positions for each of its input's`);
+      return mixes(`${OTHER_RATE}: ${stride} positions for each of its input's`);
     else if (!isChannelAxis(axis)) return axis.includes("time") ? spreads : cutUp(axis, "spreads over");
     else spatial.push(channelAxis(stride * (channelsIn(axis) - 1) + more + reach + 1 - before - after));
   }
