@@ -14,12 +14,14 @@ import { MultiHeadAttention } from "./multi-head.ts";
 import { Expand, Reshape } from "./own-shape.ts";
 import { GatherND } from "./ranges.ts";
 import { Recurrent } from "./recurrent.ts";
+import { BROADCAST, Broadcast, Slice as cutCrossing } from "./repeated.ts";
 import { RotaryEmbedding } from "./rotary.ts";
-import { Slice } from "./sink.ts";
+import { Slice as cutSink } from "./sink.ts";
 import { unshared } from "./unshare.ts";
 
 /** By `domain::Name` outside the standard domain. */
 export const EXPANSIONS: Readonly<Record<string, Expansion>> = {
+  ...Object.fromEntries(BROADCAST.map((op) => [op, Broadcast])),
   Attention,
   Concat,
   Einsum,
@@ -30,7 +32,7 @@ export const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   RNN: Recurrent,
   Reshape,
   RotaryEmbedding,
-  Slice,
+  Slice: (b, node, site) => cutSink(b, node, site) || cutCrossing(b, node, site),
   "com.microsoft::GroupQueryAttention": GroupQueryAttention,
   "com.microsoft::MultiHeadAttention": MultiHeadAttention,
 };
