@@ -37,6 +37,8 @@ async function follow(
 }
 
 const length = (b: Builder) => b.one("Shape", ["x"], { start: 1, end: 2 });
+/** The channels of x: 4. */
+const channels = (b: Builder) => b.one("Shape", ["x"], { start: 2, end: 3 });
 const scalarLength = (b: Builder) => b.one("Squeeze", [length(b)]);
 const values = (time: TimeFacts, name: string) => {
   const fact = time.facts.get(name);
@@ -49,6 +51,16 @@ describe("arithmetic on shapes", () => {
     ["2n", (b) => b.one("Mul", [length(b), b.ints("two", [2])]), { ...N, time: 2 }],
     ["n - 1", (b) => b.one("Sub", [length(b), b.ints("one", [1])]), { ...N, constant: -1 }],
     ["2n / 2", (b) => b.one("Div", [b.one("Mul", [length(b), b.ints("two", [2])]), b.ints("two", [2])]), N],
+    [
+      "(channels + 1) / 2, as chunk counts them",
+      (b) => b.one("Div", [b.one("Add", [channels(b), b.ints("one", [1])]), b.ints("two", [2])]),
+      { ...N, time: 0, constant: 2 },
+    ],
+    [
+      "-5 / 2 is rounded towards zero",
+      (b) => b.one("Div", [b.one("Sub", [b.ints("less", [-1]), channels(b)]), b.ints("two", [2])]),
+      { ...N, time: 0, constant: -2 },
+    ],
     [
       "n in float32 and back",
       (b) => b.one("Cast", [b.one("Cast", [length(b)], { to: DataType.FLOAT })], { to: DataType.INT64 }),
@@ -83,6 +95,15 @@ describe("arithmetic on shapes", () => {
     ["n · n", (b) => b.one("Mul", [length(b), length(b)])],
   ])("%s: not followed", async (_, build) => {
     expect((await follow(build)).fact).toBe("position of any kind");
+  });
+
+  test("3 / 2 of floats is no whole number, and nothing is divided by 0", async () => {
+    const half = await follow((b) => {
+      const less = b.one("Cast", [b.one("Sub", [channels(b), b.ints("one", [1])])], { to: DataType.FLOAT });
+      return b.one("Div", [less, b.floats("two", [1], [2])]);
+    });
+    const none = await follow((b) => b.one("Div", [channels(b), b.ints("zero", [0])]));
+    expect([half.fact, none.fact]).toEqual(["position [1]", "position [1]"]);
   });
 });
 

@@ -61,6 +61,17 @@ const same: ShapeRule = ([data]) => {
 
 const isWhole = (d: Dim): boolean => Object.values(d).every(Number.isInteger);
 
+/** https://onnx.ai/onnx/operators/onnx__Div.html: whole numbers are divided towards zero, as `chunk` does where no size depends on the length. */
+const Div: ShapeRule = (inputs, attributes) => {
+  const type = inputs[1]?.constant()?.type;
+  const isInteger = type === DataType.INT64 || type === DataType.INT32;
+  return binary(isInteger ? towardsZero : divide)(inputs, attributes);
+};
+
+const towardsZero = (a: Dim, b: Dim): Dim | undefined =>
+  divide(a, b) ??
+  (isConstant(a) && isConstant(b) && b.constant !== 0 ? dim(Math.trunc(a.constant / b.constant)) : undefined);
+
 /** Types that hold any size as it is. */
 const EXACT = new Set<number>([DataType.INT64, DataType.INT32, DataType.UINT64, DataType.UINT32, DataType.DOUBLE]);
 
@@ -219,7 +230,7 @@ export const shapeRules: Readonly<Record<string, ShapeRule>> = {
   Add: binary(add),
   Sub: binary(subtract),
   Mul: binary(multiply),
-  Div: binary(divide),
+  Div,
   Equal: binary(decideEqual),
   Neg: negate,
   Cast,
