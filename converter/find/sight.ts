@@ -75,8 +75,10 @@ export async function sightOf(
 }
 
 /** The lengths at which every pair is looked at, the longest first, and bytes of the weights of all pairs. */
-const ALL_PAIRS = [2048, 1024, 512, 128] as const;
+const ALL_PAIRS = [2048, 1024, 512, 256, 128, 64] as const;
 const PAIR_BYTES = 2 ** 27;
+/** A length at which they are looked at whatever they take. */
+const FEW = 128;
 
 /**
  * Looks at the weights of every pair of positions.
@@ -94,9 +96,10 @@ export async function weightAhead(
   const bench = await openBench(known, entries, weights);
   try {
     for (const length of fixed.time === undefined ? ALL_PAIRS : [fixed.time]) {
-      if (4 * width * length ** 2 > PAIR_BYTES && length > ALL_PAIRS.at(-1)!) continue;
+      if (4 * width * length ** 2 > PAIR_BYTES && length > FEW) continue;
       const made = await ran(bench, fixed.batch ?? 1, length, () => length, length);
-      if (!made) continue;
+      // a table may end before
+      if (!made || weights.some((each) => !isWhole(made[each.tensor]!, each.axes, length))) continue;
       for (const { tensor, axes } of weights) {
         const at = firstAhead(made[tensor]!, axes, length);
         if (at) return { length, at };
@@ -108,6 +111,9 @@ export async function weightAhead(
     await bench.part.close();
   }
 }
+
+const isWhole = ({ dims }: Tensor, axes: Layout, length: number): boolean =>
+  [timeAxis(axes), axes.findIndex((axis) => axis.includes("keys"))].every((axis) => dims[axis]! % length === 0);
 
 /** The first pair of a position and a later one that has a weight. */
 function firstAhead({ dims, data }: Tensor, axes: Layout, length: number): readonly [number, number] | undefined {

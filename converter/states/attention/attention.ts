@@ -41,7 +41,7 @@ export const ATTENTION: Kind<RefusedOpening> = {
       return refuse(node, "mixes-batch", `reads '${inRows.different}', which is not the same for all rows of a batch`);
     const entries = entriesOf(known, pairs);
     const exits = pairs.exits.map((tensor): Port => ({ tensor, axes: pairs.layouts.get(tensor)! }));
-    const width = Math.max(...[...pairs.layouts.values()].filter(isPair).map(numbersIn));
+    const width = Math.max(...[...pairs.layouts.values(), ...pairs.positions.values()].filter(isPair).map(numbersIn));
     const perRow = inRows.seen < Number.POSITIVE_INFINITY;
     const proven = !perRow && fixedSizes(known.graphs.inputs).time === undefined && hidesFuture(known, pairs);
     // what is known by rule is looked at once
@@ -93,13 +93,13 @@ const isPair = (axes: Layout): boolean => axes.flat().includes("keys") && axes.f
 const numbersIn = (axes: Layout): number => axes.reduce((product, axis) => product * channelsIn(axis), 1);
 
 /** Tensors of pairs that a product sums over the keys. */
-function weightsOf({ nodes, layouts }: Pairs): Port[] {
-  const isWeights = (name: string) => isPair(layouts.get(name) ?? []);
+function weightsOf({ nodes, layouts, positions }: Pairs): Port[] {
+  const layoutOf = (name: string): Layout => layouts.get(name) ?? positions.get(name) ?? [];
   const sums = nodes.filter(
     ({ op, outputs }) => op === "MatMul" && !(layouts.get(outputs[0]!) ?? []).flat().includes("keys"),
   );
   return sums.flatMap(({ inputs }) =>
-    inputs.filter(isWeights).map((tensor) => ({ tensor, axes: layouts.get(tensor)! })),
+    inputs.map((tensor) => ({ tensor, axes: layoutOf(tensor) })).filter(({ axes }) => isPair(axes)),
   );
 }
 

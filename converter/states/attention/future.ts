@@ -87,7 +87,8 @@ function walk(
     if (made) values.set(name, made);
     return made;
   };
-  const hasKeys = (name: string) => (pairs.layouts.get(name) ?? pairs.keyed.get(name) ?? []).flat().includes("keys");
+  const layoutOf = (name: string) => pairs.layouts.get(name) ?? pairs.keyed.get(name) ?? pairs.positions.get(name);
+  const hasKeys = (name: string) => layoutOf(name)?.flat().includes("keys") ?? false;
   return pairs.nodes.every((node) => {
     const names = node.inputs.filter(Boolean);
     const inputs = names.map(valueIn);

@@ -68,7 +68,7 @@ export function pairsFrom(known: Known, opening: Node): Pairs | Stuck | undefine
       continue;
     }
     // what is made of a sum over the keys may meet the pairs again
-    if (!node.inputs.some((name) => inside.has(name)) && !made.layouts.some(hasKeys)) continue;
+    if (!node.inputs.some((name) => inside.has(name)) && !made.layouts.some(hasKeys) && !isMixing(made)) continue;
     read.set(node, made);
     for (const [i, name] of node.outputs.entries()) if (name) inside.set(name, made.layouts[i]!);
   }
@@ -91,6 +91,10 @@ export function pairsFrom(known: Known, opening: Node): Pairs | Stuck | undefine
   if (!ended || leaks) return unread.find(({ node }) => node.inputs.some((name) => own.has(name)));
   return summary(known, component, read, inside);
 }
+
+/** Whether a stream is summed over its positions with weights that are made of two positions alone: pairs that end where they begin. */
+const isMixing = ({ keyed, positions }: Read): boolean =>
+  keyed.length > 0 && positions.some(([, axes]) => hasKeys(axes) && hasQueries(axes));
 
 /** The nodes that hang together through tensors of pairs. */
 function connected(
