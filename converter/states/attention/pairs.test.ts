@@ -163,6 +163,17 @@ test.each<[string, Layer, string]>([
   await expect(convertModel(of(layer))).rejects.toMatchObject({ code });
 });
 
+test.each<[string, (b: Builder, scores: string) => string]>([
+  ["slices the keys", (b, scores) => b.one("Slice", [scores, axis(b, 0), axis(b, 1), axis(b, 2)])],
+  ["sums over the keys", (b, scores) => b.one("CumSum", [scores, b.ints("keys", -1)])],
+])("what is done to the keys is said of them, not of the batch: %s", async (reason, change) => {
+  const layer: Layer = (b, x) => softmax(b, x, b.one("Add", [scoresOf(b, x), change(b, scoresOf(b, x))]));
+  await expect(convertModel(of(layer))).rejects.toMatchObject({
+    code: "mixes-time",
+    reason: expect.stringContaining(reason),
+  });
+});
+
 test("rows of padding are in no sum over the keys", async () => {
   const model = ofIds(DataType.INT64, 16, (b) => {
     const table = b.floats(

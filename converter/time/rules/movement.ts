@@ -32,8 +32,10 @@ export const unreadable = (what: string): Verdict =>
   refuses("unsupported-layout", `has ${what} that is computed in a way that is not understood`);
 
 /** Why an axis that is not one of channels cannot be cut, padded or removed. */
-export const cutUp = (axis: Axis, how: string): Verdict =>
-  axis.includes("time") ? mixes(`${how} the time axis`) : refuses("mixes-batch", `${how} the batch axis`);
+export const cutUp = (axis: Axis, how: string): Verdict => {
+  if (axis.includes("time")) return mixes(`${how} the time axis`);
+  return axis.includes("keys") ? mixes(`${how} the keys`) : refuses("mixes-batch", `${how} the batch axis`);
+};
 
 /** https://onnx.ai/onnx/operators/onnx__Transpose.html */
 const Transpose: Rule = ([data], { perm }) => {

@@ -19,6 +19,7 @@ import { channelAxis, cutUp, unfollowed, unreadable } from "./movement.ts";
 export function refusedOver(axes: Layout, over: readonly number[], what: string): Verdict | undefined {
   const symbolic = over.map((k) => axes[k]!).filter((axis) => !isChannelAxis(axis));
   if (symbolic.some((axis) => axis.includes("time"))) return mixes(`${what} over the time axis`);
+  if (symbolic.some((axis) => axis.includes("keys"))) return mixes(`${what} over the keys`);
   return symbolic.length ? refuses("mixes-batch", `${what} over the batch axis`) : undefined;
 }
 
