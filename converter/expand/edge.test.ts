@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { CHANNELS, close, conversion, signal, small, steps } from "../../test/small.ts";
 import type { Builder } from "../graph/build.ts";
 import type { Model } from "../graph/graph.ts";
-import { toNumbers } from "../graph/tensor.ts";
+import { DataType, toNumbers } from "../graph/tensor.ts";
+import { valueInfoToProto } from "../graph/valueinfo.ts";
 import { openModel } from "../ort/run.ts";
 import { expanded } from "./index.ts";
 
@@ -64,4 +65,43 @@ test.each<[string, (b: Builder) => void]>([
   const rewritten = expanded(model);
   expect(pads(rewritten)).toBe(0);
   expect(await outputs(rewritten)).toEqual(await outputs(model));
+});
+
+/** The differences of x and what was three before, the entry at `first` in front, as `repeat` is exported: an Expand, then Tile. */
+function repeated(first: number, size: number, times: number): Model {
+  const count = size * times;
+  const names: string[] = [];
+  const build = (b: Builder) => {
+    const ints = (...values: number[]) => b.ints("list", values);
+    const entry = slice(b, "x", first, first + 1);
+    const large = b.one("Expand", [entry, ints(1, size, 1)]);
+    const all = b.one("Tile", [large, ints(1, times, 1)]);
+    names.push(entry, large, all);
+    minus(b, slice(b, join(b, [all, "x"]), 0, -count));
+  };
+  const model = small({ build });
+  const sizes = [1, size, count];
+  model.proto.graph!.valueInfo = names.map((name, k) =>
+    valueInfoToProto({ name, type: DataType.FLOAT, dims: ["b", sizes[k]!, CHANNELS] }),
+  );
+  return model;
+}
+
+test("repeated, behind an Expand that leaves it as it is", async () => {
+  const model = repeated(0, 1, 3);
+  expect(pads(expanded(model))).toBe(1);
+  const wanted = await outputs(model);
+  expect(await outputs(expanded(model))).toEqual(wanted);
+  const { model: made, claim } = await conversion(model);
+  expect(claim.kind).toBe("proven");
+  close(Float64Array.from((await steps(made, signal(13))).flatMap((row) => [...row])), wanted);
+});
+
+test.each([
+  ["another entry", 1, 1, 3],
+  ["an Expand that makes it larger", 0, 2, 2],
+] as const)("repeated, left as it is: %s", async (_, first, size, times) => {
+  const model = repeated(first, size, times);
+  expect(pads(expanded(model))).toBe(0);
+  expect(await outputs(expanded(model))).toEqual(await outputs(model));
 });

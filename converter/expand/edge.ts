@@ -44,12 +44,22 @@ function repeatedCut(site: Site, name: string, axis: number, rank: number): { cu
   const node = site.producerOf(name);
   if (node?.domain !== "" || (node.op !== "Expand" && node.op !== "Tile"))
     return { cut: cutOf(site, node, rank), count: 1 };
-  const cut = cutOf(site, site.producerOf(node.inputs[0]!), rank);
+  const cut = cutOf(site, plainOf(site, node.inputs[0]!), rank);
   const [before, after] = [node.inputs[0]!, name].map((tensor) => site.sizesOf(tensor));
   const count = after?.[axis];
   // the other axes must be what they were
   const isSame = before?.every((size, k) => k === axis || (size !== undefined && size === after?.[k]));
   return typeof count === "number" && before?.length === rank && isSame ? { cut, count } : {};
+}
+
+/** What makes a tensor, before an Expand that leaves its sizes as they are: exporters write one before each Tile. */
+function plainOf(site: Site, name: string): Node | undefined {
+  const node = site.producerOf(name);
+  if (node?.op !== "Expand" || node.domain !== "") return node;
+  const [before, after] = [node.inputs[0]!, name].map((tensor) => site.sizesOf(tensor));
+  const isSame =
+    before?.length === after?.length && before?.every((size, k) => size !== undefined && size === after![k]);
+  return isSame ? plainOf(site, node.inputs[0]!) : node;
 }
 
 /** What a node cuts from its data, along one axis in steps of one; of Unsqueeze, of the entry that Gather picks. */
