@@ -93,8 +93,8 @@ export function differenceOf(got: Feeds, expected: Feeds, scale: Feeds): number 
     const own = got[name];
     if (own?.dims.join() !== tensor.dims.join()) return Infinity;
     const whole = largestOf(scale[name]!);
-    if (whole === 0 || largestOf(tensor) === 0) {
-      // nothing but zeros is met by zeros
+    if (whole <= NOTHING || largestOf(tensor) === 0) {
+      // nothing but zeros, or what a transform makes of them, is met by zeros
       if (!(largestOf(own) <= 1e-6 * Math.max(1, whole))) return Infinity;
       continue;
     }
@@ -104,6 +104,9 @@ export function differenceOf(got: Feeds, expected: Feeds, scale: Feeds): number 
   }
   return largest;
 }
+
+/** A transform of signals about one leaves so much where there is nothing. */
+const NOTHING = 1e-8;
 
 const largestOf = ({ data }: Tensor): number =>
   (data as Float32Array).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
