@@ -111,8 +111,19 @@ describe("graphs that do not hang together", () => {
   test("an output that nothing makes", () => fails([node("a", ["x", "x"], ["z"])], "tensor 'y'"));
   test("a tensor that nothing makes, in a branch", () => {
     const branch = { name: "b", node: [node("inner", ["x", "w"], ["o"])], output: [{ name: "o" }] };
-    const attribute = [{ name: "then_branch", type: 5, g: branch }];
+    const attribute = ["then_branch", "else_branch"].map((name) => ({ name, type: 5, g: branch }));
     fails([{ name: "if", opType: "If", input: ["x"], output: ["y"], attribute }], "node 'if'", "tensor 'w'");
+  });
+  test.each([
+    ["Loop", "body"],
+    ["Scan", "body"],
+    ["If", "then_branch"],
+  ])("%s without its %s", (opType, body) => {
+    const inputs = { Loop: ["", "", "x"], Scan: ["x"], If: ["x"] }[opType]!;
+    const bodiless = { name: "turns", opType, input: inputs, output: ["y"] };
+    fails([bodiless], `node 'turns' (${opType})`, `'${body}' is missing`);
+    // an attribute of that name that is no graph
+    fails([{ ...bodiless, attribute: [{ name: body, type: 2, i: 1 }] }], `'${body}' is missing`);
   });
   test("values that do not fit the shape, named by node", () => {
     const attribute = [{ name: "value", type: 4, t: { dims: [3], dataType: 1, rawData: new Uint8Array(8) } }];
@@ -138,7 +149,7 @@ test("what a branch reads counts as read by its node", () => {
     node: [node("inner", ["a", "o2"], ["o"]), node("inner2", ["x", "x"], ["o2"])],
     output: [{ name: "o" }],
   };
-  const attribute = [{ name: "then_branch", type: 5, g: branch }];
+  const attribute = ["then_branch", "else_branch"].map((name) => ({ name, type: 5, g: branch }));
   const nodes = [{ name: "if", opType: "If", input: ["x"], output: ["y"], attribute }, node("a", ["x", "x"], ["a"])];
   const { graph } = decodeModel(modelBytes({ node: nodes }));
   expect(graph.nodes.map((each) => each.name)).toEqual(["a", "if"]);

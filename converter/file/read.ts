@@ -157,6 +157,7 @@ export function decodeNodes(protos: readonly NodeProto[], file: string): Node[] 
     taken.add(name);
     used.add(name);
     try {
+      refuseBodiless(proto);
       return { ...nodeFromProto(proto, name), name };
     } catch (cause) {
       if (!(cause instanceof LongConvError)) throw cause;
@@ -164,6 +165,19 @@ export function decodeNodes(protos: readonly NodeProto[], file: string): Node[] 
       throw new LongConvError(cause.code, `attribute: ${cause.reason}`, whereOf({ file }, node), cause.remedy, cause);
     }
   });
+}
+
+/** Graphs that operators of control flow run: without one there is nothing to follow, or to run. */
+const BODIES: Readonly<Record<string, readonly string[]>> = {
+  Loop: ["body"],
+  Scan: ["body"],
+  If: ["then_branch", "else_branch"],
+};
+
+function refuseBodiless({ opType, domain, attribute }: NodeProto): void {
+  const bodies = (standardDomain(domain) === "" && BODIES[opType ?? ""]) || [];
+  const missing = bodies.find((body) => !attribute?.some(({ name, g }) => name === body && g));
+  if (missing) throw new LongConvError("invalid-graph", `'${missing}' is missing, the graph that the node runs`, {});
 }
 
 // Tensors in attributes and in subgraphs may be external too; they are few and small, so they are read at once.
