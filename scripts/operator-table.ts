@@ -13,6 +13,7 @@ import { CONTROL_FLOW, FAMILIES, RANDOM } from "../converter/time/rules/index.ts
 import { REFUSED, REFUSED_FUSED } from "../converter/time/rules/refused.ts";
 import { shapeRules } from "../converter/time/rules/shape.ts";
 import { noArguments } from "./arguments.ts";
+import { markdownTable } from "./markdown.ts";
 import operators from "./operators.json" with { type: "json" };
 
 interface Schema {
@@ -95,15 +96,12 @@ const link = (op: string): string => {
 const versionsOf = (op: string): string =>
   op.includes("::") ? "1" : (SCHEMAS[op]?.versions.join(", ") ?? LATER[op] ?? "");
 
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
-
 function section({ title, pointwise, otherwise, rules }: Family): string {
   const rows = Object.keys(rules)
     .sort()
     .map((op) => [link(op), versionsOf(op), linearIn(op), followedOn(op)]);
   const sentence = `Pointwise along time ${pointwise}. Otherwise: ${otherwise}.`;
-  return `## ${title}\n\n${sentence}\n\n${table(["operator", "versions", "linear in", "proofs follow"], rows)}\n`;
+  return `## ${title}\n\n${sentence}\n\n${markdownTable(["operator", "versions", "linear in", "proofs follow"], rows)}\n`;
 }
 
 function refusals(): string {
@@ -114,7 +112,7 @@ function refusals(): string {
   ]);
   const random = [[...RANDOM].map(link).join(", "), "`random`", "draws random numbers"];
   const flow = [[...CONTROL_FLOW].map(link).join(", "), "`control-flow`", "is control flow, which is not followed"];
-  return `## Refused\n\nWhere they meet a stream; random ones everywhere.\n\n${table(["operators", "code", "reason"], [...rows, random, flow])}\n`;
+  return `## Refused\n\nWhere they meet a stream; random ones everywhere.\n\n${markdownTable(["operators", "code", "reason"], [...rows, random, flow])}\n`;
 }
 
 function shapes(): string {

@@ -1,4 +1,5 @@
 /** Operators that move, cut or lengthen what they are given, where that has a batch in front. */
+import { permOf } from "../graph/axis.ts";
 import { toNumbers } from "../graph/tensor.ts";
 import { again, alongAxes, alongAxis, type Row, shifted } from "./row.ts";
 
@@ -8,9 +9,7 @@ export const Transpose: Row = (site) => {
   const { node, rankOf } = site;
   const rank = rankOf(node.inputs[0]!);
   if (rank === undefined) return false;
-  const perm =
-    (node.attributes.perm as readonly number[] | undefined) ?? Array.from({ length: rank }, (_, k) => rank - 1 - k);
-  return again(site, node.inputs, { perm: [0, ...perm.map((k) => k + 1)] });
+  return again(site, node.inputs, { perm: [0, ...permOf(node, rank).map((k) => k + 1)] });
 };
 
 /** The batch is copied: 0. */

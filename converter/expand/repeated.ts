@@ -76,15 +76,17 @@ function plainOf(site: Site, name: string): Plain | undefined {
   if (!sizes) return undefined;
   const own: Plain = { sizes, isRepeated: false, tensor: () => name };
   const { op, domain, inputs = [], attributes } = site.producerOf(name) ?? {};
-  const before = domain === "" && inputs[0] ? plainOf(site, inputs[0]) : undefined;
+  // the way back ends at what is made otherwise
+  const isMoved = domain === "" && (op === "Expand" || op === "Tile" || op === "Transpose");
+  const before = isMoved ? plainOf(site, inputs[0]!) : undefined;
   if (!before) return own;
-  if (op === "Expand" || op === "Tile") {
+  if (op !== "Transpose") {
     const isRepeated =
       before.sizes.length === sizes.length && sizes.every((size, k) => [1, size].includes(before.sizes[k]!));
     return isRepeated ? { ...before, isRepeated } : own;
   }
   const perm = attributes?.perm as readonly number[] | undefined;
-  if (op !== "Transpose" || !perm || !before.isRepeated) return own;
+  if (!perm || !before.isRepeated) return own;
   const tensor = (b: Builder) => b.one("Transpose", [before.tensor(b)], { perm });
   return { sizes: perm.map((axis) => before.sizes[axis]!), isRepeated: true, tensor };
 }

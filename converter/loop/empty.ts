@@ -1,14 +1,13 @@
 /** Tensors without an element, by what they are made of: rows are joined to one of them. */
 import type { Node } from "../graph/graph.ts";
-import { axesGiven, type Names, shapeRead, sizesIn } from "./sizes.ts";
+import { shapeRead } from "../graph/shape-read.ts";
+import { axesGiven, ELEMENTWISE, type Names, sizesIn } from "./sizes.ts";
 
-/** Operators that give nothing where their first input has nothing: what they move, cut, repeat or map is that alone. */
+/** Operators that give nothing where their first input has nothing: they move, cut or repeat it. */
 const OF_FIRST = new Set([
-  ...["Cast", "Clip", "Dropout", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze"],
-  ...["Tile", "Transpose", "Unsqueeze", "Abs", "Neg", "Relu", "Sigmoid", "Tanh", "Exp"],
+  ...["Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Tile", "Transpose"],
+  "Unsqueeze",
 ]);
-/** And those that do where any has: nothing is there to meet the others. */
-const OF_ANY = new Set(["Add", "Div", "Max", "Mean", "Min", "Mul", "Pow", "Sub", "Sum", "Where"]);
 
 /** Whether a tensor has no element, at any length. */
 export function isEmpty(names: Names, name: string, known = new Map<string, boolean>()): boolean {
@@ -27,10 +26,10 @@ function givesNothing(names: Names, node: Node, of: (input: string) => boolean):
   const [first, second] = inputs as [string, string?];
   const told = op === "ConstantOfShape" ? first : op === "Expand" ? second : undefined;
   if (told && sizesIn(names, told)?.some((size) => "rows" in size && size.rows === 0)) return true;
-  const shaped = told === undefined ? undefined : shapeRead(names, told);
+  const shaped = told === undefined ? undefined : shapeRead(names.producer(told));
   if (shaped !== undefined && of(shaped)) return true;
   if (OF_FIRST.has(op)) return of(first);
-  if (OF_ANY.has(op)) return inputs.some((input) => input !== "" && of(input));
+  if (ELEMENTWISE.has(op)) return inputs.some((input) => input !== "" && of(input));
   if (op === "Concat") return inputs.every(of);
   // what is summed is there: the rows of the matrix
   if (op === "MatMul") return of(first) && names.constant(second!)?.dims.every((size) => size > 0) === true;

@@ -1,5 +1,6 @@
 /** Sizes of tensors, read from how the graph computes them: constants, and axes of other tensors. Nothing is run. */
 import type { Node } from "../graph/graph.ts";
+import { shapeRead } from "../graph/shape-read.ts";
 import { type Tensor, toNumbers } from "../graph/tensor.ts";
 
 /** A number of rows: a constant, or what a tensor has along an axis (from its end where negative). */
@@ -77,12 +78,12 @@ export function sizesIn(names: Names, name: string): readonly Size[] | undefined
     }
     case "Gather": {
       const at = integersOf(names, node.inputs[1]);
-      const shape = shapeRead(names, data!);
+      const shape = shapeRead(names.producer(data!));
       if (!at || !shape || Number(node.attributes.axis ?? 0) !== 0) return undefined;
       return allKnown(at.map((k) => sizeAlong(names, shape, k)));
     }
     case "Slice": {
-      const shape = shapeRead(names, data!);
+      const shape = shapeRead(names.producer(data!));
       const [from, to] = [integersOf(names, node.inputs[1])?.[0], integersOf(names, node.inputs[2])?.[0]];
       if (!shape || node.inputs[4] || from === undefined || to === undefined || from < 0 || to < from) return undefined;
       return to - from > MOST_AXES
@@ -95,13 +96,6 @@ export function sizesIn(names: Names, name: string): readonly Size[] | undefined
 
 const allKnown = (sizes: readonly (Size | undefined)[]): readonly Size[] | undefined =>
   sizes.every((size) => size !== undefined) ? sizes : undefined;
-
-/** The tensor whose whole shape a name holds. */
-export function shapeRead(names: Names, name: string): string | undefined {
-  const node = names.producer(name);
-  if (node?.op !== "Shape" || node.domain !== "") return undefined;
-  return Number(node.attributes.start ?? 0) === 0 && node.attributes.end === undefined ? node.inputs[0] : undefined;
-}
 
 /** What a tensor has along an axis; of one that is filled, what the list of its sizes says. */
 export function sizeAlong(names: Names, tensor: string, axis: number): Size | undefined {
@@ -122,22 +116,10 @@ export function sizeAlong(names: Names, tensor: string, axis: number): Size | un
 
 const isSingle = (tensor: Tensor | undefined): boolean => tensor?.dims.every((size) => size === 1) ?? false;
 
-/** Operators whose output is as large as their only input that is no single number. */
-const AS_LARGE = new Set([
-  "Abs",
-  "Add",
-  "Cast",
-  "Clip",
-  "Div",
-  "Dropout",
-  "Max",
-  "Min",
-  "Mul",
-  "Neg",
-  "Relu",
-  "Sub",
-  "Sum",
-  "Tanh",
+/** Operators of numbers at the same place: as large as the only input that is no single number, and empty where one is. */
+export const ELEMENTWISE = new Set([
+  ...["Abs", "Add", "Cast", "Clip", "Div", "Dropout", "Exp", "Max", "Mean", "Min", "Mul", "Neg", "Pow", "Relu"],
+  ...["Sigmoid", "Sub", "Sum", "Tanh", "Where"],
 ]);
 
 /** The axis of an input whose size an axis of the output has; undefined where that is not known. */
@@ -147,8 +129,9 @@ function cameFrom(names: Names, node: Node, axis: number): Size | undefined {
   if (node.op === "Transpose") return perm && axis >= 0 ? { of: data, axis: perm[axis]! } : undefined;
   if (node.op === "ScatterND") return { of: data, axis };
   // as large as it is
-  if (node.op === "Expand") return second && shapeRead(names, second) === data ? { of: data, axis } : undefined;
-  if (AS_LARGE.has(node.op)) {
+  if (node.op === "Expand")
+    return second && shapeRead(names.producer(second)) === data ? { of: data, axis } : undefined;
+  if (ELEMENTWISE.has(node.op)) {
     const isNumber = (name: string) =>
       name === "" ||
       (names.constant(name)?.dims.reduce((a, b) => a * b, 1) === 1 && names.constant(name)!.dims.length <= 1);

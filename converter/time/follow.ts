@@ -115,7 +115,7 @@ export function followTime(
     for (const [name, axes] of laidBehind(nodes, left, numbersOf)) laid.set(name, axes);
   }
   const open = (node: Node, openings: ReadonlySet<string>) => {
-    const told = node.inputs[1] ? integers(operandOf(node.inputs[1], facts, constants)) : undefined;
+    const told = () => (node.inputs[1] ? integers(operandOf(node.inputs[1], facts, constants)) : undefined);
     const layout = laidOut(node, node.inputs.map(layoutOf), told, context);
     if (layout) laid.set(node.outputs[0]!, layout);
     for (const output of node.outputs) if (output) facts.set(output, { kind: "open", openings });

@@ -1,6 +1,6 @@
 /** How tensors are laid out whose values are not followed, for what reads their sizes. */
 
-import { fromFront } from "../graph/axis.ts";
+import { fromFront, permOf } from "../graph/axis.ts";
 import type { Node } from "../graph/graph.ts";
 import type { Dim } from "./facts/dim.ts";
 import type { Axis, Layout } from "./facts/fact.ts";
@@ -18,20 +18,18 @@ const SHAPED_AS_FIRST = new Set(["Softmax", "LogSoftmax", "Trilu", "CumSum", "Dr
  * @param told sizes that the second input names
  */
 export function laidOut(
-  { op, domain, attributes }: Node,
+  node: Node,
   layouts: readonly (Layout | undefined)[],
-  told: readonly Dim[] | undefined,
+  told: () => readonly Dim[] | undefined,
   context: Context,
 ): Layout | undefined {
+  const { op, domain } = node;
   const [first, second] = layouts;
   if (domain !== "") return undefined;
-  if (op === "Reshape") return told && asTold(told);
+  if (op === "Reshape") return asTold(told());
   if (!first) return undefined;
   if (SHAPED_AS_FIRST.has(op)) return first;
-  if (op === "Transpose") {
-    const perm = (attributes.perm as readonly number[] | undefined) ?? first.map((_, k) => first.length - 1 - k);
-    return perm.map((k) => first[k]!);
-  }
+  if (op === "Transpose") return permOf(node, first.length).map((k) => first[k]!);
   if (op === "MatMul") {
     if (!second || first.length < 2 || second.length < 2) return undefined;
     const outer = stretched([first.slice(0, -2), second.slice(0, -2)], context);
@@ -43,15 +41,15 @@ export function laidOut(
 }
 
 /** A layout of these sizes; undefined where one is not known, or no product of batch, length and a number. */
-function asTold(sizes: readonly Dim[]): Layout | undefined {
-  const axes = sizes.map(({ constant, batch, time, product }): Axis | undefined => {
+function asTold(sizes: readonly Dim[] | undefined): Layout | undefined {
+  const axes = sizes?.map(({ constant, batch, time, product }): Axis | undefined => {
     const parts = [constant, batch, time, product];
     const [count, ...others] = parts.filter((part) => part !== 0);
     if (count === undefined || others.length > 0 || !(Number.isInteger(count) && count > 0)) return undefined;
     const symbols = ([[], ["batch"], ["time"], ["batch", "time"]] as const)[parts.findIndex((part) => part !== 0)]!;
     return count === 1 ? symbols : [...symbols, count];
   });
-  return axes.every((axis) => axis !== undefined) ? axes : undefined;
+  return axes?.every((axis) => axis !== undefined) ? axes : undefined;
 }
 
 /**
@@ -78,14 +76,15 @@ export function laidBehind(
 
 /** How the first input of a node is laid out whose output is laid out so. */
 function layoutBefore(
-  { op, domain, inputs, attributes }: Node,
+  node: Node,
   axes: Layout,
   numbersOf: (name: string) => readonly number[] | undefined,
 ): Layout | undefined {
+  const { op, domain, inputs, attributes } = node;
   if (domain !== "") return undefined;
   if (op === "Identity" || op === "Cast" || op === "Neg") return axes;
   if (op === "Transpose") {
-    const perm = (attributes.perm as readonly number[] | undefined) ?? axes.map((_, k) => axes.length - 1 - k);
+    const perm = permOf(node, axes.length);
     return axes.map((_, k) => axes[perm.indexOf(k)]!);
   }
   const named = (attributes.axes as readonly number[] | undefined) ?? (inputs[1] ? numbersOf(inputs[1]) : undefined);

@@ -1,5 +1,6 @@
 /** The suite's results as a page: docs/benchmarks.md is made here and nowhere else. */
 import type { Machine } from "../../src/bench/measure.ts";
+import { markdownTable } from "../markdown.ts";
 import { met, type Row } from "./row.ts";
 import type { Scaling } from "./scaling.ts";
 
@@ -48,9 +49,6 @@ const TOKEN_CASES: readonly (readonly [name: string, words: string, tokens: numb
   ["floor", "*floor*", 1],
 ];
 
-const tableOf = (heading: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [heading, heading.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
-
 function suitePart({ machine, threads, rounds, load, rows }: Results): string[] {
   const timings = rows.flatMap((row) => row.times.map((timing) => ({ row, timing })));
   const tokens = TOKEN_CASES.flatMap(([name, words, count]) => {
@@ -64,25 +62,26 @@ function suitePart({ machine, threads, rounds, load, rows }: Results): string[] 
     "## A language model of the paper's size",
     `TNN with random weights: 6 layers, width 512, 1 536 convolved channels, 50 265 words (\`scripts/paper-model.ts\`). ${where(machine)}, onnxruntime-node 1.30 CPU, ${threads ? `${threads} threads` : "its own choice of threads"}, ${rounds} rounds; the machine's load was ${load[0].toFixed(1)} before and ${load[1].toFixed(1)} after.`,
     "What a token costs:",
-    tableOf(["", "ms", "tokens/s"], tokens),
+    markdownTable(["", "ms", "tokens/s"], tokens),
     "Whatever came before, a token costs the same, and what a stream carries has one size ([serving](serving.md) says how many streams a gigabyte holds); the exported graph reads everything again. Ratios, each of cases that took turns:",
-    tableOf(
+    markdownTable(
       ["", "measured"],
       rows.map((row) => [row.what, measuredOf(row)]),
     ),
-    `<details><summary>The times behind the ratios, ms</summary>\n\n${tableOf(["row", "case", "median", "quartiles", "runs a round"], cells)}\n\n</details>`,
+    `<details><summary>The times behind the ratios, ms</summary>\n\n${markdownTable(["row", "case", "median", "quartiles", "runs a round"], cells)}\n\n</details>`,
   ];
 }
 
 function scalingPart({ machine, series }: Scaling): string[] {
   const rows = series.map(({ what, points, exponent, upper }) => {
     const [first, last] = [points[0]!, points.at(-1)!];
-    return `| ${what} | ${first.size} … ${last.size} | ${number(first.ms)} … ${number(last.ms)} | ${exponent.toFixed(2)} | ${upper.toFixed(2)} |`;
+    const ms = `${number(first.ms)} … ${number(last.ms)}`;
+    return [what, `${first.size} … ${last.size}`, ms, exponent.toFixed(2), upper.toFixed(2)];
   });
   return [
     "## How the cost grows",
     `Milliseconds of one recurrence alone against one size, the others fixed (512 channels, order 32, B = 1, one token), on one thread. The exponent is the slope of a straight line through the logarithms, over the whole range and over its upper decade, where the cost of starting a run no longer counts. ${where(machine)}.`,
     "![Milliseconds against each size, both logarithmic](scaling.svg)",
-    ["| against | range | ms | exponent | of the upper decade |", "|---|---|---|---|---|", ...rows].join("\n"),
+    markdownTable(["against", "range", "ms", "exponent", "of the upper decade"], rows),
   ];
 }

@@ -93,8 +93,10 @@ export function differenceOf(got: Feeds, expected: Feeds, scale: Feeds): number 
     const own = got[name];
     if (own?.dims.join() !== tensor.dims.join()) return Infinity;
     const whole = largestOf(scale[name]!);
-    if (whole <= NOTHING || largestOf(tensor) === 0) {
-      // nothing but zeros, or what a transform makes of them, is met by zeros
+    // what a transform makes of zeros is met by as little
+    if (whole <= NOTHING && largestOf(own) <= NOTHING) continue;
+    if (whole === 0 || largestOf(tensor) === 0) {
+      // nothing but zeros is met by zeros
       if (!(largestOf(own) <= 1e-6 * Math.max(1, whole))) return Infinity;
       continue;
     }

@@ -141,8 +141,8 @@ describe.each(["wasm", "webgpu"] as const)("logits on %s are PyTorch's", (provid
     expect(worstOf(logits, testCase, length)).toBeLessThanOrEqual(1e-3);
   });
 
-  // in software a model takes a quarter of a minute on WebGPU: one with every form
-  test.each(provider === "wasm" ? ZOO : (["mixed"] as const))("%s", async (name) => {
+  // in software a model takes a quarter of a minute on WebGPU: of tnn-fft-opset18 see the lost device
+  test.each(provider === "wasm" ? ZOO : (["hyena", "mixed"] as const))("%s", async (name) => {
     const testCase = casesOf(zooModel(name))[0]!;
     const { output } = testCase;
     const largest = (output.tensor.data as Float32Array).reduce((most, value) => Math.max(most, Math.abs(value)), 0);

@@ -1,6 +1,6 @@
 /** How functions of the position are made, one step towards their sources. */
 import type { Known } from "../../find/carried.ts";
-import { fromFront } from "../../graph/axis.ts";
+import { fromFront, permOf } from "../../graph/axis.ts";
 import type { Node } from "../../graph/graph.ts";
 import { toNumbers } from "../../graph/tensor.ts";
 import { isConstant } from "../../time/facts/dim.ts";
@@ -83,8 +83,7 @@ export function madeOf(known: Known, { name, row, key }: At): Made | undefined {
       return { how: "moved", of: { name: data!, row: moved(row), key: moved(key) } };
     }
     case "Transpose": {
-      const order =
-        (node.attributes.perm as readonly number[] | undefined) ?? Array.from({ length: rank }, (_, k) => rank - 1 - k);
+      const order = permOf(node, rank);
       return { how: "moved", of: { name: data!, row: order[row] ?? -1, key: order[key] ?? -1 } };
     }
     case "Expand":

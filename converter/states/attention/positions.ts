@@ -1,6 +1,6 @@
 /** Functions of two positions, for all keys and the new queries alone: masks, biases, decays, computed as the graph computes them. */
 import type { Known } from "../../find/carried.ts";
-import { fromFront } from "../../graph/axis.ts";
+import { fromFront, permOf } from "../../graph/axis.ts";
 import type { Builder } from "../../graph/build.ts";
 import { type GraphIndex, indexGraph, type Model, type Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
@@ -139,9 +139,7 @@ const SPECIAL: Readonly<Record<string, (scope: Scope, node: Node, rows: number) 
   /** https://onnx.ai/onnx/operators/onnx__Transpose.html */
   Transpose({ b, compute, known }, node, rows) {
     const rank = known.graphs.shapes.seen.get(node.outputs[0]!)!.dims[0]!.length;
-    const order =
-      (node.attributes.perm as readonly number[] | undefined) ?? Array.from({ length: rank }, (_, k) => rank - 1 - k);
-    return b.copy(node, [compute(node.inputs[0]!, order[rows]!)])[0]!;
+    return b.copy(node, [compute(node.inputs[0]!, permOf(node, rank)[rows]!)])[0]!;
   },
   /** https://onnx.ai/onnx/operators/onnx__Trilu.html: the diagonal moves with the rows that are left out. */
   Trilu({ b, known, compute, total }, node, rows) {
