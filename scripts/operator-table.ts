@@ -13,7 +13,7 @@ import { CONTROL_FLOW, FAMILIES, RANDOM } from "../converter/time/rules/index.ts
 import { REFUSED, REFUSED_FUSED } from "../converter/time/rules/refused.ts";
 import { shapeRules } from "../converter/time/rules/shape.ts";
 import { noArguments } from "./arguments.ts";
-import { markdownTable } from "./markdown.ts";
+import { markdownTable } from "./docs/markdown.ts";
 import operators from "./operators.json" with { type: "json" };
 
 interface Schema {

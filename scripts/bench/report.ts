@@ -1,6 +1,6 @@
 /** The suite's results as a page: docs/benchmarks.md is made here and nowhere else. */
 import type { Machine } from "../../src/bench/measure.ts";
-import { markdownTable } from "../markdown.ts";
+import { markdownTable } from "../docs/markdown.ts";
 import { met, type Row } from "./row.ts";
 import type { Scaling } from "./scaling.ts";
 
