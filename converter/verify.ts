@@ -1,5 +1,6 @@
 /** Original against converted, on real or random data, at several lengths, in one pass and token by token. */
 
+import { SEQUENCE_LENGTH } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import type { ProcessOptions } from "../src/process/limits.ts";
 import { refuseConverted } from "../src/stateful.ts";
@@ -96,7 +97,7 @@ export async function verify(
     const lengths = [...(options.lengths ?? defaultLengths(trainingLength))].sort((a, b) => a - b);
     const language = languageOf(original, converted);
     if (!language) {
-      const found = await analyse(original);
+      const found = await analyse(original, { timeAxis: axesOfTime(original, converted) });
       const short = lengths.filter((length) => length <= 512);
       const rows = await verifySignals(found, converted, short.length ? short : lengths.slice(0, 1), seed, onProgress);
       return { kind: "signal", data: "random", rows };
@@ -115,6 +116,18 @@ export async function verify(
       await reader.close();
     }
   });
+}
+
+/** Which axis of each input was taken for time, as the converted model's inputs say: `convert` may have been told. */
+function axesOfTime(original: Model, converted: Model): Record<string, number> | undefined {
+  const taken = new Map(converted.graph.inputs.map(({ name, dims = [] }) => [name, dims]));
+  const axes = original.graph.inputs.flatMap(({ name, dims = [] }) => {
+    const of = taken.get(name);
+    // a model of one sequence has a batch in front when it is converted
+    const axis = of ? of.indexOf(SEQUENCE_LENGTH) - (of.length - dims.length) : -1;
+    return axis < 0 ? [] : [[name, axis] as const];
+  });
+  return axes.length > 0 ? Object.fromEntries(axes) : undefined;
 }
 
 async function verifyLanguage(
