@@ -1,28 +1,35 @@
 /**
  * `npm run bench`: the suite at the paper's size. Measures, prints the table, writes out/bench.json and makes
  * docs/benchmarks.md of it. `node dist/scripts/bench.js --page` only makes the page; `--reuse` keeps converted files of an
- * earlier run and leaves out the rows of `convert`; `--rounds N`, `--threads N`, `--late N` (position of the late step).
+ * earlier run and leaves out the rows of `convert`; `--rounds N`, `--threads N`, `--late N` (position of the late step);
+ * `--python PYTHON`, one with torch, transformers, onnxscript and onnxruntime: the peers that are written in it.
  */
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { thisMachine } from "../src/bench/measure.ts";
 import { table } from "../src/cli/table.ts";
 import { readArguments, wholeNumber } from "./arguments.ts";
 import { convertAlone, converted, paperModel } from "./bench/models.ts";
-import { benchmarksPage, cellsOf, type Results } from "./bench/report.ts";
+import { contextPicture } from "./bench/picture.ts";
+import { benchmarksPage, cellsOf, PICTURE, type Results } from "./bench/report.ts";
 import type { Scaling } from "./bench/scaling.ts";
 import { conversionRows, runSuite } from "./bench/suite.ts";
+import { PAPER_SIZE } from "./paper-model.ts";
 
-const { values } = readArguments("bench [--rounds N] [--threads N] [--late N] [--reuse] [--page]", {
+const { values } = readArguments("bench [--rounds N] [--threads N] [--late N] [--python PYTHON] [--reuse] [--page]", {
   rounds: { type: "string", default: "21" },
   threads: { type: "string" },
   late: { type: "string", default: "100000" },
+  python: { type: "string" },
   reuse: { type: "boolean", default: false },
   page: { type: "boolean", default: false },
 });
 const FOLDER = "out/bench";
 const RESULTS = "out/bench.json";
 const SCALING = "out/scaling.json";
+/** Tokens before the step of a transformer. */
+const CONTEXTS = [512, 4096, 32_768];
 
 if (!values.page) {
   mkdirSync(FOLDER, { recursive: true });
@@ -32,7 +39,10 @@ if (!values.page) {
 }
 const read = <T>(file: string): T | undefined =>
   existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
-writeFileSync("docs/benchmarks.md", benchmarksPage(read<Results>(RESULTS), read<Scaling>(SCALING)));
+const measured = read<Results>(RESULTS);
+const picture = measured && contextPicture(measured);
+if (picture) writeFileSync(`docs/${PICTURE}`, picture);
+writeFileSync("docs/benchmarks.md", benchmarksPage(measured, read<Scaling>(SCALING)));
 
 async function measure(): Promise<Results> {
   const before = loadavg()[0]!;
@@ -51,12 +61,25 @@ async function measure(): Promise<Results> {
   const files = {
     exported,
     compact,
+    int8: await make("int8", "--horizon", "512", "--weights", "int8"),
     int4: await make("int4", "--horizon", "512", "--weights", "int4"),
     compact2048: await make("compact2048", "--horizon", "2048"),
     exact512: await make("exact512", "--horizon", "512", "--exact"),
     exact2048: await make("exact2048", "--horizon", "2048", "--exact"),
   };
-  const rows = await runSuite(files, { rounds, threads, late: wholeNumber("--late", values.late), onProgress: say });
+  const python =
+    values.python === undefined ? undefined : { command: values.python, versions: versionsIn(values.python) };
+  const others = { size: PAPER_SIZE, contexts: CONTEXTS, python, folder: FOLDER };
+  const late = wholeNumber("--late", values.late);
+  const { rows, peers } = await runSuite(files, { rounds, threads, late, others, onProgress: say });
   if (conversion) rows.push(...conversionRows(exported, conversion));
-  return { machine: thisMachine(), threads, rounds, load: [before, loadavg()[0]!], rows };
+  const load = [before, loadavg()[0]!] as const;
+  return { machine: thisMachine(), threads, rounds, load, rows, peers, python: python?.versions };
+}
+
+/** Of what the peers are made with. */
+function versionsIn(python: string): string {
+  const program =
+    "import torch, transformers; print(f'torch {torch.__version__}, transformers {transformers.__version__}')";
+  return execFileSync(python, ["-c", program], { encoding: "utf8" }).trim();
 }

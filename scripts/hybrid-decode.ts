@@ -4,9 +4,8 @@
  *
  *     npm run build && node dist/scripts/hybrid-decode.js [--rounds N] [--python PYTHON]
  *
- * PYTHON has torch, transformers and onnxruntime: it exports the transformer (scripts/hybrid-peer.py). Without it there is none.
+ * PYTHON has torch, transformers and onnxruntime: it exports the transformer (scripts/bench/transformer.py). Without it there is none.
  */
-import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { convert } from "../converter/convert.ts";
 import { readModel } from "../converter/file/read.ts";
@@ -18,8 +17,8 @@ import { temporaryFolder } from "../src/temporary-folder.ts";
 import { promptIds } from "../test/greedy.ts";
 import { demoModel, hybridModel } from "../test/testdata.ts";
 import { readArguments, wholeNumber } from "./arguments.ts";
+import { exportTransformer } from "./bench/transformer.ts";
 import { processorMs } from "./processor.ts";
-import { ROOT } from "./root.ts";
 
 const CONTEXTS = [512, 4096];
 const SIZES = [512, 4096, 32_768];
@@ -104,9 +103,7 @@ async function transformer(python: string): Promise<Model> {
   const folder = await temporaryFolder();
   try {
     const file = path.join(folder.path, "peer.onnx");
-    const args = [path.join(ROOT, "scripts", "hybrid-peer.py"), String(WIDTH), file];
-    const { status, stderr } = spawnSync(python, args, { encoding: "utf8" });
-    if (status !== 0) throw new Error(stderr);
+    exportTransformer(python, file, { width: WIDTH, layers: 4, heads: 4, words: 2048 });
     return await readModel(file);
   } finally {
     await folder.remove();

@@ -1,6 +1,7 @@
 /** The suite's results as a page: docs/benchmarks.md is made here and nowhere else. */
 import type { Machine } from "../../src/bench/measure.ts";
 import { markdownTable } from "../docs/markdown.ts";
+import type { Peer } from "./parts/peers.ts";
 import { met, type Row } from "./row.ts";
 import type { Scaling } from "./scaling.ts";
 
@@ -11,6 +12,10 @@ export interface Results {
   /** Load of the machine over the last minute, before and after. */
   readonly load: readonly [before: number, after: number];
   readonly rows: readonly Row[];
+  /** A decode step of others, in the same rounds; the converted model first. */
+  readonly peers: readonly Peer[];
+  /** What the peers in Python are made with; undefined: there are none. */
+  readonly python: string | undefined;
 }
 
 const number = (value: number): string => (value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3))));
@@ -24,6 +29,9 @@ const limit = (row: Row, value: number | undefined): string =>
 
 /** Cells of a row: what, measured, must, aim. */
 export const cellsOf = (row: Row): string[] => [row.what, measuredOf(row), limit(row, row.must), limit(row, row.aim)];
+
+/** Beside the page. */
+export const PICTURE = "benchmarks.svg";
 
 export function benchmarksPage(results: Results | undefined, scaling: Scaling | undefined): string {
   const parts = [
@@ -49,7 +57,8 @@ const TOKEN_CASES: readonly (readonly [name: string, words: string, tokens: numb
   ["floor", "*floor*", 1],
 ];
 
-function suitePart({ machine, threads, rounds, load, rows }: Results): string[] {
+function suitePart(results: Results): string[] {
+  const { machine, threads, rounds, load, rows } = results;
   const timings = rows.flatMap((row) => row.times.map((timing) => ({ row, timing })));
   const tokens = TOKEN_CASES.flatMap(([name, words, count]) => {
     const { timing } = timings.find((each) => each.timing.name === name) ?? {};
@@ -61,7 +70,8 @@ function suitePart({ machine, threads, rounds, load, rows }: Results): string[] 
   return [
     "## A language model of the paper's size",
     `TNN with random weights: 6 layers, width 512, 1 536 convolved channels, 50 265 words (\`scripts/paper-model.ts\`). ${where(machine)}, onnxruntime-node 1.30 CPU, ${threads ? `${threads} threads` : "its own choice of threads"}, ${rounds} rounds; the machine's load was ${load[0].toFixed(1)} before and ${load[1].toFixed(1)} after.`,
-    "What a token costs:",
+    ...peersPart(results),
+    "What a token costs in other forms:",
     markdownTable(["", "ms", "tokens/s"], tokens),
     "Whatever came before, a token costs the same, and what a stream carries has one size ([serving](serving.md) says how many streams a gigabyte holds); the exported graph reads everything again. Ratios, each of cases that took turns:",
     markdownTable(
@@ -71,6 +81,33 @@ function suitePart({ machine, threads, rounds, load, rows }: Results): string[] 
     `<details><summary>The times behind the ratios, ms</summary>\n\n${markdownTable(["row", "case", "median", "quartiles", "runs a round"], cells)}\n\n</details>`,
   ];
 }
+
+/** The next token, and who else could give it. */
+function peersPart({ peers, python }: Results): string[] {
+  if (peers.length === 0) return [];
+  const cells = peers.map(({ what, context, timing, times, stateBytes }) => [
+    context === undefined ? what : `${what}, after ${grouped(context)} tokens`,
+    ...[
+      number(timing.ms),
+      number(1000 / timing.ms),
+      context === undefined && what === "converted" ? "1" : timesOf(times),
+    ],
+    bytes(stateBytes),
+  ]);
+  return [
+    `What the next token costs, and what a stream carries for it. All of them took turns in the same rounds${python ? `; ${python}, random weights` : ""}. The transformer has as many layers of the same width.`,
+    markdownTable(["", "ms", "tokens/s", "times the converted", "a stream carries"], cells),
+    ...(peers.some(({ context }) => context !== undefined)
+      ? [`![Milliseconds of the next token against the tokens before it](${PICTURE})`]
+      : []),
+  ];
+}
+
+const timesOf = ({ ratio, low, high }: Peer["times"]): string => `${number(ratio)} (${number(low)}–${number(high)})`;
+
+const grouped = (value: number): string => value.toLocaleString("en").replaceAll(",", " ");
+
+const bytes = (value: number): string => (value >= 1e6 ? `${number(value / 1e6)} MB` : `${number(value / 1e3)} kB`);
 
 function scalingPart({ machine, series }: Scaling): string[] {
   const rows = series.map(({ what, points, exponent, upper }) => {

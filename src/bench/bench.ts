@@ -8,7 +8,7 @@ import { type Cases, casesOf } from "./cases.ts";
 import { type Opened, start, withOpen } from "./drive.ts";
 import { interleave, type MeasureOptions, type Ratio, ratioOf, type Timing, thisMachine } from "./measure.ts";
 import type { BenchOptions, BenchReport, Comparison } from "./report.ts";
-import { residentBytes } from "./resident.ts";
+import { residentOf } from "./resident.ts";
 import { benchSubjects, floorFor } from "./subjects.ts";
 
 /**
@@ -39,10 +39,10 @@ export async function bench(original: string, converted: string, options: BenchO
   );
   const { comparison: decode, many } = timed.token;
   onProgress?.("memory", 0, undefined);
-  const resident = (model: Model, length: number) =>
-    residentBytes(model, {
-      ...{ feeds: casesOf(found, least).inputs(length), tokens: length, batch: least, threads },
-    });
+  const resident = async (model: Model, length: number) => {
+    const feeds = casesOf(found, least).inputs(length);
+    return (await residentOf(model, { feeds, tokens: length, batch: least, threads }))?.bytes;
+  };
   return {
     machine: thisMachine(),
     threads,

@@ -1,7 +1,7 @@
 /** A process that holds one model and nothing else: runs it once and says how much memory it takes by then. */
 import { nodeBackend } from "../../runtime/node/backend.ts";
 import { openedOf, reader, start } from "./drive.ts";
-import type { ResidentTask } from "./resident.ts";
+import type { Resident, ResidentTask } from "./resident.ts";
 
 process.once("message", async ({ file, inputs, feeds, tokens, batch, threads }: ResidentTask) => {
   const session = await nodeBackend.open(file, {
@@ -11,5 +11,6 @@ process.once("message", async ({ file, inputs, feeds, tokens, batch, threads }: 
   });
   const opened = openedOf(session, { graph: { inputs }, file }, () => session.release());
   await reader(opened, feeds, tokens, start(opened, batch), batch)();
-  process.send?.(process.memoryUsage.rss(), () => process.disconnect());
+  const measured: Resident = { bytes: process.memoryUsage.rss(), peak: 1024 * process.resourceUsage().maxRSS };
+  process.send?.(measured, () => process.disconnect());
 });

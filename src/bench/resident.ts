@@ -19,14 +19,19 @@ export interface ResidentTask {
   readonly threads: number | undefined;
 }
 
-/**
- * Bytes of resident memory of a process that has run the model once, with Node and ONNX Runtime in it.
- * @returns undefined where it cannot be run in a process of its own
- */
-export async function residentBytes(
+/** Bytes of memory of a process that has run the model once, with Node and ONNX Runtime in it. */
+export interface Resident {
+  /** After the run. */
+  readonly bytes: number;
+  /** The most that it ever held. */
+  readonly peak: number;
+}
+
+/** @returns undefined where the model cannot be run in a process of its own */
+export async function residentOf(
   model: Model,
   task: Omit<ResidentTask, "file" | "inputs">,
-): Promise<number | undefined> {
+): Promise<Resident | undefined> {
   const folder = await temporaryFolder();
   try {
     const file = path.join(folder.path, "model.onnx");
@@ -37,12 +42,12 @@ export async function residentBytes(
   }
 }
 
-function inProcess(task: ResidentTask): Promise<number | undefined> {
+function inProcess(task: ResidentTask): Promise<Resident | undefined> {
   const program = fileURLToPath(new URL(`./resident-child${import.meta.url.slice(-3)}`, import.meta.url));
   // "advanced" passes typed arrays as they are
   const child = fork(program, { serialization: "advanced", stdio: "ignore" });
   return new Promise((resolve) => {
-    child.once("message", (bytes) => resolve(Number(bytes)));
+    child.once("message", (measured) => resolve(measured as Resident));
     child.once("error", () => resolve(undefined)).once("exit", () => resolve(undefined));
     child.send(task, (error) => error && resolve(undefined));
   });
