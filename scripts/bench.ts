@@ -2,7 +2,7 @@
  * `npm run bench`: the suite at the paper's size. Measures, prints the table, writes out/bench.json and makes
  * docs/benchmarks.md of it. `node dist/scripts/bench.js --page` only makes the page; `--reuse` keeps converted files of an
  * earlier run and leaves out the rows of `convert`; `--rounds N`, `--threads N`, `--late N` (position of the late step);
- * `--python PYTHON`, one with torch, transformers, onnxscript and onnxruntime: the peers that are written in it.
+ * `--python PYTHON` (default: LONGCONV_PYTHON), one with torch, transformers, onnxscript and onnxruntime: for the peers in it.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -67,8 +67,8 @@ async function measure(): Promise<Results> {
     exact512: await make("exact512", "--horizon", "512", "--exact"),
     exact2048: await make("exact2048", "--horizon", "2048", "--exact"),
   };
-  const python =
-    values.python === undefined ? undefined : { command: values.python, versions: versionsIn(values.python) };
+  const command = values.python ?? process.env.LONGCONV_PYTHON;
+  const python = command === undefined ? undefined : { command, versions: versionsIn(command) };
   const others = { size: PAPER_SIZE, contexts: CONTEXTS, python, folder: FOLDER };
   const late = wholeNumber("--late", values.late);
   const { rows, peers } = await runSuite(files, { rounds, threads, late, others, onProgress: say });
