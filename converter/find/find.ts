@@ -18,6 +18,7 @@ import { type Closed, followTime, type Opening, type Refusal } from "../time/fol
 import { type InputAxes, type InputOptions, inputAxes } from "../time/inputs.ts";
 import { lengthOutputs } from "../time/outputs.ts";
 import { lengthThresholds } from "../time/thresholds.ts";
+import { newWalked } from "../time/walked.ts";
 import { closeBranches } from "./branches.ts";
 import type { Carried, Kind, Known } from "./carried.ts";
 import { unrolled } from "./cause.ts";
@@ -61,6 +62,7 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
   // the twin that is analysed counts further, in float32
   const typeOf = (tensor: string) => halves.get(tensor) ?? whole.shapes.seen.get(tensor)?.type;
   const brought = Object.assign({}, ...options.kinds.map(({ operators }) => operators)) as Record<string, Rule>;
+  const walked = newWalked(inputs, constants);
   const closed: Closed[] = [];
   const tables = new Map<string, Layout>();
   const regions: Region[] = [];
@@ -69,7 +71,7 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
   /** Openings that read what others make. */
   const waiting = new Map<Node, readonly Result[]>();
   for (;;) {
-    const time = followTime(model, inputs, constants, closed, tables, typeOf, brought);
+    const time = followTime(model, inputs, constants, closed, tables, typeOf, brought, walked);
     const graphs: Graphs = { ...whole, sizes: sizesIn(model, time.facts) };
     const opening = time.openings.find(({ node }) => !waiting.has(node)) ?? time.openings[0];
     const known = { graphs, time, constants };

@@ -17,6 +17,7 @@ import { TRACE } from "./rules/control.ts";
 import { CONTROL_FLOW, RANDOM, RULES } from "./rules/index.ts";
 import { shapeRules } from "./rules/shape.ts";
 import { oneOf, readForSizes, readsSizes } from "./sized.ts";
+import { type Judged, newWalked, type Walked } from "./walked.ts";
 
 /** A node at which time is mixed: a long convolution may begin here. */
 export interface Opening {
@@ -75,6 +76,7 @@ const isData = (fact: Fact): boolean => fact.kind === "stream" || fact.kind === 
  * @param tables functions of the position that were seen to have one row for each position
  * @param typeOf onnx.TensorProto.DataType of a tensor, where it is known
  * @param brought rules of operators that kinds of state bring along
+ * @param walked of earlier walks over this graph
  */
 export function followTime(
   model: Model,
@@ -84,18 +86,15 @@ export function followTime(
   tables: ReadonlyMap<string, Layout> = new Map(),
   typeOf: (tensor: string) => number | undefined = () => undefined,
   brought: Context["brought"] = {},
+  walked: Walked = newWalked(inputs, constants),
 ): TimeFacts {
   const opset = model.opsets.get("") ?? 1;
   const context: Context = { opset, sizes: inputs.sizes, fixed: inputs.fixed, typeOf, brought };
-  const facts = new Map<string, Fact>();
+  const facts = new Map(walked.given);
   const openings: Opening[] = [];
   const refusals: Refusal[] = [];
   const positions: PositionUse[] = [];
   const varies = new Set<string>();
-  for (const [name, constant] of constants) facts.set(name, { kind: "constant", axes: constantLayout(constant.dims) });
-  for (const [name, axes] of inputs.layouts)
-    facts.set(name, { kind: axes.flat().includes("time") ? "stream" : "still", axes });
-
   const sized = readForSizes(model.graph.nodes, new Set(model.graph.outputs.map(({ name }) => name)));
   const closedOf = new Map<Node, Closed>();
   for (const region of closed) for (const node of region.nodes) closedOf.set(node, region);
@@ -143,7 +142,9 @@ export function followTime(
     const branch = node.op === "If" && node.domain === "" && operands[0]?.fact.kind !== "open";
     const judged = branch
       ? refusesBranch(operands[0], facts, model.graph.nodes)
-      : judgedOffset(operands, context, (given, within) => judge(node, given, within, varies));
+      : walked.judged(node, operands, varies, () =>
+          judgedOffset(operands, context, (given, within) => judge(node, given, within, varies)),
+        );
     const one = sized.has(node) && !("outputs" in judged) ? oneOf(node, operands) : undefined;
     const verdict = one ? { outputs: [one] } : judged;
     if ("open" in verdict) open(node, verdict.open);
@@ -158,7 +159,7 @@ export function followTime(
       for (const [i, output] of node.outputs.entries()) {
         if (!output) continue;
         const table = tables.get(output);
-        facts.set(output, table ? { kind: "position", axes: table } : verdict.outputs[i]!);
+        facts.set(output, table ? walked.tableFact(output, table) : verdict.outputs[i]!);
       }
       if (verdict.outputs.some(isData)) {
         const positional = new Set(node.inputs.filter((name) => varies.has(name)));
@@ -198,7 +199,7 @@ export function judge(
   operands: readonly (Operand | undefined)[],
   context: Context,
   varies: ReadonlySet<string>,
-): Verdict | { readonly open: ReadonlySet<string> } {
+): Judged {
   const facts = operands.flatMap((operand) => (operand ? [operand.fact] : []));
   const opened = facts.flatMap((fact) => (fact.kind === "open" ? [...fact.openings] : []));
   if (node.domain === "" && RANDOM.has(node.op)) return { refuses: "random", reason: "draws random numbers" };
