@@ -30,7 +30,10 @@ export interface ConvertOptions extends ChooseOptions {
    * the layers' certified relative errors more, up to 0.1.
    */
   readonly checkTolerance?: number | undefined;
-  /** What must be claimed of the result: `proven`, or a number of positions; less is refused. Default: nothing. */
+  /**
+   * What must be claimed of the result: `proven`, or a number of positions; less is refused. Default: the training length and the
+   * length of the export, where there are, and no more than `horizon` and `cacheCapacity`.
+   */
   readonly require?: Required | undefined;
   /** Store the matrices in fewer bits. Default: as they are. */
   readonly weights?: WeightKind | undefined;

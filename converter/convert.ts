@@ -9,7 +9,7 @@ import { assemble } from "./assemble/assemble.ts";
 import { languageInputs } from "./assemble/language-inputs.ts";
 import { positionLimit } from "./assemble/limit.ts";
 import { evaluatePositionTables } from "./assemble/position-tables.ts";
-import { claimsOfGraph, refuseShort } from "./claim.ts";
+import { claimsOfGraph, refuseBelowMeant, refuseShort } from "./claim.ts";
 import { compareWithOriginal, toleranceFor } from "./compare/compare.ts";
 import type { Conversion, ConvertOptions, Progress } from "./conversion.ts";
 import { encodeModel } from "./file/encode.ts";
@@ -91,6 +91,7 @@ export async function convertModel(
     const ofGraph = claimsOfGraph(found, positions);
     const claim = leastClaim([...layers.map((layer) => layer.claim), ...ofGraph]);
     refuseShort(claim, options.require, read.file);
+    refuseBelowMeant(claim, found, layers, options);
     refuseGrowingStep(layers, options, read.file);
     say("assemble");
     const source = sha256 ?? (read.file ? await sha256OfFile(read.file) : sha256OfBytes(encodeModel(read)));

@@ -19,7 +19,7 @@ export interface ChooseOptions {
   readonly maxState?: number | undefined;
   /** Lags that the form reproduces. Default: until the kernel has died away; see {@link horizonOf}. */
   readonly horizon?: number | undefined;
-  /** Length that the model was trained with, where a configuration says so: the exact form's horizon. */
+  /** Length that the model was trained with, where a configuration says so: the exact form's horizon, and what a claim must reach. */
   readonly trainingLength?: number | undefined;
   /** Threads that reduce layers. */
   readonly threads?: number | undefined;

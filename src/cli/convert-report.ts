@@ -1,6 +1,7 @@
 /** What `convert` says of what it has done, for people and for programs. */
 import { statSync } from "node:fs";
 import path from "node:path";
+import { cutShort } from "../../converter/claim.ts";
 import type { Conversion } from "../../converter/conversion.ts";
 import type { Target } from "../../converter/output/target.ts";
 import type { LayerReport } from "../../converter/report.ts";
@@ -111,10 +112,8 @@ function claimLines(claim: Claim, layers: readonly LayerReport[], trainingLength
 
 /** A longer horizon, where it is the horizon that limits the claim. */
 function helpFor(layers: readonly LayerReport[], positions: number): string[] {
-  const cut = layers.find(
-    (layer) => layer.claim.kind === "ends" && layer.reach === positions && layer.lags === positions,
-  );
-  return cut?.extendable ? [`          --horizon ${2 * cut.lags} follows its kernel further`] : [];
+  const cut = cutShort(layers, positions);
+  return cut ? [`          --horizon ${2 * cut.lags} follows its kernel further`] : [];
 }
 
 function growth(layers: readonly LayerReport[]): string {

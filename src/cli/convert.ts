@@ -107,7 +107,7 @@ export function convertCommand(): Command {
     )
     .option(
       "--require <claim>",
-      "refuse what claims less: 'proven', or a number of positions (see docs/promise.md)",
+      "refuse what claims less: 'proven', or a number of positions; default: the length that the model was trained with, where that is known (see docs/promise.md)",
       claim,
     )
     .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", timeAxis)

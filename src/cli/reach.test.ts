@@ -1,5 +1,5 @@
 /** Where a model's claim or its positions end, the commands stop and say so; --beyond goes on past the claim. */
-import { readFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { convert } from "../../converter/convert.ts";
 import { writeModel } from "../../converter/file/write.ts";
@@ -34,6 +34,21 @@ async function json(command: string, ...args: string[]) {
   expect(code, stderr).toBe(0);
   return { result: JSON.parse(stdout), stderr };
 }
+
+test("convert refuses a model that ends before the length of its training, unless less is said to be enough", async () => {
+  copyFileSync(zooModel("tnn-fft-static").file, dir.at("model.onnx"));
+  writeFileSync(dir.at("training.json"), JSON.stringify({ sequence_length: 512 }));
+  const out = dir.at("short.onnx");
+  const refused = await run("convert", dir.at("model.onnx"), "-o", out);
+  expect(refused.code).toBe(4);
+  expect(refused.stderr).toContain("the model was trained with 512 positions");
+  expect(refused.stderr).toContain("[claim-short]");
+  expect(refused.stderr).toContain("--require 48");
+  expect(existsSync(out)).toBe(false);
+  const told = await run("convert", dir.at("model.onnx"), "-o", out, "--require", "48");
+  expect(told.code, told.stderr).toBe(0);
+  expect(told.stdout).toContain("fewer positions than the 512 it was trained with");
+});
 
 describe("generate", () => {
   test("ends with the claim, says why, and how to go on", async () => {

@@ -25,6 +25,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   order: "--order",
   outputName: "--output-name",
   repetitionPenalty: "--repetition-penalty",
+  require: "--require",
   states: "--state",
   stopTokens: "--stop-token",
   temperature: "--temperature",
