@@ -14,6 +14,11 @@ const FAILURES: readonly (readonly [pattern: RegExp, code: ErrorCode, remedy?: s
     "WebGPU needs a graphics adapter and, on Linux, a Vulkan driver. The CPU needs neither: leave out `executionProviders`.",
   ],
   [
+    /no available backend.*(\.(wasm|mjs)\b|ERR_UNSUPPORTED_ESM|failed to fetch|fetching of the wasm failed|magic word)/is,
+    "runtime-failed",
+    "onnxruntime-web's own files (`ort-wasm-*.wasm` and `.mjs`) are not where it looks: serve them there, or say where with `wasmPaths`.",
+  ],
+  [
     /no available backend|AppendExecutionProvider|providers_shared/i,
     "runtime-failed",
     "This ONNX Runtime does not have that execution provider.",

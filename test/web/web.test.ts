@@ -419,6 +419,18 @@ describe("files", () => {
   });
 });
 
+test("where ONNX Runtime's .wasm files are missing, it says how they are named", async () => {
+  const fresh = await openPage(browser);
+  const remedy = await fresh.evaluate(() =>
+    longconv.load("/models/demo", { executionProviders: ["wasm"], wasmPaths: "/nowhere/" }).then(
+      () => "loaded",
+      (error) => `${error.code}: ${error.remedy}`,
+    ),
+  );
+  expect(remedy).toMatch(/^runtime-failed: .*`wasmPaths`/);
+  await fresh.close();
+});
+
 test("it runs in a worker", async () => {
   const tokens = await page.evaluate(async (prompt) => {
     const code = `
