@@ -91,14 +91,21 @@ export function withAction<Args extends unknown[]>(
   });
 }
 
-/** The terminal that also tells the parent what is being done, and that the result was given. */
+/** Between two messages about one step. */
+const TELL_MS = 100;
+
+/** The terminal that also tells the parent what is being done and how far it is, and that the result was given. */
 function telling(terminal: Terminal): Terminal {
   let doing: string | undefined;
+  let saidMs = -Infinity;
   return {
     ...terminal,
     progress(step, done, total) {
-      if (step !== doing) tell({ doing: step });
-      doing = step;
+      const nowMs = performance.now();
+      if (step !== doing || nowMs - saidMs >= TELL_MS) {
+        tell({ doing: step, far: { done, total } });
+        [doing, saidMs] = [step, nowMs];
+      }
       terminal.progress(step, done, total);
     },
     result(value) {

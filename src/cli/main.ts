@@ -6,9 +6,11 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { LongConvError } from "../errors.ts";
+import type { Told } from "../process/child.ts";
 import { CHANNELS } from "../process/lifeline.ts";
 import { type Ended, errorOfEnd, isCut, supervise } from "../process/supervise.ts";
 import { jsonKind } from "./json.ts";
+import { type Step, stoppingLine } from "./progress-line.ts";
 import { err, flushed } from "./streams.ts";
 
 /** How long the work may take to stop by itself, ms: less than anybody waits for. */
@@ -23,11 +25,16 @@ const child = spawn(process.execPath, [...process.execArgv, work, ...argv], {
 const supervised = supervise(child);
 for (const [name, graceMs] of Object.entries(GRACE_MS))
   process.on(name, () => {
-    err("stopping …\n");
+    err(`${stoppingLine(stepOf(supervised.told()), performance.now())}\n`);
     supervised.stop(graceMs);
   });
 const ended = await supervised.ended.catch(notStarted);
 process.exitCode = typeof ended === "number" ? ended : isCut(ended) ? await explain(ended) : (ended.code ?? 1);
+
+/** The step that the work is at, as it said last. */
+function stepOf({ doing, far = { done: 0, total: undefined } }: Told): Step | undefined {
+  return doing === undefined ? undefined : { step: doing, ...far };
+}
 
 /** Where the system starts no more processes. */
 async function notStarted(cause: Error): Promise<number> {

@@ -30,8 +30,13 @@ export function progressLine({ step, done, total }: Step, ms: number, width: num
 }
 
 /** A line for a pipe. */
-export const plainLine = ({ step, done, total }: Step, ms: number): string =>
-  `${step}${total ? ` ${done} of ${total}` : counted(done)} (${clock(ms)})`;
+export const plainLine = (step: Step, ms: number): string => `${farOf(step)} (${clock(ms)})`;
+
+/** Where the work is stopped: after how long, and at which step. */
+export const stoppingLine = (step: Step | undefined, ms: number): string =>
+  `stopping … after ${clock(ms)}${step ? `, at: ${farOf(step)}` : ""}`;
+
+const farOf = ({ step, done, total }: Step): string => `${step}${total ? ` ${done} of ${total}` : counted(done)}`;
 
 /** A JSON document in one line. */
 export const jsonLine = (step: Step, ms: number): string =>

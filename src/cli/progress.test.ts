@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { expect, test } from "vitest";
 import { longconv, scratch } from "../../test/command.ts";
 import { zooModel } from "../../test/testdata.ts";
-import { jsonLine, plainLine, progressLine } from "./progress-line.ts";
+import { jsonLine, plainLine, progressLine, stoppingLine } from "./progress-line.ts";
 
 const SMALL = zooModel("tnn-time-second").file;
 const open = { step: "finding convolutions", done: 3, total: undefined };
@@ -18,6 +18,8 @@ test("a bar where the total is known, a spinner where it is not, and the time si
   expect(progressLine(open, 0, 10)).toHaveLength(10);
   expect(plainLine(open, 2000)).toBe("finding convolutions 3 (0:02)");
   expect(plainLine({ ...open, total: 9 }, 2000)).toBe("finding convolutions 3 of 9 (0:02)");
+  expect(stoppingLine({ ...open, total: 9 }, 2000)).toBe("stopping … after 0:02, at: finding convolutions 3 of 9");
+  expect(stoppingLine(undefined, 62_000)).toBe("stopping … after 1:02");
   expect(JSON.parse(jsonLine(open, 2500))).toEqual({
     progress: { step: "finding convolutions", done: 3, seconds: 2.5 },
   });

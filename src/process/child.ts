@@ -13,6 +13,8 @@ export interface Told {
   readonly files?: readonly string[];
   /** What is being done, such as "checking". */
   readonly doing?: string;
+  /** How far that is, and of how much, where it is known. */
+  readonly far?: { readonly done: number; readonly total: number | undefined };
   /** Something is about to be written there. */
   readonly target?: string;
   /** How long the work may take to stop, ms, where that is longer than work usually may. */

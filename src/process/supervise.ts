@@ -23,6 +23,8 @@ export interface Ended {
 /** A process that is being watched. */
 export interface Supervised {
   readonly ended: Promise<Ended>;
+  /** What it said last. */
+  told(): Told;
   /** Asks it to stop, and ends it where it has not within so many ms, or those that it said it needs; a second call ends it at once. */
   stop(graceMs: number): void;
 }
@@ -75,6 +77,7 @@ export function supervise(child: ChildProcess, given: Limits = {}, onMessage?: (
   });
   return {
     ended,
+    told: () => told,
     stop(graceMs) {
       if (because === "stopped") return kill("stopped");
       because = "stopped";
