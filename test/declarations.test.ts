@@ -15,7 +15,8 @@ afterAll(() => dir.remove());
 
 beforeAll(() => {
   const install = installer(dir);
-  install("node", readmeCommand("onnxruntime-node"));
+  // refa: the peer that longconv-ssm/constrain needs
+  install("node", `${readmeCommand("onnxruntime-node")} refa`);
   // no declaration is needed of what is not even there
   install("web", readmeCommand("onnxruntime-web").replace(/ onnxruntime-web\S*/, ""));
   const compilers = ["5.4.5", "5.9.3"].map((version) => `typescript-${version}@npm:typescript@${version}`);
@@ -39,7 +40,10 @@ function errorsOf(tsc: string, project: "node" | "web", options: object, files: 
   return stdout.split("\n").filter((line) => line.includes("error TS"));
 }
 
-const ENTRIES = { node: ["", "/converter", "/node", "/bench"], web: ["", "/web"] } as const;
+const ENTRIES = {
+  node: ["", "/converter", "/node", "/bench", "/constrain"],
+  web: ["", "/web", "/constrain"],
+} as const;
 
 /** A file that takes every entry point of a project. */
 function allOf(project: "node" | "web"): string {
@@ -109,6 +113,12 @@ test("TypeScript 7 as it comes takes the declarations", () => {
     const options = { target: undefined, typeRoots: undefined, module: "nodenext" };
     expect(errorsOf(tsc(), project, options, [allOf(project)]), project).toEqual([]);
   }
+});
+
+test("every entry point of the package is among those that are compiled", () => {
+  const { exports } = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8"));
+  const names = Object.keys(exports).flatMap((name) => (name === "./package.json" ? [] : [name.slice(1)]));
+  expect([...new Set(Object.values(ENTRIES).flat())].sort()).toEqual(names.sort());
 });
 
 test("everything that a public signature names is exported, and is declared in the package", () => {
