@@ -9,11 +9,13 @@ import type { Model, Piece } from "../runtime/node.ts";
 import { ROOT } from "../scripts/root.ts";
 import { type Claim, METADATA } from "../src/contract.ts";
 
-/** Models whose table of positions ends, one looked up and one summed: the files of their exports. */
-export const TABLES = ["traps/learned-positions", "spellings/summed-table"].map((name) => ({
-  name,
-  file: path.join(ROOT, "test/models", name, "model.onnx"),
-}));
+/** Models whose table of positions ends, one looked up, one summed, and one summed for each head: the files of their exports. */
+export const TABLES = ["traps/learned-positions", "spellings/summed-table", "spellings/summed-table-heads"].map(
+  (name) => ({
+    name,
+    file: path.join(ROOT, "test/models", name, "model.onnx"),
+  }),
+);
 
 /** Ids in the vocabulary of every small language model under test/models. */
 export const PROMPT = [5, 1, 44, 20, 7, 7, 60, 3];
