@@ -7,11 +7,12 @@ import { refuseConverted } from "../src/stateful.ts";
 import { named } from "../src/unforeseen.ts";
 import { analyse } from "./analyse.ts";
 import { apart } from "./apart/apart.ts";
+import { refuseUnbounded } from "./bound/refuse.ts";
 import { inlineFunctions } from "./expand/inline.ts";
 import { readModel } from "./file/read.ts";
 import type { Model } from "./graph/graph.ts";
 import { lift } from "./lift/lift.ts";
-import { fixedSizes } from "./parts/seen-shapes.ts";
+import { fixedSizes, runSizes, shapesAt } from "./parts/seen-shapes.ts";
 import { inputAxes } from "./time/inputs.ts";
 import {
   languageOf,
@@ -20,6 +21,7 @@ import {
   type PieceReader,
   type Reader,
   type Rows,
+  statePairs,
 } from "./verify/language.ts";
 import { createScorer, type Score, type Scorer } from "./verify/score.ts";
 import { type SignalRow, verifySignals, type Way } from "./verify/signals.ts";
@@ -80,7 +82,7 @@ const PIECE_FLOATS = 2 ** 25;
  *
  *     const { rows } = await verify("model.onnx", "recurrent.onnx", { ids: await readIds("valid_ids.pb") });
  *
- * @throws LongConvError what reading throws; already-converted, not-converted; usage for windows too long; token-out-of-range; bad-input where the ids are fewer than
+ * @throws LongConvError what reading throws; already-converted, not-converted, too-large; usage for windows too long; token-out-of-range; bad-input where the ids are fewer than
  *   the shortest window; with `process` also memory-exceeded, time-exceeded, and runtime-failed for a crash
  */
 export async function verify(
@@ -92,7 +94,8 @@ export async function verify(
     if (options.process) return apart("verify", [originalFile, convertedFile], options);
     const original = lift(inlineFunctions(await readModel(originalFile)));
     refuseConverted(original);
-    const converted = await readModel(convertedFile);
+    const converted = inlineFunctions(await readModel(convertedFile));
+    statePairs(converted);
     const { trainingLength, onProgress, seed = 1 } = options;
     const lengths = [...(options.lengths ?? defaultLengths(trainingLength))].sort((a, b) => a - b);
     const language = languageOf(original, converted);
@@ -102,6 +105,8 @@ export async function verify(
       const rows = await verifySignals(found, converted, short.length ? short : lengths.slice(0, 1), seed, onProgress);
       return { kind: "signal", data: "random", rows };
     }
+    const axes = inputAxes(original);
+    refuseUnbounded(original, shapesAt(original, axes, runSizes(original, axes).at(-1)!));
     const reader = await openOriginal(original, language, options.threads);
     try {
       const pieces = await openConverted(converted, options.threads);

@@ -36,6 +36,7 @@ export type { MethodOptions } from "./sampling/methods.ts";
 export type { LogitsProcessor, SamplingContext, SamplingOptions } from "./sampling/sampler.ts";
 export type { Backend, ModelSource } from "./sessions/backend.ts";
 export type { InferenceSession, Tensor, TensorConstructor } from "./sessions/ort.ts";
+export type { Outline, OutlinedGraph } from "./sessions/outline.ts";
 export { type DraftModelOptions, draftModel } from "./speculate/draft-model.ts";
 export type { Drafter, Drafting } from "./speculate/drafter.ts";
 export { type LookupOptions, promptLookup } from "./speculate/lookup.ts";

@@ -3,17 +3,19 @@
 import { join } from "node:path";
 import { checkCount, notValid } from "../src/checks.ts";
 import { LongConvError } from "../src/errors.ts";
+import { type ProcessOptions, refuseLimits } from "../src/process/limits.ts";
 import type { ToldStates } from "../src/stateful.ts";
 import { named } from "../src/unforeseen.ts";
 import { findModel, settingsOf } from "./model/folder.ts";
 import type { Model } from "./model/model.ts";
 import { loadModel } from "./model/session.ts";
-import { nodeBackend, nodeBindingBackend } from "./node/backend.ts";
+import { nodeApartBackend, nodeBackend, nodeBindingBackend } from "./node/backend.ts";
 import { folderAt, kindOf } from "./node/folder.ts";
 import { nodeGpuBackend } from "./node/gpu.ts";
 import type { InferenceSession } from "./sessions/ort.ts";
 import type { Tokenizer } from "./text/text.ts";
 
+export type { Limits, ProcessOptions } from "../src/process/limits.ts";
 export * from "./api.ts";
 export { type LoadModelOptions, loadModel } from "./model/session.ts";
 export { type RestoredPrefixes, restorePrefixes, savePrefixes } from "./node/prefixes.ts";
@@ -38,6 +40,12 @@ export interface LoadOptions {
   readonly states?: ToldStates;
   /** More options of ONNX Runtime's session. Graph capture is refused: it replays wrong results. */
   readonly session?: InferenceSession.SessionOptions;
+  /**
+   * Run the model in a process of its own: for models that are not trusted. Should ONNX Runtime crash on it, or take more than
+   * `memory`, or longer than `timeout` to open it or for one run, only that process ends, and what was asked of the model is an
+   * error with a name. Only on the CPU. States travel between the processes at every step. Default: in this one.
+   */
+  readonly process?: ProcessOptions;
 }
 
 /**
@@ -51,7 +59,8 @@ export interface LoadOptions {
  *     await model.close();
  *
  * @throws LongConvError file-missing, not-onnx, unsupported-opset, external-data-missing, not-converted,
- *   tokenizer-mismatch, bad-input (an option, a JSON file that cannot be read, graph capture), runtime-failed (no GPU)
+ *   tokenizer-mismatch, too-large, bad-input (an option, a JSON file that cannot be read, graph capture), runtime-failed (no
+ *   GPU); with `process` also usage for limits that are none, memory-exceeded, time-exceeded, and runtime-failed for a crash
  */
 export async function load(path: string, options: LoadOptions = {}): Promise<Model> {
   return named(String(path), async () => {
@@ -64,17 +73,24 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
     if (options.folder !== undefined && (await kindOf(options.folder)) !== "folder")
       throw new LongConvError("file-missing", "no such folder", { file: options.folder });
     const onGpu = executionProviders.includes("webgpu");
+    if (options.process) refuseLimits(options.process);
+    if (options.process && onGpu)
+      throw new LongConvError("bad-input", "a process of its own runs a model on the CPU only, got webgpu");
+    const backend = options.process ? nodeApartBackend(options.process) : onGpu ? nodeGpuBackend : nodeBackend;
     const session: InferenceSession.SessionOptions = {
       executionProviders: [...executionProviders],
       ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
       ...options.session,
     };
-    return loadModel(onGpu ? nodeGpuBackend : nodeBackend, isFolder ? await modelIn(path, modelFile) : path, {
+    return loadModel(backend, isFolder ? await modelIn(path, modelFile) : path, {
       session,
       onRemark: options.onRemark,
       states: options.states,
       ...(await settingsOf(folder === undefined ? undefined : folderAt(folder), options.tokenizer)),
       ...(sliceLength === undefined ? {} : { sliceLength }),
+    }).catch((error: unknown) => {
+      options.process?.signal?.throwIfAborted();
+      throw error;
     });
   });
 }

@@ -40,7 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/rename": "converter/file converter/graph src",
   "runtime/generate": "runtime/kept runtime/model runtime/sampling runtime/speculate runtime/text src",
   "runtime/node":
-    "runtime/kept runtime/model runtime/node/apart runtime/node/direct runtime/sessions runtime/sessions/capture runtime/text src",
+    "runtime/kept runtime/model runtime/node/apart runtime/node/direct runtime/sessions runtime/sessions/capture runtime/text src src/process",
   "converter/batch": "converter/graph converter/ort",
   "converter/expand": "converter/file converter/graph converter/ort src",
   "converter/prove/rules": "converter/graph converter/ort converter/prove/values converter/time/facts",
@@ -54,7 +54,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/find":
     "converter/bound converter/graph converter/lower converter/ort converter/parts converter/prove converter/solve converter/time converter/time/facts converter/time/rules src",
   runtime:
-    "runtime/constrain runtime/generate runtime/generate/batch runtime/generate/search runtime/kept runtime/model runtime/node runtime/sampling runtime/sessions runtime/sessions/capture runtime/speculate runtime/text runtime/web src",
+    "runtime/constrain runtime/generate runtime/generate/batch runtime/generate/search runtime/kept runtime/model runtime/node runtime/sampling runtime/sessions runtime/sessions/capture runtime/speculate runtime/text runtime/web src src/process",
   "converter/assemble":
     "converter/find converter/graph converter/lower converter/ort converter/parts converter/time converter/time/facts src",
   "converter/budget": "converter/find converter/graph converter/ort converter/parts converter/time/facts src",
@@ -90,9 +90,9 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/states":
     "converter/find converter/states/attention converter/states/meeting converter/states/product converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total",
   converter:
-    "converter/apart converter/assemble converter/batch converter/budget converter/certify converter/choose converter/compare converter/contract converter/deploy converter/expand converter/file converter/find converter/graph converter/lift converter/loop converter/output converter/parts converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/time/facts converter/verify converter/weights src src/process",
+    "converter/apart converter/assemble converter/batch converter/bound converter/budget converter/certify converter/choose converter/compare converter/contract converter/deploy converter/expand converter/file converter/find converter/graph converter/lift converter/loop converter/output converter/parts converter/reduce converter/solve converter/states converter/states/convolution converter/time converter/time/facts converter/verify converter/weights src src/process",
   "src/bench":
-    "converter converter/expand converter/file converter/find converter/floor converter/graph converter/lift converter/ort converter/parts runtime/node runtime/sessions src",
+    "converter converter/expand converter/file converter/find converter/floor converter/graph converter/lift converter/ort converter/parts runtime/node runtime/sessions src src/process",
   "src/cli":
     "converter converter/assemble converter/choose converter/contract converter/deploy converter/file converter/find converter/graph converter/output converter/picture converter/place converter/reduce converter/rename converter/verify converter/weights runtime runtime/node src src/bench src/process src/serve",
 };

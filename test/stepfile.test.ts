@@ -8,7 +8,8 @@ import { encodeModel } from "../converter/file/encode.ts";
 import { writeNewModel } from "../converter/file/write.ts";
 import type { Model } from "../converter/graph/graph.ts";
 import { DataType } from "../converter/graph/tensor.ts";
-import { outputNames } from "../runtime/sessions/model-bytes.ts";
+import { outlineOf } from "../runtime/sessions/outline.ts";
+import { inMemory } from "../runtime/sessions/wire.ts";
 import { pairStates } from "../src/contract.ts";
 import { InferenceSession, Tensor as OrtTensor } from "../src/onnxruntime-node.ts";
 import { casesOf, zooModel, zooModels } from "./testdata.ts";
@@ -62,8 +63,13 @@ test("shares its weights with the other file, byte for byte", async () => {
 
 test("the names of its outputs can be read off its bytes", async () => {
   const { step } = await convert(zooModel("h3").file, { exact: true, horizon: 48, stepFile: true });
-  expect(outputNames(encodeModel(step!))).toEqual(step!.graph.outputs.map(({ name }) => name));
-  expect(outputNames(new TextEncoder().encode("not a model"))).toEqual([]);
+  const { graph } = outlineOf(inMemory(encodeModel(step!)));
+  expect(graph).toMatchObject({
+    outputNames: step!.graph.outputs.map(({ name }) => name),
+    inputNames: step!.graph.inputs.map(({ name }) => name),
+    expansion: { nodes: step!.graph.nodes.length },
+  });
+  expect(outlineOf(inMemory(new TextEncoder().encode("not a model"))).graph).toBeUndefined();
 });
 
 function zeroStates(model: Model): Record<string, OrtTensor> {

@@ -1,6 +1,7 @@
 /** Inlines model-local functions, nested ones as well, and gives LongConv nodes without a body one of ours. */
 
 import { LongConvError } from "../../src/errors.ts";
+import { functionKey } from "../../src/function-sizes.ts";
 import { decodeNodes, opsetsOf } from "../file/read.ts";
 import { type Builder, createBuilder, namesOf } from "../graph/build.ts";
 import { type Model, whereOf } from "../graph/graph.ts";
@@ -10,7 +11,7 @@ import { changedBetween } from "../graph/opsets.ts";
 import { topological } from "../graph/order.ts";
 import type { AttributeProto, FunctionProto, GraphProto, NodeProto, StringStringEntryProto } from "../graph/proto.ts";
 import { withFields } from "../graph/schema.ts";
-import { calledBy, type Functions, keyOf, refuseExpansion } from "./functions.ts";
+import { calledBy, type Functions, refuseExpansion } from "./functions.ts";
 
 const LONGEST_PREFIX = 256;
 
@@ -35,7 +36,7 @@ export function inlineFunctions(model: Model, kept: ReadonlySet<string> = new Se
   const functions = new Map<string, FunctionProto>();
   const isKept = ({ domain, name }: FunctionProto) => kept.has(`${standardDomain(domain)}::${name}`);
   const all = model.proto.functions ?? [];
-  for (const each of all) if (!isKept(each)) functions.set(keyOf(each.domain, each.name, each), each);
+  for (const each of all) if (!isKept(each)) functions.set(functionKey(each.domain, each.name, each.overload), each);
   const calls = (node: { domain: string; op: string }) => node.domain === LONGCONV_DOMAIN && node.op === LONGCONV_OP;
   if (!functions.size && !model.graph.nodes.some(calls)) return model;
   const builder = createBuilder(model.opsets.get("") ?? 0, namesOf(model.graph));

@@ -1,5 +1,12 @@
 /** Runs both language models over windows of ids; no more than one window's logits are in memory at a time. */
-import { ATTENTION_MASK, isDriven, type LanguageNames, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
+import {
+  ATTENTION_MASK,
+  isDriven,
+  type LanguageNames,
+  NUM_LOGITS_TO_KEEP,
+  pairStates,
+  type StatePair,
+} from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Model } from "../graph/graph.ts";
 import { besideFeed, convertedLanguage, exportedLanguage, shapedLikeLanguage } from "../graph/language.ts";
@@ -58,10 +65,10 @@ export async function openOriginal(
 }
 
 /**
- * The converted model.
- * @throws LongConvError not-converted where it carries no state
+ * The states of the converted model.
+ * @throws LongConvError not-converted where it carries none
  */
-export async function openConverted(model: Model, threads: number | undefined): Promise<PieceReader> {
+export function statePairs(model: Model): StatePair[] {
   const { inputs, outputs } = model.graph;
   const pairs = pairStates(
     inputs.map(({ name }) => name),
@@ -71,6 +78,12 @@ export async function openConverted(model: Model, threads: number | undefined): 
     const remedy = "Give the exported model first and the converted one second.";
     throw new LongConvError("not-converted", "the model carries no state", { file: model.file || undefined }, remedy);
   }
+  return pairs;
+}
+
+/** The converted model. */
+export async function openConverted(model: Model, threads: number | undefined): Promise<PieceReader> {
+  const pairs = statePairs(model);
   const runner = await openModel(model, threads === undefined ? {} : { threads });
   return { read: (rows, piece) => readPieces(model, runner, pairs, rows, piece), close: () => runner.close() };
 }

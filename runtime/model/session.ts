@@ -7,14 +7,17 @@ import {
   languageNames,
   NUM_LOGITS_TO_KEEP,
   SEQUENCE_LENGTH,
+  type StatePair,
 } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
+import { describeExpansion, MOST_NODES } from "../../src/function-sizes.ts";
 import { reachOf } from "../../src/reach.ts";
 import { pairByName, type ToldStates } from "../../src/stateful.ts";
 import { named } from "../../src/unforeseen.ts";
 import type { Backend, ModelSource } from "../sessions/backend.ts";
 import { zeros } from "../sessions/numeric.ts";
 import type { InferenceSession, Tensor } from "../sessions/ort.ts";
+import type { OutlinedGraph } from "../sessions/outline.ts";
 import type { Tokenizer } from "../text/text.ts";
 import type { GenerationDefaults } from "./defaults.ts";
 import type { InputSpec, LanguageModel, Model, StateSpec } from "./model.ts";
@@ -48,6 +51,8 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
       throw notValid("the model", "a file's path or its bytes", source);
     checkCount("sliceLength", sliceLength, 1);
     const file = options.file ?? (typeof source === "string" ? source : undefined);
+    const { metadata, graph } = await backend.outline(source);
+    if (graph) refuseOutline(graph, file, options.states);
     const session = await backend.open(source, options.session ?? {});
     try {
       const { all, batchSize, batchNames } = stateSpecs(session, file, options.states);
@@ -55,7 +60,6 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
       const isState = new Set(all.flatMap((state) => [state.past, state.present]));
       const plain = (metadata: readonly InferenceSession.ValueMetadata[]) =>
         metadata.filter((value) => value.isTensor).filter((value) => !isState.has(value.name));
-      const metadata = await backend.metadata(source);
       const names = languageNames(session.inputNames, session.outputNames, metadata);
       const model: Model = {
         ...reachOf(metadata, file),
@@ -89,20 +93,43 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
 
 const RENAME = "Write it in the layout of the state contract: longconv-ssm rename model.onnx -o recurrent.onnx";
 
-function stateSpecs(session: InferenceSession, file: string | undefined, told: ToldStates | undefined) {
-  const remedy = "Convert it first: longconv-ssm convert model.onnx -o recurrent.onnx";
-  const pairs = pairByName(session.inputNames, session.outputNames, told, file);
-  const unpaired = session.inputNames.find(
-    (name) => name.startsWith("past_") && !pairs.some((pair) => pair.past === name),
-  );
+const CONVERT = "Convert it first: longconv-ssm convert model.onnx -o recurrent.onnx";
+
+/** ONNX Runtime writes functions out by recursion, in a time that is quadratic in their depth. */
+const DEEPEST_FUNCTIONS = 256;
+
+/** What need not be opened to be refused: opening it runs its constants, writes out its functions, and can crash. */
+function refuseOutline(graph: OutlinedGraph, file: string | undefined, told: ToldStates | undefined): void {
+  pairsOf(graph, file, told);
+  const { nodes, depth, circular } = graph.expansion;
+  const remedy = "Export the model without functions, or a part of it.";
+  if (circular !== undefined)
+    throw new LongConvError("invalid-graph", "it has a function that calls itself", { file }, remedy);
+  if (depth > 0 && nodes > MOST_NODES) throw new LongConvError("too-large", describeExpansion(nodes), { file }, remedy);
+  if (depth <= DEEPEST_FUNCTIONS) return;
+  const reason = `its functions call one another ${depth} deep; ${DEEPEST_FUNCTIONS} are the most`;
+  throw new LongConvError("too-large", reason, { file }, remedy);
+}
+
+function pairsOf(
+  { inputNames, outputNames }: Pick<InferenceSession, "inputNames" | "outputNames">,
+  file: string | undefined,
+  told: ToldStates | undefined,
+): StatePair[] {
+  const pairs = pairByName(inputNames, outputNames, told, file);
+  const unpaired = inputNames.find((name) => name.startsWith("past_") && !pairs.some((pair) => pair.past === name));
   if (unpaired) {
     const reason = `the state has no output '${unpaired.replace(/^past/, "present")}'`;
-    throw new LongConvError("not-converted", reason, { file, tensor: unpaired }, remedy);
+    throw new LongConvError("not-converted", reason, { file, tensor: unpaired }, CONVERT);
   }
-  if (pairs.length === 0) {
-    const reason = `the model carries no state: none of its inputs (${session.inputNames.join(", ")}) begins with past_`;
-    throw new LongConvError("not-converted", reason, { file }, remedy);
-  }
+  if (pairs.length > 0) return pairs;
+  const reason = `the model carries no state: none of its inputs (${inputNames.join(", ")}) begins with past_`;
+  throw new LongConvError("not-converted", reason, { file }, CONVERT);
+}
+
+function stateSpecs(session: InferenceSession, file: string | undefined, told: ToldStates | undefined) {
+  const remedy = CONVERT;
+  const pairs = pairsOf(session, file, told);
   const fixedBatches = new Set<number>();
   const batchNames = new Set<string>();
   const main = session.inputMetadata.find(({ name }) => !pairs.some(({ past }) => past === name));

@@ -118,6 +118,8 @@ export async function step(
     try {
       results = await model.run(all, fetches);
     } catch (error) {
+      // how a process of its own ended has its name already
+      if (error instanceof LongConvError) throw error;
       throw new LongConvError("runtime-failed", firstLine(error), { file: model.file }, undefined, error);
     }
     const outputs: Record<string, Tensor> = {};

@@ -1,19 +1,22 @@
 /** The binding to onnxruntime-node. */
 import { createHash } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
-import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { LongConvError } from "../../src/errors.ts";
 import { Tensor } from "../../src/ort-tensor.ts";
+import type { ProcessOptions } from "../../src/process/limits.ts";
 import type { Backend, ModelSource } from "../sessions/backend.ts";
 import { refuseGraphCapture } from "../sessions/capture/refuse.ts";
-import { externalLocations, LONGEST_LOCATION, metadataProps } from "../sessions/model-bytes.ts";
+import { externalLocations, LONGEST_LOCATION } from "../sessions/external-locations.ts";
 import { openError } from "../sessions/open-error.ts";
 import type { InferenceSession } from "../sessions/ort.ts";
-import { openApart } from "./apart/session.ts";
+import { outlineOf } from "../sessions/outline.ts";
+import { inMemory } from "../sessions/wire.ts";
+import { openApart, UNLIMITED } from "./apart/session.ts";
 import { openApi } from "./direct/api.ts";
 import { openDirect } from "./direct/session.ts";
+import { outlineOfFile } from "./outline.ts";
 
 /** onnxruntime-node's own binding, which copies every output of every run. */
 export const nodeBindingBackend: Backend = {
@@ -23,7 +26,11 @@ export const nodeBindingBackend: Backend = {
   oneRunAtATime: false,
   writesIntoFetches: true,
   open: (source, options) => opened(source, options, openOrdinary),
-  metadata: (source) => (typeof source === "string" ? metadataInFile(source) : metadataProps(source)),
+  async outline(source) {
+    if (typeof source !== "string") return outlineOf(inMemory(source));
+    refuseNoFile(source);
+    return outlineOfFile(source);
+  },
   async digests(source) {
     if (typeof source !== "string") return [createHash("sha256").update(source).digest("hex")];
     const external = new Set<string>();
@@ -41,13 +48,20 @@ export const nodeBackend: Backend = {
     opened(source, options, async () => (await openDirect(source, options)) ?? openOrdinary(source, options)),
 };
 
+/** onnxruntime-node in a process of its own, for a model that is not trusted. */
+export const nodeApartBackend = (limits: ProcessOptions): Backend => ({
+  ...nodeBindingBackend,
+  name: "onnxruntime-node (in a process of its own)",
+  open: (source, options) => opened(source, options, (...given) => openApart(...given, limits)),
+});
+
 type Options = InferenceSession.SessionOptions;
 
 // A thread that ends while it loads a native library ends the process: so at once, not in the midst of other work.
 if (!isMainThread) void openApi();
 
 const openOrdinary = (source: ModelSource, options: Options): Promise<InferenceSession> =>
-  isMainThread ? openBinding(source, options) : openApart(source, options);
+  isMainThread ? openBinding(source, options) : openApart(source, options, UNLIMITED);
 
 /** A session of the binding in this thread, whose end while it runs is the end of the process. */
 export const openHere: Backend["open"] = (source, options) => opened(source, options, openBinding);
@@ -66,11 +80,7 @@ async function opened(
 ): Promise<InferenceSession> {
   const file = typeof source === "string" ? source : undefined;
   refuseGraphCapture(options, file);
-  const stat = file === undefined ? undefined : statSync(file, { throwIfNoEntry: false });
-  if (file !== undefined && !stat) throw new LongConvError("file-missing", "no such file", { file });
-  // To open a pipe would wait for whoever writes into it; a device never ends.
-  if (stat && !stat.isFile() && !stat.isDirectory())
-    throw new LongConvError("not-onnx", "is a pipe or a device", { file }, "Give the path of a file.");
+  if (file !== undefined) refuseNoFile(file);
   try {
     return await open(source, options);
   } catch (error) {
@@ -78,19 +88,12 @@ async function opened(
   }
 }
 
-/** Metadata of a file, of which no more than that is read. */
-async function metadataInFile(path: string): Promise<ReadonlyMap<string, string>> {
-  const file = await open(path);
-  try {
-    const { size } = await file.stat();
-    return await metadataProps(async (from, to) => {
-      const length = Math.max(0, Math.min(to, size) - from);
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, from);
-      return buffer.subarray(0, bytesRead);
-    });
-  } finally {
-    await file.close();
-  }
+function refuseNoFile(file: string): void {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat) throw new LongConvError("file-missing", "no such file", { file });
+  // To open a pipe would wait for whoever writes into it; a device never ends.
+  if (!stat.isFile() && !stat.isDirectory())
+    throw new LongConvError("not-onnx", "is a pipe or a device", { file }, "Give the path of a file.");
 }
 
 /** SHA-256 of a file, streamed; the locations of external data that it names are collected. */

@@ -1,9 +1,7 @@
 /** The binding to onnxruntime-node's GPU provider: states stay in GPU buffers from step to step. */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import type { Backend, ModelSource } from "../sessions/backend.ts";
 import { copyModel } from "../sessions/copy-model.ts";
-import { outputNames } from "../sessions/model-bytes.ts";
 import { elementOfType } from "../sessions/numeric.ts";
 import type { InferenceSession, Tensor } from "../sessions/ort.ts";
 import { orRelease, stepFileOf, twoSessions } from "../sessions/two-sessions.ts";
@@ -30,8 +28,8 @@ async function withStatesOnGpu(
   options: InferenceSession.SessionOptions,
 ): Promise<InferenceSession.SessionOptions> {
   if (typeof source === "string" && !existsSync(source)) return options;
-  const names = outputNames(typeof source === "string" ? await readFile(source) : source);
-  const states = names.filter((name) => name.startsWith("present"));
+  const { graph } = await nodeBindingBackend.outline(source);
+  const states = graph?.outputNames.filter((name) => name.startsWith("present")) ?? [];
   return {
     ...options,
     preferredOutputLocation: Object.fromEntries(states.map((name) => [name, "gpu-buffer" as const])),

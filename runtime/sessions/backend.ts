@@ -1,5 +1,6 @@
 /** What a binding (onnxruntime-node, onnxruntime-web) must supply; everything else in this folder is the same for all. */
 import type { InferenceSession, TensorConstructor } from "./ort.ts";
+import type { Outline } from "./outline.ts";
 
 /** A model file: a path or URL that the binding understands, or the bytes of a file without external data. */
 export type ModelSource = string | Uint8Array;
@@ -17,8 +18,8 @@ export interface Backend {
   readonly writesIntoFetches: boolean;
   /** Opens a session. Failures are thrown as LongConvError: file-missing, not-onnx, unsupported-opset, … */
   open(source: ModelSource, options: InferenceSession.SessionOptions): Promise<InferenceSession>;
-  /** The metadata_props of the model's file, by key. */
-  metadata(source: ModelSource): Promise<ReadonlyMap<string, string>>;
+  /** What the model's file says of itself, read before it is opened. Failures are thrown as LongConvError: file-missing, not-onnx. */
+  outline(source: ModelSource): Promise<Outline>;
   /**
    * SHA-256 (hexadecimal) of the model's file, then of each file of external data that it names, in the order of their
    * names. Only called when a state is saved or loaded, so it may read the files again.

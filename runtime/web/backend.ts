@@ -6,11 +6,13 @@ import type { Backend } from "../sessions/backend.ts";
 import type { GpuDevice } from "../sessions/capture/buffers.ts";
 import { replaysRight } from "../sessions/capture/check.ts";
 import { type CaptureOptions, capturedSession } from "../sessions/capture/session.ts";
-import { externalLocations, metadataProps } from "../sessions/model-bytes.ts";
+import { externalLocations } from "../sessions/external-locations.ts";
 import { openError } from "../sessions/open-error.ts";
 import type { InferenceSession } from "../sessions/ort.ts";
+import { outlineOf } from "../sessions/outline.ts";
 import { recoverable } from "../sessions/recovery.ts";
 import { orRelease, stepFileOf, twoSessions } from "../sessions/two-sessions.ts";
+import { inMemory } from "../sessions/wire.ts";
 import type { WebFiles } from "./files.ts";
 import { withTurns } from "./turns.ts";
 
@@ -49,7 +51,7 @@ export async function webBackend(
 ): Promise<WebBackend> {
   // Given up once it is opened; whoever needs it again reads it again.
   let first: Uint8Array | undefined = bytes;
-  const metadata = await metadataProps(bytes);
+  const outline = outlineOf(inMemory(bytes));
   const { executionProviders, onFallback } = options;
   let provider = executionProviders[0] ?? "wasm";
   if (provider === "webgpu") {
@@ -96,7 +98,7 @@ export async function webBackend(
         },
       });
     },
-    metadata: async () => metadata,
+    outline: async () => outline,
     async digests() {
       const model = await required(files, name);
       const names = externalLocations(model);

@@ -4,6 +4,7 @@ import { initializerBytes } from "../../converter/file/encode.ts";
 import type { Model } from "../../converter/graph/graph.ts";
 import { fixedSizes } from "../../converter/parts/seen-shapes.ts";
 import { beyondClaim, beyondEnd, beyondRemark, type End, endOf, type Reach, reachOf } from "../reach.ts";
+import { benchApart } from "./apart.ts";
 import { type Cases, casesOf } from "./cases.ts";
 import { type Opened, start, withOpen } from "./drive.ts";
 import { interleave, type MeasureOptions, type Ratio, ratioOf, type Timing, thisMachine } from "./measure.ts";
@@ -14,9 +15,10 @@ import { benchSubjects, floorFor } from "./subjects.ts";
 /**
  * Measures one token, a prompt and, where asked for, a batch; medians of interleaved runs.
  * @throws LongConvError what {@link benchSubjects} throws; beyond-claim, beyond-positions; runtime-failed where a model does not run, as one that was
- *   made from another original
+ *   made from another original; with `process` also memory-exceeded, time-exceeded, and runtime-failed for a crash
  */
 export async function bench(original: string, converted: string, options: BenchOptions = {}): Promise<BenchReport> {
+  if (options.process) return benchApart(original, converted, options);
   const { batch, threads, onProgress } = options;
   onProgress?.("finding convolutions", 0, undefined);
   const subjects = await benchSubjects(original, converted, options.timeAxis);

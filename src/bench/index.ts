@@ -1,5 +1,6 @@
 /** Entry point `longconv-ssm/bench`: a converted model timed against its original and its floor. */
 export { ERROR_EXIT_CODES, type ErrorCode, LongConvError, type Where } from "../errors.ts";
+export type { Limits, ProcessOptions } from "../process/limits.ts";
 export { bench } from "./bench.ts";
 export type { Machine, Ratio, Timing } from "./measure.ts";
 export { benchPicture } from "./picture.ts";

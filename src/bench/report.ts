@@ -1,4 +1,5 @@
 /** What may be asked of a benchmark, and what it reports. */
+import type { ProcessOptions } from "../process/limits.ts";
 import type { Machine, Ratio, Timing } from "./measure.ts";
 
 export interface BenchOptions {
@@ -20,6 +21,11 @@ export interface BenchOptions {
   /** Takes the sentence that says so. */
   readonly onRemark?: ((text: string) => void) | undefined;
   readonly onProgress?: ((step: string, done: number, total: number | undefined) => void) | undefined;
+  /**
+   * Do the work in a process of its own: for models that are not trusted. It may be limited and stopped, also while ONNX
+   * Runtime computes; should ONNX Runtime crash on the model, only that process ends. Default: in this one.
+   */
+  readonly process?: ProcessOptions | undefined;
 }
 
 /** Times of the converted model and of what it is compared with. */

@@ -26,7 +26,7 @@ export async function benchSubjects(
   timeAxis?: Readonly<Record<string, number>>,
 ): Promise<Subjects> {
   const exported = lift(inlineFunctions(await readModel(original)));
-  const model = await readModel(converted);
+  const model = inlineFunctions(await readModel(converted));
   const language = convertedLanguage(model);
   const named = language && { inputName: language.ids, outputName: language.logits };
   const found = await analyse(exported, { ...(timeAxis && { timeAxis }), ...named });

@@ -107,7 +107,7 @@ async function lengthsWithin(
   { lengths, beyond = false }: Options,
   trainingLength: number | undefined,
 ): Promise<readonly number[] | undefined> {
-  const reach = reachOf(await nodeBackend.metadata(file), file);
+  const reach = reachOf((await nodeBackend.outline(file)).metadata, file);
   const end = endOf(reach, beyond);
   const usual = lengths ?? defaultLengths(trainingLength);
   const longest = Math.max(...usual);

@@ -27,6 +27,8 @@ export interface Supervised {
   told(): Told;
   /** Asks it to stop, and ends it where it has not within so many ms, or those that it said it needs; a second call ends it at once. */
   stop(graceMs: number): void;
+  /** Ends it where what it does now takes longer, ms. @returns to be called once that is done */
+  within(ms: number): () => void;
 }
 
 /**
@@ -44,14 +46,18 @@ export function supervise(child: ChildProcess, given: Limits = {}, onMessage?: (
     because ??= reason;
     child.kill("SIGKILL");
   };
-  const after = (ms: number, reason: Ended["because"]) => timers.add(setTimeout(() => kill(reason), ms));
+  const after = (ms: number, reason: Ended["because"]) => {
+    const timer = setTimeout(() => kill(reason), ms);
+    timers.add(timer);
+    return timer;
+  };
   const started = performance.now();
   let resident = 0;
   const weigh = () => {
     if (resident > limits.memory!) kill("memory");
   };
   const limit = (next: Limits) => {
-    limits = { memory: defaultMemory(), ...next };
+    limits = { ...next, memory: next.memory ?? defaultMemory() };
     weigh();
     if (next.timeout !== undefined) after(Math.max(0, next.timeout - (performance.now() - started)), "timeout");
   };
@@ -78,6 +84,13 @@ export function supervise(child: ChildProcess, given: Limits = {}, onMessage?: (
   return {
     ended,
     told: () => told,
+    within(ms) {
+      const timer = after(ms, "timeout");
+      return () => {
+        clearTimeout(timer);
+        timers.delete(timer);
+      };
+    },
     stop(graceMs) {
       if (because === "stopped") return kill("stopped");
       because = "stopped";

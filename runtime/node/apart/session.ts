@@ -1,15 +1,18 @@
 /**
- * A session in a process of its own, for worker threads: after a run, onnxruntime-node's binding ends the process if its
- * thread has been terminated meanwhile (microsoft/onnxruntime issues 13086 and 20084). Here that process is another one.
+ * A session in a process of its own. For models that are not trusted; and for worker threads: after a run, onnxruntime-node's
+ * binding ends the process if its thread has been terminated meanwhile (microsoft/onnxruntime issues 13086 and 20084). Here
+ * that process is another one.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
+import { LongConvError } from "../../../src/errors.ts";
 import { Tensor } from "../../../src/ort-tensor.ts";
 import { uncarried } from "../../../src/process/carried-error.ts";
 import { letterBox, sendLetter } from "../../../src/process/letters.ts";
 import { CHANNELS, LIFELINE } from "../../../src/process/lifeline.ts";
+import type { ProcessOptions } from "../../../src/process/limits.ts";
 import type { Answer } from "../../../src/process/messages.ts";
 import { errorOfEnd, supervise } from "../../../src/process/supervise.ts";
 import type { ModelSource } from "../../sessions/backend.ts";
@@ -18,15 +21,21 @@ import { type Description, mapped, type Opening, type Parts, partsOf, type Run }
 
 type Feeds = Readonly<Record<string, AnyTensor>>;
 
+/** For a worker thread's model, which is trusted as one of the main thread is. */
+export const UNLIMITED: ProcessOptions = { memory: Number.POSITIVE_INFINITY };
+
 /**
  * Opens a session in a process that ends with this thread.
- * @throws Error with ONNX Runtime's message; LongConvError runtime-failed where the process cannot be started or crashed
+ * @param limits the time is that of opening it, and of each run
+ * @throws Error with ONNX Runtime's message; LongConvError memory-exceeded, time-exceeded, and runtime-failed where the process
+ *   cannot be started or crashed, aborted with the signal's reason as its cause: all of them also from a run
  */
 export async function openApart(
   source: ModelSource,
   options: InferenceSession.SessionOptions,
+  limits: ProcessOptions,
 ): Promise<InferenceSession> {
-  const process = start(typeof source === "string" ? source : undefined);
+  const process = start(typeof source === "string" ? source : undefined, limits);
   const path = typeof source === "string" ? source : undefined;
   const opening: Opening = { path, options };
   const said = await process.ask<Description>(opening, typeof source === "string" ? [] : [source]).catch((error) => {
@@ -61,16 +70,23 @@ function filled(tensor: AnyTensor | null | undefined, { type, data, dims }: Part
 }
 
 /** The process: asked one thing after the other, and no reason for this thread to go on while it is not. */
-function start(file: string | undefined) {
+function start(file: string | undefined, { memory, timeout, signal }: ProcessOptions) {
   const program = fileURLToPath(new URL(`./work${import.meta.url.slice(-3)}`, import.meta.url));
   const stdio = ["ignore", "ignore", "inherit", ...CHANNELS] as const;
   const child = fork(program, { stdio: [...stdio], execArgv: [], serialization: "advanced" });
   const waiting: ((answer: Answer) => void)[] = [];
   const take = letterBox((answer) => waiting.shift()!(answer as Answer));
-  const supervised = supervise(child, { memory: Number.POSITIVE_INFINITY }, take);
-  const gone = supervised.ended.then((ended) =>
-    Promise.reject(errorOfEnd({ ...ended, told: { files: file ? [file] : [] } })),
-  );
+  const supervised = supervise(child, { memory }, take);
+  const abort = () => supervised.stop(0);
+  if (signal?.aborted) abort();
+  signal?.addEventListener("abort", abort, { once: true });
+  const gone = supervised.ended.then((ended) => {
+    signal?.removeEventListener("abort", abort);
+    if (signal?.aborted)
+      throw new LongConvError("aborted", "stopped by the signal", { file }, undefined, signal.reason);
+    const limits = { memory: ended.limits.memory, timeout };
+    throw errorOfEnd({ ...ended, limits, told: { files: file ? [file] : [] } });
+  });
   gone.catch(() => undefined);
   const handles = [child, child.channel!, child.stdio[LIFELINE] as Socket];
   const idle = () => {
@@ -82,9 +98,14 @@ function start(file: string | undefined) {
     if (closed) throw new Error("the session is closed");
     const answer = new Promise<Answer>((resolve) => waiting.push(resolve));
     for (const handle of handles) handle.ref();
+    const inTime = timeout === undefined ? undefined : supervised.within(timeout);
     const sent = sendLetter(child, value, bytes);
-    sent.catch(() => undefined);
-    const got = await Promise.race([sent.then(() => answer), gone]);
+    // a process that has ended takes nothing more, and its end says why
+    const answered = sent.then(
+      () => answer,
+      () => gone,
+    );
+    const got = await Promise.race([answered, gone]).finally(inTime);
     if (waiting.length === 0) idle();
     if ("error" in got) throw uncarried(got.error);
     return got.value as T;
