@@ -1,5 +1,6 @@
 /** The pipeline: an exported model in, a recurrent one out, checked before anything is written. */
 
+import { checkArguments } from "../src/checks.ts";
 import { leastClaim, METADATA } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { named } from "../src/unforeseen.ts";
@@ -36,6 +37,7 @@ import { inFewerBits } from "./weights/fewer-bits.ts";
  */
 export async function convert(source: string | Uint8Array, given: ConvertOptions = {}): Promise<Conversion> {
   return named(typeof source === "string" ? source : undefined, async () => {
+    checkArguments({ source: ["source", source], options: ["options", given] });
     if (given.process) return apart("convert", [source], given);
     if (typeof source === "string") return convertModel(await readModel(source), given);
     return convertModel(decodeModel(source), given, sha256OfBytes(source));

@@ -1,5 +1,6 @@
 /** What stands in a model: its long convolutions and what is in the way of converting it, for people and programs. */
 
+import { checkArguments } from "../src/checks.ts";
 import { leastClaim } from "../src/contract.ts";
 import { named } from "../src/unforeseen.ts";
 import { analyse } from "./analyse.ts";
@@ -52,6 +53,7 @@ export interface Inspected {
  */
 export async function inspect(source: string | Uint8Array, options: InspectOptions = {}): Promise<Inspection> {
   return named(typeof source === "string" ? source : undefined, async () => {
+    checkArguments({ source: ["source", source], options: ["options", options] });
     if (options.process) return apart("inspect", [source], options);
     return typeof source === "string"
       ? (await inspectFile(modelFileOf(source), options)).inspection

@@ -1,6 +1,7 @@
 /** Original against converted, on real or random data, at several lengths, in one pass and token by token. */
 
 import { SEQUENCE_LENGTH } from "../src/contract.ts";
+import { checkArguments } from "../src/checks.ts";
 import { LongConvError } from "../src/errors.ts";
 import type { ProcessOptions } from "../src/process/limits.ts";
 import { refuseConverted } from "../src/stateful.ts";
@@ -91,6 +92,11 @@ export async function verify(
   options: VerifyOptions = {},
 ): Promise<Verification> {
   return named(undefined, async () => {
+    checkArguments({
+      original: ["path", originalFile],
+      converted: ["path", convertedFile],
+      options: ["options", options],
+    });
     if (options.process) return apart("verify", [originalFile, convertedFile], options);
     const original = lift(inlineFunctions(await readModel(originalFile)));
     refuseConverted(original);

@@ -1,7 +1,7 @@
 /** Entry point `longconv-ssm/node`: converted models in Node, through onnxruntime-node. */
 
 import { join } from "node:path";
-import { checkCount, notValid } from "../src/checks.ts";
+import { checkArguments, checkCount } from "../src/checks.ts";
 import { LongConvError } from "../src/errors.ts";
 import { type ProcessOptions, refuseLimits } from "../src/process/limits.ts";
 import type { ToldStates } from "../src/stateful.ts";
@@ -64,8 +64,9 @@ export interface LoadOptions {
  */
 export async function load(path: string, options: LoadOptions = {}): Promise<Model> {
   return named(String(path), async () => {
+    checkArguments({ "the model": ["path", path], options: ["options", options] });
     const { executionProviders = ["cpu"], threads, sliceLength, modelFile } = options;
-    if (typeof path !== "string" || path === "") throw notValid("the model", "the path of a file or of a folder", path);
+    checkArguments({ executionProviders: ["list", executionProviders] });
     if (threads !== undefined) checkCount("threads", threads, 0);
     if (sliceLength !== undefined) checkCount("sliceLength", sliceLength, 1);
     const isFolder = (await kindOf(path)) === "folder";

@@ -1,6 +1,6 @@
 /** Entry point `longconv-ssm/web`: converted models in a browser, in the page or in a worker, through onnxruntime-web. */
 
-import { checkCount } from "../src/checks.ts";
+import { checkArguments, checkCount } from "../src/checks.ts";
 import { LongConvError } from "../src/errors.ts";
 import type { ToldStates } from "../src/stateful.ts";
 import { findModel, settingsOf } from "./model/folder.ts";
@@ -67,6 +67,7 @@ export interface LoadOptions extends FileOptions {
  *   aborted
  */
 export async function load(source: WebSource, options: LoadOptions = {}): Promise<Model> {
+  checkArguments({ options: ["options", options] });
   if (options.threads !== undefined) checkCount("threads", options.threads, 0);
   if (options.sliceLength !== undefined) checkCount("sliceLength", options.sliceLength, 1);
   const files = webFiles(source, options);

@@ -25,3 +25,65 @@ function shown(value: unknown): string {
   if (typeof value !== "object" || value === null) return String(value);
   return Object.prototype.toString.call(value).replace(/^\[object (.*)\]$/, "a value of type $1");
 }
+
+/** What an argument must be, in words, and whether it is. */
+interface Kind {
+  readonly what: string;
+  readonly is: (value: unknown) => boolean;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+const isObject = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
+const isPath = (value: unknown) => typeof value === "string" && value !== "";
+const isBytes = (value: unknown) => value instanceof Uint8Array;
+const hasAll = (value: unknown, wanted: Readonly<Record<string, (field: unknown) => boolean>>) =>
+  isObject(value) && Object.entries(wanted).every(([name, is]) => is(value[name]));
+const isReport = (value: unknown) => hasAll(value, { decode: isObject, prompt: isObject, memory: isObject });
+const isFunction = (value: unknown) => typeof value === "function";
+const isMap = (value: unknown) => value instanceof Map;
+
+/** Arguments of the functions that programs call. */
+export const KINDS = {
+  path: { what: "the path of a file or of a folder", is: isPath },
+  source: { what: "the path of a model, or its bytes", is: (value) => isPath(value) || isBytes(value) },
+  bytes: { what: "bytes (a Uint8Array)", is: isBytes },
+  text: { what: "a text", is: (value) => typeof value === "string" },
+  list: { what: "an array", is: (value) => Array.isArray(value) },
+  map: { what: "a Map", is: isMap },
+  options: { what: "an object", is: isObject },
+  model: {
+    what: "a model, as readModel, decodeModel and convert give it",
+    is: (value) => hasAll(value, { metadata: isMap, graph: (graph) => isObject(graph) && Array.isArray(graph.nodes) }),
+  },
+  loaded: {
+    what: "a model, as load gives it",
+    is: (value) =>
+      hasAll(value, { session: isObject, backend: isObject, states: Array.isArray, inputs: Array.isArray }),
+  },
+  state: {
+    what: "a state, as read, step and zeroState give it",
+    is: (value) =>
+      hasAll(value, { tensors: Array.isArray, positions: (list) => Array.isArray(list) || ArrayBuffer.isView(list) }),
+  },
+  backend: {
+    what: "a backend, such as nodeBackend",
+    is: (value) => hasAll(value, { open: isFunction, outline: isFunction }),
+  },
+  cache: { what: "a cache, as createPrefixCache gives it", is: (value) => hasAll(value, { all: isFunction }) },
+  tokenizer: { what: "a tokenizer", is: (value) => hasAll(value, { decode: isFunction }) },
+  report: { what: "what bench reports", is: isReport },
+  reports: { what: "an array of what bench reports", is: (value) => Array.isArray(value) && value.every(isReport) },
+} as const satisfies Readonly<Record<string, Kind>>;
+
+/**
+ * Said once, at the beginning of every function that programs call.
+ * @param given by name, what each must be, and what it is
+ * @throws LongConvError bad-input
+ */
+export function checkArguments(
+  given: Readonly<Record<string, readonly [kind: keyof typeof KINDS, value: unknown]>>,
+): void {
+  for (const [name, [kind, value]] of Object.entries(given))
+    if (!KINDS[kind].is(value)) throw notValid(name, KINDS[kind].what, value);
+}

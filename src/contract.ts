@@ -1,4 +1,5 @@
 /** What a converted model and everything that drives it agree on: names of tensors, states and metadata. */
+import { checkArguments } from "./checks.ts";
 
 /** Version of this contract, written to `longconv.version`. */
 export const CONTRACT_VERSION = "1";
@@ -76,7 +77,9 @@ export interface Claim {
 }
 
 /** "proven", "seen to 16384 positions and 64 rows because 'node_DFT_3': …", "ends at 512 positions because …" */
-export function describeClaim({ kind, positions, rows, node, because }: Claim): string {
+export function describeClaim(claim: Claim): string {
+  checkArguments({ claim: ["options", claim] });
+  const { kind, positions, rows, node, because } = claim;
   const limits = [
     positions === undefined ? [] : [`${positions} positions`],
     rows === undefined ? [] : [`${rows} rows`],
@@ -90,6 +93,7 @@ const WEAKNESS = { proven: 0, seen: 1, ends: 2 } as const;
 
 /** What is claimed of a whole, from the claims of its parts: the shortest reach, with its reason. */
 export function leastClaim(claims: readonly Claim[]): Claim {
+  checkArguments({ claims: ["list", claims] });
   const reachOf = ({ positions = Infinity, rows = Infinity }: Claim) => [positions, rows] as const;
   const sorted = claims.toSorted((a, b) => {
     const [[n, rows], [m, others]] = [reachOf(a), reachOf(b)];
@@ -147,6 +151,7 @@ export interface StatePair {
  * @returns the pairs in the order of the inputs
  */
 export function pairStates(inputNames: readonly string[], outputNames: readonly string[]): StatePair[] {
+  checkArguments({ inputNames: ["list", inputNames], outputNames: ["list", outputNames] });
   const outputs = new Set(outputNames);
   const pairs: StatePair[] = [];
   for (const past of inputNames) {
@@ -176,14 +181,20 @@ export function languageNames(
   outputNames: readonly string[],
   metadata: ReadonlyMap<string, string>,
 ): LanguageNames | undefined {
+  checkArguments({ inputNames: ["list", inputNames], outputNames: ["list", outputNames], metadata: ["map", metadata] });
   const [ids = INPUT_IDS, logits = LOGITS] = metadata.get(METADATA.language)?.split("\n") ?? [];
   const own = inputNames.filter((name) => !isDriven(name));
   return own.length === 1 && own[0] === ids && outputNames.includes(logits) ? { ids, logits } : undefined;
 }
 
 /** Whether drivers of converted models give an input of this name its values: a state, the mask, the number of logits. */
-export const isDriven = (name: string): boolean =>
-  name.startsWith("past_") || name === ATTENTION_MASK || name === NUM_LOGITS_TO_KEEP;
+export function isDriven(name: string): boolean {
+  checkArguments({ name: ["text", name] });
+  return name.startsWith("past_") || name === ATTENTION_MASK || name === NUM_LOGITS_TO_KEEP;
+}
 
 /** Whether drivers take an output of this name for a state. */
-export const isPresent = (name: string): boolean => name.startsWith("present_") || name.startsWith("present.");
+export function isPresent(name: string): boolean {
+  checkArguments({ name: ["text", name] });
+  return name.startsWith("present_") || name.startsWith("present.");
+}

@@ -1,4 +1,5 @@
 /** Whether a model keeps the state contract of docs/state-contract.md, rule by rule. */
+import { checkArguments } from "../../src/checks.ts";
 import { pairStates } from "../../src/contract.ts";
 import type { Reach } from "../../src/reach.ts";
 import { isLengthCache } from "../assemble/lengthcache.ts";
@@ -22,6 +23,7 @@ export interface ContractReport extends Reach {
 
 /** Checks every rule; whoever made the model. Zeros that stay zeros, and rows that keep apart, only running can show. */
 export function checkContract(model: Model): ContractReport {
+  checkArguments({ model: ["model", model] });
   const { inputs, outputs } = model.graph;
   const names = (infos: readonly ValueInfo[]) => infos.map(({ name }) => name);
   const pairs = pairStates(names(inputs), names(outputs)).map(({ past, present }) => ({

@@ -1,6 +1,7 @@
 /** Writes a converted model as a serving stack wants it: a folder for ONNX Runtime GenAI, a repository for Triton. */
 
 import path from "node:path";
+import { checkArguments } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { named } from "../../src/unforeseen.ts";
 import { readModel } from "../file/read.ts";
@@ -64,6 +65,7 @@ export interface DeployTritonOptions {
  */
 export async function deployGenai(converted: string, out: string, options: DeployGenaiOptions = {}): Promise<Deployed> {
   return named(converted, async () => {
+    checkArguments({ converted: ["path", converted], out: ["path", out], options: ["options", options] });
     const { contextLength, beyond, force, signal } = options;
     const file = modelFileOf(converted);
     const refuse = refusal(out, force);
@@ -100,6 +102,7 @@ export async function deployTriton(
   options: DeployTritonOptions = {},
 ): Promise<Deployed> {
   return named(converted, async () => {
+    checkArguments({ converted: ["path", converted], out: ["path", out], options: ["options", options] });
     const { strategy, maxBatchSize, logits, sameBuffer, beyond, force, signal } = options;
     const file = modelFileOf(converted);
     const refuse = refusal(out, force);

@@ -1,5 +1,6 @@
 /** Models back to ONNX messages: what was not changed is written as it was read. */
 
+import { checkArguments } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Initializer, Model, Node } from "../graph/graph.ts";
 import type { ModelProto, NodeProto, TensorProto } from "../graph/proto.ts";
@@ -16,6 +17,7 @@ export const MESSAGE_LIMIT_BYTES = 2 ** 31 - 1;
  * @throws LongConvError `file-unwritable` beyond 2 GB
  */
 export function encodeModel(model: Model): Uint8Array {
+  checkArguments({ model: ["model", model] });
   refuseTooLarge(model, initializerBytes(model));
   const bytes = encodeMessage("ModelProto", modelToProto(model, embedded));
   refuseTooLarge(model, bytes.length);

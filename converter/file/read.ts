@@ -2,6 +2,7 @@
 
 import fs from "node:fs/promises";
 import path from "node:path";
+import { checkArguments } from "../../src/checks.ts";
 import { LongConvError, placed } from "../../src/errors.ts";
 import { named } from "../../src/unforeseen.ts";
 import { locateExternal, readExternal } from "../graph/external.ts";
@@ -26,6 +27,7 @@ const NOT_ONNX_REMEDY = "Give an .onnx file as an exporter wrote it.";
  */
 export async function readModel(file: string): Promise<Model> {
   return named(file, async () => {
+    checkArguments({ file: ["path", file] });
     let bytes: Uint8Array;
     try {
       // To open a pipe would wait for whoever writes into it; a device never ends.
@@ -57,6 +59,7 @@ export async function readModel(file: string): Promise<Model> {
  *   `external-data-short`, `external-data-outside`
  */
 export function decodeModel(bytes: Uint8Array, file = "", folder?: string): Model {
+  checkArguments({ bytes: ["bytes", bytes], file: ["text", file] });
   try {
     return decoded(bytes, file, folder);
   } catch (error) {

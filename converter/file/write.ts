@@ -1,6 +1,8 @@
 /** Writes ONNX files whole or not at all; large weights go to one file beside. */
+
 import { existsSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
+import { checkArguments } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Model } from "../graph/graph.ts";
 import { contentName, dataFilesOf, recordDataFiles } from "../place/data-files.ts";
@@ -37,6 +39,7 @@ const AUTO_EXTERNAL_BYTES = 1.5e9;
  *   file that would be overwritten or removed), `file-unwritable`, `aborted`
  */
 export async function writeModel(model: Model, file: string, options: WriteOptions = {}): Promise<readonly string[]> {
+  checkArguments({ model: ["model", model], file: ["path", file], options: ["options", options] });
   const { force = false, externalData = "auto", signal } = options;
   const beside = (name: string) => path.join(path.dirname(file), name);
   let staging: Staging | undefined;

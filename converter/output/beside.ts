@@ -1,7 +1,9 @@
 /** What lies beside a source model: its configuration, tokenizer and training length. */
+
 import { existsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
+import { checkArguments } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 
 /** Parsed JSON object. */
@@ -52,6 +54,7 @@ export interface Beside {
  * @throws LongConvError file-missing where a folder has neither
  */
 export function modelFileOf(given: string): string {
+  checkArguments({ "the model": ["path", given] });
   if (!statSync(given, { throwIfNoEntry: false })?.isDirectory()) return given;
   const names = ["onnx/model.onnx", "model.onnx"];
   const found = names.map((name) => path.join(given, name)).find((each) => existsSync(each));
@@ -64,6 +67,7 @@ export function modelFileOf(given: string): string {
  * @throws LongConvError bad-input where a JSON file cannot be parsed
  */
 export async function lookBeside(modelFile: string): Promise<Beside> {
+  checkArguments({ modelFile: ["path", modelFile] });
   const folder = path.dirname(path.resolve(modelFile));
   const folders = path.basename(folder) === "onnx" ? [folder, path.dirname(folder)] : [folder];
   const find = (name: string) => folders.map((each) => path.join(each, name)).find((each) => existsSync(each));

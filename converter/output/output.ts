@@ -1,6 +1,8 @@
 /** Writes a converted model: to a .onnx file, or to a folder as model hubs and transformers.js expect. */
+
 import { readdir } from "node:fs/promises";
 import path from "node:path";
+import { checkArguments } from "../../src/checks.ts";
 import { type WriteOptions, writeModel, writeNewModel } from "../file/write.ts";
 import type { Model } from "../graph/graph.ts";
 import type { Beside, Json } from "./beside.ts";
@@ -40,6 +42,12 @@ export async function writeOutput(
   target: Target,
   options: OutputOptions = {},
 ): Promise<readonly string[]> {
+  checkArguments({
+    model: ["model", model],
+    beside: ["options", beside],
+    target: ["options", target],
+    options: ["options", options],
+  });
   const { force = false, signal, externalData = "auto" } = options;
   const refuse = () => refuseTarget(target, options.inputs ?? [], force);
   refuse();

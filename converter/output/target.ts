@@ -1,6 +1,8 @@
 /** Where the output goes, and whether it may: nothing of the source, and nothing that is not ours, is ever replaced. */
+
 import { readdirSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
+import { checkArguments } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Model } from "../graph/graph.ts";
 import { clearLeftovers } from "../place/staging.ts";
@@ -13,7 +15,10 @@ export interface Target {
 }
 
 /** A path that ends in .onnx is a file, any other a folder. */
-export const targetOf = (out: string): Target => ({ kind: /\.onnx$/i.test(out) ? "file" : "folder", path: out });
+export function targetOf(out: string): Target {
+  checkArguments({ out: ["path", out] });
+  return { kind: /\.onnx$/i.test(out) ? "file" : "folder", path: out };
+}
 
 /** Every file that a model is made of: itself and its external data. */
 export function filesOf(model: Model): string[] {

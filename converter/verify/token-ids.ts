@@ -1,5 +1,7 @@
 /** Token ids to compare models on: from a file, or random. */
+
 import { readFile } from "node:fs/promises";
+import { checkArguments } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { uniform } from "../../src/random.ts";
 import { decodeMessage } from "../graph/schema.ts";
@@ -11,6 +13,7 @@ import { tensorFromProto } from "../graph/tensorproto.ts";
  * @throws LongConvError file-missing; bad-input where the file is neither
  */
 export async function readIds(file: string): Promise<Int32Array> {
+  checkArguments({ file: ["path", file] });
   let bytes: Uint8Array;
   try {
     bytes = await readFile(file);

@@ -1,4 +1,5 @@
 /** A converted model with its weights in fewer bits, whether it was converted just now or long ago: nothing is solved again. */
+import { checkArguments } from "../../src/checks.ts";
 import { languageNames, METADATA } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Model } from "../graph/graph.ts";
@@ -26,6 +27,7 @@ const MORE = 32;
  *   source's; check-failed where the outputs have nothing to do with each other
  */
 export async function storeWeights(converted: Model, kind: WeightKind): Promise<Stored> {
+  checkArguments({ "the model": ["model", converted], kind: ["text", kind] });
   const reduced = reduceWeights(converted, kind, matricesOf(converted));
   const passes = randomPasses(converted, FIRST, MORE, 77);
   const traces = [await traceOf(converted, passes), await traceOf(reduced.model, passes)] as const;

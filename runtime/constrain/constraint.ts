@@ -1,5 +1,5 @@
 /** Texts that match a pattern: before each token, every token that no matching text goes on with becomes impossible. */
-import { checkCount } from "../../src/checks.ts";
+import { checkArguments, checkCount } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Constraint, Matching } from "../sampling/constraint.ts";
 import type { LogitsProcessor } from "../sampling/sampler.ts";
@@ -31,7 +31,9 @@ export interface ConstraintOptions {
  * @throws LongConvError bad-input for a pattern that no text of these tokens matches, that no automaton follows
  *   (what refers back, or looks far back or ahead) or that is too large; for a tokenizer whose tokens are no bytes
  */
-export function regex(tokenizer: Tokenizer, pattern: string, { maxStates }: ConstraintOptions = {}): Constraint {
+export function regex(tokenizer: Tokenizer, pattern: string, options: ConstraintOptions = {}): Constraint {
+  checkArguments({ tokenizer: ["tokenizer", tokenizer], pattern: ["text", pattern], options: ["options", options] });
+  const { maxStates } = options;
   if (maxStates !== undefined) checkCount("maxStates", maxStates, 1);
   const automaton = automatonOf(pattern, maxStates);
   const tokens = tokensOf(tokenizer);
@@ -91,5 +93,6 @@ const NOTHING: Allowed = { ids: [], needs: [] };
  * @throws LongConvError bad-input for other keywords, with their place; what `regex` throws
  */
 export function jsonSchema(tokenizer: Tokenizer, schema: unknown, options?: ConstraintOptions): Constraint {
+  checkArguments({ tokenizer: ["tokenizer", tokenizer] });
   return regex(tokenizer, jsonPattern(schema), options);
 }

@@ -1,5 +1,6 @@
 /** Text from one prompt, token by token. */
 
+import { checkArguments } from "../../src/checks.ts";
 import type { PrefixCache } from "../kept/cache.ts";
 import { createHistory } from "../kept/history.ts";
 import type { Model, State } from "../model/model.ts";
@@ -54,6 +55,7 @@ export interface Generation extends Pieces {
  *   prompt leaves no room for a token; aborted, runtime-failed while iterating
  */
 export function generate(model: Model, options: GenerateOptions): Generation {
+  checkArguments({ model: ["loaded", model], options: ["options", options] });
   const sequence = createSequence(model, options);
   const limits = options.history === true ? {} : options.history || undefined;
   const history = limits && createHistory(model, limits);

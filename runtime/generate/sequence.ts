@@ -1,6 +1,6 @@
 /** One sequence that is being generated: from the logits of the next token to a piece of text, and when it ends. */
 
-import { checkCount, checkNumbers, notValid } from "../../src/checks.ts";
+import { checkArguments, checkCount, checkNumbers, notValid } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { roomAfter } from "../model/limit.ts";
 import { type Model, refuseOther } from "../model/model.ts";
@@ -36,8 +36,7 @@ export function createSequence(
   defaults: Pick<GenerateOptions, "beyond"> = {},
   tokens: Ids = [],
 ): Sequence {
-  if (typeof given !== "object" || given === null)
-    throw notValid("the options", "an object, such as { prompt }", given);
+  checkArguments({ "the options": ["options", given] });
   const options = { ...defaults, ...model.defaults, ...withoutUndefined(given) };
   const language = languageOf(model);
   const ids = startIds(model, options);

@@ -1,6 +1,6 @@
 /** States of beginnings that were read before, for every request that begins alike. */
 
-import { checkCount } from "../../src/checks.ts";
+import { checkArguments, checkCount } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Model, State } from "../model/model.ts";
 import { type Ids, languageOf } from "../model/tokens.ts";
@@ -62,6 +62,7 @@ export interface PrefixCache {
  * @throws LongConvError bad-input for an option out of its range, and for what is no language model
  */
 export function createPrefixCache(model: Model, options: PrefixCacheOptions = {}): PrefixCache {
+  checkArguments({ model: ["loaded", model], options: ["options", options] });
   const { maxBytes = 2 ** 28, leastTokens = 16 } = options;
   checkCount("maxBytes", maxBytes, 0);
   checkCount("leastTokens", leastTokens, 1);

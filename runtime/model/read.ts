@@ -1,6 +1,6 @@
 /** A language model reads tokens: prompts in slices of bounded length, and single tokens, each row one. */
 
-import { checkNumbers, notValid } from "../../src/checks.ts";
+import { checkArguments, checkNumbers, notValid } from "../../src/checks.ts";
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { named } from "../../src/unforeseen.ts";
@@ -37,6 +37,7 @@ export interface ReadOptions {
  */
 export async function read(model: Model, given: readonly (string | Ids)[], options: ReadOptions = {}): Promise<State> {
   return named(model?.file, async () => {
+    checkArguments({ model: ["loaded", model], options: ["options", options] });
     const language = languageOf(model);
     if (!Array.isArray(given)) throw notValid("the prompts", "an array of texts or of arrays of token ids", given);
     const addSpecialTokens = !options.state;

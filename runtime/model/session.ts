@@ -1,6 +1,6 @@
 /** A converted model in a session: its states paired by name, zero states of any batch size, and one pure step. */
 
-import { checkCount, notValid } from "../../src/checks.ts";
+import { checkArguments, checkCount } from "../../src/checks.ts";
 import {
   ATTENTION_MASK,
   type LanguageNames,
@@ -45,10 +45,9 @@ export interface LoadModelOptions {
  *   the metadata's version, claim or positions cannot be read; tokenizer-mismatch
  */
 export async function loadModel(backend: Backend, source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
+  checkArguments({ backend: ["backend", backend], "the model": ["source", source], options: ["options", options] });
   return named(options.file ?? (typeof source === "string" ? source : undefined), async () => {
     const { sliceLength = 512 } = options;
-    if (!(source instanceof Uint8Array) && (typeof source !== "string" || source === ""))
-      throw notValid("the model", "a file's path or its bytes", source);
     checkCount("sliceLength", sliceLength, 1);
     const file = options.file ?? (typeof source === "string" ? source : undefined);
     const { metadata, graph } = await backend.outline(source);

@@ -4,6 +4,7 @@
  * state has them.
  */
 
+import { checkArguments } from "../../src/checks.ts";
 import { LOGITS } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { joinBytes } from "../../src/join-bytes.ts";
@@ -39,6 +40,7 @@ interface Header {
  */
 export async function stateToBytes(model: Model, state: State): Promise<Uint8Array> {
   return named(model?.file, async () => {
+    checkArguments({ model: ["loaded", model], state: ["state", state] });
     refuseOther(model, state);
     const parts: Uint8Array[] = [];
     for (const [index, tensor] of state.tensors.entries()) {
@@ -89,6 +91,7 @@ const countOf = (dims: readonly number[]): number => dims.reduce((product, dim) 
  */
 export async function stateFromBytes(model: Model, bytes: Uint8Array | ArrayBufferLike): Promise<State> {
   return named(model?.file, async () => {
+    checkArguments({ model: ["loaded", model] });
     const { header, payload } = await parse(bytes);
     const expected = await fingerprint(model);
     if (header.model !== expected) {
@@ -174,7 +177,8 @@ const fingerprints = new WeakMap<object, Promise<string>>();
  * SHA-256 of the names and shapes of the model's states and of its files: another training run, precision or horizon of
  * the same architecture is another model. Read from the file when first asked for, then kept.
  */
-export function fingerprint(model: Model): Promise<string> {
+export async function fingerprint(model: Model): Promise<string> {
+  checkArguments({ model: ["loaded", model] });
   const known = fingerprints.get(model.session);
   if (known) return known;
   const states = model.states.map(({ past, type, dims }) => [past, type, dims]);

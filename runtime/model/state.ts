@@ -1,5 +1,6 @@
 /** The state of a sequence (or of a batch of them) as a value: made by a step, never changed, used as often as wanted. */
 
+import { checkArguments } from "../../src/checks.ts";
 import { ATTENTION_MASK } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { copyRow, dataOf, zeros } from "../sessions/numeric.ts";
@@ -15,8 +16,11 @@ export async function gatherRows(
   model: Model,
   rows: readonly { readonly state: State; readonly row: number }[],
 ): Promise<State> {
+  checkArguments({ model: ["loaded", model], rows: ["list", rows] });
   if (rows.length === 0) throw new LongConvError("bad-input", "a state has at least one row, none were given");
-  for (const { state, row } of rows) {
+  for (const each of rows) {
+    checkArguments({ "each of the rows": ["options", each] });
+    const { state, row } = each;
     refuseOther(model, state);
     if (!(Number.isInteger(row) && row >= 0 && row < state.batchSize)) {
       throw new LongConvError("bad-input", `a state of ${state.batchSize} rows has no row ${row}`);
@@ -98,7 +102,8 @@ async function gatherGrown(model: Model, rows: Chosen, index: number, { length, 
 }
 
 /** The rows of a state with these indices, in this order; a row may occur more than once. */
-export function sliceState(model: Model, state: State, rows: readonly number[]): Promise<State> {
+export async function sliceState(model: Model, state: State, rows: readonly number[]): Promise<State> {
+  checkArguments({ model: ["loaded", model], state: ["state", state], rows: ["list", rows] });
   return gatherRows(
     model,
     rows.map((row) => ({ state, row })),
@@ -106,7 +111,9 @@ export function sliceState(model: Model, state: State, rows: readonly number[]):
 }
 
 /** The rows of several states, one below the other. */
-export function concatStates(model: Model, states: readonly State[]): Promise<State> {
+export async function concatStates(model: Model, states: readonly State[]): Promise<State> {
+  checkArguments({ model: ["loaded", model], states: ["list", states] });
+  for (const state of states) checkArguments({ "each of the states": ["state", state] });
   return gatherRows(
     model,
     states.flatMap((state) => Array.from({ length: state.batchSize }, (_, row) => ({ state, row }))),
@@ -115,5 +122,6 @@ export function concatStates(model: Model, states: readonly State[]): Promise<St
 
 /** Frees the tensors of a state. On a GPU, do it once when nothing needs the state any more; on the CPU it is optional. */
 export function disposeState(state: State): void {
+  checkArguments({ state: ["state", state] });
   for (const tensor of state.tensors) tensor.dispose();
 }

@@ -1,5 +1,6 @@
 /** One step of a model: state in, state out. */
 
+import { checkArguments, notValid } from "../../src/checks.ts";
 import { ATTENTION_MASK, SEQUENCE_LENGTH } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { named } from "../../src/unforeseen.ts";
@@ -14,8 +15,9 @@ const MOST_BYTES = 16e9;
 
 /** Zeros at the start, for any batch size: [batch_size, …] as the model's own inputs say. */
 export function zeroState(model: Model, batchSize = 1): State {
+  checkArguments({ model: ["loaded", model] });
   if (!Number.isInteger(batchSize) || batchSize < 1) {
-    throw new LongConvError("bad-input", `the batch size must be a positive integer, got ${batchSize}`);
+    throw notValid("the batch size", "a positive integer", batchSize);
   }
   if (model.batchSize !== undefined && batchSize !== model.batchSize) {
     throw new LongConvError("bad-input", `the model takes a batch of ${model.batchSize}, got ${batchSize}`, {
@@ -77,6 +79,12 @@ export async function step(
   options: StepOptions = {},
 ): Promise<{ outputs: Record<string, Tensor>; state: State }> {
   return named(model?.file, async () => {
+    checkArguments({
+      model: ["loaded", model],
+      feeds: ["options", feeds],
+      state: ["state", state],
+      options: ["options", options],
+    });
     refuseOther(model, state);
     const all: Record<string, Tensor> = {};
     for (const { name, batchAxis } of model.inputs) {

@@ -2,9 +2,11 @@
  * A prefix cache in a folder, a file for each state: "LCPREFIX", the SHA-256 of all that follows, the number of tokens
  * (uint32, little-endian), the tokens, then the state as `stateToBytes` writes it. A file's name is that SHA-256.
  */
+
 import { createHash } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { checkArguments } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { PrefixCache } from "../kept/cache.ts";
 import { stateFromBytes, stateToBytes } from "../model/state-file.ts";
@@ -30,6 +32,7 @@ export interface RestoredPrefixes {
  * @throws LongConvError file-unwritable
  */
 export async function savePrefixes(cache: PrefixCache, folder: string): Promise<number> {
+  checkArguments({ cache: ["cache", cache], folder: ["path", folder] });
   const kept = new Set<string>();
   try {
     await mkdir(folder, { recursive: true });
@@ -76,6 +79,7 @@ async function writeWhole(file: string, bytes: Buffer): Promise<void> {
  * @returns nothing restored where the folder is not there
  */
 export async function restorePrefixes(cache: PrefixCache, folder: string): Promise<RestoredPrefixes> {
+  checkArguments({ cache: ["cache", cache], folder: ["path", folder] });
   const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(ENDING));
   const files = await Promise.all(
     names.map(async (name) => ({ file: join(folder, name), at: (await stat(join(folder, name))).mtimeMs })),

@@ -1,6 +1,6 @@
 /** Drafts from a smaller model of the same tokens (Leviathan et al. 2023, "Fast inference from transformers via speculative decoding"). */
 
-import { checkCount } from "../../src/checks.ts";
+import { checkArguments, checkCount } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Model, State } from "../model/model.ts";
 import { drain, readSlices, readTokens } from "../model/read.ts";
@@ -23,7 +23,9 @@ export interface DraftModelOptions {
  *
  * @throws LongConvError bad-input for what is no language model; from `generate` where the vocabularies differ
  */
-export function draftModel(draft: Model, { tokens = 4 }: DraftModelOptions = {}): Drafter {
+export function draftModel(draft: Model, options: DraftModelOptions = {}): Drafter {
+  checkArguments({ draft: ["loaded", draft], options: ["options", options] });
+  const { tokens = 4 } = options;
   checkCount("tokens", tokens, 1);
   const { vocabulary } = languageOf(draft);
   return {

@@ -1,5 +1,5 @@
 /** Drafts from the sequence itself: what followed the last time that its last tokens occurred (Saxena 2023, "Prompt lookup decoding"). */
-import { checkCount } from "../../src/checks.ts";
+import { checkArguments, checkCount } from "../../src/checks.ts";
 import type { Ids } from "../model/tokens.ts";
 import type { Drafter } from "./drafter.ts";
 
@@ -19,7 +19,9 @@ export interface LookupOptions {
  *
  * @throws LongConvError bad-input for an option out of its range
  */
-export function promptLookup({ tokens = 8, least = 2, most = 4 }: LookupOptions = {}): Drafter {
+export function promptLookup(options: LookupOptions = {}): Drafter {
+  checkArguments({ options: ["options", options] });
+  const { tokens = 8, least = 2, most = 4 } = options;
   checkCount("tokens", tokens, 1);
   checkCount("least", least, 1);
   checkCount("most", most, least);

@@ -1,5 +1,7 @@
 /** Text in and out: tokenizer.json, and a stream of text that never splits a character or shows a stop string. */
+
 import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
+import { checkArguments } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { tokenBytes } from "./token-bytes.ts";
 import { checkTokenizerFile } from "./tokenizer-file.ts";
@@ -40,6 +42,7 @@ export function createTokenizer(
   within: TokenizerLimit = (_, work) => ({ value: work() }),
 ): Tokenizer {
   checkTokenizerFile(json, file);
+  checkArguments({ config: ["options", config] });
   let hub: HubTokenizer;
   try {
     hub = new HubTokenizer(json as object, { ...unknownToken(json), ...(config as object) });
@@ -116,12 +119,11 @@ export interface TextStream {
  */
 export function textStream(
   tokenizer: Tokenizer,
-  {
-    stop = [],
-    skipSpecialTokens = true,
-    after = [],
-  }: { stop?: readonly string[]; skipSpecialTokens?: boolean; after?: readonly number[] } = {},
+  options: { stop?: readonly string[]; skipSpecialTokens?: boolean; after?: readonly number[] } = {},
 ): TextStream {
+  checkArguments({ tokenizer: ["tokenizer", tokenizer], options: ["options", options] });
+  const { stop = [], skipSpecialTokens = true, after = [] } = options;
+  checkArguments({ stop: ["list", stop], after: ["list", after] });
   const decode = (ids: readonly number[]) => tokenizer.decode(ids, { skipSpecialTokens });
   // Decoders look at neighbours (a leading space is dropped, bytes are joined), so ids are decoded after the last ones
   // that gave whole text, and what those give alone is cut off. Ids without a text of their own stay between the two.

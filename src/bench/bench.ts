@@ -3,6 +3,7 @@
 import { initializerBytes } from "../../converter/file/encode.ts";
 import type { Model } from "../../converter/graph/graph.ts";
 import { fixedSizes } from "../../converter/parts/seen-shapes.ts";
+import { checkArguments } from "../checks.ts";
 import { beyondClaim, beyondEnd, beyondRemark, type End, endOf, type Reach, reachOf } from "../reach.ts";
 import { benchApart } from "./apart.ts";
 import { type Cases, casesOf } from "./cases.ts";
@@ -18,6 +19,7 @@ import { benchSubjects, floorFor } from "./subjects.ts";
  *   made from another original; with `process` also memory-exceeded, time-exceeded, and runtime-failed for a crash
  */
 export async function bench(original: string, converted: string, options: BenchOptions = {}): Promise<BenchReport> {
+  checkArguments({ original: ["path", original], converted: ["path", converted], options: ["options", options] });
   if (options.process) return benchApart(original, converted, options);
   const { batch, threads, onProgress } = options;
   onProgress?.("finding convolutions", 0, undefined);

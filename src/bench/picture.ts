@@ -1,11 +1,15 @@
 /** A picture of what was measured. */
+
 import * as Plot from "@observablehq/plot";
+import { checkArguments } from "../checks.ts";
 import type { Timing } from "./measure.ts";
 import type { BenchReport } from "./report.ts";
 import { standalone } from "./standalone.ts";
 
 /** Medians and quartiles of every case, one row each, on a logarithmic axis. */
-export function benchPicture({ decode, prompt, batch }: BenchReport): string {
+export function benchPicture(report: BenchReport): string {
+  checkArguments({ report: ["report", report] });
+  const { decode, prompt, batch } = report;
   const row = (what: string, kind: string, { ms, low, high }: Timing) => ({ what, kind, ms, low, high });
   const rows = [
     row("one token: floor", "floor", decode.floor),

@@ -1,5 +1,6 @@
 /** What was measured as rows, for tables and for programs that read tables. */
 
+import { checkArguments } from "../checks.ts";
 import type { Ratio, Timing } from "./measure.ts";
 import type { BenchReport, Comparison } from "./report.ts";
 
@@ -23,7 +24,9 @@ export interface BenchRow {
 }
 
 /** All cases of a report. */
-export function benchRows({ converted: model, decode, prompt, batch, memory }: BenchReport): BenchRow[] {
+export function benchRows(report: BenchReport): BenchRow[] {
+  checkArguments({ report: ["report", report] });
+  const { converted: model, decode, prompt, batch, memory } = report;
   const { weightBytes, stateBytes, residentBytes } = memory;
   const none = { weightBytes: undefined, stateBytes: undefined, residentBytes: undefined };
   const own = { model, graph: "converted", weightBytes, stateBytes, residentBytes } as const;
@@ -67,6 +70,7 @@ const TITLES = COLUMNS.map(([title]) => title);
 
 /** Comma-separated values (RFC 4180) with a heading. */
 export function benchCsv(reports: readonly BenchReport[]): string {
+  checkArguments({ reports: ["reports", reports] });
   const quoted = (cell: string) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
   const lines = [TITLES, ...reports.flatMap(benchRows).map(cellsOf)];
   return lines.map((cells) => `${cells.map(quoted).join(",")}\n`).join("");
@@ -74,6 +78,7 @@ export function benchCsv(reports: readonly BenchReport[]): string {
 
 /** A Markdown table. */
 export function benchMarkdown(reports: readonly BenchReport[]): string {
+  checkArguments({ reports: ["reports", reports] });
   const rule = TITLES.map((_, k) => (k < 3 ? "---" : "---:"));
   const rows = reports.flatMap(benchRows).map((row) => cellsOf(row).map((cell) => cell.replaceAll("|", "\\|")));
   return [TITLES, rule, ...rows].map((cells) => `| ${cells.join(" | ")} |\n`).join("");

@@ -1,6 +1,6 @@
 /** Continuous batching: sequences join and leave a running batch at any step, each with its own settings and state. */
 
-import { checkCount } from "../../../src/checks.ts";
+import { checkArguments, checkCount } from "../../../src/checks.ts";
 import { LongConvError } from "../../../src/errors.ts";
 import { beyondClaim } from "../../../src/reach.ts";
 import type { Model } from "../../model/model.ts";
@@ -60,6 +60,7 @@ export interface Batch {
  * @throws LongConvError bad-input; beyond-claim where `maxBatchSize` is more rows than the model claims
  */
 export function createBatch(model: Model, options: BatchOptions = {}): Batch {
+  checkArguments({ model: ["loaded", model], options: ["options", options] });
   const run = startBatch(model, options);
   return {
     add(request) {
@@ -91,8 +92,10 @@ export function createBatch(model: Model, options: BatchOptions = {}): Batch {
 export async function* generateBatch(
   model: Model,
   requests: readonly GenerateOptions[],
-  { onError, ...options }: GenerateBatchOptions = {},
+  given: GenerateBatchOptions = {},
 ): AsyncGenerator<Piece & { readonly row: number }, undefined> {
+  checkArguments({ model: ["loaded", model], requests: ["list", requests], options: ["options", given] });
+  const { onError, ...options } = given;
   const run = startBatch(model, options);
   const channel = createChannel<Piece & { readonly row: number }>({ limit: run.maxUnread, onRoom: run.wake });
   let open = requests.length;

@@ -1,6 +1,6 @@
 /** Beam search: the most probable texts, of which several are followed at a time, each a fork of the one before. */
 
-import { checkCount, checkNumbers, notValid } from "../../../src/checks.ts";
+import { checkArguments, checkCount, checkNumbers, notValid } from "../../../src/checks.ts";
 import { LongConvError } from "../../../src/errors.ts";
 import { beyondClaim } from "../../../src/reach.ts";
 import type { Model, State } from "../../model/model.ts";
@@ -61,6 +61,7 @@ interface Beam {
  *   the model claims rows
  */
 export async function beamSearch(model: Model, options: BeamOptions): Promise<Hypothesis[]> {
+  checkArguments({ model: ["loaded", model], options: ["options", options] });
   const { beams = 4, lengthPenalty = 1, ...given } = options;
   checkCount("beams", beams, 1);
   if (!Number.isFinite(lengthPenalty)) throw notValid("lengthPenalty", "a number", lengthPenalty);

@@ -1,6 +1,6 @@
 /** Several texts of one prompt, the most probable first. */
 
-import { checkCount, notValid } from "../../../src/checks.ts";
+import { checkArguments, checkCount, notValid } from "../../../src/checks.ts";
 import { createPrefixCache } from "../../kept/cache.ts";
 import type { Model } from "../../model/model.ts";
 import { generateBatch } from "../batch/batch.ts";
@@ -32,7 +32,9 @@ export interface Continuation {
  *
  * @throws LongConvError bad-input where nothing is left to chance, so that all would be the same; what `generate` throws
  */
-export async function nBest(model: Model, { n = 1, bestOf = n, ...options }: BestOptions): Promise<Continuation[]> {
+export async function nBest(model: Model, given: BestOptions): Promise<Continuation[]> {
+  checkArguments({ model: ["loaded", model], options: ["options", given] });
+  const { n = 1, bestOf = n, ...options } = given;
   checkCount("n", n, 1);
   checkCount("bestOf", bestOf, n);
   if (bestOf === Number.POSITIVE_INFINITY) throw notValid("bestOf", "a number", bestOf);
