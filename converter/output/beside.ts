@@ -1,10 +1,10 @@
 /** What lies beside a source model: its configuration, tokenizer and training length. */
 
 import { existsSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { checkArguments } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
+import { readInput } from "../../src/read-input.ts";
 
 /** Parsed JSON object. */
 export type Json = Readonly<Record<string, unknown>>;
@@ -97,9 +97,10 @@ function lengthIn(config: Json): number | undefined {
 
 async function readJson(file: string): Promise<Json> {
   try {
-    const value: unknown = JSON.parse(await readFile(file, "utf8"));
+    const value: unknown = JSON.parse((await readInput(file)).toString("utf8"));
     if (value !== null && typeof value === "object" && !Array.isArray(value)) return value as Json;
   } catch (cause) {
+    if (cause instanceof LongConvError) throw cause;
     throw new LongConvError("bad-input", `not JSON: ${(cause as Error).message}`, { file }, undefined, cause);
   }
   throw new LongConvError("bad-input", "not a JSON object", { file });

@@ -1,5 +1,5 @@
 /** What says that a folder was written here, and what was written: only that is ever replaced. */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { CARD, CARD_LINE } from "./card.ts";
@@ -42,8 +42,9 @@ export function writtenIn(folder: string): ((name: string) => boolean) | undefin
 }
 
 function textIn(folder: string, name: string): string | undefined {
+  const file = path.join(folder, name);
   try {
-    return readFileSync(path.join(folder, name), "utf8");
+    return statSync(file).isFile() ? readFileSync(file, "utf8") : undefined;
   } catch {
     return undefined;
   }

@@ -1,25 +1,20 @@
 /** Token ids to compare models on: from a file, or random. */
 
-import { readFile } from "node:fs/promises";
 import { checkArguments } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { uniform } from "../../src/random.ts";
+import { readInput } from "../../src/read-input.ts";
 import { decodeMessage } from "../graph/schema.ts";
 import { toNumbers } from "../graph/tensor.ts";
 import { tensorFromProto } from "../graph/tensorproto.ts";
 
 /**
  * Reads ids: a TensorProto (.pb, any integer type, any shape) or a JSON list.
- * @throws LongConvError file-missing; bad-input where the file is neither
+ * @throws LongConvError what `readInput` throws; bad-input where the file is neither
  */
 export async function readIds(file: string): Promise<Int32Array> {
   checkArguments({ file: ["path", file] });
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(file);
-  } catch (cause) {
-    throw new LongConvError("file-missing", "cannot be read", { file }, "Check the path.", cause);
-  }
+  const bytes = await readInput(file, { pipe: true });
   try {
     const isProto = /\.(pb|onnx_tensor)$/i.test(file);
     const values: unknown = isProto

@@ -4,10 +4,11 @@
  */
 
 import { createHash } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { checkArguments } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
+import { readInput } from "../../src/read-input.ts";
 import type { PrefixCache } from "../kept/cache.ts";
 import { stateFromBytes, stateToBytes } from "../model/state-file.ts";
 
@@ -88,7 +89,7 @@ export async function restorePrefixes(cache: PrefixCache, folder: string): Promi
   let states = 0;
   for (const { file } of files.sort((a, b) => a.at - b.at)) {
     try {
-      const { ids, bytes } = parse(await readFile(file), file);
+      const { ids, bytes } = parse(await readInput(file), file);
       await cache.keep(ids, await stateFromBytes(cache.model, bytes));
       states++;
     } catch (error) {

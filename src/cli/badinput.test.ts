@@ -262,6 +262,17 @@ describe("with a converted model", () => {
     expect(error.code).toBe("not-converted");
   });
 
+  test.runIf(process.platform !== "win32").each([
+    ["generate", dir.at("small"), "--state"],
+    ["generate", dir.at("small"), "--prompt-file"],
+    ["verify", SMALL, dir.at("small"), "--text"],
+    ["verify", SMALL, dir.at("small"), "--ids"],
+    ["serve", dir.at("small"), "--port", "0", "--api-keys"],
+  ])("a device that never ends: %s %s … %s", async (...command) => {
+    const error = errorOf(await longconvHere([...command, "/dev/zero", "--json"]));
+    expect(error).toMatchObject({ code: "bad-input", file: "/dev/zero", reason: "is a device, and no file" });
+  });
+
   test("a text without a tokenizer", async () => {
     const error = errorOf(await longconvHere(["generate", dir.at("small"), "--prompt", "In", "--json"]));
     expect(error.code).toBe("bad-input");

@@ -1,8 +1,8 @@
 /** The template of a model's conversations, as model hubs lay it beside a tokenizer. */
-import { readFile } from "node:fs/promises";
 import { Template } from "@huggingface/jinja";
 import { lookBeside } from "../../converter/output/beside.ts";
 import { LongConvError } from "../errors.ts";
+import { readInput } from "../read-input.ts";
 
 /** What somebody said. */
 export interface Message {
@@ -24,7 +24,7 @@ const FILE = "chat_template.jinja";
 export async function chatTemplate(modelFile: string): Promise<Render | undefined> {
   const { copied, tokenizerConfig = {} } = await lookBeside(modelFile);
   const own = copied.get(FILE);
-  const source = own === undefined ? inConfig(tokenizerConfig.chat_template) : await readFile(own, "utf8");
+  const source = own === undefined ? inConfig(tokenizerConfig.chat_template) : (await readInput(own)).toString("utf8");
   if (source === undefined) return undefined;
   const file = own ?? "tokenizer_config.json";
   const named = <T>(act: () => T): T => {

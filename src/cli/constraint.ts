@@ -1,7 +1,7 @@
 /** What the text of `generate` must match. */
-import { readFile } from "node:fs/promises";
 import type { Constraint, Model } from "../../runtime/node.ts";
 import { LongConvError } from "../errors.ts";
+import { textIn } from "./read-input.ts";
 
 interface Wanted {
   readonly regex?: string;
@@ -23,13 +23,7 @@ export async function constraintOf({ tokenizer, file }: Model, wanted: Wanted): 
 }
 
 async function readJson(file: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (cause) {
-    const reason = `cannot be read (${(cause as NodeJS.ErrnoException).code})`;
-    throw new LongConvError("file-missing", reason, { file }, "Check the path.", cause);
-  }
+  const text = await textIn(file);
   try {
     return JSON.parse(text);
   } catch (cause) {

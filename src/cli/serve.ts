@@ -1,11 +1,11 @@
 /** `longconv-ssm serve MODEL…` */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { Command } from "commander";
 import { modelFileOf } from "../../converter/output/beside.ts";
 import { LongConvError } from "../errors.ts";
 import { tell } from "../process/child.ts";
+import { readInput } from "../read-input.ts";
 import type { ModelToServe, ServeOptions } from "../serve/options.ts";
 import { chatTemplate } from "./chat.ts";
 import { newCommand, withAction } from "./command.ts";
@@ -133,10 +133,13 @@ const limitsOf = (options: Options): NonNullable<ServeOptions["limits"]> =>
     }).filter(([, value]) => value !== undefined),
   );
 
+/** Of all keys together. */
+const MOST_KEY_BYTES = 2 ** 20;
+
 /** Keys are no options: everybody on the machine sees a command line. */
 async function keysOf(file: string | undefined): Promise<string[]> {
   if (file === undefined) return listed((process.env.LONGCONV_API_KEYS ?? "").split(","));
-  const keys = listed((await readFile(file, "utf8")).split("\n"));
+  const keys = listed((await readInput(file, { mostBytes: MOST_KEY_BYTES, pipe: true })).toString("utf8").split("\n"));
   if (keys.length > 0) return keys;
   throw new LongConvError("usage", "there is no key in it", { file }, "Give a key a line.");
 }

@@ -1,6 +1,5 @@
 /** `longconv-ssm verify ORIGINAL CONVERTED` */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import type { SignalRow } from "../../converter/verify/signals.ts";
@@ -12,6 +11,7 @@ import { LongConvError } from "../errors.ts";
 import { beyondEnd, beyondRemark, endOf, reachOf } from "../reach.ts";
 import { newCommand, withAction } from "./command.ts";
 import { foldersOf } from "./model-files.ts";
+import { textIn } from "./read-input.ts";
 import { table } from "./table.ts";
 import { scientific, type Terminal } from "./terminal.ts";
 import { integer, lengths, number, positions, threads } from "./values.ts";
@@ -177,12 +177,7 @@ function signalReport(rows: readonly SignalRow[]): string {
 }
 
 async function idsOfText(file: string, ...models: string[]): Promise<Int32Array> {
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (cause) {
-    throw new LongConvError("file-missing", "cannot be read", { file }, "Check the path.", cause);
-  }
+  const text = await textIn(file);
   for (const folder of models.flatMap(foldersOf)) {
     const tokenizer = await tokenizerIn(folder);
     if (tokenizer) return Int32Array.from(tokenizer.encode(text, { addSpecialTokens: false }));

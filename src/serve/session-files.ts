@@ -4,8 +4,9 @@
  * write-file-atomic, which syncs no folder: a name could be lost with the power.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
+import { readInput } from "../read-input.ts";
 import { ApiError } from "./errors.ts";
 
 const MAGIC = Buffer.from("LCSESSION\x01", "latin1");
@@ -69,7 +70,7 @@ export async function openSessionFiles(
     if (name.endsWith(".writing")) await rm(file, { force: true });
     if (!name.endsWith(SUFFIX)) continue;
     try {
-      found.push(sessionFromBytes(await readFile(file)));
+      found.push(sessionFromBytes(await readInput(file)));
     } catch (error) {
       onDamaged(file, error);
     }
