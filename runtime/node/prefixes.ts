@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { checkArguments } from "../../src/checks.ts";
+import { hasEnded } from "../../src/ended.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { readInput } from "../../src/read-input.ts";
 import type { PrefixCache } from "../kept/cache.ts";
@@ -15,6 +16,8 @@ import { stateFromBytes, stateToBytes } from "../model/state-file.ts";
 const MAGIC = Buffer.from("LCPREFIX");
 const HASHED = MAGIC.length + 32;
 const ENDING = ".prefix";
+/** A file on its way, and the process that writes it. */
+const PART = /\.(\d+)\.part$/;
 
 /** What was read from a folder, and what was not, with the reason. */
 export interface RestoredPrefixes {
@@ -47,13 +50,19 @@ export async function savePrefixes(cache: PrefixCache, folder: string): Promise<
       if (!there.has(name)) await writeWhole(join(folder, name), Buffer.concat([MAGIC, hash, content]));
     }
     for (const name of there)
-      if (name.endsWith(ENDING) && !kept.has(name)) await rm(join(folder, name), { force: true });
+      if (isLeftover(name) || (name.endsWith(ENDING) && !kept.has(name))) await rm(join(folder, name), { force: true });
   } catch (error) {
     if (error instanceof LongConvError) throw error;
     const reason = `the prefixes cannot be written: ${(error as Error).message}`;
     throw new LongConvError("file-unwritable", reason, { file: folder }, undefined, error);
   }
   return kept.size;
+}
+
+/** What a process that was killed has left of a file. */
+function isLeftover(name: string): boolean {
+  const [, pid] = PART.exec(name) ?? [];
+  return pid !== undefined && hasEnded(Number(pid));
 }
 
 /** A file that is there whole, or not. */

@@ -27,7 +27,7 @@ export interface SessionFile {
 }
 
 export interface SessionFiles {
-  /** Resolves when the session would survive the loss of power; until then the one before is intact. */
+  /** Resolves when the session would survive the loss of power, where the system can say so; until then the one before is intact. */
   write(session: SessionFile): Promise<void>;
   remove(id: string): Promise<void>;
 }
@@ -94,9 +94,10 @@ async function write(folder: string, session: SessionFile): Promise<void> {
     const names = await openFolder(folder);
     try {
       await rename(writing, fileOf(folder, session.id));
-      await names?.sync();
     } finally {
-      await names?.close();
+      // from here on it is the new one, whether or not the system says that its name will last
+      await names?.sync().catch(() => undefined);
+      await names?.close().catch(() => undefined);
     }
   } catch (error) {
     await rm(writing, { force: true }).catch(() => undefined);
