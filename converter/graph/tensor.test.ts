@@ -134,6 +134,10 @@ test("shapes that do not fit are refused", () => {
 
 test("int64 from numbers", () => {
   expect(int64Tensor([2], [-1, 2 ** 53]).data).toEqual(BigInt64Array.of(-1n, 2n ** 53n));
+  const [least, most] = [-(2n ** 63n), 2n ** 63n - 1n];
+  // read as float64 and written again
+  const ends = [...toNumbers(makeTensor(DataType.INT64, [2], BigInt64Array.of(most, least)))];
+  expect(int64Tensor([2], ends).data).toEqual(BigInt64Array.of(most, least));
 });
 
 function mutable<T extends Readonly<Record<string, readonly number[]>>>(field: T): Record<string, number[]> {

@@ -171,8 +171,14 @@ export function float32Tensor(dims: readonly number[], values: ArrayLike<number>
 
 /** An int64 tensor from integers. */
 export function int64Tensor(dims: readonly number[], values: ArrayLike<number>): Tensor {
-  return makeTensor(DataType.INT64, dims, BigInt64Array.from(Array.from(values), BigInt));
+  return makeTensor(DataType.INT64, dims, BigInt64Array.from(Array.from(values), asInt64));
 }
+
+/** As float64 the largest int64, which stands for "to the end", is 2^63: one more than int64 holds, and it would wrap around. */
+export const asInt64 = (value: number): bigint => {
+  const exact = BigInt(value);
+  return BigInt.asIntN(64, exact) === exact ? exact : exact > 0n ? 2n ** 63n - 1n : -(2n ** 63n);
+};
 
 /** A bool tensor. */
 export function boolTensor(dims: readonly number[], values: ArrayLike<boolean>): Tensor {

@@ -1,6 +1,6 @@
 /** Operators whose numbers became inputs, and those that do in a model that does not train what a simpler one does. */
 import { bfloat16FromNumber, float16FromNumber } from "../../graph/halves.ts";
-import { DataType, makeTensor, type Tensor } from "../../graph/tensor.ts";
+import { asInt64, DataType, makeTensor, type Tensor } from "../../graph/tensor.ts";
 import { changed, notLifted, type Row, replacedFirst, type Site } from "./row.ts";
 
 /** A constant of one value, of the type that a tensor has. */
@@ -17,7 +17,7 @@ function scalar(type: number, value: number): Tensor {
     case DataType.BFLOAT16:
       return of(Uint16Array.of(bfloat16FromNumber(value)));
     case DataType.INT64:
-      return of(BigInt64Array.of(BigInt(Math.trunc(value))));
+      return of(BigInt64Array.of(asInt64(Math.trunc(value))));
     case DataType.INT32:
       return of(Int32Array.of(value));
   }
