@@ -1,6 +1,6 @@
 /** What a model is, as everybody who needs to know it is told: inlined, followed through time, with all that carries a state. */
 import { LongConvError } from "../src/errors.ts";
-import { BATCH_NAME, refuseConverted, refuseStateful, TIME_NAME } from "../src/stateful.ts";
+import { BATCH_NAME, refuseConverted, refuseStateful, refuseStatefulByShape, TIME_NAME } from "../src/stateful.ts";
 import { withBatch } from "./batch/batch.ts";
 import { expanded } from "./expand/index.ts";
 import { inlineFunctions } from "./expand/inline.ts";
@@ -32,6 +32,7 @@ export interface AnalyseOptions extends Omit<FindOptions, "kinds"> {
 export async function analyse(model: Model, options: AnalyseOptions = {}): Promise<Found> {
   refuseConverted(model);
   refuseStateful(model.graph.inputs, model.graph.outputs, model.file);
+  if (!options.timeAxis) refuseStatefulByShape(model.graph.inputs, model.graph.outputs, model.file);
   const kinds = [...(options.kinds ?? []), ...KINDS];
   const own = new Set(kinds.flatMap(({ operators = {} }) => Object.keys(operators)));
   const lifted = lift(inlineFunctions(model, own));

@@ -68,6 +68,7 @@ export function describePairs(pairs: readonly StatePair[]): string {
 export interface Port {
   readonly name: string;
   readonly dims?: readonly (number | string | undefined)[] | undefined;
+  readonly type?: number | undefined;
 }
 
 /** What exporters and people call the axis of the sequences, and that of the positions. */
@@ -124,13 +125,58 @@ export function refuseStateful(inputs: readonly Port[], outputs: readonly Port[]
     canBeState({ past: portOf(inputs, past), present: portOf(outputs, present) }, others, answers),
   );
   if (pairs.length === 0) return;
-  throw new LongConvError(
-    "already-converted",
-    `it is stateful already: ${describePairs(pairs)}`,
-    { file: file || undefined },
-    "Nothing is to be converted: `longconv-ssm rename` writes it under the names by which the runtime and other drivers carry states. Where these are sequences, export with a dynamic length, or under other names.",
+  throw statefulAlready(
+    describePairs(pairs),
+    "`longconv-ssm rename` writes it under the names by which the runtime and other drivers carry states. Where these are sequences, export with a dynamic length, or under other names.",
+    file,
   );
 }
+
+/**
+ * The same of a file of fixed sizes whose states are called as nobody calls them: what has the shape and the type of one output,
+ * and no size of the first input's, goes on from it. Where the length is open, such an input is conditioning, and the output an answer.
+ * @throws LongConvError already-converted
+ */
+export function refuseStatefulByShape(inputs: readonly Port[], outputs: readonly Port[], file: string): void {
+  const pairs = pairByShape(inputs, outputs);
+  if (pairs.length === 0) return;
+  const told = pairs.map(({ past, present }) => ` --state ${past}=${present}`).join("");
+  throw statefulAlready(
+    `${describePairs(pairs)}, by ${pairs.length === 1 ? "its shape" : "their shapes"}`,
+    `\`longconv-ssm rename${told}\` writes it under the names by which the runtime and other drivers carry states. Where an input is a sequence or conditioning, say with --time-axis which axis is time.`,
+    file,
+  );
+}
+
+const statefulAlready = (states: string, remedy: string, file: string): LongConvError =>
+  new LongConvError(
+    "already-converted",
+    `it is stateful already: ${states}`,
+    { file: file || undefined },
+    `Nothing is to be converted: ${remedy}`,
+  );
+
+function pairByShape(inputs: readonly Port[], outputs: readonly Port[]): StatePair[] {
+  const main = inputs.find(({ dims = [] }) => dims.length >= 2);
+  const isFixed = ({ dims }: Port) => dims?.slice(1).every((size) => typeof size === "number") === true;
+  if (!main || ![...inputs, ...outputs].every(isFixed)) return [];
+  // an open batch is one row or more
+  const isSame = (a: Port, b: Port) =>
+    a.type === b.type &&
+    a.dims!.length === b.dims!.length &&
+    a.dims!.every((size, axis) => size === b.dims![axis] || (axis === 0 && !isNumbers([size, b.dims![axis]])));
+  return inputs.flatMap((past) => {
+    const [only, ...more] = outputs.filter((each) => isSame(past, each));
+    const [, ...own] = past.dims!;
+    const isAlone = own.length > 0 && !own.some((size) => size !== 1 && main.dims!.slice(1).includes(size));
+    const isTaken = only && inputs.some((each) => each !== past && isSame(each, only));
+    return past === main || !only || more.length > 0 || isTaken || !isAlone
+      ? []
+      : [{ past: past.name, present: only.name }];
+  });
+}
+
+const isNumbers = (sizes: readonly unknown[]): boolean => sizes.every((size) => typeof size === "number");
 
 /** What a file says of itself. */
 interface Declared {

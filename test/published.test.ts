@@ -4,9 +4,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { convertModel } from "../converter/convert.ts";
 import { encodeModel } from "../converter/file/encode.ts";
 import { readModel } from "../converter/file/read.ts";
 import { float32Tensor, int64Tensor, type Tensor } from "../converter/graph/tensor.ts";
+import { inspect } from "../converter/inspect.ts";
 import { ortTensor } from "../converter/ort/orttensor.ts";
 import { openFile } from "../converter/ort/run.ts";
 import { renameStates } from "../converter/rename/rename.ts";
@@ -109,6 +111,25 @@ describe.skipIf(!fetched)("published models", () => {
       state = next;
     }
     await loaded.close();
+  });
+
+  test.each(["1", "2"])("convert and inspect say of DTLN's model_%s that it is stateful already", async (which) => {
+    const file = path.join(folder, `${DTLN}_${which}.onnx`);
+    const { told } = PUBLISHED.find(({ name }) => name === `${DTLN}_${which}`)!;
+    const [[past, present]] = Object.entries(told!) as [[string, string]];
+    const error = {
+      code: "already-converted",
+      reason: `it is stateful already: ${past} → ${present}, by its shape`,
+      remedy: expect.stringContaining(`longconv-ssm rename --state ${past}=${present}`),
+    };
+    await expect(convertModel(await readModel(file))).rejects.toMatchObject(error);
+    await expect(inspect(file)).rejects.toMatchObject(error);
+  });
+
+  test("an LSTM of one position that begins with an input of four axes converts where time is said", async () => {
+    const model = await readModel(path.join(folder, `${DTLN}_1.onnx`));
+    const { check } = await convertModel(model, { timeAxis: { input_2: 1 } });
+    expect(check.largest).toBeLessThan(1e-5);
   });
 
   test("silero_vad_16k_sequence, whole and frame by frame", async () => {

@@ -14,7 +14,7 @@ import { openModel } from "../converter/ort/run.ts";
 import { renameStates } from "../converter/rename/rename.ts";
 import { loadModel, nodeBackend, step, zeroState } from "../runtime/node.ts";
 import { ROOT } from "../scripts/root.ts";
-import { pairByName, refuseStateful } from "../src/stateful.ts";
+import { type Port, pairByName, refuseStateful, refuseStatefulByShape } from "../src/stateful.ts";
 import { openConverted } from "./converted.ts";
 import { casesOf } from "./testdata.ts";
 
@@ -208,4 +208,49 @@ test.each<[string, Record<string, (number | string)[]>, Record<string, (number |
   const ofItsOwn = (dims: readonly (number | string)[]) => dims.map((size) => (size === "n" ? "kept" : size));
   const own = Object.fromEntries(Object.entries(inputs).map(([name, dims]) => [name, ofItsOwn(dims)]));
   expect(() => refuseStateful(ports({ ...own, x: ["batch", "n", 6] }), ports(outputs), "")).toThrow("stateful already");
+});
+
+type Shapes = Readonly<Record<string, readonly (number | string)[]>>;
+const portsOf = (of: Shapes): Port[] =>
+  Object.entries(of).map(([name, dims]) => ({ name, dims, type: DataType.FLOAT }));
+
+test.each<[string, Shapes, Shapes]>([
+  ["a state", { x: [1, 1, 257], s: [1, 2, 128, 2] }, { y: [1, 1, 257], t: [1, 2, 128, 2] }],
+  ["an open batch", { x: [1, 1, 512], s: [1, 2, 128, 2] }, { y: ["N", 1, 512], t: ["N", 2, 128, 2] }],
+  ["a state beside conditioning", { x: [1, 1, 9], c: [1, 5], s: [1, 7] }, { t: [1, 7], y: [1, 1, 9] }],
+])("in a file of fixed sizes, %s is known by its shape", (_, inputs, outputs) => {
+  const refuse = () => refuseStatefulByShape(portsOf(inputs), portsOf(outputs), "");
+  expect(refuse).toThrow("it is stateful already: s → t, by its shape");
+  expect(refuse).toThrow(expect.objectContaining({ remedy: expect.stringContaining("rename --state s=t`") }));
+});
+
+test.each<[string, Shapes, Shapes]>([
+  ["a second stream of the same length", { x: [1, 80, 16], e: [1, 80, 32] }, { y: [1, 80, 16], z: [1, 80, 32] }],
+  ["a stream of one channel", { x: [1, 64, 100], f0: [1, 1, 100] }, { y: [1, 64, 100], z: [1, 1, 100] }],
+  ["the main input", { x: [1, 40, 8], c: [1, 5] }, { y: [1, 40, 8] }],
+  ["one of two outputs alike", { x: [1, 40, 8], c: [1, 5] }, { y: [1, 5], z: [1, 5] }],
+  ["one of two inputs alike", { x: [1, 40, 8], c: [1, 5], d: [1, 5] }, { y: [1, 5] }],
+  ["beside an open length", { x: ["b", "n", 8], c: ["b", 5] }, { y: ["b", "n", 8], z: ["b", 5] }],
+  ["an open size", { x: [1, 40, 8], c: [1, "m"] }, { y: [1, 40, 8], z: [1, "m"] }],
+])("%s is no state by its shape", (_, inputs, outputs) => {
+  expect(() => refuseStatefulByShape(portsOf(inputs), portsOf(outputs), "")).not.toThrow();
+});
+
+test("conditioning that has the shape of an answer converts where the axis of time is said", async () => {
+  const b = createBuilder(18, ["x", "c", "y", "z"]);
+  b.one("CumSum", [b.one("Add", ["x", "c"]), b.ints("axis", 1)], {}, { outputs: ["y"] });
+  b.one("Mul", ["c", "c"], {}, { outputs: ["z"] });
+  const info = (name: string, dims: readonly number[]) => ({ name, type: DataType.FLOAT, dims });
+  const model = makeModel({
+    ...{
+      inputs: [info("x", [1, 40, 1]), info("c", [1, 1, 5])],
+      outputs: [info("y", [1, 40, 5]), info("z", [1, 1, 5])],
+    },
+    ...{ nodes: b.nodes, initializers: b.initializers, opsets: 18 },
+  });
+  await expect(convertModel(model)).rejects.toMatchObject({
+    code: "already-converted",
+    remedy: expect.stringContaining("--time-axis"),
+  });
+  await convertModel(model, { timeAxis: { x: 1 } });
 });
