@@ -13,6 +13,8 @@ import { ortTensor } from "../converter/ort/orttensor.ts";
 import { openFile } from "../converter/ort/run.ts";
 import { renameStates } from "../converter/rename/rename.ts";
 import { loadModel, nodeBackend, step, zeroState } from "../runtime/node.ts";
+import { createServer } from "../src/serve/app.ts";
+import { connect, numbersOf } from "./serve/connect.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "longconv-published-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -74,6 +76,8 @@ const chunk = (dims: readonly number[], k: number): Tensor =>
     ),
   );
 
+const oneRow = (dims: readonly number[]): number[] => [1, ...dims.slice(1)];
+
 /** Chunk after chunk, as ONNX Runtime has the file itself. */
 async function asPublished(
   file: string,
@@ -112,6 +116,35 @@ describe.skipIf(!fetched)("published models", () => {
     }
     await loaded.close();
   });
+
+  test.each(PUBLISHED.map((each) => [path.basename(each.name), each] as const))(
+    "serve streams %s",
+    async (_, published) => {
+      const file = path.join(folder, `${published.name}.onnx`);
+      // a stream is one sequence
+      const sequence = {
+        ...published,
+        dims: published.name.endsWith("sequence") ? published.dims : oneRow(published.dims),
+      };
+      const states =
+        published.name.includes("silero_vad/") && !published.name.endsWith("sequence")
+          ? { state: [2, 1, 128] }
+          : published.states;
+      const { model, states: renamed } = renameStates(await readModel(file), { states: published.told });
+      const next = new Map(renamed.map(({ was }) => [was.past, was.present]));
+      const expected = await asPublished(file, { ...sequence, states }, next);
+      const loaded = await loadModel(nodeBackend, encodeModel(model));
+      const server = await createServer({ models: [{ id: "vad", model: loaded }] });
+      const url = (await server.app.listen({ host: "127.0.0.1", port: 0 })).replace("http", "ws");
+      const { socket, next: message } = connect(url, `model=vad${published.rate ? "&sr=16000" : ""}`);
+      expect((await message())!.isBinary).toBe(false);
+      for (let k = 0; k < CHUNKS; k++) socket.send(chunk(sequence.dims, k).data as Float32Array);
+      for (const { data } of expected) expect(numbersOf((await message())!.data)).toEqual([...(data as Float32Array)]);
+      socket.close();
+      await server.drain(0);
+      await loaded.close();
+    },
+  );
 
   test.each(["1", "2"])("convert and inspect say of DTLN's model_%s that it is stateful already", async (which) => {
     const file = path.join(folder, `${DTLN}_${which}.onnx`);

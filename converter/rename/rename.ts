@@ -1,7 +1,7 @@
 /** A file that carries its state already, under the names and in the layout of the state contract: any driver can run it. */
-import { BATCH_SIZE, pastSsm, presentSsm, type StatePair } from "../../src/contract.ts";
+import { BATCH_SIZE, pastSsm, presentSsm, SEQUENCE_LENGTH, type StatePair } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
-import { pairByName, type ToldStates } from "../../src/stateful.ts";
+import { BATCH_NAME, pairByName, type ToldStates } from "../../src/stateful.ts";
 import { withoutInnerShapes } from "../file/encode.ts";
 import { type Builder, createBuilder, namesOf } from "../graph/build.ts";
 import type { Model, Node, ValueInfo } from "../graph/graph.ts";
@@ -77,8 +77,11 @@ export function renameStates(model: Model, { states: told, initial = {} }: Renam
   });
   const main = graph.inputs.find(({ name }) => !pairs.some(({ past }) => past === name));
   const symbol = main?.dims?.[0];
+  // states of one sequence: what is open in front are its frames
+  const isFrames = states.every(({ dims }) => typeof dims[0] === "number") && !BATCH_NAME.test(String(symbol));
+  const meaning = isFrames ? SEQUENCE_LENGTH : BATCH_SIZE;
   const named = (info: ValueInfo): ValueInfo =>
-    typeof symbol === "string" ? { ...info, dims: info.dims?.map((dim) => (dim === symbol ? BATCH_SIZE : dim)) } : info;
+    typeof symbol === "string" ? { ...info, dims: info.dims?.map((dim) => (dim === symbol ? meaning : dim)) } : info;
   const renamed: Model = {
     ...withoutInnerShapes(model),
     // before IR 4 a constant had to be an input

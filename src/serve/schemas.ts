@@ -160,6 +160,14 @@ export interface ChatRequest extends Request {
 export const given = <T extends object>(body: object): T =>
   Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null)) as T;
 
+/** The model, and by name single numbers that it takes: which they are, it says itself. */
+export const MODEL_AND_NUMBERS = {
+  type: "object",
+  required: ["model"],
+  additionalProperties: { type: "string" },
+  properties: { model: { type: "string" } },
+} as const;
+
 /** Of a request that says its model and nothing else. */
 export const MODEL_ALONE = {
   type: "object",

@@ -5,11 +5,12 @@
 
 import websocket, { type WebSocket } from "@fastify/websocket";
 import type { FastifyInstance } from "fastify";
-import { type InputSpec, type Model, type State, step, zeroState } from "../../runtime/node.ts";
+import { type Model, type State, step, zeroState } from "../../runtime/node.ts";
 import { ApiError, asApiError, bodyOf } from "./errors.ts";
 import type { Rooms } from "./rooms.ts";
-import { MODEL_ALONE } from "./schemas.ts";
+import { MODEL_AND_NUMBERS } from "./schemas.ts";
 import type { Served } from "./served.ts";
+import { type Signal, type StreamQuery, signalOf } from "./signal.ts";
 
 /** Bytes that may wait for a client before its next chunk is read. */
 const MOST_UNREAD = 2 ** 20;
@@ -29,18 +30,18 @@ export async function registerStream(
   const open = new Map(models.map((served) => [served, 0]));
   // In a scope of its own: the plugin sees routes that are registered behind it.
   await app.register(async (scope) => {
-    scope.get<{ Querystring: { model: string } }>(
+    scope.get<{ Querystring: StreamQuery }>(
       "/v1/stream",
       {
         websocket: true,
-        schema: { querystring: MODEL_ALONE },
+        schema: { querystring: MODEL_AND_NUMBERS },
         preValidation: async ({ headers }) => {
           if (headers.origin !== undefined && !origins.includes(headers.origin))
             throw new ApiError(403, "origin_not_allowed", `pages of ${headers.origin} may not ask`);
         },
         preHandler: async ({ query }) => {
           const served = find(query.model);
-          signalOf(served);
+          signalOf(served, query);
           if (open.get(served)! >= limits.batch + limits.queue)
             throw new ApiError(429, "queue_full", `${open.get(served)} streams are open: ask again later`);
         },
@@ -50,46 +51,18 @@ export async function registerStream(
         open.set(served, open.get(served)! + 1);
         socket.once("close", () => open.set(served, open.get(served)! - 1));
         socket.on("error", () => undefined);
-        run(socket, served, onFault);
+        run(socket, served, signalOf(served, query), onFault);
       },
     );
   });
 }
 
-/** The model's one input, and how many numbers a position of it has. */
-interface Signal {
-  readonly input: InputSpec;
-  readonly timeAxis: number;
-  /** With the batch of 1, and 0 where time is. */
-  readonly dims: readonly number[];
-  readonly frame: number;
-}
-
-/** @throws ApiError for a model that takes no signal of float32, or several */
-function signalOf({ id, model }: Served): Signal {
-  const [input, ...more] = model.inputs;
-  const refuse = (why: string) => new ApiError(400, "no_stream", `'${id}' cannot be streamed: ${why}`, "model");
-  if (model.language) throw refuse("it is a language model, for /v1/completions");
-  if (!input || more.length > 0) throw refuse("it must have one input beside its states");
-  if (!input.isTensor || input.type !== "float32") throw refuse(`its input '${input.name}' must be float32`);
-  const { timeAxis, batchAxis, shape } = input;
-  if (timeAxis === undefined) throw refuse(`its input '${input.name}' names no axis of time (sequence_length)`);
-  const dims = shape.map((size, axis) => (axis === timeAxis ? 0 : axis === batchAxis ? 1 : size));
-  if (!dims.every((size) => typeof size === "number")) throw refuse(`sizes of '${input.name}' are not fixed`);
-  if (model.outputs.some((output) => !output.isTensor || output.type !== "float32"))
-    throw refuse("its outputs must be float32");
-  const frame = dims.reduce((product: number, size, axis) => (axis === timeAxis ? product : product * size), 1);
-  return { input, timeAxis, dims, frame };
-}
-
 /** Chunks, one after the other: the next is not taken off the network before the answer to the last is on its way. */
-function run(socket: WebSocket, served: Served, onFault: (error: unknown) => void): void {
-  const { model } = served;
-  const signal = signalOf(served);
-  const { name } = signal.input;
+function run(socket: WebSocket, { model }: Served, signal: Signal, onFault: (error: unknown) => void): void {
+  const { input, openAxis, dims } = signal;
   socket.send(
     JSON.stringify({
-      input: { name, type: "float32", dims: signal.dims.with(signal.timeAxis, -1) },
+      input: { name: input.name, type: "float32", dims: openAxis === undefined ? dims : dims.with(openAxis, -1) },
       outputs: model.outputs.map((output) => ({ name: output.name, type: output.type })),
     }),
   );
@@ -123,21 +96,26 @@ function run(socket: WebSocket, served: Served, onFault: (error: unknown) => voi
 /** The outputs of a chunk as float32, little-endian, and the next state. */
 async function answer(
   model: Model,
-  { input, timeAxis, dims, frame }: Signal,
+  { input, openAxis, isTime, dims, frame, scalars }: Signal,
   state: State,
   data: Buffer,
   isBinary: boolean,
 ): Promise<{ readonly outputs: readonly Uint8Array[]; readonly state: State }> {
-  const positions = data.byteLength / (FLOAT_BYTES * frame);
-  if (!isBinary || !Number.isInteger(positions) || positions === 0) {
-    const message = `a chunk is binary, and holds a multiple of ${FLOAT_BYTES * frame} bytes`;
+  const length = data.byteLength / (FLOAT_BYTES * frame);
+  if (!isBinary || !Number.isInteger(length) || length === 0 || (openAxis === undefined && length !== 1)) {
+    const message = `a chunk is binary, and holds ${openAxis === undefined ? "" : "a multiple of "}${FLOAT_BYTES * frame} bytes`;
     throw new ApiError(400, "invalid_chunk", message);
   }
   const numbers = new Float32Array(new Uint8Array(data).buffer);
   if (!numbers.every(Number.isFinite))
     throw new ApiError(400, "invalid_chunk", "a chunk holds NaN or infinite numbers");
-  const tensor = new model.backend.Tensor("float32", numbers, dims.with(timeAxis, positions));
-  const { outputs, state: next } = await step(model, { [input.name]: tensor }, state);
+  const tensor = new model.backend.Tensor(
+    "float32",
+    numbers,
+    openAxis === undefined ? dims : dims.with(openAxis, length),
+  );
+  const feeds = { ...scalars, [input.name]: tensor };
+  const { outputs, state: next } = await step(model, feeds, state, { advance: isTime ? length : 1 });
   const bytes = model.outputs.map(({ name }) => {
     const { buffer, byteOffset, byteLength } = outputs[name]!.data as Float32Array<ArrayBuffer>;
     return new Uint8Array(buffer, byteOffset, byteLength);
