@@ -38,6 +38,8 @@ export interface LoadOptions {
   readonly onRemark?: (text: string) => void;
   /** Outputs by the input that goes on from them, of a model whose names do not say it: `{ input_3: "stack_2" }`. */
   readonly states?: ToldStates;
+  /** What a state holds before anything is read, by its input; every number of it is this one. Default: 0. */
+  readonly initial?: Readonly<Record<string, number>>;
   /** More options of ONNX Runtime's session. Graph capture is refused: it replays wrong results. */
   readonly session?: InferenceSession.SessionOptions;
   /**
@@ -87,6 +89,7 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
       session,
       onRemark: options.onRemark,
       states: options.states,
+      initial: options.initial,
       ...(await settingsOf(folder === undefined ? undefined : folderAt(folder), options.tokenizer)),
       ...(sliceLength === undefined ? {} : { sliceLength }),
     }).catch((error: unknown) => {

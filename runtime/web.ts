@@ -49,6 +49,8 @@ export interface LoadOptions extends FileOptions {
   readonly onRemark?: (text: string) => void;
   /** Outputs by the input that goes on from them, of a model whose names do not say it: `{ input_3: "stack_2" }`. */
   readonly states?: ToldStates;
+  /** What a state holds before anything is read, by its input; every number of it is this one. Default: 0. */
+  readonly initial?: Readonly<Record<string, number>>;
   /** More options of ONNX Runtime's session. Its own graph capture is refused: `graphCapture` is what makes it right. */
   readonly session?: InferenceSession.SessionOptions;
 }
@@ -86,6 +88,7 @@ export async function load(source: WebSource, options: LoadOptions = {}): Promis
   const model = await loadModel(backend, files.label, {
     onRemark: options.onRemark,
     states: options.states,
+    initial: options.initial,
     ...(await settingsOf(folder, options.tokenizer)),
     sliceLength,
   });

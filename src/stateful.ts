@@ -75,6 +75,14 @@ export interface Port {
 export const BATCH_NAME = /batch|^b$/i;
 export const TIME_NAME = /seq|time|len|frame|^[tnl]$/i;
 
+/**
+ * The axis of a state's batch where its sizes are fixed: the first of size 1; of a file that knows no batch, none.
+ */
+export function batchOfFixed(dims: readonly unknown[]): number | undefined {
+  const one = dims.indexOf(1);
+  return one < 0 ? undefined : one;
+}
+
 /** Keys and values of Hugging Face's exports: their axis of positions grows from one call to the next. */
 const GROWING = /^past_key_values\.\d+\.(key|value)$/;
 

@@ -12,9 +12,10 @@ import { inspect } from "../converter/inspect.ts";
 import { ortTensor } from "../converter/ort/orttensor.ts";
 import { openModel } from "../converter/ort/run.ts";
 import { renameStates } from "../converter/rename/rename.ts";
-import { loadModel, nodeBackend, step, zeroState } from "../runtime/node.ts";
+import { loadModel, nodeBackend, type State, type StateSpec, step, zeroState } from "../runtime/node.ts";
 import { ROOT } from "../scripts/root.ts";
 import { type Port, pairByName, refuseStateful, refuseStatefulByShape } from "../src/stateful.ts";
+import { longconv } from "./command.ts";
 import { openConverted } from "./converted.ts";
 import { casesOf } from "./testdata.ts";
 
@@ -70,11 +71,11 @@ test("a cache that grows keeps its name, and its file is stateful already", asyn
 });
 
 /** y = x + h, h' = h + x: named as nobody names it. */
-function unusual(): Model {
+function unusual(dims: readonly number[] = [1, 4]): Model {
   const b = createBuilder(11, ["signal", "input_3", "sum", "stack_2"]);
   b.add("Add", ["signal", "input_3"], {}, { outputs: ["sum"] });
   b.add("Add", ["signal", "input_3"], {}, { outputs: ["stack_2"] });
-  const info = (name: string) => ({ name, type: DataType.FLOAT, dims: [1, 4] });
+  const info = (name: string) => ({ name, type: DataType.FLOAT, dims });
   return makeModel({
     ...{ inputs: [info("signal"), info("input_3")], outputs: [info("sum"), info("stack_2")] },
     ...{ nodes: b.nodes, initializers: b.initializers, opsets: 11 },
@@ -96,7 +97,7 @@ test("states as told, from another start than zero", async () => {
   await runner.close();
 });
 
-test("driven as they are where the batch is axis 0: by name, or as told", async () => {
+test("driven as they are: by name, or as told", async () => {
   const { Tensor } = nodeBackend;
   const loaded = await loadModel(nodeBackend, encodeModel(unusual()), { states: { input_3: "stack_2" } });
   const signal = new Tensor("float32", Float32Array.of(1, 2, 3, 4), [1, 4]);
@@ -118,11 +119,93 @@ test("driven as they are where the batch is axis 0: by name, or as told", async 
     state = result.state;
   }
   await caches.close();
-  for (const name of ["vad-state", "stateful-gru"])
-    await expect(loadModel(nodeBackend, fileOf(name))).rejects.toMatchObject({
-      code: "not-converted",
-      remedy: expect.stringContaining("rename"),
-    });
+});
+
+test.each<[string, readonly number[]]>([
+  ["vad-state", [2, 12]],
+  ["stateful-gru", [1, 12]],
+])("%s is driven as it is, though its batch is axis 1", async (name, dims) => {
+  const loaded = await loadModel(nodeBackend, fileOf(name));
+  expect(loaded.states.map((state) => state.dims)).toEqual([dims]);
+  const cases = casesOf({ folder: folderOf(name) });
+  const [{ past, present }] = loaded.states as [StateSpec];
+  const rows = cases[0]!.inputs[0]!.tensor.dims[0]!;
+  let state = zeroState(loaded, rows);
+  let earlier: State | undefined;
+  for (const { inputs, outputs } of cases) {
+    const feeds = Object.fromEntries(inputs.map((each) => [each.name, ortTensor(each.name, each.tensor)]));
+    delete feeds[past];
+    // also written into a state that nobody needs
+    const result = await step(loaded, feeds as never, state, { advance: 1, overwrite: earlier });
+    for (const { name: output, tensor } of outputs.filter((each) => each.name !== present))
+      expect(worst(result.outputs[output]!.data as Float32Array, tensor)).toBeLessThan(1e-4);
+    [earlier, state] = [state, result.state];
+    expect(state.tensors[0]!.dims).toEqual([rows, ...dims]);
+  }
+  // rows are apart: each by itself gives what it gave among the others
+  const { inputs, outputs } = cases[0]!;
+  const signal = inputs.find((each) => each.name !== past)!;
+  const answer = outputs.find((each) => each.name !== present)!;
+  const width = toNumbers(signal.tensor).length / rows;
+  const single = zeroState(loaded, 1);
+  const own = float32Tensor([1, ...signal.tensor.dims.slice(1)], toNumbers(signal.tensor).slice(-width));
+  const rest = Object.fromEntries(inputs.map((each) => [each.name, ortTensor(each.name, each.tensor)]));
+  const last = await step(loaded, { ...rest, [signal.name]: ortTensor("", own) } as never, single, { advance: 1 });
+  const expected = toNumbers(answer.tensor).slice(-toNumbers(answer.tensor).length / rows);
+  expect(
+    worst(last.outputs[answer.name]!.data as Float32Array, float32Tensor([expected.length], expected)),
+  ).toBeLessThan(1e-4);
+  await loaded.close();
+});
+
+test("a state may start from another number, and one without a batch is of one sequence", async () => {
+  const states = { input_3: "stack_2" };
+  const from = (initial: Record<string, number>) =>
+    loadModel(nodeBackend, encodeModel(unusual([4])), { states, initial });
+  await expect(from({ signal: 1 })).rejects.toMatchObject({
+    code: "bad-input",
+    reason: expect.stringContaining("'signal'"),
+  });
+  await expect(from({ input_3: Number.NaN })).rejects.toMatchObject({ code: "bad-input" });
+  const loaded = await from({ input_3: 0.5 });
+  expect(loaded.states.map(({ dims }) => dims)).toEqual([[4]]);
+  expect(() => zeroState(loaded, 2)).toThrow("takes a batch of 1");
+  const signal = new nodeBackend.Tensor("float32", Float32Array.of(1, 2, 3, 4), [4]);
+  const first = await step(loaded, { signal }, zeroState(loaded), { advance: 1 });
+  const second = await step(loaded, { signal }, first.state, { advance: 1 });
+  expect([...(first.outputs.sum!.data as Float32Array)]).toEqual([1.5, 2.5, 3.5, 4.5]);
+  expect([...(second.outputs.sum!.data as Float32Array)]).toEqual([2.5, 4.5, 6.5, 8.5]);
+  await loaded.close();
+});
+
+test("conv-attention-cache, whose cache grows, is driven as it is", async () => {
+  const loaded = await loadModel(nodeBackend, fileOf("conv-attention-cache"));
+  const cases = casesOf({ folder: folderOf("conv-attention-cache") });
+  const ids = (of: (typeof cases)[number]) => of.inputs.find((each) => each.name === "input_ids")!.tensor;
+  let state = zeroState(loaded, ids(cases[0]!).dims[0]!);
+  for (const each of cases) {
+    const mask = each.inputs.find(({ name }) => name === "attention_mask")!.tensor;
+    const feeds = { input_ids: ortTensor("", ids(each)), attention_mask: ortTensor("", mask) };
+    const { outputs, state: next } = await step(loaded, feeds as never, state);
+    for (const { name, tensor } of each.outputs) {
+      const k = loaded.states.findIndex(({ present }) => present === name);
+      const got = k < 0 ? outputs[name]! : next.tensors[k]!;
+      expect(got.dims).toEqual(tensor.dims);
+      expect(worst(got.data as Float32Array, tensor)).toBeLessThan(1e-4);
+    }
+    state = next;
+  }
+  expect(cases.length).toBeGreaterThan(2);
+  await loaded.close();
+});
+
+test("check says of what keeps all else that it was not converted by longconv-ssm, and ends well", async () => {
+  const { code, stdout } = await longconv(["check", fileOf("vad-state"), "--json"]);
+  expect(code).toBe(0);
+  const { kept, findings } = JSON.parse(stdout);
+  expect(kept).toBe(true);
+  expect(findings[0]).toMatchObject({ rule: "pairs", breaks: false });
+  expect(findings[0].reason).toContain("not converted by longconv-ssm: its states have other names (state → stateN)");
 });
 
 test("names that people are used to, and no others", () => {

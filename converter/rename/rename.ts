@@ -1,7 +1,7 @@
 /** A file that carries its state already, under the names and in the layout of the state contract: any driver can run it. */
 import { BATCH_SIZE, pastSsm, presentSsm, SEQUENCE_LENGTH, type StatePair } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
-import { BATCH_NAME, pairByName, type ToldStates } from "../../src/stateful.ts";
+import { BATCH_NAME, batchOfFixed, pairByName, type ToldStates } from "../../src/stateful.ts";
 import { withoutInnerShapes } from "../file/encode.ts";
 import { type Builder, createBuilder, namesOf } from "../graph/build.ts";
 import type { Model, Node, ValueInfo } from "../graph/graph.ts";
@@ -110,8 +110,7 @@ function layoutOf(model: Model, info: ValueInfo): Layout {
       name,
       `is a state with ${open.length} axes of no fixed size: one is the batch, and no other can grow`,
     );
-  const one = dims.indexOf(1);
-  const batch = open[0] ?? (one < 0 ? undefined : one);
+  const batch = open[0] ?? batchOfFixed(dims);
   const others = dims.flatMap((dim, axis) => (axis === batch ? [] : [dim as number]));
   const first = open.length ? BATCH_SIZE : 1;
   return {

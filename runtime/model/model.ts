@@ -9,7 +9,7 @@ import type { InferenceSession, Tensor } from "../sessions/ort.ts";
 import type { Tokenizer } from "../text/text.ts";
 import type { GenerationDefaults } from "./defaults.ts";
 
-/** A state tensor of the model. Axis 0 is the batch. */
+/** A state tensor of the model. Axis 0 is the batch, wherever the file has it. */
 export interface StateSpec {
   readonly past: string;
   readonly present: string;
@@ -20,6 +20,8 @@ export interface StateSpec {
   readonly size: number;
   /** Which of `dims` is the number of positions read, from 0 on: rows of keys and values. Undefined where it does not grow. */
   readonly grows: number | undefined;
+  /** What every number of it is before anything is read; left out: 0. */
+  readonly start?: number;
 }
 
 /** An input that is not a state, with the axes that the model names as those of its states' batch and of time. */

@@ -12,7 +12,7 @@ import {
 import { LongConvError } from "../../src/errors.ts";
 import { describeExpansion, MOST_NODES } from "../../src/function-sizes.ts";
 import { reachOf } from "../../src/reach.ts";
-import { pairByName, type ToldStates } from "../../src/stateful.ts";
+import { BATCH_NAME, batchOfFixed, pairByName, type ToldStates } from "../../src/stateful.ts";
 import { named } from "../../src/unforeseen.ts";
 import type { Backend, ModelSource } from "../sessions/backend.ts";
 import { zeros } from "../sessions/numeric.ts";
@@ -21,6 +21,7 @@ import type { OutlinedGraph } from "../sessions/outline.ts";
 import type { Tokenizer } from "../text/text.ts";
 import type { GenerationDefaults } from "./defaults.ts";
 import type { InputSpec, LanguageModel, Model, StateSpec } from "./model.ts";
+import { inOwnLayout, type OwnLayout } from "./own-layout.ts";
 import { disposeState } from "./state.ts";
 import { step, zeroState } from "./step.ts";
 
@@ -37,6 +38,8 @@ export interface LoadModelOptions {
   readonly onRemark?: ((text: string) => void) | undefined;
   /** Outputs by the input that goes on from them, of a model whose names do not say it: `{ input_3: "stack_2" }`. */
   readonly states?: ToldStates | undefined;
+  /** What a state holds before anything is read, by its input; every number of it is this one. Default: 0. */
+  readonly initial?: Readonly<Record<string, number>> | undefined;
 }
 
 /**
@@ -54,7 +57,7 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
     if (graph) refuseOutline(graph, file, options.states);
     const session = await backend.open(source, options.session ?? {});
     try {
-      const { all, batchSize, batchNames } = stateSpecs(session, file, options.states);
+      const { all, batchSize, batchNames, layouts } = stateSpecs(session, file, options);
       const { onRemark = (text) => console.warn(`longconv-ssm: ${text}`) } = options;
       const isState = new Set(all.flatMap((state) => [state.past, state.present]));
       const plain = (metadata: readonly InferenceSession.ValueMetadata[]) =>
@@ -75,7 +78,7 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
         tokenizer: options.tokenizer,
         defaults: options.defaults ?? {},
         sliceLength,
-        run: backend.oneRunAtATime ? queued(session) : session.run.bind(session),
+        run: inOwnLayout(backend.oneRunAtATime ? queued(session) : session.run.bind(session), layouts, backend.Tensor),
         remark: once(onRemark),
         close: once(() => session.release()),
       };
@@ -126,11 +129,19 @@ function pairsOf(
   throw new LongConvError("not-converted", reason, { file }, CONVERT);
 }
 
-function stateSpecs(session: InferenceSession, file: string | undefined, told: ToldStates | undefined) {
+function stateSpecs(
+  session: InferenceSession,
+  file: string | undefined,
+  { states: told, initial = {} }: Pick<LoadModelOptions, "states" | "initial">,
+) {
   const remedy = CONVERT;
   const pairs = pairsOf(session, file, told);
+  const other = Object.keys(initial).find((name) => !pairs.some(({ past }) => past === name));
+  if (other !== undefined)
+    throw new LongConvError("bad-input", `'${other}' is no state that could start from a number`, { file });
   const fixedBatches = new Set<number>();
   const batchNames = new Set<string>();
+  const layouts: OwnLayout[] = [];
   const main = session.inputMetadata.find(({ name }) => !pairs.some(({ past }) => past === name));
   const rows = main?.isTensor ? main.shape[0] : undefined;
   const all = pairs.map(({ past, present }): StateSpec => {
@@ -138,11 +149,11 @@ function stateSpecs(session: InferenceSession, file: string | undefined, told: T
     if (!metadata?.isTensor || metadata.shape.length === 0) {
       throw new LongConvError("not-converted", "the state has no batch axis", { file, tensor: past }, remedy);
     }
-    const [batch, ...rest] = metadata.shape;
-    if (typeof batch === "number" && typeof rows === "string" && rest.includes(rows)) {
-      const reason = `the batch of a state must be its axis 0, it has the shape [${metadata.shape.join(", ")}]`;
-      throw new LongConvError("not-converted", reason, { file, tensor: past }, RENAME);
-    }
+    const { type, shape } = metadata;
+    const batchAxis = batchAxisOf(past, shape, rows);
+    if (batchAxis !== 0) layouts.push({ past, present, batchAxis });
+    const batch = batchAxis === undefined ? 1 : shape[batchAxis];
+    const rest = shape.filter((_, axis) => axis !== batchAxis);
     if (typeof batch === "number") fixedBatches.add(batch);
     else if (batch) batchNames.add(batch);
     // A tensor that never holds an element may have symbolic axes (a length cache): any length will do, also 0.
@@ -154,10 +165,32 @@ function stateSpecs(session: InferenceSession, file: string | undefined, told: T
     }
     const dims = rest.map((dim) => (typeof dim === "number" ? dim : 0));
     const grows = empty ? undefined : open[0];
-    return { past, present, type: metadata.type, dims, size: dims.reduce((product, dim) => product * dim, 1), grows };
+    const start = initial[past] ?? 0;
+    if (start !== 0) checkStart(past, type, start, file);
+    const size = dims.reduce((product, dim) => product * dim, 1);
+    return { past, present, type, dims, size, grows, ...(start !== 0 && { start }) };
   });
-  return { all, batchSize: fixedBatches.size ? Math.max(...fixedBatches) : undefined, batchNames };
+  return { all, batchSize: fixedBatches.size ? Math.max(...fixedBatches) : undefined, batchNames, layouts };
 }
+
+/**
+ * Axis 0 of a state under the contract's names; under others where the batch of the first input stands, or where all sizes are
+ * fixed an axis of 1. Undefined: there is none.
+ */
+function batchAxisOf(past: string, shape: readonly (number | string)[], rows: unknown): number | undefined {
+  if (typeof shape[0] !== "number") return 0;
+  if (shape.every((size) => typeof size === "number")) return past.startsWith("past_") ? 0 : batchOfFixed(shape);
+  const isBatch = (size: number | string) => typeof size === "string" && (size === rows || BATCH_NAME.test(size));
+  return Math.max(0, shape.findIndex(isBatch));
+}
+
+function checkStart(past: string, type: Tensor.Type, start: number, file: string | undefined): void {
+  const isRight = type === "float32" || type === "float64" ? Number.isFinite(start) : Number.isSafeInteger(start);
+  if (isRight && STARTS.has(type)) return;
+  throw new LongConvError("bad-input", `a state of ${type} cannot start from ${start}`, { file, tensor: past });
+}
+
+const STARTS: ReadonlySet<Tensor.Type> = new Set(["float32", "float64", "int32", "int64"]);
 
 /** Token ids are [batch, time] whatever their dimensions are called; other inputs are what the model says they are. */
 function withAxes(

@@ -4,7 +4,7 @@ import { checkArguments, notValid } from "../../src/checks.ts";
 import { ATTENTION_MASK, SEQUENCE_LENGTH } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { named } from "../../src/unforeseen.ts";
-import { zeros } from "../sessions/numeric.ts";
+import { filled, zeros } from "../sessions/numeric.ts";
 import type { InferenceSession, Tensor } from "../sessions/ort.ts";
 import { checkReach } from "./limit.ts";
 import { type Model, refuseOther, type State } from "./model.ts";
@@ -13,7 +13,7 @@ import { type Model, refuseOther, type State } from "./model.ts";
 const MOST_ROWS = 2 ** 20;
 const MOST_BYTES = 16e9;
 
-/** Zeros at the start, for any batch size: [batch_size, …] as the model's own inputs say. */
+/** What a sequence starts from, zeros where the model was not loaded with others, for any batch size: [batch_size, …] as the model's own inputs say. */
 export function zeroState(model: Model, batchSize = 1): State {
   checkArguments({ model: ["loaded", model] });
   if (!Number.isInteger(batchSize) || batchSize < 1) {
@@ -32,7 +32,8 @@ export function zeroState(model: Model, batchSize = 1): State {
       { file: model.file },
     );
   const tensors = model.states.map(
-    ({ type, size, dims }) => new model.backend.Tensor(type, zeros(type, size * batchSize), [batchSize, ...dims]),
+    ({ type, size, dims, start = 0 }) =>
+      new model.backend.Tensor(type, filled(type, size * batchSize, start), [batchSize, ...dims]),
   );
   return { session: model.session, batchSize, positions: new Array<number>(batchSize).fill(0), tensors };
 }

@@ -50,6 +50,15 @@ export function zeros(type: Tensor.Type, length: number): NumericData {
   return new TypedArray(length);
 }
 
+/** The same with another number. */
+export function filled(type: Tensor.Type, length: number, value: number): NumericData {
+  const data = zeros(type, length);
+  if (value === 0) return data;
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) data.fill(BigInt(value));
+  else data.fill(value);
+  return data;
+}
+
 /** The numbers of a tensor on the CPU, float16 as its bits. */
 export const cpuData = (tensor: Tensor): NumericData => withBits(tensor.type, tensor.data as NumericData);
 
