@@ -122,22 +122,32 @@ describe.each(rows.filter(({ refused }) => !refused))("$name: $note", (row) => {
   });
   afterAll(() => runner?.close());
 
+  /** An export of one sequence gets a batch in front. */
+  const added = row.kind.endsWith("no batch axis") ? [1] : [];
+  const inFront = (tensor: Tensor): Tensor => ({ ...tensor, dims: [...added, ...tensor.dims] });
   const now = (name: string) => renamed.get(name) ?? name;
   const moved = (ports: Row["inputs"]) =>
-    Object.fromEntries(Object.entries(ports).map(([name, port]) => [name === ATTENTION_MASK ? name : now(name), port]));
+    Object.fromEntries(
+      Object.entries(ports).map(([name, { dims, axis }]) => [
+        name === ATTENTION_MASK ? name : now(name),
+        { dims: [...added, ...dims], axis: axis === null ? null : axis + added.length },
+      ]),
+    );
 
   test("PyTorch's outputs whole, position by position, cut at random", async () => {
     expect(cases.length).toBeGreaterThan(0);
     const ours = { ...row, inputs: moved(row.inputs), outputs: moved(row.outputs) };
     for (const [set, { inputs, outputs }] of cases.entries()) {
-      const feeds = new Map(inputs.map(({ name, tensor }) => [name === ATTENTION_MASK ? name : now(name), tensor]));
+      const feeds = new Map(
+        inputs.map(({ name, tensor }) => [name === ATTENTION_MASK ? name : now(name), inFront(tensor)]),
+      );
       const [main, { axis }] = Object.entries(row.inputs)[0]!;
       const length = inputs.find(({ name }) => name === main)!.tensor.dims[axis!]!;
       const mask = row.compare_where === undefined ? undefined : feeds.get(row.compare_where);
       for (const cuts of [[length], Array.from({ length }, (_, i) => i + 1), randomCuts(length, set + 1)]) {
         const got = await drive(model, runner, ours, feeds, cuts);
         for (const { name, tensor } of outputs)
-          expect(apart(got.get(now(name))!, tensor, mask), `${name}, ${cuts.length} pieces`).toBeLessThan(
+          expect(apart(got.get(now(name))!, inFront(tensor), mask), `${name}, ${cuts.length} pieces`).toBeLessThan(
             row.tolerance,
           );
       }
