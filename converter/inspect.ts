@@ -32,6 +32,7 @@ import { lift } from "./lift/lift.ts";
 import { lookBeside, modelFileOf } from "./output/beside.ts";
 import { describeLayout } from "./time/facts/fact.ts";
 import type { Refusal } from "./time/follow.ts";
+import { whyTime } from "./time/inputs.ts";
 
 /** An inspection, and what it was made from. */
 export interface Inspected {
@@ -98,8 +99,10 @@ async function inspectModel(
   const all = [...found.refusals, ...refusals].map((refusal) => inspectedRefusal(model, refusal));
   const counter = await counterOf(found);
   const states = (await Promise.all(found.kept.map((kept) => statesOf(model, kept)))).flat();
-  const { timeBecause, batchAdded = false } = found;
+  const { batchAdded = false } = found;
   const convertible = all.length === 0 && isConvertible(found);
+  const timeBecause =
+    found.timeBecause ?? (timeAxis || batchAdded ? undefined : whyTime(found.graphs.inputs, convertible));
   const inspection = {
     ...summaryOf(model, read),
     trainingLength,

@@ -95,7 +95,7 @@ export interface Inspection {
   readonly layers: readonly InspectedLayer[];
   /** What is carried beside convolutions. */
   readonly states: readonly InspectedState[];
-  /** Why another axis is time than is usual. */
+  /** Why an axis is time; undefined where its name says so, or `timeAxis`. */
   readonly timeBecause: string | undefined;
   /** It is of one sequence: converted, every input and output has a batch in front. */
   readonly batchAdded: boolean;

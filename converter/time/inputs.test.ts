@@ -1,13 +1,16 @@
 /** Which axes of the inputs are batch and time. Expected values: the rules in the comment of `inputAxes`. */
+import path from "node:path";
 import { expect, test } from "vitest";
+import { ROOT } from "../../scripts/root.ts";
 import { openConverted } from "../../test/converted.ts";
 import { close, conv, converted, signal, small } from "../../test/small.ts";
 import { makeModel } from "../graph/build.ts";
 import type { ValueInfo } from "../graph/graph.ts";
 import { DataType, int64Tensor, toNumbers } from "../graph/tensor.ts";
+import { inspect } from "../inspect.ts";
 import { openModel } from "../ort/run.ts";
 import { describeLayout } from "./facts/fact.ts";
-import { inputAxes } from "./inputs.ts";
+import { inputAxes, whyTime } from "./inputs.ts";
 
 const layouts = (inputs: Record<string, ValueInfo["dims"]>, timeAxis?: Record<string, number>) => {
   const infos = Object.entries(inputs).map(([name, dims]) => ({ name, type: DataType.FLOAT, dims }));
@@ -31,6 +34,34 @@ test.each<[string, Record<string, ValueInfo["dims"]>, Record<string, string>]>([
   ["one symbol for both", { x: ["s", "s", 4], c: ["s", 3] }, { x: "[batch, time, 4]", c: "[batch, 3]" }],
   ["no names", { x: [undefined, undefined, 4], c: [undefined, 3] }, { x: "[batch, time, 4]", c: "[batch, 3]" }],
 ])("%s", (_, inputs, expected) => expect(layouts(inputs)).toEqual(expected));
+
+test.each<[string, ValueInfo["dims"], string | undefined]>([
+  ["called after time", ["batch", "seq_len", 4], undefined],
+  ["called after time, channels first", [1, 4, "frames"], undefined],
+  ["open, without names", [undefined, undefined, 4], "axis 1 of 'x' is time: it is the only open one behind the batch"],
+  [
+    "open, with names that say nothing",
+    ["s0", 4, "s1"],
+    "axis 2 of 'x' is time: it is the only open one behind the batch",
+  ],
+  ["alone open", [1, "s1", 4], "axis 1 of 'x' is time: no other is open"],
+  [
+    "before an axis called after the batch",
+    ["s0", "batch", 4],
+    "axis 0 of 'x' is time: axis 1 is called after the batch",
+  ],
+  ["fixed", [1, 9, 4], "axis 1 of 'x' is taken for time, as is usual, and all of it runs along it"],
+])("why an axis is time: %s", (_, dims, why) => {
+  const inputs = [{ name: "x", type: DataType.FLOAT, dims }];
+  const model = makeModel({ inputs, outputs: [], nodes: [], initializers: [], opsets: 18 });
+  expect(whyTime(inputAxes(model), true)).toBe(why);
+});
+
+test("inspect says why an axis is time where no name does, and not where it is told", async () => {
+  const file = path.join(ROOT, "test", "models", "stream", "no-symbols", "model.onnx");
+  expect((await inspect(file)).timeBecause).toContain("the only open one");
+  expect((await inspect(file, { timeAxis: { signal: 1 } })).timeBecause).toBeUndefined();
+});
 
 test.each<[Record<string, number>, string]>([
   [{ nope: 1 }, "not an input"],

@@ -3,7 +3,7 @@ import { LongConvError } from "../../src/errors.ts";
 import { BATCH_NAME, TIME_NAME } from "../../src/stateful.ts";
 import type { Model, ValueInfo } from "../graph/graph.ts";
 import { DataType } from "../graph/tensor.ts";
-import type { Layout, Sizes } from "./facts/fact.ts";
+import { type Layout, type Sizes, timeAxis } from "./facts/fact.ts";
 
 /** Primes that occur nowhere else stand for a symbolic batch size and length. */
 const SYMBOL_SIZES: Sizes = { batch: 1_000_003, time: 1_000_033 };
@@ -128,6 +128,21 @@ function defaultTimeAxis(main: ValueInfo): number {
   if (typeof dims[0] === "string" && isBatch(1) && !isBatch(0)) return 0;
   const symbolic = dims.flatMap((d, k) => (k > 0 && typeof d !== "number" ? [k] : []));
   return symbolic.length === 1 ? symbolic[0]! : 1;
+}
+
+/** Why an axis of the main input is time, where no name says it; undefined where one does. */
+export function whyTime({ main, layouts }: InputAxes, runsAlong: boolean): string | undefined {
+  const dims = main.dims!;
+  const time = timeAxis(layouts.get(main.name)!);
+  const dim = dims[time];
+  if (typeof dim === "string" && TIME_NAME.test(dim)) return undefined;
+  const open = dims.flatMap((size, axis) => (typeof size === "number" ? [] : [axis]));
+  const axis = `axis ${time} of '${main.name}'`;
+  if (!open.includes(time))
+    return `${axis} is taken for time, as is usual${runsAlong ? ", and all of it runs along it" : ""}`;
+  if (open.length === 1) return `${axis} is time: no other is open`;
+  if (time === 0) return `${axis} is time: axis 1 is called after the batch`;
+  return `${axis} is time: it is the only open one behind the batch`;
 }
 
 /** Axis 0, or axis 1 where time comes first. */
