@@ -30,7 +30,7 @@ const REFUSED: readonly Row[] = [
   ["frames-conv", "mixes-time", "Conv", /runs at another rate: a stride of 8/, RATE],
   ["lru-scan-reverse", "not-causal", "Slice", /reverses the time axis/, /later positions/],
   ["mamba-unrolled", "mixes-time", "Gather", /a loop that was unrolled at a fixed length: each of 16/, /as a Scan/],
-  ["patches", "depends-on-length", "", /runs at multiples of 4 positions only/, /pieces of 4/],
+  ["patches", "mixes-time", "Reshape", /runs at another rate: one position for each 4 of its input's/, RATE],
   ["repeat-interleave", "mixes-time", "Pad", /runs at another rate: 4 positions for each/, RATE],
   ["stride2-s4d", "mixes-time", "Conv", /runs at another rate: a stride of 2/, RATE],
   ["symmetric-linear", "not-causal", "Conv", /looks 2 positions ahead/, /pad on the left only/],

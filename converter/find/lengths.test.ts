@@ -14,7 +14,18 @@ const table = (b: Builder, rows: number) =>
 
 const GRAPHS: readonly (readonly [reason: RegExp, build: (b: Builder) => void])[] = [
   [
-    /^runs at multiples of 4 positions only/,
+    /^runs at multiples of 16 positions only/,
+    (b) => {
+      // a piece of its own for each 16: positions are still positions
+      const pieces = b.one("Reshape", [conv(b, "x"), b.ints("pieces", [0, -1, 16, CHANNELS])]);
+      const within = b.one("Softmax", [
+        b.one("MatMul", [pieces, b.one("Transpose", [pieces], { perm: [0, 1, 3, 2] })]),
+      ]);
+      b.one("Reshape", [b.one("MatMul", [within, pieces]), b.ints("whole", [0, -1, CHANNELS])], {}, { outputs: ["y"] });
+    },
+  ],
+  [
+    /^runs at another rate: one position for each 4 of its input's, so that the graph runs at multiples of 4 positions only/,
     (b) => {
       const pieces = b.one("Reshape", [conv(b, "x"), b.ints("pieces", [0, -1, 4 * CHANNELS])]);
       b.one("Reshape", [b.one("Tanh", [pieces]), b.ints("whole", [0, -1, CHANNELS])], {}, { outputs: ["y"] });
@@ -39,7 +50,8 @@ const GRAPHS: readonly (readonly [reason: RegExp, build: (b: Builder) => void])[
 
 test.each(GRAPHS)("%s", async (reason, build) => {
   const file = await saved(small({ build: (b) => void build(b) }));
-  const error = { code: "depends-on-length", reason: expect.stringMatching(reason), where: { file } };
+  const code = reason.source.startsWith("^runs at another rate") ? "mixes-time" : "depends-on-length";
+  const error = { code, reason: expect.stringMatching(reason), where: expect.objectContaining({ file }) };
   await expect(convert(file, { exact: true, horizon: 64 })).rejects.toMatchObject(error);
   await expect(inspect(file)).rejects.toMatchObject(error);
 });

@@ -4,7 +4,10 @@ import { type Model, whereOf } from "../graph/graph.ts";
 import { DataType } from "../graph/tensor.ts";
 import { openModel } from "../ort/run.ts";
 import { fixedSizes, zeroInputs } from "../parts/seen-shapes.ts";
+import { OTHER_RATE } from "../time/facts/rule.ts";
 import type { InputAxes } from "../time/inputs.ts";
+import { mergedAt } from "./pieces.ts";
+import { RATE } from "./remedies.ts";
 
 const RECURRENT = new Set(["RNN", "GRU", "LSTM"]);
 
@@ -18,6 +21,8 @@ const LONGEST = 4096;
 interface Answer {
   readonly reason: string;
   readonly remedy: string;
+  /** It runs at multiples of this number alone. */
+  readonly step?: number;
 }
 
 /**
@@ -38,6 +43,12 @@ export async function lengthError(model: Model, inputs: InputAxes, error: unknow
   const runs = await tried(model, inputs, batch);
   const answer = answerOf(runs);
   if (!answer) return error;
+  const { step } = answer;
+  const merged = step === undefined ? undefined : await mergedAt(model, inputs, { batch, step, error });
+  if (merged) {
+    const reason = `${OTHER_RATE}: one position for each ${step} of its input's, so that the graph ${answer.reason}`;
+    return new LongConvError("mixes-time", reason, whereOf(model, merged), RATE, error);
+  }
   const code: ErrorCode = "depends-on-length";
   return new LongConvError(code, answer.reason, { file: model.file || undefined }, answer.remedy, error);
 }
@@ -96,6 +107,7 @@ function answerOf(runs: ReadonlyMap<number, boolean>): Answer | undefined {
     return {
       reason: `runs at multiples of ${step} positions only, and token by token there is one at a time`,
       remedy: `Take out what cuts the sequence into pieces of ${step}, or pad it inside the model.`,
+      step,
     };
   const some = `${good.slice(0, 4).join(", ")}${good.length > 4 ? ", …" : ""}`;
   return { reason: `runs at some lengths only: of those tried, ${some}`, remedy: dynamic };
