@@ -8,7 +8,7 @@ import type { Model } from "../graph/graph.ts";
 import type { Beside, Json } from "./beside.ts";
 import { CARD, modelCard } from "./card.ts";
 import { configsOf } from "./configs.ts";
-import { forTransformersJs, hasNamesOfTransformersJs, withFilesBeside } from "./dropin.ts";
+import { forTransformersJs, hasNamesOfTransformersJs, withFilesBeside, withInt64Ids } from "./dropin.ts";
 import { copiedFile, type FolderFile, textFile, writeFolder } from "./folder.ts";
 import { refuseTarget, type Target } from "./target.ts";
 
@@ -84,7 +84,8 @@ export function folderFiles(model: Model, beside: Beside, options: OutputOptions
     {
       name: "onnx/model.onnx",
       write: (file) => {
-        const sharing = step ? [{ model: step, file: path.join(path.dirname(file), STEP_FILE) }] : [];
+        const single = step && transformersJs ? withInt64Ids(step) : step;
+        const sharing = single ? [{ model: single, file: path.join(path.dirname(file), STEP_FILE) }] : [];
         return writeNewModel(dropIn.model, file, { signal, externalData, sharing, dataFile: DATA_FILE });
       },
     },
