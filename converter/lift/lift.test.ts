@@ -84,6 +84,17 @@ const CASES: readonly Case[] = [
     ...{ op: "Resize", opset: 10, dims: [1, 2, 6, 4], attributes: { mode: "linear" } },
     ...{ constants: [floats(1, 1, 0.5, 1.5)], rounding: 1e-6 },
   },
+  ...[
+    [0.5, 2.5],
+    [3, 1.5],
+    [0.4, 0.3],
+  ].map(
+    ([a, b]): Case => ({
+      ...{ op: "Resize", opset: 11, dims: [1, 2, 7, 9], says: `TensorFlow's nearest, ${a} and ${b} times` },
+      attributes: { coordinate_transformation_mode: "tf_half_pixel_for_nn", nearest_mode: "floor" },
+      constants: [floats(), floats(1, 1, a!, b!)],
+    }),
+  ),
   {
     ...{ op: "Scatter", opset: 9, dims: [3, 4], attributes: { axis: 1 } },
     constants: [int64Tensor([3, 2], [0, 2, 1, 3, 2, 0]), float32Tensor([3, 2], [9, 8, 7, 6, 5, 4])],
@@ -177,9 +188,13 @@ test("Range of opset 27 counts as that of 26 does, in what its type holds", asyn
   expect([...toNumbers(got.y!)]).toEqual([2.5, 3.75, 5, 6.25, 7.5]);
 });
 
+const TF = { coordinate_transformation_mode: "tf_half_pixel_for_nn" };
+
 test.each([
   ["Scan", 8, { body: { graph: { name: "body" } }, num_scan_inputs: 1 }, "takes the batch apart"],
   ["Resize", 10, { mode: "nearest" }, "its scales are computed"],
+  ["Resize", 12, { ...TF, mode: "linear" }, "tf_half_pixel_for_nn with mode linear"],
+  ["Resize", 11, { ...TF, nearest_mode: "ceil" }, "tf_half_pixel_for_nn with nearest_mode ceil"],
 ] as const)("%s of opset %i is refused by name where no later operator means it", (op, opset, attributes, reason) => {
   const node = makeNode("the node", op, ["x", "x"], ["y"], { attributes });
   const model = read([node], [], [3], [{ name: "y", type: DataType.FLOAT }], opset);

@@ -1,6 +1,8 @@
 /** Upsample, and Resize of opset 10: scales are counted from the first sample, and rounded down where the axis gets longer. */
+
+import type { Node } from "../../graph/graph.ts";
 import { float32Tensor, toNumbers } from "../../graph/tensor.ts";
-import { notLifted, type Row, replaced, type Site } from "./row.ts";
+import { changed, notLifted, type Row, replaced, type Site } from "./row.ts";
 
 const MODE = { coordinate_transformation_mode: "asymmetric" } as const;
 
@@ -23,8 +25,9 @@ const Upsample: Row = {
 
 /** https://onnx.ai/onnx/operators/onnx__Resize.html: what gets shorter takes the next sample instead, so both kinds of axes need a node each. */
 const Resize: Row = {
-  before: 11,
+  before: 13,
   rewrite(site) {
+    if (site.opset >= 11) return withoutTfHalfPixel(site);
     const [data = "", scales = ""] = site.node.inputs;
     const values = site.constantOf(scales);
     const nearest = (site.node.attributes.mode ?? "nearest") === "nearest";
@@ -47,5 +50,24 @@ const Resize: Row = {
     return replaced(site, "Resize", [longer, "", part((scale) => Math.min(1, scale))], attributes);
   },
 };
+
+/**
+ * tf_half_pixel_for_nn, which 13 has not: half_pixel without the half that is taken off again, so that what is rounded down there is
+ * rounded to the nearest here.
+ */
+function withoutTfHalfPixel(site: Site): Node {
+  const { attributes } = site.node;
+  if (attributes.coordinate_transformation_mode !== "tf_half_pixel_for_nn") return site.node;
+  const { mode = "nearest", nearest_mode = "round_prefer_floor" } = attributes;
+  if (mode !== "nearest" || nearest_mode !== "floor")
+    throw notLifted(
+      site,
+      `tf_half_pixel_for_nn with ${mode === "nearest" ? `nearest_mode ${nearest_mode}` : `mode ${mode}`} is nothing that opset 13 has`,
+      "Export the model again with opset 13 or later.",
+    );
+  return changed(site, {
+    add: { coordinate_transformation_mode: "half_pixel", nearest_mode: "round_prefer_ceil" },
+  });
+}
 
 export const RESIZE: Readonly<Record<string, Row>> = { Upsample, Resize };
