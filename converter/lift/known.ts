@@ -1,7 +1,7 @@
 /** What can be said of tensors without running anything: types and numbers of axes. Nothing is certain but what is said. */
 import type { Graph, Node, ValueInfo } from "../graph/graph.ts";
 import type { ValueInfoProto } from "../graph/proto.ts";
-import { DataType, type Tensor } from "../graph/tensor.ts";
+import { DataType, type Tensor, toNumbers } from "../graph/tensor.ts";
 import { valueInfoFromProto } from "../graph/valueinfo.ts";
 
 /** Of the tensors of a graph and those around it. */
@@ -129,7 +129,9 @@ function typeOf({ types }: Known, { op, inputs, attributes }: Node): number | un
 }
 
 /** Elements of a list: of shapes, and of what is made of them. */
-function countOf({ counts, ranks }: Known, { op, inputs }: Node): number | undefined {
+function countOf(known: Known, node: Node): number | undefined {
+  const { counts, ranks } = known;
+  const { op, inputs } = node;
   const [data = ""] = inputs;
   if (op === "Shape") return ranks.get(data);
   if (op === "Unsqueeze" && ranks.get(data) === 0) return 1;
@@ -138,7 +140,31 @@ function countOf({ counts, ranks }: Known, { op, inputs }: Node): number | undef
     const parts = inputs.map((name) => counts.get(name));
     return parts.every((part) => part !== undefined) ? parts.reduce((sum, part) => sum + part, 0) : undefined;
   }
+  if (op === "Gather") return ranks.get(data) === 1 ? counts.get(inputs[1] ?? "") : undefined;
+  if (op === "Slice") return countOfSlice(known, node);
+  if (ELEMENTWISE.has(op)) {
+    const sizes = inputs.map((name) => (ranks.get(name) === 0 ? 1 : counts.get(name)));
+    const isList = inputs.some((name) => ranks.get(name) === 1);
+    return isList && sizes.every((size) => size !== undefined) ? Math.max(...sizes) : undefined;
+  }
   return undefined;
+}
+
+const ELEMENTWISE = new Set(["Add", "Sub", "Mul", "Div", "Max", "Min", "Mod"]);
+
+/** Of a list that is cut once, at places that are constant. */
+function countOfSlice({ counts, constants }: Known, { inputs, attributes }: Node): number | undefined {
+  const count = counts.get(inputs[0]!);
+  const single = (k: number, name: string): number | undefined => {
+    const listed = attributes[name] as readonly number[] | undefined;
+    if (listed) return listed.length === 1 ? listed[0] : undefined;
+    const values = constants.get(inputs[k] ?? "")?.();
+    return values?.data.length === 1 ? toNumbers(values)[0] : undefined;
+  };
+  const [start, end] = [single(1, "starts"), single(2, "ends")];
+  if (count === undefined || start === undefined || end === undefined || inputs[4]) return undefined;
+  const place = (at: number) => Math.max(0, Math.min(count, at < 0 ? at + count : at));
+  return Math.max(0, place(end) - place(start));
 }
 
 function rankOf(known: Known, { op, inputs, attributes }: Node): number | undefined {
@@ -154,7 +180,10 @@ function rankOf(known: Known, { op, inputs, attributes }: Node): number | undefi
   }
   switch (op) {
     case "Shape":
+    case "Range":
       return 1;
+    case "Einsum":
+      return /->\s*([a-zA-Z]*)\s*$/.exec(String(attributes.equation ?? ""))?.[1]?.length;
     case "Reshape":
       return known.counts.get(inputs[1] ?? "");
     case "ConstantOfShape":

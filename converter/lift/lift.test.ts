@@ -188,6 +188,41 @@ test("Range of opset 27 counts as that of 26 does, in what its type holds", asyn
   expect([...toNumbers(got.y!)]).toEqual([2.5, 3.75, 5, 6.25, 7.5]);
 });
 
+test.each<[string, () => [Node[], Initializer[]]]>([
+  [
+    "cut out of another's",
+    () => [
+      [
+        makeNode("shape", "Shape", ["x"], ["s"]),
+        makeNode("first", "Gather", ["s", "at"], ["f"], { attributes: { axis: 0 } }),
+        makeNode("last", "Slice", ["s", "from", "to"], ["l"]),
+        makeNode("twice", "Mul", ["l", "halves"], ["t"]),
+        makeNode("sizes", "Concat", ["f", "halves", "rest", "t"], ["sizes"], { attributes: { axis: 0 } }),
+        makeNode("reshape", "Reshape", ["x", "sizes"], ["r"]),
+      ],
+      [
+        initializerOf("at", int64Tensor([1], [0])),
+        initializerOf("from", int64Tensor([1], [-1])),
+        initializerOf("to", int64Tensor([1], [2 ** 40])),
+        initializerOf("halves", int64Tensor([1], [1])),
+        initializerOf("rest", int64Tensor([1], [-1])),
+      ],
+    ],
+  ],
+  [
+    "of a product by its equation",
+    () => [[makeNode("product", "Einsum", ["x", "x"], ["r"], { attributes: { equation: "bij,bkj->bkij" } })], []],
+  ],
+])("Softmax over the last of four axes stays one where the shape is %s", async (_, build) => {
+  const [nodes, initializers] = build();
+  const softmax = makeNode("softmax", "Softmax", ["r"], ["y"], { attributes: { axis: 3 } });
+  const model = read([...nodes, softmax], initializers, [2, 3, 4], [{ name: "y", type: DataType.FLOAT }], 12);
+  const lifted = lift(model);
+  expect(lifted.graph.nodes.filter(({ op }) => op === "Reshape")).toHaveLength(nodes.at(-1)!.op === "Reshape" ? 1 : 0);
+  const feeds = { x: spread([2, 3, 4]) };
+  expectSame(await run(lifted, feeds), await run(model, feeds), 1e-6);
+});
+
 const TF = { coordinate_transformation_mode: "tf_half_pixel_for_nn" };
 
 test.each([
