@@ -5,31 +5,32 @@ import { leastClaim } from "../src/contract.ts";
 import { named } from "../src/unforeseen.ts";
 import { analyse } from "./analyse.ts";
 import { apart } from "./apart/apart.ts";
-import { positionLimit } from "./assemble/limit.ts";
+import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
 import { evaluatePositionTables } from "./assemble/position-tables.ts";
 import { type Extent, extentOf } from "./choose/extent.ts";
 import { inlineFunctions } from "./expand/inline.ts";
 import { initializerBytes } from "./file/encode.ts";
 import { decodeModel, readModel } from "./file/read.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
-import type { Carried } from "./find/carried.ts";
 import { type Found, isConvertible } from "./find/found.ts";
 import type { KernelSource } from "./find/kernel.ts";
 import type { Region } from "./find/region.ts";
 import { remedyOf } from "./find/remedies.ts";
+import { positionBytes, sizedStates, stateBytes } from "./find/sizes.ts";
 import { type Model, type Node, type ValueInfo, whereOf } from "./graph/graph.ts";
 import { typeName } from "./graph/tensor.ts";
 import type {
   DeclaredValue,
   InspectedLayer,
   InspectedRefusal,
-  InspectedState,
   Inspection,
   InspectOptions,
   PositionCounter,
 } from "./inspection.ts";
 import { lift } from "./lift/lift.ts";
 import { lookBeside, modelFileOf } from "./output/beside.ts";
+import { keptState, type Planned, type PlanOptions, plan } from "./plan.ts";
+import { type LayerReport, layerReports } from "./report.ts";
 import { describeLayout } from "./time/facts/fact.ts";
 import type { Refusal } from "./time/follow.ts";
 import { whyTime } from "./time/inputs.ts";
@@ -39,8 +40,8 @@ export interface Inspected {
   readonly inspection: Inspection;
   readonly found: Found;
   readonly candidates: readonly Candidate[];
-  /** Of some of the regions. */
-  readonly extents: ReadonlyMap<Region, Extent>;
+  /** The forms that `convert` would choose; none where it would not convert the model, or where they were not asked for. */
+  readonly planned: readonly Planned[];
 }
 
 /**
@@ -62,8 +63,13 @@ export async function inspect(source: string | Uint8Array, options: InspectOptio
   });
 }
 
+interface FileOptions extends InspectOptions {
+  /** Relative error of a layer's kernels that compact states may have. */
+  readonly tolerance?: number | undefined;
+}
+
 /** {@link inspect} for a file, with what the report is made from. */
-export async function inspectFile(file: string, options: InspectOptions = {}): Promise<Inspected> {
+export async function inspectFile(file: string, options: FileOptions = {}): Promise<Inspected> {
   return named(file, async () => {
     const model = await readModel(file);
     return inspectModel(model, (await lookBeside(file)).trainingLength?.positions, options);
@@ -76,7 +82,7 @@ const KEPT_BYTES = 256e6;
 async function inspectModel(
   read: Model,
   trainingLength: number | undefined,
-  { timeAxis, onProgress }: InspectOptions,
+  { timeAxis, sizes = true, tolerance, onProgress }: FileOptions,
 ): Promise<Inspected> {
   onProgress?.("finding convolutions", 0, undefined);
   const model = lift(inlineFunctions(read));
@@ -97,37 +103,50 @@ async function inspectModel(
     if (room >= 0) extents.set(region, extent);
   }
   const all = [...found.refusals, ...refusals].map((refusal) => inspectedRefusal(model, refusal));
-  const counter = await counterOf(found);
-  const states = (await Promise.all(found.kept.map((kept) => statesOf(model, kept)))).flat();
   const { batchAdded = false } = found;
   const convertible = all.length === 0 && isConvertible(found);
   const timeBecause =
     found.timeBecause ?? (timeAxis || batchAdded ? undefined : whyTime(found.graphs.inputs, convertible));
+  const tables = await evaluatePositionTables(found);
+  const limit = positionLimit(found, tables);
+  const complete = convertible && (sizes || candidates.length === 0);
+  const planned = complete
+    ? await plan(found, { trainingLength, tolerance, ...progressOf(onProgress) }, { candidates, extents })
+    : [];
+  const kept = complete ? planned : await Promise.all(found.kept.map((each) => keptState(each)));
+  const reports = layerReports(found, kept, limit, tables);
+  const counter = counterOf(found, reports, limit);
+  const sources = new Map(found.graphs.model.graph.nodes.map((node) => [node.name, placeOf(model, node).source]));
+  const states = sizedStates(reports, complete).map((state) => ({ ...state, source: sources.get(state.node) }));
   const inspection = {
     ...summaryOf(model, read),
     trainingLength,
     convertible,
     layers,
     states,
+    stateBytes: complete ? stateBytes(reports) : undefined,
+    positionBytes: complete ? positionBytes(reports) : undefined,
     timeBecause,
     batchAdded,
     counter,
     refusals: all,
   };
-  return { inspection, found, candidates, extents };
+  return { inspection, found, candidates, planned };
 }
 
-async function statesOf(model: Model, kept: Carried): Promise<InspectedState[]> {
-  const { opening, reports, claim = { kind: "proven" } } = await kept.plan();
-  return reports.map(({ form, dims, order, channels, because }) => ({
-    ...placeOf(model, opening),
-    ...{ form, dims: dims ?? (form === "cache" ? [channels] : [order, channels]), because, claim },
-  }));
-}
+const progressOf = (onProgress: InspectOptions["onProgress"]): Pick<PlanOptions, "onProgress"> => ({
+  onProgress: ({ done, total }) => onProgress?.("choosing forms", done, total),
+});
 
-async function counterOf(found: Found): Promise<PositionCounter | undefined> {
-  const nodes = found.counter.uses.map(({ node }) => node.name);
-  return nodes.length ? { nodes, limit: positionLimit(found, await evaluatePositionTables(found)) } : undefined;
+/** What is counted for functions of the position, or for an operator that must know where a sequence begins. */
+function counterOf(
+  { counter: { uses } }: Found,
+  reports: readonly LayerReport[],
+  limit: PositionLimit | undefined,
+): PositionCounter | undefined {
+  const counted = reports.filter(({ form }) => form === "counter").map(({ node }) => node);
+  const nodes = uses.length > 0 ? uses.map(({ node }) => node.name) : counted;
+  return nodes.length > 0 ? { nodes, limit } : undefined;
 }
 
 function layerOf(

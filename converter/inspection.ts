@@ -1,12 +1,15 @@
 /** What may be asked of an inspection, and what comes out of it. */
-import type { Claim, LayerMetadata } from "../src/contract.ts";
+import type { Claim } from "../src/contract.ts";
 import type { ProcessOptions } from "../src/process/limits.ts";
 import type { PositionLimit } from "./assemble/limit.ts";
 import type { KernelEnd } from "./find/kernel.ts";
+import type { SizedState } from "./find/sizes.ts";
 
 export interface InspectOptions {
   /** Time axis of an input by name, where axis 1 of the first input is wrong. */
   readonly timeAxis?: Readonly<Record<string, number>> | undefined;
+  /** Choose the forms of the convolutions too, which takes longer, so that the size of the whole state is known. Default true. */
+  readonly sizes?: boolean | undefined;
   /** Called while it works; `total` is undefined where it is not known yet. */
   readonly onProgress?: ((step: string, done: number, total: number | undefined) => void) | undefined;
   /**
@@ -48,17 +51,9 @@ export interface InspectedLayer {
   readonly bias: boolean;
 }
 
-/** An operator of another kind that carries a state, kept as it is. */
-export interface InspectedState {
-  readonly node: string;
-  readonly operator: string;
+/** A part of the state that the converted model carries. */
+export interface InspectedState extends SizedState {
   readonly source: string | undefined;
-  /** What it reads beside its new inputs. */
-  readonly form: LayerMetadata["form"];
-  /** Dimensions of the state behind the batch; of a cache, for each position. */
-  readonly dims: readonly number[];
-  readonly because: string;
-  readonly claim: Claim;
 }
 
 /** What stands in the way of running token by token. */
@@ -93,8 +88,15 @@ export interface Inspection {
   /** Nothing stands in the way, and there is something to convert. */
   readonly convertible: boolean;
   readonly layers: readonly InspectedLayer[];
-  /** What is carried beside convolutions. */
+  /**
+   * The parts of the state, as `convert` makes them where nothing else is asked for. Of a model that cannot be converted, or with
+   * `sizes: false`, those whose operators are kept.
+   */
   readonly states: readonly InspectedState[];
+  /** Bytes of the state of one sequence, at its start; undefined where not all of its parts are known. */
+  readonly stateBytes: number | undefined;
+  /** Bytes that each position adds to it. */
+  readonly positionBytes: number | undefined;
   /** Why an axis is time; undefined where its name says so, or `timeAxis`. */
   readonly timeBecause: string | undefined;
   /** It is of one sequence: converted, every input and output has a batch in front. */

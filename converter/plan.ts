@@ -3,9 +3,10 @@ import { type Claim, leastClaim } from "../src/contract.ts";
 import { measureGains } from "./budget/gains.ts";
 import { chooseForms } from "./choose/choose.ts";
 import type { Chosen } from "./choose/chosen.ts";
+import type { Beforehand } from "./choose/layer.ts";
 import type { ChooseOptions } from "./choose/options.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
-import type { Carried, KeptOptions, Realisation } from "./find/carried.ts";
+import type { Kept, KeptOptions, Realisation } from "./find/carried.ts";
 import { type Found, refusalError } from "./find/found.ts";
 import type { LayerReport } from "./report.ts";
 import { type Form, stateChannels, stateOrder } from "./solve/form.ts";
@@ -28,26 +29,39 @@ export interface PlanOptions extends ChooseOptions, KeptOptions {
   readonly onProgress?: ((progress: { step: "plan" | "solve"; done: number; total: number }) => void) | undefined;
 }
 
+/** What was read of the model before, so that it is not read again. */
+export interface ReadBefore extends Beforehand {
+  readonly candidates: readonly Candidate[];
+}
+
 /**
  * A realisation for everything that carries a state, in the order of the graph.
  * @throws LongConvError runtime-failed where gains cannot be measured; where a convolution turns out to be none at greater lengths; what choosing a form throws
  */
-export async function plan(found: Found, options: PlanOptions): Promise<Planned[]> {
-  const { candidates, refusals } = await candidatesOf(found, options.horizon, (done, total) =>
-    options.onProgress?.({ step: "plan", done, total }),
-  );
-  if (refusals.length > 0) throw refusalError(found.graphs.model, refusals);
+export async function plan(found: Found, options: PlanOptions, before?: ReadBefore): Promise<Planned[]> {
+  const candidates = before?.candidates ?? (await readKernels(found, options));
   const gains = options.budget === "outputs" ? await measureGains(found) : undefined;
   const onProgress = (done: number, total: number) => options.onProgress?.({ step: "solve", done, total });
-  const forms = await chooseForms(candidates, options, onProgress, { gains });
+  const forms = await chooseForms(candidates, options, onProgress, { ...before, gains });
   const planned = [
     ...candidates.map((each, i) => solved(each, forms[i]!)),
-    ...(await Promise.all(found.kept.map((each) => kept(each, options)))),
+    ...(await Promise.all(found.kept.map((each) => keptState(each, options)))),
   ];
   const place = new Map(found.graphs.model.graph.nodes.map((node, i) => [node.name, i]));
   const at = ({ realisation }: Planned) => place.get(realisation.opening.name)!;
   return planned.toSorted((a, b) => at(a) - at(b));
 }
+
+async function readKernels(found: Found, options: PlanOptions): Promise<readonly Candidate[]> {
+  const { candidates, refusals } = await candidatesOf(found, options.horizon, (done, total) =>
+    options.onProgress?.({ step: "plan", done, total }),
+  );
+  if (refusals.length > 0) throw refusalError(found.graphs.model, refusals);
+  return candidates;
+}
+
+/** The kind of state whose nodes give way. */
+const CONVOLUTION = "long convolution";
 
 /** Whether a form follows its kernel within a tolerance only. */
 const isApproximate = ({ kind }: Form): boolean => kind === "compact" || kind === "diagonal" || kind === "mixed";
@@ -68,6 +82,7 @@ function solved({ region, source }: Candidate, chosen: Chosen): Planned {
     ...state,
     node: region.opening.name,
     operator: region.opening.op,
+    kind: CONVOLUTION,
     error: chosen.error,
     kernelFrom: source.tensor ?? "impulse response",
     verified: source.verified,
@@ -84,7 +99,7 @@ function solved({ region, source }: Candidate, chosen: Chosen): Planned {
 }
 
 /** An operator that is kept is right at any length, by its definition. */
-async function kept(carried: Carried, options: KeptOptions): Promise<Planned> {
+export async function keptState(carried: Kept, options: KeptOptions = {}): Promise<Planned> {
   const realisation = await carried.plan(options);
   const { opening } = realisation;
   const claim: Claim = realisation.claim ?? { kind: "proven" };
@@ -92,6 +107,7 @@ async function kept(carried: Carried, options: KeptOptions): Promise<Planned> {
     ...{
       node: opening.name,
       operator: opening.op,
+      kind: carried.kind,
       error: 0,
       kernelFrom: "none",
       verified: undefined,

@@ -12,6 +12,8 @@ import type { Reduction } from "./reduce/reduce.ts";
 /** A state of a converted model, for reports: a convolution, an operator that is kept, or the counter of positions. */
 export interface LayerReport extends LayerMetadata {
   readonly operator: string;
+  /** What kind of state: "long convolution", "recurrent layer", … */
+  readonly kind: string;
   /** Where the kernel was read: a tensor of the graph, or the response to an impulse. */
   readonly kernelFrom: string;
   /** Positions over which the graph was compared with the convolution; undefined for what is none. */
@@ -59,7 +61,7 @@ function counterReport(
   const end = limit ? `; the model reads ${describeLimit(limit)}` : "";
   return [
     {
-      ...{ index, state: "ssm", node: node.name, operator: node.op, form: "counter" },
+      ...{ index, state: "ssm", node: node.name, operator: node.op, kind: "position", form: "counter" },
       ...{ channels: 1, lags: 0, order: 1, error: 0, wrapAround: 0 },
       kernelFrom: "none",
       verified: undefined,

@@ -83,8 +83,14 @@ export interface Carried extends Closed {
   plan(options?: KeptOptions): Promise<Realisation>;
 }
 
+/** What was found to carry a state, with the name of its kind. */
+export interface Kept extends Carried {
+  readonly kind: string;
+}
+
 /** A kind of state. */
 export interface Kind<Refused> {
+  /** As reports say it. */
   readonly name: string;
   /** Operators of its own and what they are to time, by domain and name; functions of these names are not inlined. */
   readonly operators?: Readonly<Record<string, Rule>> | undefined;

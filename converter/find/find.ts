@@ -20,7 +20,7 @@ import { lengthOutputs } from "../time/outputs.ts";
 import { lengthThresholds } from "../time/thresholds.ts";
 import { newWalked } from "../time/walked.ts";
 import { closeBranches } from "./branches.ts";
-import type { Carried, Kind, Known } from "./carried.ts";
+import type { Kept, Kind, Known } from "./carried.ts";
 import { unrolled } from "./cause.ts";
 import type { Found } from "./found.ts";
 import { castsToHalf, decidingHalves } from "./halves.ts";
@@ -66,7 +66,7 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
   const closed: Closed[] = [];
   const tables = new Map<string, Layout>();
   const regions: Region[] = [];
-  const kept: Carried[] = [];
+  const kept: Kept[] = [];
   const refused: Refusal[] = [];
   /** Openings that read what others make. */
   const waiting = new Map<Node, readonly Result[]>();
@@ -103,7 +103,7 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
   }
 }
 
-type Result = Region | Carried | RefusedOpening;
+type Result = Region | Kept | RefusedOpening;
 
 /** What closes an opening: a state of some kind, a convolution, several that branch, or the reason why nothing does. */
 async function close(
@@ -133,10 +133,10 @@ async function firstClosing(
   kinds: readonly Kind<RefusedOpening>[],
   known: Known,
   opening: Opening,
-): Promise<Carried | RefusedOpening | undefined> {
+): Promise<Kept | RefusedOpening | undefined> {
   for (const kind of kinds) {
     const found = await kind.find(known, opening);
-    if (found) return found;
+    if (found) return "plan" in found ? { ...found, kind: kind.name } : found;
   }
   return undefined;
 }

@@ -7,7 +7,7 @@ import type { CounterPlan } from "../time/counter.ts";
 import type { Layout } from "../time/facts/fact.ts";
 import type { Constant } from "../time/fold.ts";
 import type { Refusal, TimeFacts } from "../time/follow.ts";
-import type { Carried } from "./carried.ts";
+import type { Kept } from "./carried.ts";
 import type { Renamed } from "./names.ts";
 import type { Proofs } from "./proven.ts";
 import type { Region } from "./region.ts";
@@ -33,7 +33,7 @@ export interface Found {
   /** Its long convolutions. */
   readonly regions: readonly Region[];
   /** Operators that carry a state of another kind. */
-  readonly kept: readonly Carried[];
+  readonly kept: readonly Kept[];
   /** Of each region, and of each table: what rules say of it at every length, or why they say nothing. */
   readonly proofs: Proofs;
   /** What is computed from a carried counter, where streams meet the absolute position. */

@@ -48,6 +48,7 @@ const EDGE = 4;
 /** Least width of a block, px, and how much of what is left in its row it takes, relative to the others. */
 const SHARE: Readonly<Record<Block["kind"], { readonly least: number; readonly weight: number }>> = {
   convolution: { least: 190, weight: 3 },
+  kept: { least: 190, weight: 3 },
   refused: { least: 190, weight: 3 },
   input: { least: 104, weight: 1 },
   output: { least: 104, weight: 1 },

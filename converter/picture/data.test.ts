@@ -12,8 +12,8 @@ const ABOUT = { version: "1.2.3", date: new Date(0), sha256: "abcd", command: "l
 let layers: LayerInput[];
 let document: Document;
 beforeAll(async () => {
-  const { found, candidates, extents } = await inspectFile(zooModel("mixed").file);
-  const forms = await chooseForms(candidates, { tolerance: 1e-2, horizon: 256 }, undefined, { extents });
+  const { found, candidates } = await inspectFile(zooModel("mixed").file, { sizes: false });
+  const forms = await chooseForms(candidates, { tolerance: 1e-2, horizon: 256 });
   layers = [];
   for (const [i, { region, source }] of candidates.entries()) {
     const kernels = await source.at(forms[i]!.lags);

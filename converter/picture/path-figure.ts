@@ -6,7 +6,7 @@ import { describeLayout } from "../time/facts/fact.ts";
 import { arrange, type Box, type Wire } from "./arrange.ts";
 import { type Block, type Followed, modulesOf, operatorsOf, timePath } from "./path.ts";
 import { lagsHolding, largestTap, wideningBins } from "./sample.ts";
-import { count, escapeHtml, shortened, wrapped } from "./text.ts";
+import { capital, count, escapeHtml, shortened, wrapped } from "./text.ts";
 
 /** Width of the picture, px, where no row needs more. */
 const WIDTH = 424;
@@ -105,6 +105,12 @@ function contentOf(block: Block, width: number, found: Followed, notes: Readonly
         code(ends[0] === ends[1] ? ends[0]! : `${ends[0]} …`),
         ...(ends[0] === ends[1] ? [] : [code(`… ${ends[1]}`)]),
       ];
+      return sized(lines, `${count(block.nodes.length, "node")}:\n${names}`);
+    }
+    case "kept": {
+      const { opening, kind } = block.kept;
+      const where = sourceOf(opening);
+      const lines = [name(capital(kind)), ...(where ? [note(where)] : []), note(opening.op), code(opening.name)];
       return sized(lines, `${count(block.nodes.length, "node")}:\n${names}`);
     }
     case "refused": {

@@ -1,18 +1,21 @@
-/** The path that time takes through a graph, condensed: convolutions, what stops it, and pointwise nodes between them. */
+/** The path that time takes through a graph, condensed: convolutions, operators with a state, what stops it, and pointwise nodes between them. */
+import type { Kept } from "../find/carried.ts";
 import type { Found } from "../find/found.ts";
 import type { Region } from "../find/region.ts";
 import { type Node, sourceOf } from "../graph/graph.ts";
 import { readsOf } from "../graph/reads.ts";
-import type { Refusal } from "../time/follow.ts";
+import type { Closed, Refusal } from "../time/follow.ts";
 
 /** What the path needs of what was found. */
-export type Followed = Pick<Found, "graphs" | "time" | "regions" | "refusals">;
+export type Followed = Pick<Found, "graphs" | "time" | "regions" | "kept" | "counter" | "refusals">;
 
 /** Several nodes (or none: an input, an output) that are one box of the picture. */
 export type Block =
   | { readonly kind: "input" | "output"; readonly name: string; readonly nodes: readonly Node[] }
   /** A long convolution; `index` is that of its region. */
   | { readonly kind: "convolution"; readonly region: Region; readonly index: number; readonly nodes: readonly Node[] }
+  /** An operator that carries a state of another kind. */
+  | { readonly kind: "kept"; readonly kept: Kept; readonly nodes: readonly Node[] }
   /** Works position by position. */
   | { readonly kind: "pointwise"; readonly nodes: readonly Node[] }
   /** Between the node that mixes time and the one at which it is refused. */
@@ -29,14 +32,14 @@ export interface TimePath {
 }
 
 /**
- * Condenses the part of a graph through which data flows. Nodes that are before the same landmarks (convolutions and
- * refused nodes) and behind the same ones are one block: so a residual network of any size becomes a short chain.
+ * Condenses the part of a graph through which data flows. Nodes that are before the same landmarks (convolutions, operators
+ * with a state, refused nodes) and behind the same ones are one block: so a residual network of any size becomes a short chain.
  * Shapes, constants and functions of the position are not part of it.
  */
-export function timePath({ graphs, time, regions, refusals }: Followed): TimePath {
+export function timePath({ graphs, time, regions, kept, refusals }: Followed): TimePath {
   const { graph } = graphs.model;
   const isData = (name: string) => ["stream", "still", "open"].includes(time.facts.get(name)?.kind ?? "");
-  const landmarkOf = landmarks(regions, refusals);
+  const landmarkOf = landmarks([...regions, ...kept], refusals);
   const data = new Set(
     graph.inputs.filter(({ name }) => isData(name) || !time.facts.has(name)).map(({ name }) => name),
   );
@@ -84,7 +87,9 @@ export function timePath({ graphs, time, regions, refusals }: Followed): TimePat
           ? { kind: beyond ? "beyond" : mixed ? "mixed" : "pointwise", nodes: members }
           : landmark < regions.length
             ? { kind: "convolution", region: regions[landmark]!, index: landmark, nodes: members }
-            : { kind: "refused", refusals: refusals.filter((refusal) => refusal.node === node), nodes: members },
+            : landmark < regions.length + kept.length
+              ? { kind: "kept", kept: kept[landmark - regions.length]!, nodes: members }
+              : { kind: "refused", refusals: refusals.filter((refusal) => refusal.node === node), nodes: members },
       );
       byKey.set(key, index);
     }
@@ -110,14 +115,14 @@ export function timePath({ graphs, time, regions, refusals }: Followed): TimePat
   return { blocks, edges: withoutCycles(blocks.length, edges) };
 }
 
-/** Indices of the landmarks: regions first, then refused nodes. */
-function landmarks(regions: readonly Region[], refusals: readonly Refusal[]): Map<Node, number> {
+/** Indices of the landmarks: what carries a state first, then refused nodes. */
+function landmarks(stateful: readonly Closed[], refusals: readonly Refusal[]): Map<Node, number> {
   const indices = new Map<Node, number>();
-  for (const [i, region] of regions.entries())
-    for (const node of region.nodes) if (!indices.has(node)) indices.set(node, i);
+  for (const [i, closed] of stateful.entries())
+    for (const node of closed.nodes) if (!indices.has(node)) indices.set(node, i);
   for (const [i, { node }] of refusals.entries()) {
     const known = indices.get(node);
-    if (known === undefined || known < regions.length) indices.set(node, regions.length + i);
+    if (known === undefined || known < stateful.length) indices.set(node, stateful.length + i);
   }
   return indices;
 }

@@ -1,13 +1,18 @@
 /** The page: complete, well-formed, true to its inputs, and safe whatever the names in a model are. */
 
+import path from "node:path";
 import { parseHTML } from "linkedom";
 import { expect, test } from "vitest";
+import { ROOT } from "../../scripts/root.ts";
 import { demoModel, trapModels, zooModel } from "../../test/testdata.ts";
 import { analyse } from "../analyse.ts";
 import { certify } from "../certify/certify.ts";
+import { convert } from "../convert.ts";
 import { readModel } from "../file/read.ts";
 import type { Found } from "../find/found.ts";
 import { kernelSource } from "../find/kernel.ts";
+import { positionBytes, stateBytes } from "../find/sizes.ts";
+import { inspectFile } from "../inspect.ts";
 import { reduceKernels } from "../reduce/reduce.ts";
 import type { Kernels, Modal } from "../solve/form.ts";
 import { htmlReport, type LayerInput } from "./report.ts";
@@ -194,3 +199,45 @@ test("names that are markup stay text", async () => {
   expect(document.querySelector("table.layers code")!.textContent).toContain(`<script>alert("1")</script>`);
   expect(document.querySelectorAll("[onerror]")).toHaveLength(0);
 });
+
+test.each(["gru", "pool-average", "tnn-lstm", "sdpa-causal", "edge-replicate"])(
+  "%s: every part of the state with its kind, size and share, and the total that convert says",
+  async (name) => {
+    const file = path.join(ROOT, "test", "models", "stream", name, "model.onnx");
+    const { found, candidates, inspection, planned } = await inspectFile(file);
+    const { states } = inspection;
+    const { layers: converted } = await convert(file);
+    const layers = await Promise.all(
+      candidates.map(
+        async ({ region, source }, i): Promise<LayerInput> => ({
+          ...planned.flatMap(({ solved }) => solved?.chosen ?? [])[i]!,
+          region,
+          kernels: await source.at(64),
+        }),
+      ),
+    );
+    const document = parsed(htmlReport({ title: name, found, layers, states }));
+    const lead = document.querySelector(".lead")!.textContent!;
+    expect(lead).not.toContain("Nothing is carried");
+    const rows = [...document.querySelectorAll("table.states tbody")];
+    const value = (row: Element, label: string) =>
+      row.querySelector(`td[data-label="${label}"]`)!.getAttribute("data-value");
+    expect(rows.map((row) => row.querySelector("code")!.textContent)).toEqual(converted.map(({ node }) => node));
+    expect(rows.map((row) => value(row, "Kind"))).toEqual(converted.map(({ kind }) => kind));
+    const total = stateBytes(converted);
+    expect(Number(document.querySelector('[data-label="In all"]')!.getAttribute("data-value"))).toBe(total);
+    expect(inspection).toMatchObject({ stateBytes: total, positionBytes: positionBytes(converted) });
+    converted.forEach((layer, i) => {
+      const own = layer.form === "cache" ? 4 * layer.channels : stateBytes([layer]);
+      expect(Number(value(rows[i]!, "Size"))).toBe(own);
+      if (layer.form !== "cache") expect(Number(value(rows[i]!, "Share"))).toBeCloseTo(own / total, 12);
+    });
+    // no operator with a state stands among those that work position by position
+    const pointwise = Array.from(document.querySelectorAll("svg.path .pointwise title"), (each) => each.textContent!);
+    for (const { node, kind, form } of converted) {
+      if (form === "counter") continue;
+      expect(pointwise.filter((title) => title.split("\n").includes(node))).toEqual([]);
+      expect(lead.toLowerCase()).toContain(kind);
+    }
+  },
+);

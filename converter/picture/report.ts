@@ -1,15 +1,17 @@
 /** The report of `inspect --html`: one page that needs nothing else, with what was found, chosen and certified, in pictures. */
 
 import { describeClaim, leastClaim } from "../../src/contract.ts";
+import type { SizedState } from "../find/sizes.ts";
 import { type About, aboutLines, symbols } from "./about.ts";
 import { downloads } from "./data.ts";
 import { described, figure, layerSection } from "./layer-section.ts";
 import { decayOverview, singularValueOverview } from "./overview.ts";
 import type { Followed } from "./path.ts";
 import { pathFigure } from "./path-figure.ts";
+import { describeWhole, kindsOf, statesTable, wholeOf } from "./states-table.ts";
 import { STYLE } from "./style.ts";
 import { errorOf, type LayerInput, lagsOfForm, layerTable, positionNote, refusalList, stateBytes } from "./table.ts";
-import { byteSize, count, escapeHtml, grouped, significant } from "./text.ts";
+import { capital, count, escapeHtml, grouped, significant } from "./text.ts";
 import { offersOf, offerTable, tradeOffFigure } from "./tradeoff.ts";
 
 export type { About } from "./about.ts";
@@ -22,6 +24,8 @@ export interface ReportInput {
   readonly found: Followed;
   /** In the order of `found.regions`. */
   readonly layers: readonly LayerInput[];
+  /** The parts of the state; of a model that cannot be converted, those whose operators are kept. */
+  readonly states?: readonly SizedState[] | undefined;
   /** Relative error of a layer's kernels that was asked for. */
   readonly tolerance?: number | undefined;
   /** How the page was made; with it, the page holds the numbers too. */
@@ -34,7 +38,8 @@ export interface ReportInput {
  *
  *     await writeFile("inspect.html", htmlReport({ title: "model.onnx", found, layers }));
  */
-export function htmlReport({ title, found, layers, tolerance, about }: ReportInput): string {
+export function htmlReport({ title, found: all, layers, states = [], tolerance, about }: ReportInput): string {
+  const found = carrying(all, states);
   const notes = new Map(
     layers.map(
       ({ region, kernels, form }) =>
@@ -47,23 +52,24 @@ export function htmlReport({ title, found, layers, tolerance, about }: ReportInp
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${escapeHtml(title)}: long convolutions</title>
+<title>${escapeHtml(title)}: what it carries from position to position</title>
 <style>${STYLE}</style>
 </head>
 <body>
 <main>
 <header>
 <h1>${escapeHtml(title)}</h1>
-${lead(found, layers)}
+${lead(found, layers, states)}
 </header>
 <section class="overview">
 <figure>
-<figcaption><h2>The path of time</h2><p>From input to output. A convolution looks back along time; every other block works on each position alone.</p></figcaption>
+<figcaption><h2>The path of time</h2><p>From input to output. Convolutions and blocks with a state look back along time; every other block works on each position alone.</p></figcaption>
 ${pathFigure(found, notes)}
 </figure>
 <div>
 ${found.refusals.length ? `<h2>What stands in the way</h2>${refusalList(found.graphs.model, found.refusals)}` : ""}
 ${layers.length ? `<h2>Long convolutions</h2>${layerTable(layers)}` : ""}
+${states.length ? `<h2>What is carried</h2>${statesTable(states, found.refusals.length === 0)}` : ""}
 ${tradeOff(layers, tolerance)}
 ${overview(layers)}
 ${positionNote(found.time.positions)}
@@ -78,42 +84,63 @@ ${about ? ending(title, layers, tolerance, about) : ""}
 `;
 }
 
-/** The whole report in two sentences. */
-function lead({ refusals, regions }: Followed, layers: readonly LayerInput[]): string {
-  const sentences: string[] = [];
-  const convolutions = count(regions.length, "long convolution");
-  if (refusals.length)
-    sentences.push(
-      `<strong>Cannot run token by token:</strong> ${convolutions} found, and ${count(refusals.length, "refusal")} in the way.`,
-    );
-  else if (regions.length === 0)
-    sentences.push(
-      "<strong>No long convolution:</strong> every operator works position by position, so no state is needed.",
-    );
-  else sentences.push(`<strong>${convolutions}</strong>; every other operator works position by position.`);
+/** Without operators that are kept and carry nothing, as padding that goes. */
+function carrying(found: Followed, states: readonly SizedState[]): Followed {
+  const names = new Set(states.map(({ node }) => node));
+  return states.length > 0 ? { ...found, kept: found.kept.filter(({ opening }) => names.has(opening.name)) } : found;
+}
+
+/** The whole report in a few sentences. */
+function lead(found: Followed, layers: readonly LayerInput[], states: readonly SizedState[]): string {
+  const sentences = [carries(found)];
   const forms = layers.flatMap(({ form, region }) => (form ? [{ form, region }] : []));
-  if (forms.length && forms.length === layers.length) {
-    const bytes = forms.reduce((sum, { form }) => sum + stateBytes(form), 0);
-    const exact = forms.reduce((sum, { form, region }) => sum + 4 * region.channels * lagsOfForm(form), 0);
-    const ratio = exact / Math.max(bytes, 1);
-    const errors = layers.flatMap((layer) => errorOf(layer) ?? []);
-    const worst =
-      errors.length === layers.length
-        ? `; relative error of the kernels at most <strong>${significant(Math.max(...errors))}</strong>`
-        : "";
-    const lags = forms.map(({ form }) => lagsOfForm(form));
-    const [least, most] = [Math.min(...lags), Math.max(...lags)].map(grouped);
-    // An exact form of fewer lags is smaller, and wrong beyond them
-    const smaller =
-      ratio >= 1.5
-        ? `, ${significant(ratio)} times smaller than exact forms of the same lags (${least === most ? most : `${least}–${most}`})`
-        : "";
-    sentences.push(`State of a sequence: <strong>${byteSize(bytes)}</strong>${smaller}${worst}.`);
-  }
-  const claims = layers.flatMap(({ claim }) => (claim ? [claim] : []));
-  if (claims.length > 0 && claims.length === layers.length)
+  const isComplete = found.refusals.length === 0 && forms.length === found.regions.length;
+  const whole = states.length ? wholeOf(states) : { bytes: bytesOf(layers), positionBytes: 0 };
+  if (isComplete && (states.length > 0 || (forms.length > 0 && found.kept.length === 0)))
+    sentences.push(
+      `State of a sequence: <strong>${describeWhole(whole)}</strong>${comparison(layers, found.kept.length > 0)}.`,
+    );
+  const claims = [...layers, ...states].flatMap(({ claim }) => (claim ? [claim] : []));
+  if (claims.length > 0 && claims.length === layers.length + states.length)
     sentences.push(`Claim of the whole: <strong>${escapeHtml(describeClaim(leastClaim(claims)))}</strong>.`);
   return `<p class="lead">${sentences.join(" ")}</p>`;
+}
+
+/** What looks back along time, and what that means. */
+function carries({ refusals, regions, kept, counter }: Followed): string {
+  const convolutions = regions.length > 0 ? [count(regions.length, "long convolution")] : [];
+  const others = kindsOf(kept.map(({ kind, opening }) => ({ kind, node: opening.name })));
+  const found = [...convolutions, ...others].map(escapeHtml).join(", ");
+  if (refusals.length > 0)
+    return `<strong>Cannot run token by token:</strong> ${found || "nothing that carries a state"} found, and ${count(refusals.length, "refusal")} in the way.`;
+  if (found) return `<strong>${capital(found)}</strong>; every other operator works position by position.`;
+  return counter.uses.length > 0
+    ? "<strong>The position alone is carried:</strong> every operator works position by position, given its number."
+    : "<strong>Nothing is carried:</strong> every operator works position by position, so no state is needed.";
+}
+
+const bytesOf = (layers: readonly LayerInput[]): number =>
+  layers.reduce((sum, { form }) => sum + (form ? stateBytes(form) : 0), 0);
+
+/** The convolutions' states beside exact ones, and their largest error. @param amongOthers there are other states */
+function comparison(layers: readonly LayerInput[], amongOthers: boolean): string {
+  const forms = layers.flatMap(({ form, region }) => (form ? [{ form, region }] : []));
+  if (forms.length === 0) return "";
+  const exact = forms.reduce((sum, { form, region }) => sum + 4 * region.channels * lagsOfForm(form), 0);
+  const ratio = exact / Math.max(bytesOf(layers), 1);
+  const errors = layers.flatMap((layer) => errorOf(layer) ?? []);
+  const worst =
+    errors.length === layers.length
+      ? `; relative error of the kernels at most <strong>${significant(Math.max(...errors))}</strong>`
+      : "";
+  const lags = forms.map(({ form }) => lagsOfForm(form));
+  const [least, most] = [Math.min(...lags), Math.max(...lags)].map(grouped);
+  // An exact form of fewer lags is smaller, and wrong beyond them
+  const smaller =
+    ratio >= 1.5
+      ? `${amongOthers ? ", of its convolutions" : ","} ${significant(ratio)} times smaller than exact forms of the same lags (${least === most ? most : `${least}–${most}`})`
+      : "";
+  return `${smaller}${worst}`;
 }
 
 /** What a larger error would save, and a smaller one cost. */

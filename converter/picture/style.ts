@@ -8,13 +8,13 @@ const LIGHT = `
   --paper: #ffffff; --ink: #1a1c20; --soft: #5b6068; --axis: #9aa0a8; --hair: #dfe2e6; --tint: #f5f6f8;
   --blue: #0068a8; --orange: #c05500; --green: #007a58; --purple: #8d3f86; --red: #b3202a;
   --band: #e3ebf2; --band-inner: #bcd1e2; --faint: #a9b0b8; --wire: #6c737c;
-  --blue-tint: #eaf3fa; --red-tint: #fcedec; --orange-tint: #fdf3e8;`;
+  --blue-tint: #eaf3fa; --red-tint: #fcedec; --orange-tint: #fdf3e8; --green-tint: #e9f6f1;`;
 
 const DARK = `
   --paper: #14161a; --ink: #e8eaed; --soft: #a3a9b2; --axis: #6d747d; --hair: #2e3238; --tint: #1c1f24;
   --blue: #6cb8ee; --orange: #f09a4a; --green: #45c9a0; --purple: #d58fcf; --red: #ff8078;
   --band: #24303b; --band-inner: #36506a; --faint: #59616b; --wire: #8a929c;
-  --blue-tint: #172633; --red-tint: #35191b; --orange-tint: #33230f;`;
+  --blue-tint: #172633; --red-tint: #35191b; --orange-tint: #33230f; --green-tint: #12302a;`;
 
 export const STYLE = `
 :root { color-scheme: light dark; ${LIGHT} }
@@ -59,6 +59,7 @@ figure svg, svg.path { display: block; width: 100%; height: auto; overflow: visi
 .path .input rect, .path .output rect { fill: none; }
 .path .input .code, .path .output .code { fill: var(--ink); }
 .path .convolution rect { fill: var(--blue-tint); stroke: var(--blue); stroke-width: 1.6; }
+.path .kept rect { fill: var(--green-tint); stroke: var(--green); stroke-width: 1.6; }
 .path .refused rect { fill: var(--red-tint); stroke: var(--red); stroke-width: 2; }
 .path .refused .name { fill: var(--red); }
 .path .refused .note, .path .refused .code { fill: var(--ink); }
@@ -87,6 +88,7 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; wh
 .about { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 3px 18px; margin: 10px 0 0; font-size: 13.5px; }
 .about dd { margin: 0; overflow-wrap: anywhere; }
 .about dt { color: var(--soft); }
+tfoot td { padding-top: 7px; text-align: right; }
 table + h2, details + h2 { margin-top: 30px; }
 .offers { width: auto; margin: 6px 0 10px; }
 .plot .hover rect:hover { fill: var(--axis); fill-opacity: 0.22; }
@@ -99,6 +101,7 @@ a { color: var(--blue); }
   h1 { font-size: 25px; }
   section { margin-top: 32px; padding-top: 18px; }
   table, tbody, tr, td { display: block; }
+  tfoot td { display: block; text-align: left; }
   thead { display: none; }
   tbody { padding: 10px 0; }
   td, td.number, tr:last-child td { display: grid; grid-template-columns: 112px minmax(0, 1fr); text-align: left; white-space: normal; border: 0; padding: 1px 0; }

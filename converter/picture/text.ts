@@ -75,3 +75,7 @@ export function wrapped(text: string, length: number): string[] {
   if (line) lines.push(line);
   return lines;
 }
+
+/** A share from 0 to 1 in percent: 0.254 -> "25 %", 0.0042 -> "0.42 %". */
+export const percent = (share: number): string =>
+  `${share >= 0.995 || share === 0 ? Math.round(100 * share) : Number((100 * share).toPrecision(2))} %`;

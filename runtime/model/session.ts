@@ -93,8 +93,6 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
   });
 }
 
-const RENAME = "Write it in the layout of the state contract: longconv-ssm rename model.onnx -o recurrent.onnx";
-
 const CONVERT = "Convert it first: longconv-ssm convert model.onnx -o recurrent.onnx";
 
 /** ONNX Runtime writes functions out by recursion, in a time that is quadratic in their depth. */

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ROOT } from "../../scripts/root.ts";
 import { COMMAND, type Ended, longconv, scratch } from "../../test/command.ts";
 import { longconvHere } from "../../test/in-process.ts";
 import { demoModel, readTensorProto, zooModel } from "../../test/testdata.ts";
@@ -253,6 +254,24 @@ describe("inspect", () => {
     expect({ convertible, refusals, opset }).toEqual({ convertible: true, refusals: [], opset: 18 });
     // sgconv's kernel is a table of 64 values.
     expect(layers).toEqual([expect.objectContaining({ channels: 16, lags: 64, ends: true, operator: "Pad" })]);
+  });
+
+  test("every part of the state with its kind, bytes and share, and the total that convert says", async () => {
+    const file = path.join(ROOT, "test", "models", "stream", "tnn-lstm", "model.onnx");
+    const { states, stateBytes, positionBytes } = await json("inspect", file);
+    const converted = await json("convert", file, "-o", dir.at("tnn-lstm.onnx"));
+    expect({ stateBytes, positionBytes }).toEqual({ stateBytes: converted.stateBytes, positionBytes: 0 });
+    const kinds = states.map(({ node, kind, share }: Record<string, unknown>) => [node, kind, share]);
+    const lstm = 4 * 2 * 12;
+    expect(kinds).toEqual([
+      ["node_constant_pad_nd", "long convolution", 1 - lstm / stateBytes],
+      ["node_lstm__2_1", "recurrent layer", lstm / stateBytes],
+    ]);
+    const { stdout } = await longconv(["inspect", file]);
+    expect(stdout).toMatch(/node_lstm__2_1 +LSTM +recurrent layer +2 × 12 +96 B +8[.]6 %/);
+    const quick = await json("inspect", file, "--no-sizes");
+    expect(quick.states).toEqual([{ ...states[1], share: undefined }].map(({ share, ...rest }) => rest));
+    expect(quick.stateBytes).toBeUndefined();
   });
 
   test("writes a page with pictures, once", async () => {

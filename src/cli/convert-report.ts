@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import path from "node:path";
 import { cutShort } from "../../converter/claim.ts";
 import type { Conversion } from "../../converter/conversion.ts";
+import { positionBytes, stateBytes } from "../../converter/find/sizes.ts";
 import type { Target } from "../../converter/output/target.ts";
 import type { LayerReport } from "../../converter/report.ts";
 import type { WeightsReport } from "../../converter/weights/compare.ts";
@@ -25,14 +26,6 @@ export interface Done {
   readonly weights: readonly WeightsReport[];
   readonly seconds: number;
 }
-
-/** Bytes of float32 state of one sequence, before what grows. */
-const stateBytes = (layers: readonly LayerReport[]): number =>
-  layers.reduce((sum, { order, channels, dims = [order, channels] }) => sum + 4 * dims.reduce((a, b) => a * b, 1), 0);
-
-/** Bytes that each position adds to it: rows of keys and values. */
-const positionBytes = (layers: readonly LayerReport[]): number =>
-  layers.reduce((sum, { form, channels }) => sum + (form === "cache" ? 4 * channels : 0), 0);
 
 /** The report for people. */
 export function conversionReport({

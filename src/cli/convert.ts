@@ -12,6 +12,7 @@ import type { Progress } from "../../converter/conversion.ts";
 import { convertModel } from "../../converter/convert.ts";
 import { readModel } from "../../converter/file/read.ts";
 import type { Found } from "../../converter/find/found.ts";
+import { sizedStates } from "../../converter/find/sizes.ts";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
 import { writeOutput } from "../../converter/output/output.ts";
 import { filesOf, refuseTarget, targetOf } from "../../converter/output/target.ts";
@@ -212,7 +213,12 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   });
   const asked = exact || order !== undefined || maxState !== undefined;
   if (page && seen)
-    await page.write(await pageOf(terminal, { file, ...seen, tolerance: asked ? undefined : toleranceOf(options) }));
+    await page.write(
+      await pageOf(terminal, {
+        ...{ file, ...seen, states: sizedStates(conversion.layers, true) },
+        tolerance: asked ? undefined : toleranceOf(options),
+      }),
+    );
   const weights = stored?.weights ?? (conversion.weights ? [conversion.weights] : []);
   const seconds = (performance.now() - started) / 1000;
   const from = beside.trainingLength?.from;

@@ -1,12 +1,12 @@
 /** `longconv-ssm inspect MODEL` */
 import type { Command } from "commander";
 import { describeLimit } from "../../converter/assemble/limit.ts";
-import { chooseForms } from "../../converter/choose/choose.ts";
 import { DEFAULT_TOLERANCE } from "../../converter/choose/options.ts";
 import { readModel } from "../../converter/file/read.ts";
 import { type Inspected, inspectFile } from "../../converter/inspect.ts";
-import type { InspectedLayer, InspectedState, Inspection, PositionCounter } from "../../converter/inspection.ts";
+import type { InspectedLayer, Inspection, PositionCounter } from "../../converter/inspection.ts";
 import { modelFileOf } from "../../converter/output/beside.ts";
+import { percent } from "../../converter/picture/text.ts";
 import { describeClaim } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
 import { newCommand, withAction } from "./command.ts";
@@ -21,6 +21,7 @@ interface Options {
   readonly tolerance?: number;
   readonly timeAxis?: TimeAxes;
   readonly force?: boolean;
+  readonly sizes: boolean;
 }
 
 /** The command's options and examples. */
@@ -46,6 +47,10 @@ export function inspectCommand(): Command {
       number({ above: 0 }),
     )
     .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", timeAxis)
+    .option(
+      "--no-sizes",
+      "do not choose the forms of convolutions, which takes the most time: their state stays unknown",
+    )
     .option("--force", "replace an existing page");
   return withAction(command, run);
 }
@@ -55,11 +60,15 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   const { html, force, tolerance = DEFAULT_TOLERANCE } = options;
   if (options.tolerance !== undefined && html === undefined)
     throw new LongConvError("usage", "--tolerance is about the page of --html");
+  if (!options.sizes && html !== undefined)
+    throw new LongConvError("usage", "the page of --html shows the size of each state: give it without --no-sizes");
   const page = html === undefined ? undefined : await outputFile(html, { models: [file], force });
   terminal.progress("reading the model", 0, undefined);
   if (options.timeAxis) checkTimeAxes(options.timeAxis, await readModel(file));
   const inspected = await inspectFile(file, {
     timeAxis: options.timeAxis,
+    sizes: options.sizes,
+    tolerance,
     onProgress: (step, done, total) => terminal.progress(step, done, total),
   });
   await page?.write(await drawn(terminal, inspected, tolerance));
@@ -92,11 +101,11 @@ function reportOf(inspection: Inspection): string {
       layer.source ?? "",
     ]);
     lines.push(`${layers.length} long convolution${layers.length === 1 ? "" : "s"}:`, table([heading, ...rows]));
-  } else if (states.length > 0) lines.push("No long convolution.");
+  } else if (states.some(({ form }) => form !== "counter")) lines.push("No long convolution.");
   else if (refusals.length > 0) lines.push("No long convolution was found; the closest candidates are below.");
   else if (counter) lines.push("No long convolution: every operator works position by position, given the position.");
   else lines.push("No long convolution: every operator works position by position.");
-  if (states.length > 0) lines.push("", ...stateLines(states));
+  if (states.length > 0) lines.push("", ...stateLines(inspection));
   if (batchAdded) lines.push("", "batch     none: converted, every input and output has one in front");
   if (timeBecause) lines.push("", `time      ${timeBecause}; --time-axis says otherwise`);
   if (counter) lines.push(counterLine(counter));
@@ -112,35 +121,31 @@ function reportOf(inspection: Inspection): string {
   return lines.join("\n");
 }
 
-/** Operators that are kept, with what they carry. */
-function stateLines(states: readonly InspectedState[]): string[] {
-  const heading = ["state", "node", "operator", "carries", "numbers", "source"];
-  const rows = states.map(({ node, operator, form, dims, source }, i) => [
+/** Every part of the state, with what it carries and how much of the whole that is. */
+function stateLines({ states, stateBytes, positionBytes }: Inspection): string[] {
+  const heading = ["state", "node", "operator", "kind", "numbers", "size", "share", "source"];
+  const rows = states.map(({ node, operator, kind, dims, bytes, positionBytes: growth, share, source }, i) => [
     String(i),
     node,
     operator,
-    CARRIES[form],
-    `${dims.join(" × ")}${form === "cache" ? " a position" : ""}`,
+    kind,
+    `${dims.join(" × ")}${growth > 0 ? " a position" : ""}`,
+    growth > 0 ? `${byteSize(growth)} a position` : byteSize(bytes),
+    share === undefined ? "" : percent(share),
     source ?? "",
   ]);
-  return [
-    `${states.length} state${states.length === 1 ? "" : "s"} of other kinds, the operators kept:`,
-    table([heading, ...rows]),
-  ];
+  const whole =
+    stateBytes === undefined
+      ? []
+      : [
+          `in all    ${byteSize(stateBytes)} for each sequence${positionBytes ? `, and ${byteSize(positionBytes)} for each position that it has read` : ""}`,
+        ];
+  const what =
+    stateBytes === undefined
+      ? `kept operator${states.length === 1 ? "" : "s"} with a state`
+      : `part${states.length === 1 ? "" : "s"} of the state`;
+  return [`${states.length} ${what}:`, table([heading, ...rows]), ...whole];
 }
-
-const CARRIES: Readonly<Record<InspectedState["form"], string>> = {
-  exact: "a state",
-  compact: "a state",
-  diagonal: "a state",
-  mixed: "a state",
-  window: "past inputs",
-  counter: "the position",
-  rows: "past inputs",
-  recurrent: "its own state",
-  sum: "the sum so far",
-  cache: "keys and values",
-};
 
 /** What is known by rule, and what is not. */
 function claimsOf(layers: readonly InspectedLayer[]): string[] {
@@ -165,14 +170,9 @@ function lagsOf({ lags, ends, maxLags, end }: InspectedLayer): string {
   return maxLags === undefined ? `lives on` : `${maxLags} (${end})`;
 }
 
-/** The forms that `convert` would choose, where it would convert the model. */
-async function drawn(
-  terminal: Terminal,
-  { inspection, found, candidates, extents }: Inspected,
-  tolerance: number,
-): Promise<string> {
-  const options = { trainingLength: inspection.trainingLength, tolerance };
-  const progress = (done: number, total: number) => terminal.progress("choosing forms", done, total);
-  const forms = found.refusals.length > 0 ? [] : await chooseForms(candidates, options, progress, { extents });
-  return pageOf(terminal, { file: inspection.file, found, candidates, forms, tolerance });
-}
+/** What was found, with the forms that `convert` would choose. */
+const drawn = (terminal: Terminal, { inspection, found, candidates, planned }: Inspected, tolerance: number) =>
+  pageOf(terminal, {
+    ...{ file: inspection.file, found, candidates, tolerance, states: inspection.states },
+    forms: planned.flatMap(({ solved }) => (solved ? [solved.chosen] : [])),
+  });

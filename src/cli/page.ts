@@ -4,6 +4,7 @@ import { firstLags } from "../../converter/choose/horizon.ts";
 import type { Candidate } from "../../converter/find/candidates.ts";
 import type { Found } from "../../converter/find/found.ts";
 import { LOOKED_AT_LAGS } from "../../converter/find/kernel.ts";
+import type { SizedState } from "../../converter/find/sizes.ts";
 import type { LayerInput } from "../../converter/picture/table.ts";
 import { errorCurve } from "../../converter/reduce/curve.ts";
 import { sha256OfFile } from "../../converter/source.ts";
@@ -19,6 +20,8 @@ export interface Shown {
   readonly candidates: readonly Candidate[];
   /** In the order of the candidates; none where the model would not be converted. */
   readonly forms: readonly Chosen[];
+  /** The parts of the state. */
+  readonly states: readonly SizedState[];
   /** Relative error that was asked for; undefined where an order or a size was. */
   readonly tolerance: number | undefined;
 }
@@ -29,7 +32,7 @@ const MOST_ORDER = 64;
 /** The page, complete. */
 export async function pageOf(
   terminal: Terminal,
-  { file, found, candidates, forms, tolerance }: Shown,
+  { file, found, candidates, forms, states, tolerance }: Shown,
 ): Promise<string> {
   const { htmlReport } = await import("../../converter/picture/report.ts");
   const layers: LayerInput[] = [];
@@ -52,7 +55,7 @@ export async function pageOf(
   }
   const command = `longconv-ssm ${process.argv.slice(2).map(quoted).join(" ")}`;
   const about = { version: CONVERTER_VERSION, date: new Date(), sha256: await sha256OfFile(file), command };
-  return htmlReport({ title: file, found, layers, tolerance, about });
+  return htmlReport({ title: file, found, layers, states, tolerance, about });
 }
 
 /** As a shell takes it. */

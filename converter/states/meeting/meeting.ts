@@ -10,7 +10,7 @@ import { historyOf } from "../rows/history.ts";
 import { reportOf, seesPadding } from "../rows/rows.ts";
 
 export const MEETING: Kind<RefusedOpening> = {
-  name: "meeting",
+  name: "finite reach",
   isFirst: () => true,
   async find(known, { node, reason }) {
     const { time, constants } = known;

@@ -16,7 +16,7 @@ import { maskFor } from "../rows/carry.ts";
 const END = 2 ** 53 - 1;
 
 export const PRODUCT: Kind<RefusedOpening> = {
-  name: "product",
+  name: "running product",
   isFirst: (_known, { node }) => isProduct(node),
   async find({ graphs, time }, { node, stream, reason }) {
     const fact = time.facts.get(stream);

@@ -20,7 +20,7 @@ const INITIAL = 5;
 const LENGTHS = 4;
 
 export const RECURRENT: Kind<RefusedOpening> = {
-  name: "recurrent",
+  name: "recurrent layer",
   isFirst: (_known, { node }) => isRecurrent(node),
   async find(known, opening) {
     const { node, reason } = opening;

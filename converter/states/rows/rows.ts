@@ -30,7 +30,7 @@ const MOVERS: Readonly<Record<string, Mover>> = {
 };
 
 export const ROWS: Kind<RefusedOpening> = {
-  name: "rows",
+  name: "finite reach",
   isFirst: ({ graphs, constants }, { node }) => {
     const isFixed = fixedSizes(graphs.inputs).time !== undefined;
     return (

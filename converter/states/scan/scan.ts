@@ -20,7 +20,7 @@ import { maskedBody } from "./masked.ts";
 import { rowsOf } from "./rows.ts";
 
 export const SCAN: Kind<RefusedOpening> = {
-  name: "scan",
+  name: "loop",
   isFirst: (_known, { node }) => isScan(node),
   async find(known, { node, reason }) {
     if (!isScan(node)) return undefined;

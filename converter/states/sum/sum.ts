@@ -19,7 +19,7 @@ const END = 2 ** 53 - 1;
 const FLOATS = new Set<number>([DataType.FLOAT, DataType.FLOAT16, DataType.BFLOAT16]);
 
 export const SUM: Kind<RefusedOpening> = {
-  name: "sum",
+  name: "running sum",
   isFirst: (_known, { node }) => isSum(node),
   async find(known, { node, stream, reason }) {
     const { graphs, time } = known;

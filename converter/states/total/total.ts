@@ -35,7 +35,7 @@ const JOINS: Readonly<Record<string, Join>> = {
 };
 
 export const TOTAL: Kind<RefusedOpening> = {
-  name: "total",
+  name: "answer for the whole sequence",
   isFirst: (known, { node }) => joinOf(node) !== undefined && isAnswer(known, node),
   async find(known, { node, stream, reason }) {
     const join = joinOf(node);
