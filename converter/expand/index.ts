@@ -9,6 +9,7 @@ import { Attention } from "./attention.ts";
 import { Concat } from "./edge.ts";
 import { Einsum } from "./einsum.ts";
 import type { Expansion, Site } from "./expansion.ts";
+import { FusedConv } from "./fused-conv.ts";
 import { GroupQueryAttention } from "./group-query.ts";
 import { MultiHeadAttention } from "./multi-head.ts";
 import { Expand, Reshape } from "./own-shape.ts";
@@ -33,6 +34,7 @@ export const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   Reshape,
   RotaryEmbedding,
   Slice: (b, node, site) => cutSink(b, node, site) || cutCrossing(b, node, site),
+  "com.microsoft::FusedConv": FusedConv,
   "com.microsoft::GroupQueryAttention": GroupQueryAttention,
   "com.microsoft::MultiHeadAttention": MultiHeadAttention,
 };
