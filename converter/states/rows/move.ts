@@ -4,6 +4,7 @@ import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import type { Layout } from "../../time/facts/fact.ts";
 import type { Context, Operand } from "../../time/facts/rule.ts";
+import type { Counted } from "./counted.ts";
 
 /** What becomes of the positions of the stream that is input `input`. */
 export interface Move {
@@ -15,6 +16,8 @@ export interface Move {
   readonly back: number;
   /** What its own padding is. */
   readonly fill: number;
+  /** What it gives is a mean of the places in the sequence alone. */
+  readonly counted?: Counted | undefined;
   /** Layout of the output. */
   readonly axes: Layout;
   /** Adds the operator so that it gives T positions for T + reach, as `output`. @param node as the exported graph has it */

@@ -84,6 +84,30 @@ describe("carried, with so many rows", () => {
       [3],
       (b, x) => b.one("AveragePool", [relu(b, x)], { kernel_shape: [4], pads: [3, 0], count_include_pad: 1 }),
     ],
+    [
+      "the mean of four, padding left out",
+      [3],
+      (b, x) => b.one("AveragePool", [relu(b, x)], { kernel_shape: [4], pads: [3, 0], ceil_mode: 1 }),
+    ],
+    [
+      "the same of both sides, and cut at the end",
+      [3],
+      (b, x) => slice(b, b.one("AveragePool", [relu(b, x)], { kernel_shape: [4], pads: [3, 3] }), 0, -3),
+    ],
+    [
+      "padding left out, behind two positions of zeros that count",
+      [3, 1],
+      (b, x) => slice(b, b.one("AveragePool", [pad(b, relu(b, x), 2, 0)], { kernel_shape: [4], pads: [2, 0] }), 0, -1),
+    ],
+    [
+      "padding of another axis left out as well",
+      [3],
+      (b, x) => {
+        const planes = b.one("Unsqueeze", [relu(b, x), b.ints("axes", [1])]);
+        const means = b.one("AveragePool", [planes], { kernel_shape: [3, 4], pads: [1, 3, 1, 0] });
+        return b.one("Squeeze", [means, b.ints("axes", [1])]);
+      },
+    ],
     ["one position before, behind what is not linear", [1], (b, x) => slice(b, pad(b, relu(b, x), 1, 0), 0, -1)],
     [
       "positions of two times that meet",
@@ -101,6 +125,17 @@ describe("carried, with so many rows", () => {
     expect(claim.kind).toBe("proven");
     expect(check.largest).toBeLessThan(1e-6);
   });
+});
+
+test("means of dilated windows leave padding out", async () => {
+  const attributes = { kernel_shape: [3], pads: [2, 0], dilations: [2] };
+  const original = {
+    ...model((b, x) => b.one("AveragePool", [pad(b, relu(b, x), 2, 0)], attributes)),
+    opsets: new Map([["", 19]]),
+  };
+  const { claim, model: made } = await convertModel(original);
+  await sameOnLarge(original, made);
+  expect(claim.kind).toBe("proven");
 });
 
 test("rows in half precision: each is rounded where it is carried, which ONNX Runtime leaves out of the original", async () => {
@@ -163,10 +198,10 @@ describe("refused", () => {
     ],
     ["reflected", "not-causal", /later ones/, (b, x) => conv(b, pad(b, relu(b, x), 2, 0, { mode: "reflect" }), 3)],
     [
-      "a mean that leaves padding out",
-      "mixes-time",
-      /leave padding out/,
-      (b, x) => b.one("AveragePool", [relu(b, x)], { kernel_shape: [4], pads: [3, 0] }),
+      "a mean of later positions that leaves padding out",
+      "not-causal",
+      /looks 1 positions ahead/,
+      (b, x) => b.one("AveragePool", [relu(b, x)], { kernel_shape: [4], pads: [2, 1] }),
     ],
     [
       "padded with a number of the length",

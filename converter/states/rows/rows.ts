@@ -12,6 +12,7 @@ import { type Offset, timeAxis } from "../../time/facts/fact.ts";
 import { operandOf } from "../../time/follow.ts";
 import { excess, isOffset, NO_OFFSET, offsetOf, withOffset } from "../../time/offset.ts";
 import { type Carry, carried, stateDims } from "./carry.ts";
+import { ofThose } from "./counted.ts";
 import { type History, historyOf } from "./history.ts";
 import type { Move, Mover } from "./move.ts";
 import { Concat, Pad, Slice } from "./padding.ts";
@@ -75,7 +76,7 @@ export const ROWS: Kind<RefusedOpening> = {
         reason: opening.reason,
         seesPadding: seesPadding(history),
       },
-      plan: async () => realised(node, { tensor: stream, axes: fact.axes, rows, history }, move, delay),
+      plan: async () => realised(node, { tensor: stream, axes: fact.axes, rows, history, offset }, move, delay),
     } satisfies Carried;
   },
 };
@@ -149,8 +150,9 @@ function misplaced(before: Offset, move: Move, after: Offset): Pick<RefusedOpeni
   return undefined;
 }
 
-function realised(node: Node, carry: Carry, move: Move, delay: number): Realisation {
-  const { rows, history, tensor, axes } = carry;
+function realised(node: Node, carry: Carry & { readonly offset: Offset }, move: Move, delay: number): Realisation {
+  const { rows, history, tensor, axes, offset } = carry;
+  const { counted } = move;
   const nodes = new Set([node]);
   const output = node.outputs[0]!;
   if (rows === 0)
@@ -162,10 +164,18 @@ function realised(node: Node, carry: Carry, move: Move, delay: number): Realisat
       },
     };
   return {
-    ...{ opening: node, nodes, needsStart: history.kind !== "zeros", reports: [reportOf(carry)] },
+    ...{
+      opening: node,
+      nodes,
+      needsStart: history.kind !== "zeros" || counted !== undefined,
+      reports: [reportOf(carry)],
+    },
     add: (b, place) => {
       const { stream: window, ports } = carried(b, carry, place);
-      move.apply(b, place.original(node), delay > 0 ? withoutLast(b, window, delay, timeAxis(axes)) : window, output);
+      const given = delay > 0 ? withoutLast(b, window, delay, timeAxis(axes)) : window;
+      const mean = counted ? b.name("mean") : output;
+      move.apply(b, place.original(node), given, mean);
+      if (counted) ofThose(b, counted, { mean, axes: move.axes, ahead: offset.left - delay, output }, place);
       return [ports];
     },
   };

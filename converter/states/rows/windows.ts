@@ -7,6 +7,7 @@ import type { Attributes, Node } from "../../graph/graph.ts";
 import { channelsIn } from "../../time/facts/fact.ts";
 import { axesOf, OTHER_RATE } from "../../time/facts/rule.ts";
 import { RULES } from "../../time/rules/index.ts";
+import type { Counted } from "./counted.ts";
 import type { Moved, Mover } from "./move.ts";
 
 const numbersOf = (value: unknown, length: number, otherwise: number): number[] =>
@@ -31,14 +32,18 @@ function alongTime(taps: readonly number[], s: number, attributes: Attributes) {
     pads: without(pads, 0),
   };
   const valid: Record<string, AttributeInput> = { pads: without(pads, 0), auto_pad: "NOTSET" };
-  return { stride: strides[s]!, reach, front, back, same, alone, valid, onlyAxis: rank === 1 };
+  return { stride: strides[s]!, dilation: dilations[s]!, reach, front, back, same, alone, valid, onlyAxis: rank === 1 };
 }
 
 /** A window over the stream that is the first input. @param fill what pads */
 function windowed(moved: Moved, taps: readonly number[], fill: number) {
   const { node, operands, axis, context } = moved;
   if (axis < 2) return undefined;
-  const { stride, reach, front, back, same, alone, valid, onlyAxis } = alongTime(taps, axis - 2, node.attributes);
+  const { stride, dilation, reach, front, back, same, alone, valid, onlyAxis } = alongTime(
+    taps,
+    axis - 2,
+    node.attributes,
+  );
   if (stride !== 1)
     return {
       code: "mixes-time" as const,
@@ -54,7 +59,8 @@ function windowed(moved: Moved, taps: readonly number[], fill: number) {
   const apply = (b: Builder, own: Node, stream: string, output: string) => {
     b.copy(withAttributes(own, valid), [stream, ...own.inputs.slice(1)], [output]);
   };
-  return { input: 0, reach, front, back, fill, axes: fact.axes, apply };
+  const counted: Counted = { taps: taps[axis - 2]!, dilation };
+  return { input: 0, reach, front, back, fill, axes: fact.axes, apply, counted };
 }
 
 /** https://onnx.ai/onnx/operators/onnx__Conv.html */
@@ -63,7 +69,8 @@ export const Conv: Mover = (moved) => {
   const filter = operands[1] && axesOf(operands[1]);
   if (!filter || operands[1]!.fact.kind !== "constant") return undefined;
   const taps = (node.attributes.kernel_shape as readonly number[] | undefined) ?? filter.slice(2).map(channelsIn);
-  return windowed(moved, taps, 0);
+  const found = windowed(moved, taps, 0);
+  return found && "counted" in found ? { ...found, counted: undefined } : found;
 };
 
 /**
@@ -94,17 +101,22 @@ export const ConvTranspose: Mover = (moved) => {
 export const pool =
   (fill: number): Mover =>
   (moved) => {
-    const { attributes, op } = moved.node;
+    const { node, axes } = moved;
+    const { attributes, op } = node;
     const taps = attributes.kernel_shape as readonly number[];
     const found = windowed(moved, taps, fill);
     if (!found || "code" in found) return found;
-    if (attributes.ceil_mode) return { code: "mixes-time", reason: "pools along the time axis with ceil_mode" };
+    const { counted, ...move } = found;
+    const strides = numbersOf(attributes.strides, taps.length, 1);
+    if (attributes.ceil_mode && strides.some((stride) => stride !== 1))
+      return { code: "mixes-time", reason: "pools along the time axis with ceil_mode" };
     const counts = op !== "AveragePool" || Boolean(attributes.count_include_pad);
-    if (!counts && (found.front > 0 || found.back > 0))
+    if (counts || (found.front === 0 && found.back === 0)) return move;
+    if (axes[0]!.join() !== "batch")
       return {
         code: "mixes-time",
-        reason: "takes means that leave padding out, so that the first positions are divided by other numbers",
+        reason: "takes means that leave padding out, of a stream whose batch is not apart",
         remedy: "Pad with zeros before it, or set count_include_pad.",
       };
-    return found;
+    return { ...move, counted };
   };
