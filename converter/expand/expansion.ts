@@ -6,6 +6,8 @@ import type { Node } from "../graph/graph.ts";
 export interface Site {
   /** Declared dimensions of a tensor; undefined where they are not. */
   readonly dimsOf: (tensor: string) => readonly (number | undefined)[] | undefined;
+  /** onnx.TensorProto.DataType of a constant. */
+  readonly typeOf: (tensor: string) => number | undefined;
   /** Whether a tensor is declared, or computed, as booleans. */
   readonly isBool: (tensor: string) => boolean;
   readonly producerOf: (tensor: string) => Node | undefined;

@@ -17,6 +17,7 @@ import { GatherND } from "./ranges.ts";
 import { Recurrent } from "./recurrent.ts";
 import { BROADCAST, Broadcast, Slice as cutCrossing } from "./repeated.ts";
 import { RotaryEmbedding } from "./rotary.ts";
+import { MatMul } from "./running.ts";
 import { Slice as cutSink } from "./sink.ts";
 import { unshared } from "./unshare.ts";
 
@@ -31,6 +32,7 @@ export const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   GRU: Recurrent,
   LSTM: Recurrent,
   RNN: Recurrent,
+  MatMul,
   Reshape,
   RotaryEmbedding,
   Slice: (b, node, site) => cutSink(b, node, site) || cutCrossing(b, node, site),
@@ -90,6 +92,7 @@ export function expanded(model: Model): Model {
       const constant = graph.initializers.get(tensor);
       return constant?.dims.every((size) => size === 1) ? toNumbers(constant.tensor())[0] : undefined;
     },
+    typeOf: (tensor) => graph.initializers.get(tensor)?.type,
     isBool: (tensor) => (types.get(tensor) ?? floatTypeOf(model, tensor)) === DataType.BOOL,
     dimsOf: (tensor) => {
       const known = declared.get(tensor) ?? graph.initializers.get(tensor)?.dims;
