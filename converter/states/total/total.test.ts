@@ -21,6 +21,24 @@ describe("carried", () => {
         return b.one("Sqrt", [b.one("Add", [variance, b.floats("some", [], [0.1])])]);
       },
     ],
+    ...["ReduceL1", "ReduceL2", "ReduceSumSquare"].map((op): [string, number, (b: Builder) => string] => [
+      op,
+      1,
+      (b) => over(b, op, "x"),
+    ]),
+    ["ReduceLogSum", 1, (b) => over(b, "ReduceLogSum", b.one("Abs", ["x"]))],
+    ["ReduceLogSumExp", 2, (b) => over(b, "ReduceLogSumExp", b.one("Mul", ["x", b.floats("many", [], [90])]))],
+    [
+      "ReduceL2 over time and channels, its axes kept",
+      1,
+      (b) => {
+        const norm = b.one("ReduceL2", ["x", b.ints("axes", [1, 2])], { keepdims: 1 });
+        return b.one("Squeeze", [
+          b.one("Mul", [norm, b.floats("ones", [CHANNELS], [1, 2, 3, 4])]),
+          b.ints("axes", [1]),
+        ]);
+      },
+    ],
     [
       "the span between the extremes, of the mean",
       3,
@@ -53,6 +71,25 @@ test.each<[string, (b: Builder) => string]>([
       return b.one("Mul", [over(b, "ReduceMax", left), over(b, "ReduceMean", "x")]);
     },
   ],
+  ...["ReduceL2", "ReduceLogSumExp"].map((op): [string, (b: Builder) => string] => [
+    `${op} by which every position is divided`,
+    (b) => {
+      const whole = b.one(op, ["x", b.ints("axes", [1])], { keepdims: 1 });
+      return over(b, "ReduceMax", b.one("Div", ["x", whole]));
+    },
+  ]),
 ])("%s is refused", async (_, build) => {
   await expect(convertModel(answering(build))).rejects.toMatchObject({ name: "LongConvError" });
+});
+
+test("an answer that every position is divided by is said to be of later ones", async () => {
+  const build = (b: Builder) => {
+    const whole = b.one("ReduceL2", ["x", b.ints("axes", [1])], { keepdims: 1 });
+    return over(b, "ReduceMax", b.one("Div", ["x", whole]));
+  };
+  await expect(convertModel(answering(build))).rejects.toMatchObject({
+    code: "not-causal",
+    where: { operator: "Div" },
+    reason: "lets every position see the last one",
+  });
 });

@@ -14,20 +14,42 @@ import { axisOf, axisSize, channelCount, type Fact, type Layout, timeAxis } from
 import { isOffset } from "../../time/offset.ts";
 import { maskFor } from "../rows/carry.ts";
 import { addUp, partsOf, SUM_ROWS } from "../rows/sums.ts";
+import { powersSummed } from "./powers.ts";
+import { type Reduce, reduced } from "./reduced.ts";
+
+interface Total {
+  readonly axes: Layout;
+  readonly over: readonly number[];
+  readonly kept: boolean;
+  readonly join: Join;
+  readonly stream: string;
+}
 
 /** How two parts of a sequence are put together, and what an empty part is. */
 interface Join {
   readonly op: "Add" | "Max" | "Min";
-  readonly reduce: "ReduceSum" | "ReduceMax" | "ReduceMin";
+  readonly reduce: Reduce;
   readonly empty: number;
   readonly mean?: boolean;
+  /** What of each number is summed. */
+  readonly each?: (b: Builder, x: string) => string;
+  /** What is made of the sum. */
+  readonly answer?: "Sqrt" | "Log";
+  /** The logarithm of the sum of powers of e. */
+  readonly powers?: boolean;
 }
 
 const SUM: Join = { op: "Add", reduce: "ReduceSum", empty: 0 };
 const LARGEST: Join = { op: "Max", reduce: "ReduceMax", empty: Number.NEGATIVE_INFINITY };
+const SQUARES: Join = { ...SUM, each: (b, x) => b.one("Mul", [x, x], {}, { hint: "square" }) };
 const JOINS: Readonly<Record<string, Join>> = {
   ReduceSum: SUM,
   ReduceMean: { ...SUM, mean: true },
+  ReduceL1: { ...SUM, each: (b, x) => b.one("Abs", [x], {}, { hint: "size" }) },
+  ReduceL2: { ...SQUARES, answer: "Sqrt" },
+  ReduceSumSquare: SQUARES,
+  ReduceLogSum: { ...SUM, answer: "Log" },
+  ReduceLogSumExp: { ...SUM, empty: Number.NEGATIVE_INFINITY, powers: true },
   ReduceMax: LARGEST,
   ReduceMin: { op: "Min", reduce: "ReduceMin", empty: Number.POSITIVE_INFINITY },
   GlobalAveragePool: { ...SUM, mean: true },
@@ -106,16 +128,9 @@ function axesOver({ constants }: Known, node: Node, axes: Layout): number[] | un
   return given?.map((axis) => fromFront(axis, axes.length));
 }
 
-interface Total {
-  readonly axes: Layout;
-  readonly over: readonly number[];
-  readonly kept: boolean;
-  readonly join: Join;
-  readonly stream: string;
-}
-
 function realised(node: Node, total: Total): Realisation {
   const { axes, over, join } = total;
+  if (join.powers) return powersSummed(node, total, { hide: (b, place) => given(b, total, place), leave });
   const order = join.op === "Add" ? SUM_ROWS : 1;
   const sizes = axes.map((axis, k) => (over.includes(k) ? 1 : axisSize(axis, { batch: 1, time: 1 }))).slice(1);
   const dims = sizes.map((size, k) => (k + 1 === timeAxis(axes) ? order : size));
@@ -137,17 +152,10 @@ function realised(node: Node, total: Total): Realisation {
   };
 }
 
-function addTotal(
-  b: Builder,
-  node: Node,
-  { axes, over, kept, join, stream }: Total,
-  place: Place,
-  past: string,
-  present: string,
-): void {
-  const shown = place.mask && maskFor(b, axes, place.symbols, place.mask);
-  const x = shown ? hidden(b, stream, shown, join) : stream;
-  const part = reduced(b, join.reduce, x, over);
+function addTotal(b: Builder, node: Node, total: Total, place: Place, past: string, present: string): void {
+  const { axes, over, join } = total;
+  const x = given(b, total, place);
+  const part = reduced(b, join.reduce, join.each ? join.each(b, x) : x, over);
   const shape = axes.map((_, k) => (k === 0 ? -1 : 1));
   const joined = () => {
     const before = begunWith(b, place, b.floats("empty", [1], [join.empty]), past, shape);
@@ -161,11 +169,21 @@ function addTotal(
   const answer = join.mean
     ? b.one("Div", [whole, countOf(b, axes, over, place, b.ints("each", shape))], {}, { hint: "mean" })
     : whole;
+  leave(b, node, total, join.answer ? b.one(join.answer, [answer]) : answer);
+}
+
+/** Adds the answer in the layout that the node gives it. */
+function leave(b: Builder, node: Node, { kept, over }: Total, answer: string): void {
   if (kept) b.one("Identity", [answer], {}, { outputs: node.outputs });
   else b.one("Squeeze", [answer, b.ints("axes", over)], {}, { outputs: node.outputs });
 }
 
-/** Padding is as if it were not there. */
+/** The new positions; padding is as if it were not there. */
+function given(b: Builder, { axes, stream, join }: Total, place: Place): string {
+  const shown = place.mask && maskFor(b, axes, place.symbols, place.mask);
+  return shown ? hidden(b, stream, shown, join) : stream;
+}
+
 const hidden = (b: Builder, x: string, shown: string, join: Join): string =>
   b.one(
     "Where",
@@ -173,14 +191,6 @@ const hidden = (b: Builder, x: string, shown: string, join: Join): string =>
     {},
     { hint: "shown" },
   );
-
-/** Axes are an input of ReduceSum from opset 13 on, of the others from 18. */
-function reduced(b: Builder, op: Join["reduce"], x: string, over: readonly number[]): string {
-  const asInput = b.opset >= 18 || op === "ReduceSum";
-  return asInput
-    ? b.one(op, [x, b.ints("axes", over)], { keepdims: 1 }, { hint: "part" })
-    : b.one(op, [x], { axes: over, keepdims: 1 }, { hint: "part" });
-}
 
 /** How many numbers were read for one of the answer, for each sequence. */
 function countOf(
