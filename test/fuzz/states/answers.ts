@@ -20,7 +20,16 @@ import { layer } from "./recurrent.ts";
 /** Makes of a stream a tensor [batch, channels]. */
 export type Answer = (d: Draft, x: Stream) => string;
 
-const OPS = ["ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"];
+const OPS = [
+  "ReduceMean",
+  "ReduceSum",
+  "ReduceMax",
+  "ReduceMin",
+  "ReduceL1",
+  "ReduceL2",
+  "ReduceSumSquare",
+  "ReduceLogSumExp",
+];
 const reduced: Answer = (d, x) => {
   const op = d.r.pick(OPS);
   const y = d.b.one("Tanh", [x.name]);

@@ -2,6 +2,7 @@
 import type { Piece } from "../draft.ts";
 import { ATTENTION } from "./attention.ts";
 import { ATTENTION_TRAPS } from "./attention-traps.ts";
+import { MIXING, MIXING_TRAPS } from "./mixing.ts";
 import { REACH } from "./reach.ts";
 import { REACH_TRAPS } from "./reach-traps.ts";
 import { RECURRENT } from "./recurrent.ts";
@@ -13,6 +14,7 @@ type Pieces = Readonly<Record<string, Piece>>;
 /** All of these run position by position. */
 export const CARRIED: Readonly<Record<string, Pieces>> = {
   reach: REACH,
+  mixing: MIXING,
   recurrent: RECURRENT,
   turns: TURNS,
   attention: ATTENTION,
@@ -20,6 +22,7 @@ export const CARRIED: Readonly<Record<string, Pieces>> = {
 /** These do not, or not at every size. */
 export const MISTAKES: Readonly<Record<string, Pieces>> = {
   reach: REACH_TRAPS,
+  mixing: MIXING_TRAPS,
   recurrent: RECURRENT_TRAPS,
   turns: TURN_TRAPS,
   attention: ATTENTION_TRAPS,

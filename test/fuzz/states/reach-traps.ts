@@ -17,7 +17,7 @@ import {
 } from "../draft.ts";
 import { lengthAsFloat } from "../kernels.ts";
 import { differsAt } from "../overclaims/overclaim.ts";
-import { around, filtering, windowOf } from "./reach.ts";
+import { around, filtering, fused, windowOf } from "./reach.ts";
 
 const bent = (d: Draft, name: string) => d.b.one(d.r.pick(["Relu", "Tanh", "Elu"]), [name]);
 
@@ -206,7 +206,8 @@ export const REACH_TRAPS: Readonly<Record<string, Piece>> = {
   skipAhead,
   maxAhead: pool("MaxPool", {}, [1, 1]),
   meanAhead: pool("AveragePool", { count_include_pad: 1 }, [0, 2]),
-  meanWithoutPadding: pool("AveragePool", {}, [2, 0]),
+  meanWithoutPaddingAhead: pool("AveragePool", {}, [1, 1]),
+  fusedAhead: fused(1),
   normAhead: pool("LpPool", { p: 2 }, [1, 1]),
   poolSame: (d, x) => toBack(d, x, d.b.one("MaxPool", [toFront(d, x)], { kernel_shape: [3], auto_pad: "SAME_UPPER" })),
   halfRate,

@@ -125,13 +125,36 @@ const pooling: Piece = (d, x) => {
   const [op, attributes] = d.r.pick([
     ["MaxPool", {}],
     ["AveragePool", { count_include_pad: 1 }],
+    ["AveragePool", {}],
     ["LpPool", { p: 2 }],
   ] as const);
   const shaped = { kernel_shape: [taps], strides: [1], ...attributes };
   const data = toFront(d, x);
-  if (op !== "MaxPool" && d.r.chance(0.4)) return toBack(d, x, d.b.one(op, [around(d, data, taps - 1, 0)], shaped));
+  const counts = op === "LpPool" || Object.hasOwn(attributes, "count_include_pad");
+  if (counts && d.r.chance(0.4)) return toBack(d, x, d.b.one(op, [around(d, data, taps - 1, 0)], shaped));
   return toBack(d, x, d.b.one(op, [data], { ...shaped, pads: [taps - 1, 0] }));
 };
+
+/** What ONNX Runtime's optimizer makes of a Conv, of what is added to it, and of its activation. */
+export const fused =
+  (after: number): Piece =>
+  (d, x) => {
+    const { taps, reach, attributes } = windowOf(d);
+    const [activation, params] = d.r.pick([
+      ["Relu", []],
+      ["Tanh", []],
+      ["Sigmoid", []],
+      ["LeakyRelu", [0.25]],
+      ["Clip", [-0.5, 0.5]],
+      ["HardSigmoid", [0.25, 0.5]],
+    ] as const);
+    const data = toFront(d, x);
+    const filter = weights(d, [x.channels, x.channels, taps], 1 / Math.sqrt(x.channels));
+    const given = [data, filter, weights(d, [x.channels], 0.3), ...(d.r.chance(0.5) ? [data] : [])];
+    const named = { activation, ...(params.length > 0 && { activation_params: { floats: params } }) };
+    const pads = [reach - after, after];
+    return toBack(d, x, d.b.one("FusedConv", given, { ...attributes, ...named, pads }, { domain: "com.microsoft" }));
+  };
 
 /** The first position repeated in front, or a number that is not zero. */
 const otherEdge: Piece = (d, x) => {
@@ -185,6 +208,7 @@ export const REACH: Readonly<Record<string, Piece>> = {
   gatedConv,
   planes,
   pooling,
+  fused: fused(0),
   otherEdge,
   neighbours,
   frames,
