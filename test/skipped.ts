@@ -31,6 +31,11 @@ export const REASONS: readonly (readonly [file: string, reason: string, remedy: 
   ["test/denoise.test.ts", ...WHEELS],
   ["test/web/denoise.test.ts", ...WHEELS],
   ["test/published.test.ts", ...WHEELS],
+  [
+    "test/pytorch-tcn.test.ts",
+    "Python has no torch, onnx and onnxscript, or the package index gives no pytorch-tcn",
+    "set LONGCONV_PYTHON to a Python that has them and pip, where pypi.org is reached",
+  ],
   ["test/zoo.test.ts", "outputs of these models have no time axis", "nothing: it does not apply to them"],
 ];
 
