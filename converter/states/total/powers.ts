@@ -10,10 +10,8 @@ import type { Builder } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { axisSize, type Layout, timeAxis } from "../../time/facts/fact.ts";
 import { addUp, partsOf, SUM_ROWS } from "../rows/sums.ts";
+import { finitePart, joinedLargest } from "./largest.ts";
 import { reduced } from "./reduced.ts";
-
-/** The largest finite float32: exponents beyond are taken for it where differences are made, so that ∞ - ∞ is none. */
-const LARGEST = 3.4028234663852886e38;
 
 /** What is reduced: a stream of this layout, over these axes. */
 interface Summed {
@@ -52,15 +50,7 @@ export function powersSummed<T extends Summed>(node: Node, total: T, { hide, lea
       const shape = axes.map((_, k) => (k === 0 ? -1 : 1));
       const none = b.floats("none", [1], [Number.NEGATIVE_INFINITY]);
       const before = begunWith(b, place, none, most.past.name, shape);
-      const largest = b.one("Max", [before, reduced(b, "ReduceMax", x, over)], {}, { outputs: [most.present.name] });
-      const finite = (name: string) =>
-        b.one(
-          "Clip",
-          [name, b.floats("least", [], [-LARGEST]), b.floats("most", [], [LARGEST])],
-          {},
-          { hint: "finite" },
-        );
-      const shared = finite(largest);
+      const shared = finitePart(b, joinedLargest(b, before, x, over, most.present.name));
       const power = (of: string) => b.one("Exp", [b.one("Sub", [of, shared])], {}, { hint: "power" });
       const part = reduced(b, "ReduceSum", power(x), over);
       const faded = b.one("Mul", [sums.past.name, power(before)], {}, { hint: "faded" });

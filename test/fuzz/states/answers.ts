@@ -50,11 +50,31 @@ const lastState: Answer = (d, x) => {
   return squeeze(d, made[made.length - 1]!, [0]);
 };
 const lastLayer: Answer = (d, x) => squeeze(d, slice(d, x.name, 1, -1, END), [1]);
+/** Weighed by a softmax over all positions. @param from the first position that is weighed */
+const attentive =
+  (from: number): Answer =>
+  (d, x) => {
+    const heads = d.r.pick([1, x.channels]);
+    const scores = d.b.one("MatMul", [d.b.one("Tanh", [x.name]), weights(d, [x.channels, heads], d.r.pick([1, 40]))]);
+    const [s, v] = [scores, x.name].map((name) => (from > 0 ? slice(d, name, 1, from, END) : name));
+    if (heads > 1 || d.r.chance(0.5))
+      return reduce(d, "ReduceSum", d.b.one("Mul", [d.b.one("Softmax", [s!], { axis: 1 }), v!]), [1], 0);
+    const turned = d.b.one("Softmax", [transpose(d, s!, [0, 2, 1])], { axis: -1 });
+    return squeeze(d, d.b.one("MatMul", [turned, v!]), [1]);
+  };
 /** A small network behind it. */
 const scored: Answer = (d, x) =>
   d.b.one("Softmax", [d.b.one("MatMul", [reduced(d, x), weights(d, [x.channels, x.channels])])]);
 
-export const ANSWERS: Readonly<Record<string, Answer>> = { reduced, pooled, statistics, lastState, lastLayer, scored };
+export const ANSWERS: Readonly<Record<string, Answer>> = {
+  reduced,
+  pooled,
+  statistics,
+  attentive: attentive(0),
+  lastState,
+  lastLayer,
+  scored,
+};
 
 /** The last state of a layer that runs backwards is one of the first position too: of all, none is known before the end. */
 const backwardsState: Answer = (d, x) => {
@@ -110,6 +130,7 @@ export const ANSWER_TRAPS: Readonly<Record<string, Answer>> = {
   withoutFirst,
   withoutLast,
   sumOverLength,
+  attentiveWithoutFirst: attentive(1),
   weighed,
   attentive,
   overBatch,
