@@ -26,6 +26,7 @@ export const KERNEL = Float32Array.from(
 
 export interface Small {
   readonly time?: number | string;
+  readonly opset?: number;
   readonly inputs?: readonly ValueInfo[];
   readonly outputDims?: ValueInfo["dims"];
   /** Outputs beside y. */
@@ -34,8 +35,8 @@ export interface Small {
 }
 
 /** A model [batch, time, 4] → y, from the nodes that `build` adds. */
-export function small({ time = "n", inputs = [], outputDims, outputs = [], build }: Small): Model {
-  const b = createBuilder(18, ["x", "y", ...[...inputs, ...outputs].map(({ name }) => name)]);
+export function small({ time = "n", opset = 18, inputs = [], outputDims, outputs = [], build }: Small): Model {
+  const b = createBuilder(opset, ["x", "y", ...[...inputs, ...outputs].map(({ name }) => name)]);
   build(b);
   const batch = typeof time === "number" ? 1 : "b";
   return makeModel({
@@ -44,7 +45,7 @@ export function small({ time = "n", inputs = [], outputDims, outputs = [], build
     nodes: b.nodes,
     initializers: b.initializers,
     opsets: new Map([
-      ["", 18],
+      ["", opset],
       [LONGCONV_DOMAIN, 1],
     ]),
   });

@@ -2,6 +2,7 @@
 import type { Builder } from "../graph/build.ts";
 import type { Node } from "../graph/graph.ts";
 import type { Expansion, Site } from "./expansion.ts";
+import { placesOf } from "./places.ts";
 
 /** Values of `qk_matmul_output_mode` need the fourth output. */
 const OUTPUTS = 1;
@@ -9,9 +10,10 @@ const OUTPUTS = 1;
 export const Attention: Expansion = (b, node, site) => {
   const [q, k, v, mask, pastKey, pastValue, lengths] = node.inputs;
   const used = node.outputs.filter((name, i) => name && i >= OUTPUTS).length;
-  if (pastKey || pastValue || lengths || used > 0) return false;
+  if (pastKey || pastValue || lengths || used > 0)
+    return "takes a past of keys and values, or gives one; export the model without it";
   const heads = headsOf(node, site);
-  if (!heads) return false;
+  if (!heads) return `has heads whose number and width are not known: no sizes are declared for '${q}' and '${k}'`;
   const { query, groups, width, flat } = heads;
   const [queries, keys, values] = [
     split(b, q!, query, flat),
@@ -53,7 +55,7 @@ interface Heads {
 
 function headsOf({ inputs, attributes }: Node, { dimsOf }: Site): Heads | undefined {
   const [q, k] = [dimsOf(inputs[0]!), dimsOf(inputs[1]!)];
-  const flat = attributes.q_num_heads !== undefined || q?.length === 3;
+  const flat = q ? q.length === 3 : attributes.q_num_heads !== undefined;
   const query = Number(attributes.q_num_heads ?? q?.[1]);
   const key = Number(attributes.kv_num_heads ?? k?.[1]);
   const width = flat ? Number(q?.[2]) / query : Number(q?.[3]);
@@ -89,10 +91,7 @@ function repeat(b: Builder, tensor: string, groups: number): string {
 
 /** [time, time]: whether a key is not behind the query. */
 function causal(b: Builder, q: string, flat: boolean): string {
-  const axis = flat ? 1 : 2;
-  const length = b.one("Shape", [q], { start: axis, end: axis + 1 }, { hint: "length" });
-  const count = b.one("Squeeze", [length, b.ints("axis", [0])], {}, { hint: "length" });
-  const positions = b.one("Range", [b.ints("first", 0), count, b.ints("step", 1)], {}, { hint: "positions" });
+  const positions = placesOf(b, q, flat ? 1 : 2);
   const rows = b.one("Unsqueeze", [positions, b.ints("axis", [1])], {}, { hint: "positions" });
   return b.one("GreaterOrEqual", [rows, positions], {}, { hint: "seen" });
 }

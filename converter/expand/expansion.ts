@@ -4,7 +4,7 @@ import type { Node } from "../graph/graph.ts";
 
 /** Where an operator is written out. */
 export interface Site {
-  /** Declared dimensions of a tensor; undefined where they are not. */
+  /** Dimensions of a tensor as they are declared, or follow from others that are; undefined where they do not. */
   readonly dimsOf: (tensor: string) => readonly (number | undefined)[] | undefined;
   /** onnx.TensorProto.DataType of a constant. */
   readonly typeOf: (tensor: string) => number | undefined;
@@ -23,5 +23,5 @@ export interface Site {
   readonly isRead: (tensor: string) => boolean;
 }
 
-/** Adds the nodes of an operator, its outputs under their names; false leaves it as it is. */
-export type Expansion = (b: Builder, node: Node, site: Site) => boolean;
+/** Adds the nodes of an operator, its outputs under their names; false leaves it as it is, and so does a sentence that says why. */
+export type Expansion = (b: Builder, node: Node, site: Site) => boolean | string;

@@ -3,6 +3,8 @@ import type { Builder } from "../graph/build.ts";
 import type { Node } from "../graph/graph.ts";
 import { Attention } from "./attention.ts";
 import type { Expansion, Site } from "./expansion.ts";
+import { placesOf } from "./places.ts";
+import { rotated } from "./rotary.ts";
 
 export const GroupQueryAttention: Expansion = (b, node, site) => {
   const [query, key, value, pastKey, pastValue, lengths, , cos, sin, ...rest] = node.inputs;
@@ -14,18 +16,30 @@ export const GroupQueryAttention: Expansion = (b, node, site) => {
   const isRotated = Number(do_rotary ?? 0) !== 0;
   const width = Number(site.dimsOf(query!)?.[2]) / (key ? heads : heads + 2 * groups);
   const window = Number(local_window_size ?? -1);
-  if (pastKey || pastValue || more || positions || unknown.some(Boolean) || rotary_interleaved || smooth_softmax)
-    return false;
-  if (!Number.isInteger(width) || (bias && window > 0) || !isWhole(site, lengths!)) return false;
-  if (isRotated && 2 * Number(site.dimsOf(cos!)?.[1]) !== width) return false;
+  if (pastKey || pastValue || more) return "takes a past of keys and values, or gives one; export the model without it";
+  if (positions || unknown.some(Boolean)) return "takes positions, or more inputs, that are not written out";
+  if (smooth_softmax) return "has a smooth softmax, which is not written out";
+  if (!Number.isInteger(width)) return `has heads of an unknown width; no sizes are declared for '${query}'`;
+  if (bias && window > 0) return "has a window and scores that are added, which are not written out together";
+  if (!isWhole(site, lengths!))
+    return `takes lengths of the sequences in 'seqlens_k', '${lengths}', that are not made of the length of the sequence`;
+  const angles = isRotated ? site.dimsOf(cos!)?.[1] : 0;
+  if (angles === undefined) return `turns channels by angles; no sizes are declared for '${cos}'`;
   const ends = [0, heads * width, (heads + groups) * width, (heads + 2 * groups) * width];
   const parts = [query!, key!, value!].map((tensor, i) => {
     if (key) return tensor;
     const bounds = [ends[i]!, ends[i + 1]!, 2].map((end) => b.ints("end", [end]));
     return b.one("Slice", [query!, ...bounds], {}, { hint: "part" });
   });
-  const turned = (tensor: string, count: number) =>
-    isRotated ? rotated(b, tensor, { cos: cos!, sin: sin!, count, width }) : tensor;
+  const turned = (tensor: string, heads: number): string => {
+    if (!isRotated) return tensor;
+    const at = placesOf(b, tensor, 1);
+    const row = (table: string) =>
+      b.one("Unsqueeze", [b.one("Gather", [table, at], { axis: 0 }), b.ints("axis", [0])], {}, { hint: "rows" });
+    const whole = 2 * angles === width;
+    const how = { interleaved: Number(rotary_interleaved ?? 0), angles, heads, ...{ isFlat: true, whole } };
+    return rotated(b, { x: tensor, tables: [cos!, sin!], row }, how);
+  };
   const [q, k] = [turned(parts[0]!, heads), turned(parts[1]!, groups)];
   const mask = window > 0 ? windowed(b, query!, window) : (bias ?? "");
   return Attention(
@@ -71,39 +85,9 @@ function isLength(site: Site, name: string): boolean {
 
 const isInput = (site: Site, { inputs }: Node): boolean => site.isInput(inputs[0]!);
 
-interface Rotation {
-  readonly cos: string;
-  readonly sin: string;
-  readonly count: number;
-  readonly width: number;
-}
-
-/** The length of [batch, time, …], int64 scalar, and 0 … length - 1. */
-function positionsOf(b: Builder, tensor: string): string {
-  const length = b.one("Squeeze", [b.one("Shape", [tensor], { start: 1, end: 2 }), b.ints("axis", [0])]);
-  return b.one("Range", [b.ints("first", 0), length, b.ints("step", 1)], {}, { hint: "positions" });
-}
-
-/** Each head's halves turned by the angles of its position. */
-function rotated(b: Builder, tensor: string, { cos, sin, count, width }: Rotation): string {
-  const positions = positionsOf(b, tensor);
-  const rows = (table: string) =>
-    b.one("Unsqueeze", [b.one("Gather", [table, positions], { axis: 0 }), b.ints("axis", [1])], {}, { hint: "rows" });
-  const [c, s] = [rows(cos), rows(sin)];
-  const heads = b.one("Reshape", [tensor, b.ints("heads", [0, 0, count, width])], {}, { hint: "heads" });
-  const half = (from: number) =>
-    b.one("Slice", [heads, ...[from, from + width / 2, 3].map((at) => b.ints("at", [at]))], {}, { hint: "half" });
-  const [first, second] = [half(0), half(width / 2)];
-  const product = (x: string, y: string) => b.one("Mul", [x, y], {}, { hint: "turned" });
-  const real = b.one("Sub", [product(first, c), product(second, s)]);
-  const imaginary = b.one("Add", [product(first, s), product(second, c)]);
-  const whole = b.one("Concat", [real, imaginary], { axis: 3 });
-  return b.one("Reshape", [whole, b.ints("joined", [0, 0, count * width])], {}, { hint: "turned" });
-}
-
 /** [time, time]: 0 at the last `width` positions, -infinity before. */
 function windowed(b: Builder, query: string, width: number): string {
-  const positions = positionsOf(b, query);
+  const positions = placesOf(b, query, 1);
   const behind = b.one("Sub", [b.one("Unsqueeze", [positions, b.ints("axis", [1])]), positions]);
   const shown = b.one("Less", [behind, b.ints("width", width)], {}, { hint: "shown" });
   const hidden = [b.floats("shown", [], [0]), b.floats("hidden", [], [Number.NEGATIVE_INFINITY])];

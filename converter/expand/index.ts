@@ -13,12 +13,14 @@ import { FusedConv } from "./fused-conv.ts";
 import { GroupQueryAttention } from "./group-query.ts";
 import { MultiHeadAttention } from "./multi-head.ts";
 import { Expand, Reshape } from "./own-shape.ts";
+import { PackedAttention } from "./packed.ts";
 import { GatherND } from "./ranges.ts";
 import { Recurrent } from "./recurrent.ts";
 import { BROADCAST, Broadcast, Slice as cutCrossing } from "./repeated.ts";
-import { RotaryEmbedding } from "./rotary.ts";
+import { FusedRotaryEmbedding, RotaryEmbedding } from "./rotary.ts";
 import { MatMul } from "./running.ts";
 import { Slice as cutSink } from "./sink.ts";
+import { type Sizes, sizesIn } from "./sizes.ts";
 import { unshared } from "./unshare.ts";
 
 /** By `domain::Name` outside the standard domain. */
@@ -36,9 +38,11 @@ export const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   Reshape,
   RotaryEmbedding,
   Slice: (b, node, site) => cutSink(b, node, site) || cutCrossing(b, node, site),
+  "com.microsoft::Attention": PackedAttention,
   "com.microsoft::FusedConv": FusedConv,
   "com.microsoft::GroupQueryAttention": GroupQueryAttention,
   "com.microsoft::MultiHeadAttention": MultiHeadAttention,
+  "com.microsoft::RotaryEmbedding": FusedRotaryEmbedding,
 };
 
 /** The model with those operators written out that have a row here and no state of their own. */
@@ -64,30 +68,23 @@ export function expanded(model: Model): Model {
     (model.proto.graph?.valueInfo ?? []).map((info) => [info.name ?? "", info.type?.tensorType?.elemType]),
   );
   const { producer, consumers, outputs } = indexGraph(graph);
-  /** Where shapes are not declared: of a row of a table, a product with a matrix of the file, its bias, and casts. */
-  const ofProjection = (tensor: string): ReturnType<Site["dimsOf"]> => {
-    const { op, domain, attributes, inputs: [x, w] = [] } = producer.get(tensor) ?? {};
-    const [own, other] = [x, w].map((name) => graph.initializers.get(name ?? "")?.dims);
-    if (domain !== "" || !x) return undefined;
-    if (op === "Cast") return site.dimsOf(x);
-    if (!w) return undefined;
-    if (op === "Gather" && own?.length === 2 && Number(attributes?.axis ?? 0) === 0) {
-      const rows = site.dimsOf(w);
-      return rows && [...rows, own[1]];
-    }
-    if (op === "MatMul" && other?.length === 2) return site.dimsOf(x)?.with(-1, other[1]);
-    if (op !== "Add" || (own?.length ?? other?.length) !== 1) return undefined;
-    return site.dimsOf(own ? w : x);
+  const numbersOf = (tensor: string) => {
+    const constant = graph.initializers.get(tensor);
+    return constant && [...toNumbers(constant.tensor())];
   };
+  const producerOf = (tensor: string) => producer.get(tensor);
+  const infos = new Map([...graph.inputs, ...graph.outputs].map((info) => [info.name, info]));
+  const said = (tensor: string): Sizes | undefined =>
+    (declared.get(tensor) ?? graph.initializers.get(tensor)?.dims ?? infos.get(tensor)?.dims)?.map((dim) =>
+      typeof dim === "number" && dim >= 0 ? dim : undefined,
+    );
+  let made: ReadonlyMap<string, Sizes> | undefined;
   const site: Site = {
-    producerOf: (tensor) => producer.get(tensor),
+    producerOf,
     isInput: (tensor) => graph.inputs.some(({ name }) => name === tensor),
     isRead: (tensor) => outputs.has(tensor) || consumers.has(tensor),
     sizesOf: (tensor) => sizes.get(tensor),
-    numbersOf: (tensor) => {
-      const constant = graph.initializers.get(tensor);
-      return constant && [...toNumbers(constant.tensor())];
-    },
+    numbersOf,
     numberOf: (tensor) => {
       const constant = graph.initializers.get(tensor);
       return constant?.dims.every((size) => size === 1) ? toNumbers(constant.tensor())[0] : undefined;
@@ -95,22 +92,31 @@ export function expanded(model: Model): Model {
     typeOf: (tensor) => graph.initializers.get(tensor)?.type,
     isBool: (tensor) => (types.get(tensor) ?? floatTypeOf(model, tensor)) === DataType.BOOL,
     dimsOf: (tensor) => {
-      const known = declared.get(tensor) ?? graph.initializers.get(tensor)?.dims;
-      const info = [...graph.inputs, ...graph.outputs].find(({ name }) => name === tensor);
-      return known ?? info?.dims?.map((dim) => (typeof dim === "number" ? dim : undefined)) ?? ofProjection(tensor);
+      made ??= sizesIn(graph, said, numbersOf, producerOf);
+      return made.get(tensor) ?? said(tensor);
     },
   };
+  const unwritten = new Map<string, string>();
   const nodes = graph.nodes.flatMap((node) => {
     const before = b.nodes.length;
     b.from(node);
     const done = of(node)?.(b, node, site);
     b.from(undefined);
+    if (typeof done === "string") {
+      unwritten.set(node.outputs[0]!, done);
+      return [node];
+    }
     return done ? b.nodes.slice(before) : [node];
   });
   const apart = unshared(b, graph, nodes);
-  if (b.nodes.length === 0 && apart.length === graph.nodes.length) return model;
+  if (b.nodes.length === 0 && apart.length === graph.nodes.length)
+    return unwritten.size > 0 ? { ...model, unwritten } : model;
   const initializers = new Map([...graph.initializers, ...b.initializers]);
   const given = [...initializers.keys(), ...graph.inputs.map(({ name }) => name)];
   const wanted = graph.outputs.map(({ name }) => name);
-  return { ...model, graph: { ...graph, initializers, nodes: topological(apart, given, wanted, model.file) } };
+  return {
+    ...model,
+    unwritten,
+    graph: { ...graph, initializers, nodes: topological(apart, given, wanted, model.file) },
+  };
 }

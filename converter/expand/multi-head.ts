@@ -7,14 +7,17 @@ import type { Expansion } from "./expansion.ts";
 export const MultiHeadAttention: Expansion = (b, node, site) => {
   const [query, key, value, bias, padding, attentionBias, ...past] = node.inputs;
   const more = node.outputs.slice(1).some((name) => name);
-  // packed queries, keys of a cross attention that are split already, lengths of keys
-  if (!key || !value || (padding && site.dimsOf(padding)?.length !== 2) || past.some((name) => name) || more)
-    return false;
+  if (past.some((name) => name) || more)
+    return "takes a past of keys and values, or gives one; export the model without it";
+  if (!key || !value) return "takes queries, keys and values in one packed tensor, which are not taken apart";
+  if (padding && site.dimsOf(padding)?.length !== 2)
+    return `takes lengths of keys in 'key_padding_mask', '${padding}'; a mask [batch, keys] is followed`;
   const [hidden, own, given] = [query!, key, value]
     .map((tensor) => site.dimsOf(tensor))
     .map((dims) => (dims?.length === 3 ? dims[2] : undefined));
   const heads = Number(node.attributes.num_heads);
-  if (hidden === undefined || own !== hidden || given === undefined || hidden % heads !== 0) return false;
+  if (hidden === undefined || own !== hidden || given === undefined || hidden % heads !== 0)
+    return "has queries, keys or values whose sizes [batch, time, heads * width] are not declared";
   const ends = [0, hidden, 2 * hidden, 2 * hidden + given];
   const biased = (tensor: string, part: number) => {
     if (!bias) return tensor;
@@ -43,7 +46,7 @@ export const MultiHeadAttention: Expansion = (b, node, site) => {
 };
 
 /** [batch, 1, 1, keys], added to the scores: 0, or what hides a key whose `padding` [batch, keys] is 0. */
-function ofPadding(b: Builder, padding: string, low: number): string {
+export function ofPadding(b: Builder, padding: string, low: number): string {
   const shown = b.one("Cast", [padding], { to: DataType.BOOL }, { hint: "shown" });
   const keys = b.one("Unsqueeze", [shown, b.ints("axes", [1, 2])], {}, { hint: "shown" });
   return b.one("Where", [keys, b.floats("shown", [], [0]), b.floats("hidden", [], [low])], {}, { hint: "padding" });

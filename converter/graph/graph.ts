@@ -78,6 +78,8 @@ export interface Model {
   readonly metadata: ReadonlyMap<string, string>;
   /** The file's own message; its `graph` has no nodes, initializers, inputs and outputs. What we do not interpret survives in it. */
   readonly proto: ModelProto;
+  /** Why fused operators were not written out in ones that are followed, by their first output. */
+  readonly unwritten?: ReadonlyMap<string, string>;
 }
 
 /** Who makes and who reads each tensor. */

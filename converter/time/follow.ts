@@ -149,7 +149,11 @@ export function followTime(
     const verdict = one ? { outputs: [one] } : judged;
     if ("open" in verdict) open(node, verdict.open);
     else if ("refuses" in verdict)
-      refuse(node, { code: verdict.refuses, reason: verdict.reason, remedy: verdict.remedy });
+      refuse(node, {
+        code: verdict.refuses,
+        reason: model.unwritten?.get(node.outputs[0]!) ?? verdict.reason,
+        remedy: verdict.remedy,
+      });
     else if ("mixes" in verdict) {
       const stream =
         operands[verdict.input]?.fact.kind === "stream" ? node.inputs[verdict.input]! : firstStream(node, operands);

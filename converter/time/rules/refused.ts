@@ -18,13 +18,15 @@ interface Refused {
   readonly remedy?: string;
 }
 
+const PLAIN = "Export attention without a past, in plain operators (torch: attn_implementation='eager').";
 const FLOAT_FIRST = "Convert the float model, and quantise the result.";
 
 export const REFUSED: readonly Refused[] = [
   {
     operators: ["Attention", "LinearAttention", "TensorScatter"],
     code: "mixes-time",
-    reason: "attends to all positions before it, which takes a cache that grows with the sequence",
+    reason: "attends inside a fused operator, which is not written out",
+    remedy: PLAIN,
   },
   {
     operators: ["DynamicQuantizeLinear"],
@@ -95,7 +97,8 @@ export const REFUSED_FUSED: readonly Refused[] = [
       ...["DecoderMaskedMultiHeadAttention", "SparseAttention", "LinearAttention"],
     ]),
     code: "mixes-time",
-    reason: "attends to all positions before it, which takes a cache that grows with the sequence",
+    reason: "attends inside a fused operator, which is not written out",
+    remedy: PLAIN,
   },
   {
     operators: MICROSOFT(["EmbedLayerNormalization", "QEmbedLayerNormalization", "RotaryEmbedding"]),
