@@ -13,6 +13,7 @@ import { DataType, float32Tensor, type Tensor, toNumbers } from "../converter/gr
 import { openModel } from "../converter/ort/run.ts";
 import { stateAtStart } from "../converter/parts/seen-shapes.ts";
 import { pairStates } from "../src/contract.ts";
+import { uniform } from "../src/random.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "longconv-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -62,6 +63,17 @@ export function ofIds(type: number, width: number, build: (b: Builder) => void):
     initializers: b.initializers,
     opsets: 18,
   });
+}
+
+/** Weights between -1 and 1, the same for a name. */
+export function drawn(b: Builder, name: string, dims: readonly number[]): string {
+  const next = uniform(name.charCodeAt(0));
+  const count = dims.reduce((product, size) => product * size, 1);
+  return b.floats(
+    name,
+    dims,
+    Float32Array.from({ length: count }, () => 2 * next() - 1),
+  );
 }
 
 /** A depthwise Conv with 16 taps and left padding: [batch, time, channels] → the same. */

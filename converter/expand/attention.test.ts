@@ -1,22 +1,11 @@
 /** Attention in a fused operator, of ONNX and of ONNX Runtime, written out where no inner shape is declared: the operator is the judge. */
 import { expect, test } from "vitest";
-import { uniform } from "../../src/random.ts";
-import { CHANNELS, conversion, positions, sameAsOriginal, small } from "../../test/small.ts";
+import { CHANNELS, conversion, drawn, positions, sameAsOriginal, small } from "../../test/small.ts";
 import { convertModel } from "../convert.ts";
 import type { Builder } from "../graph/build.ts";
 import { DataType } from "../graph/tensor.ts";
 
 const WIDTH = 8;
-
-const drawn = (b: Builder, name: string, dims: readonly number[]) => {
-  const next = uniform(name.charCodeAt(0));
-  const count = dims.reduce((product, size) => product * size, 1);
-  return b.floats(
-    name,
-    dims,
-    Float32Array.from({ length: count }, () => 2 * next() - 1),
-  );
-};
 
 type Attributes = Readonly<Record<string, number | readonly number[] | { readonly float: number }>>;
 

@@ -1,6 +1,7 @@
 /** What writes an operator out. */
 import type { Builder } from "../graph/build.ts";
 import type { Node } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
 
 /** Where an operator is written out. */
 export interface Site {
@@ -11,10 +12,13 @@ export interface Site {
   /** Whether a tensor is declared, or computed, as booleans. */
   readonly isBool: (tensor: string) => boolean;
   readonly producerOf: (tensor: string) => Node | undefined;
+  readonly consumersOf: (tensor: string) => readonly Node[];
   /** Declared dimensions, and the names of those that are symbols. */
   readonly sizesOf: (tensor: string) => readonly (number | string | undefined)[] | undefined;
   /** A constant. */
   readonly numbersOf: (tensor: string) => readonly number[] | undefined;
+  /** A constant, as it is in the file. */
+  readonly tensorOf: (tensor: string) => Tensor | undefined;
   /** A constant of one number. */
   readonly numberOf: (tensor: string) => number | undefined;
   /** Whether it is an input of the graph. */

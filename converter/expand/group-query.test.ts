@@ -1,7 +1,6 @@
 /** GroupQueryAttention of ONNX Runtime, written out: the operator itself, on the whole sequence, is the judge. */
 import { expect, test } from "vitest";
-import { uniform } from "../../src/random.ts";
-import { CHANNELS, conversion, sameAsOriginal, small } from "../../test/small.ts";
+import { CHANNELS, conversion, drawn, sameAsOriginal, small } from "../../test/small.ts";
 import { convertModel } from "../convert.ts";
 import type { Builder } from "../graph/build.ts";
 import { DataType } from "../graph/tensor.ts";
@@ -15,15 +14,6 @@ interface Spelling {
   /** Makes `seqlens_k`, [batch] int32, from the length [1] and the batch size [1]. */
   readonly lengths?: (b: Builder, length: string, batch: string) => string;
 }
-
-const drawn = (b: Builder, name: string, dims: readonly [number, number]) => {
-  const next = uniform(name.charCodeAt(0));
-  return b.floats(
-    name,
-    dims,
-    Float32Array.from({ length: dims[0] * dims[1] }, () => 2 * next() - 1),
-  );
-};
 
 const whole = (b: Builder, length: string, batch: string): string => {
   const last = b.one("Sub", [length, b.ints("one", [1])]);

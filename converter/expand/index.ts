@@ -21,6 +21,7 @@ import { FusedRotaryEmbedding, RotaryEmbedding } from "./rotary.ts";
 import { MatMul } from "./running.ts";
 import { Slice as cutSink } from "./sink.ts";
 import { type Sizes, sizesIn } from "./sizes.ts";
+import { Slice as cutSkew, MatMul } from "./skew.ts";
 import { unshared } from "./unshare.ts";
 
 /** By `domain::Name` outside the standard domain. */
@@ -33,11 +34,12 @@ export const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   GatherND,
   GRU: Recurrent,
   LSTM: Recurrent,
+  MatMul,
   RNN: Recurrent,
   MatMul,
   Reshape,
   RotaryEmbedding,
-  Slice: (b, node, site) => cutSink(b, node, site) || cutCrossing(b, node, site),
+  Slice: (b, node, site) => cutSink(b, node, site) || cutCrossing(b, node, site) || cutSkew(b, node, site),
   "com.microsoft::Attention": PackedAttention,
   "com.microsoft::FusedConv": FusedConv,
   "com.microsoft::GroupQueryAttention": GroupQueryAttention,
@@ -81,10 +83,12 @@ export function expanded(model: Model): Model {
   let made: ReadonlyMap<string, Sizes> | undefined;
   const site: Site = {
     producerOf,
+    consumersOf: (tensor) => consumers.get(tensor) ?? [],
     isInput: (tensor) => graph.inputs.some(({ name }) => name === tensor),
     isRead: (tensor) => outputs.has(tensor) || consumers.has(tensor),
     sizesOf: (tensor) => sizes.get(tensor),
     numbersOf,
+    tensorOf: (tensor) => graph.initializers.get(tensor)?.tensor(),
     numberOf: (tensor) => {
       const constant = graph.initializers.get(tensor);
       return constant?.dims.every((size) => size === 1) ? toNumbers(constant.tensor())[0] : undefined;

@@ -1,7 +1,6 @@
 /** Rotary positions in a fused operator, written out: the operator itself, on the whole sequence, is the judge. No inner shape is declared. */
 import { expect, test } from "vitest";
-import { uniform } from "../../src/random.ts";
-import { CHANNELS, conversion, sameAsOriginal, small } from "../../test/small.ts";
+import { CHANNELS, conversion, drawn, sameAsOriginal, small } from "../../test/small.ts";
 import { convertModel } from "../convert.ts";
 import type { Builder } from "../graph/build.ts";
 import { DataType } from "../graph/tensor.ts";
@@ -19,15 +18,6 @@ interface Spelling {
   readonly first?: number;
   readonly domain?: string;
 }
-
-const drawn = (b: Builder, name: string, rows: number, columns: number) => {
-  const next = uniform(name.charCodeAt(0));
-  return b.floats(
-    name,
-    [rows, columns],
-    Float32Array.from({ length: rows * columns }, () => 2 * next() - 1),
-  );
-};
 
 /** [batch, time] */
 function ids(b: Builder): string {
@@ -48,7 +38,7 @@ const model = ({ attributes = {}, flat = false, turned = WIDTH, by = "ids", firs
       const heads = (tensor: string) =>
         b.one("Transpose", [b.one("Reshape", [tensor, b.ints("heads", [0, 0, HEADS, WIDTH])])], { perm: [0, 2, 1, 3] });
       const rotated = (name: string) => {
-        const made = b.one("MatMul", ["x", drawn(b, name, CHANNELS, HEADS * WIDTH)]);
+        const made = b.one("MatMul", ["x", drawn(b, name, [CHANNELS, HEADS * WIDTH])]);
         const x = flat ? made : heads(made);
         const given = flat ? { num_heads: HEADS, ...attributes } : attributes;
         const at = by === "first" ? b.ints("first", [first]) : ids(b);
@@ -63,10 +53,10 @@ const model = ({ attributes = {}, flat = false, turned = WIDTH, by = "ids", firs
       const seen = b.one("GreaterOrEqual", [b.one("Unsqueeze", [keys, b.ints("axis", [1])]), keys]);
       const low = b.floats("low", [], [Number.NEGATIVE_INFINITY]);
       const weights = b.one("Softmax", [b.one("Where", [seen, scores, low])], { axis: -1 });
-      const values = heads(b.one("MatMul", ["x", drawn(b, "v", CHANNELS, HEADS * WIDTH)]));
+      const values = heads(b.one("MatMul", ["x", drawn(b, "v", [CHANNELS, HEADS * WIDTH])]));
       const back = b.one("Transpose", [b.one("MatMul", [weights, values])], { perm: [0, 2, 1, 3] });
       const joined = b.one("Reshape", [back, b.ints("joined", [0, 0, HEADS * WIDTH])]);
-      b.one("MatMul", [joined, drawn(b, "out", HEADS * WIDTH, CHANNELS)], {}, { outputs: ["y"] });
+      b.one("MatMul", [joined, drawn(b, "out", [HEADS * WIDTH, CHANNELS])], {}, { outputs: ["y"] });
     },
   });
 
@@ -106,12 +96,12 @@ test.each<[string, boolean, RegExp]>([
   const graph = small({
     inputs: packed ? [] : [from],
     build(b) {
-      const x = b.one("MatMul", ["x", drawn(b, "q", CHANNELS, HEADS * WIDTH)]);
-      const tables = ["c", "s"].map((name) => drawn(b, name, 64, WIDTH / 2));
+      const x = b.one("MatMul", ["x", drawn(b, "q", [CHANNELS, HEADS * WIDTH])]);
+      const tables = ["c", "s"].map((name) => drawn(b, name, [64, WIDTH / 2]));
       const inputs = [x, packed ? ids(b) : "from", ...tables];
       const attributes = { num_heads: HEADS, is_packed_batching: Number(packed) };
       const turned = b.one("RotaryEmbedding", inputs, attributes, { domain: OF_ORT });
-      b.one("MatMul", [turned, drawn(b, "out", HEADS * WIDTH, CHANNELS)], {}, { outputs: ["y"] });
+      b.one("MatMul", [turned, drawn(b, "out", [HEADS * WIDTH, CHANNELS])], {}, { outputs: ["y"] });
     },
   });
   await expect(convertModel(graph)).rejects.toMatchObject({ reason: expect.stringMatching(reason) });

@@ -135,7 +135,8 @@ function pairOf(known: Known, node: Node, inputs: readonly Value[], region: Regi
   }
   if (node.op === "Softmax" || node.op === "Exp")
     return x!.kind === "hidden" ? number(0) : x!.kind === "any" ? ANY : SCORE;
-  if (node.op === "MatMul") return SCORE;
+  // picked products of the query with rows of a table
+  if (node.op === "MatMul" || node.op === "GatherElements") return SCORE;
   return MOVES.has(node.op) ? x! : (elementwise(node, inputs, region) ?? ANY);
 }
 

@@ -25,14 +25,16 @@ export type Made =
   | { readonly how: "block"; readonly table: string; readonly row: number; readonly key: number }
   /** A sum along the positions, or along another axis. */
   | { readonly how: "summed"; readonly of: At; readonly isAlong: boolean }
-  /** One row more in front of the others; `isAlong` the positions, or along another axis. */
-  | { readonly how: "behind"; readonly front: At; readonly of: At; readonly isAlong: boolean }
+  /** One row more in front of the others. */
+  | { readonly how: "behind"; readonly front: At; readonly of: At }
   /** From a row on, or that row alone. */
   | { readonly how: "cut"; readonly of: At; readonly from: number; readonly alone: boolean }
   /** What is `by` or more behind the diagonal, or before it, is left; else 0. */
   | { readonly how: "triangle"; readonly of: At; readonly upper: boolean; readonly by: number }
   /** That or 0, whatever the place along an axis beside those of the triangle. */
   | { readonly how: "chosen"; readonly of: At }
+  /** Sums over another axis, or parts beside one another along one. */
+  | { readonly how: "beside"; readonly of: readonly At[] }
   /** Rows of a table. */
   | { readonly how: "picked"; readonly of: At; readonly table: string }
   | { readonly how: "elementwise"; readonly node: Node; readonly of: readonly At[] };
@@ -107,10 +109,16 @@ export function madeOf(known: Known, { name, row, key }: At): Made | undefined {
     }
     case "Concat": {
       const along = fromFront(Number(node.attributes.axis), rank);
+      if (along !== row && along !== key)
+        return { how: "beside", of: node.inputs.map((input) => ({ name: input, row, key })) };
       const [front, of] = node.inputs.map((input) => ({ name: input, row, key }));
       if (node.inputs.length !== 2 || !isSize(known, front!.name, along, 1)) return undefined;
-      const isAlong = along === row || along === key;
-      return { how: "behind", front: isAlong ? { ...front!, row: -1, key: -1 } : front!, of: of!, isAlong };
+      return { how: "behind", front: { ...front!, row: -1, key: -1 }, of: of! };
+    }
+    case "MatMul": {
+      const isWeight = known.constants.get(node.inputs[1]!)?.dims.length === 2;
+      const isSummed = row === rank - 1 || key === rank - 1;
+      return isWeight && !isSummed ? { how: "beside", of: [{ name: data!, row, key }] } : undefined;
     }
     case "Slice":
       return sliced(known, node, { name, row, key });

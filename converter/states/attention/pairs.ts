@@ -5,8 +5,8 @@
 import type { Known } from "../../find/carried.ts";
 import { fromFront } from "../../graph/axis.ts";
 import type { Node } from "../../graph/graph.ts";
-import { type Axis, type Fact, type Layout, timeAxis } from "../../time/facts/fact.ts";
-import { numbers, type Operand } from "../../time/facts/rule.ts";
+import { type Axis, type Fact, type Layout, sameLayout, timeAxis } from "../../time/facts/fact.ts";
+import { axesOf, numbers, type Operand } from "../../time/facts/rule.ts";
 import { judge, operandOf } from "../../time/follow.ts";
 import { isOffset } from "../../time/offset.ts";
 import { readsSizes } from "../../time/sized.ts";
@@ -42,6 +42,8 @@ interface Unread {
 }
 
 const hasKeys = (axes: Layout): boolean => axes.flat().includes("keys");
+
+const hasTwoKeys = (axes: Layout): boolean => axes.flat().filter((factor) => factor === "keys").length > 1;
 
 const asKeys = (axes: Layout): Layout =>
   axes.map((axis): Axis => axis.map((factor) => (factor === "time" ? "keys" : factor)));
@@ -168,7 +170,7 @@ function readNode(known: Known, node: Node, inside: ReadonlyMap<string, Layout>)
   for (const { operands, keyed, positions } of variants) {
     const outputs = outputsOf(known, node, operands);
     if (typeof outputs === "string") why = outputs;
-    else return { layouts: outputs, keyed, positions };
+    else if (!outputs.some(hasTwoKeys)) return { layouts: outputs, keyed, positions };
   }
   return { why };
 }
@@ -278,6 +280,7 @@ function outputsOf(known: Known, node: Node, operands: readonly (Operand | undef
     }
     if (/^Reduce(Sum|Max|Mean|LogSumExp)$/.test(node.op)) return reduced(node, operands, axes);
     if (node.op === "Trilu") return triangleOf(operands, axes);
+    if (node.op === "GatherElements") return pickedOf(known, node, operands, axes);
   }
   const verdict = judge(node, operands, known.time.context, known.time.varies);
   if ("open" in verdict) return "reads what is not followed";
@@ -312,6 +315,24 @@ function triangleOf([, diagonal]: readonly (Operand | undefined)[], axes: Layout
   if (diagonal && diagonal.fact.kind !== "constant") return "takes a triangle from a diagonal on that is computed";
   const [rows, columns] = axes.slice(-2);
   return rows?.join() === "time" && columns?.join() === "keys" ? [axes] : "takes a triangle of other axes";
+}
+
+/** Products of queries with rows of a table, picked by a function of the pair: what is picked is made of the query alone. */
+function pickedOf(
+  { graphs, time }: Known,
+  { inputs, attributes }: Node,
+  [, indices]: readonly (Operand | undefined)[],
+  axes: Layout,
+): readonly Layout[] | string {
+  const [data, places] = inputs as [string, string];
+  const made = graphs.index.producer.get(data);
+  const table = made?.op === "MatMul" ? time.facts.get(made.inputs[1]!)?.kind : undefined;
+  const picked = indices && axesOf(indices);
+  const isOfPositions = table === "position" && time.facts.get(places)?.kind === "position";
+  const isKeys = axes[fromFront(Number(attributes.axis ?? 0), axes.length)]?.join() === "keys";
+  return isOfPositions && isKeys && picked && sameLayout(picked, axes)
+    ? [axes]
+    : "picks keys by something else than their distance";
 }
 
 /** Whether a layout has queries. */

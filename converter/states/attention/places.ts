@@ -99,7 +99,6 @@ function valueIn(known: Known, at: At, region: Region, answers: Answers<Value>):
       return x && (isZero(x) ? x : ANY);
     }
     case "behind": {
-      if (!made.isAlong) return undefined;
       const [front, x] = [valueAt(known, made.front, region, answers), alongOne(known, made.of, answers)];
       const isNext = front?.kind === "linear" && x?.kind === "linear" && front.c === x.c - x.a - x.b;
       return front && x && (isNext ? { ...x, c: front.c } : ANY);
@@ -113,6 +112,10 @@ function valueIn(known: Known, at: At, region: Region, answers: Answers<Value>):
     case "triangle": {
       const x = valueAt(known, made.of, region, answers);
       return x && triangle(x, made.upper, made.by, region);
+    }
+    case "beside": {
+      const parts = made.of.map((each) => valueAt(known, each, region, answers));
+      return parts.includes(undefined) ? undefined : ANY;
     }
     case "picked":
       // rows beyond the table's end fail, and are never others
@@ -143,10 +146,7 @@ function slopeIn(known: Known, at: At, answers: Answers<number>): number | undef
     case "summed":
     case "behind":
     case "cut": {
-      if (made.how !== "cut" && !made.isAlong) {
-        const slopes = [made.of, ...("front" in made ? [made.front] : [])].map((each) => slopeOf(known, each, answers));
-        return slopes.every((slope) => slope === 0) ? 0 : undefined;
-      }
+      if (made.how === "summed" && !made.isAlong) return slopeOf(known, made.of, answers) === 0 ? 0 : undefined;
       const value = valueAt(known, at, { first: "query", behind: 0 });
       return value?.kind === "linear" ? value.a + value.b : undefined;
     }
@@ -158,6 +158,8 @@ function slopeIn(known: Known, at: At, answers: Answers<number>): number | undef
       const slope = slopeOf(known, made.of, answers);
       return made.how === "moved" || slope === 0 ? slope : undefined;
     }
+    case "beside":
+      return made.of.every((each) => slopeOf(known, each, answers) === 0) ? 0 : undefined;
     case "elementwise": {
       const slopes = made.of.map((each) => slopeOf(known, each, answers));
       const [x, y] = slopes;
