@@ -7,7 +7,8 @@ import type { Layout } from "../../time/facts/fact.ts";
 import { type At, constantAt, numberAt } from "./made.ts";
 import type { Pairs } from "./pairs.ts";
 import { endOf, isOfDifference, valueAt } from "./places.ts";
-import { ANY, elementwise, isZero, number, type Region, SCORE, triangle, type Value } from "./values.ts";
+import { ANY, BIT, isZero, number, type Region, SCORE, type Value } from "./value.ts";
+import { elementwise, triangle } from "./values.ts";
 
 const FUTURE: Region = { first: "query", behind: 1 };
 const ITSELF: Region = { first: "query", behind: 0, exactly: true };
@@ -59,7 +60,7 @@ const atOf = (name: string, layout: Layout): At => {
 function isDark(known: Known, pairs: Pairs, region: Region): boolean {
   return walk(known, pairs, region, ({ op }, inputs, keyed, isSum) => {
     if (!isSum) return true;
-    if (op === "ReduceMax") return inputs[0]!.kind === "hidden";
+    if (op === "ReduceMax" || op === "ReduceLogSumExp") return inputs[0]!.kind === "hidden";
     if (op === "ReduceSum") return isZero(inputs[0]);
     return op === "MatMul" && inputs.some((value, i) => keyed[i] && isZero(value));
   });
@@ -68,9 +69,12 @@ function isDark(known: Known, pairs: Pairs, region: Region): boolean {
 /** Whether no softmax is over keys that are all hidden: it would take all of them, later ones too. */
 const seesItself = (known: Known, pairs: Pairs): boolean =>
   walk(known, pairs, ITSELF, ({ op }, [x], [keyed]) => {
-    if (!keyed || (op !== "Softmax" && op !== "Exp")) return true;
+    if (!keyed || !WEIGHS.has(op)) return true;
     return x!.kind === "score" || x!.kind === "linear";
   });
+
+/** Operators that make weights of scores. */
+const WEIGHS = new Set(["Softmax", "LogSoftmax", "Exp"]);
 
 /** Asks at each node, with what is known of its inputs in a region, which of them have keys, and whether it sums over them. */
 function walk(
@@ -113,7 +117,7 @@ function outside(known: Known, name: string, region: Region): Value | undefined 
 /** What is made of the mask that drivers give, which shows a token to itself; undefined of other data. */
 function ofMask(known: Known, name: string, region: Region): Value | undefined {
   const { graphs, constants } = known;
-  if (name === graphs.driven.mask) return region.exactly ? number(1) : ANY;
+  if (name === graphs.driven.mask) return region.exactly ? number(1) : BIT;
   const node = graphs.index.producer.get(name);
   const values: Value[] = [];
   for (const input of node?.inputs ?? []) {
@@ -133,6 +137,7 @@ function pairOf(known: Known, node: Node, inputs: readonly Value[], region: Regi
     const by = node.inputs[1] ? numberAt(known, node.inputs[1]) : 0;
     return by === undefined ? ANY : triangle(x!, Number(node.attributes.upper ?? 1) !== 0, by, region);
   }
+  if (node.op === "LogSoftmax") return x!.kind === "hidden" || x!.kind === "any" ? x! : SCORE;
   if (node.op === "Softmax" || node.op === "Exp")
     return x!.kind === "hidden" ? number(0) : x!.kind === "any" ? ANY : SCORE;
   // picked products of the query with rows of a table

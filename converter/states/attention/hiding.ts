@@ -14,6 +14,7 @@ export interface Hiding {
   after(node: Node, output: string): string;
 }
 
+const SOFTMAX = new Set(["Softmax", "LogSoftmax"]);
 const SUMS = new Set(["MatMul", "ReduceSum"]);
 const MAXIMA = new Set(["ReduceMax", "ReduceLogSumExp"]);
 
@@ -34,7 +35,7 @@ export function hidesPadding(b: Builder, pairs: Pairs, place: Place, symbols: Sy
   };
   const layoutOf = (name: string) => pairs.layouts.get(name) ?? [];
   const hasKeys = (name: string) => layoutOf(name).flat().includes("keys");
-  const softmax = pairs.nodes.some(({ op }) => op === "Softmax");
+  const softmax = pairs.nodes.some(({ op }) => SOFTMAX.has(op));
   const low = (name: string): string => {
     const type = place.typeOf(name);
     if (type === DataType.FLOAT) return b.floats("low", [1], [LOW]);
@@ -46,7 +47,7 @@ export function hidesPadding(b: Builder, pairs: Pairs, place: Place, symbols: Sy
     before(node, inputs) {
       const [name] = node.inputs as [string];
       if (!hasKeys(name)) return inputs;
-      if (node.op === "Softmax" || (MAXIMA.has(node.op) && !hasKeys(node.outputs[0]!))) {
+      if (SOFTMAX.has(node.op) || (MAXIMA.has(node.op) && !hasKeys(node.outputs[0]!))) {
         const scores = [columns(name, DataType.BOOL), inputs[0]!, low(name)];
         return [b.one("Where", scores, {}, { hint: "scores" }), ...inputs.slice(1)];
       }

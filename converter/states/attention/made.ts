@@ -5,7 +5,7 @@ import type { Node } from "../../graph/graph.ts";
 import { toNumbers } from "../../graph/tensor.ts";
 import { isConstant } from "../../time/facts/dim.ts";
 import { ELEMENTWISE } from "../../time/rules/elementwise.ts";
-import { ANY, number, ofTensor, type Value } from "./values.ts";
+import { ANY, number, ofTensor, type Value } from "./value.ts";
 
 /** A function of the position, and its axes of queries and of keys; -1 where it has none. */
 export interface At {

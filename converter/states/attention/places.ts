@@ -1,8 +1,10 @@
 /** What functions of the position are at a pair of a query and a key, followed to their sources. */
 import type { Known } from "../../find/carried.ts";
 import { toNumbers } from "../../graph/tensor.ts";
+import { comparedAlike } from "./alike.ts";
 import { type At, constantAt, type Made, madeOf } from "./made.ts";
-import { ANY, elementwise, isZero, number, ofNumbers, pairsIn, type Region, triangle, type Value } from "./values.ts";
+import { ANY, isZero, number, ofNumbers, type Region, type Value } from "./value.ts";
+import { elementwise, pairsIn, triangle } from "./values.ts";
 
 /** What was answered for a function of the position: paths that part and meet again are walked once. */
 type Answers<T> = Map<string, T | undefined>;
@@ -71,6 +73,12 @@ const alongOne = (known: Known, of: At, answers: Answers<Value>): Value | undefi
     ? undefined
     : valueAt(known, of, { first: of.row >= 0 ? "query" : "key", behind: 0 }, answers);
 
+/** What a function of one position is everywhere, where that is one number. */
+function sameNumber(known: Known, of: At, answers: Answers<Value>): number | undefined {
+  const value = alongOne(known, of, answers);
+  return value?.kind === "linear" && value.a === 0 && value.b === 0 ? value.c : undefined;
+}
+
 /** A function of the position at all pairs of a region; undefined where it may depend on the length. */
 export function valueAt(known: Known, at: At, region: Region, answers: Answers<Value> = new Map()): Value | undefined {
   return once(answers, at, () => valueIn(known, at, region, answers), `${region.first} ${region.behind}`);
@@ -126,6 +134,8 @@ function valueIn(known: Known, at: At, region: Region, answers: Answers<Value>):
     case "elementwise": {
       const inputs = made.of.map((each) => valueAt(known, each, region, answers));
       if (inputs.includes(undefined)) return undefined;
+      const alike = comparedAlike(known, made, region, (each) => sameNumber(known, each, answers));
+      if (alike) return alike;
       return elementwise(made.node, inputs as Value[], region) ?? ANY;
     }
   }

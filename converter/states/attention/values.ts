@@ -1,61 +1,21 @@
-/** What is known of values between queries and keys: a linear form in the two positions, a truth value, a score that is hidden. */
+/** What elementwise operators, triangles and tables make of values between queries and keys. */
 import type { Node } from "../../graph/graph.ts";
-import { DataType, type Tensor, toNumbers } from "../../graph/tensor.ts";
+import { DataType } from "../../graph/tensor.ts";
 import { ELEMENTWISE } from "../../time/rules/elementwise.ts";
-
-/** Pairs of a query i and a key j. */
-export interface Region {
-  /** Which comes first, at 0 or later; the other comes `behind` positions after it, or more. */
-  readonly first: "query" | "key";
-  readonly behind: number;
-  /** Exactly so many. */
-  readonly exactly?: true | undefined;
-  /** Takes distances i - j at which a comparison may turn. */
-  readonly turns?: ((distance: number) => void) | undefined;
-}
-
-/** What is known of a value at every pair of a region. */
-export type Value =
-  /** a i + b j + c */
-  | { readonly kind: "linear"; readonly a: number; readonly b: number; readonly c: number }
-  | { readonly kind: "truth"; readonly value: boolean }
-  /** So low that its weight is 0. */
-  | { readonly kind: "hidden" }
-  /** Made of the data, and not hidden. */
-  | { readonly kind: "score" }
-  /** Anything, but the same in a sequence of any length. */
-  | { readonly kind: "any" };
-
-type Linear = Extract<Value, { kind: "linear" }>;
-
-export const ANY: Value = { kind: "any" };
-export const HIDDEN: Value = { kind: "hidden" };
-export const SCORE: Value = { kind: "score" };
-/** Scores that exporters write for what is hidden: -infinity, the least float, -1e9. */
-const LOWEST = -1e9;
-export const number = (c: number): Value => (c <= LOWEST ? HIDDEN : { kind: "linear", a: 0, b: 0, c });
-const truth = (value: boolean): Value => ({ kind: "truth", value });
-
-export const isZero = (value: Value | undefined): boolean =>
-  value?.kind === "linear" && value.a === 0 && value.b === 0 && value.c === 0;
-
-const isNumber = (value: Value | undefined): value is Linear =>
-  value?.kind === "linear" && value.a === 0 && value.b === 0;
-
-/** A table of one number is that number; another one holds scores where none of its numbers hides. */
-export const ofTensor = (tensor: Tensor): Value => ofNumbers(tensor.type, toNumbers(tensor));
-
-/** The same of numbers that a table holds in one place or another. */
-export function ofNumbers(type: number, values: Iterable<number>): Value {
-  let [first, least, most]: (number | undefined)[] = [];
-  for (const value of values) {
-    first ??= value;
-    least = Math.min(least ?? value, value);
-    most = Math.max(most ?? value, value);
-  }
-  if (first !== undefined && least === most) return type === DataType.BOOL ? truth(first !== 0) : number(first);
-  return type !== DataType.BOOL && least! > LOWEST && most! < Infinity ? SCORE : ANY;
-}
+import { bounded, stillHidden } from "./bounds.ts";
+import {
+  ANY,
+  BIT,
+  HIDDEN,
+  isNumber,
+  isZero,
+  type Linear,
+  number,
+  type Region,
+  SCORE,
+  truth,
+  type Value,
+} from "./value.ts";
 
 /** The pairs of a region within a table of so many rows and columns; of a table with one axis, its entries. */
 export function* pairsIn(
@@ -94,7 +54,7 @@ function signOf(form: Linear, region: Region): number | undefined {
   return least < 0 && isAtMost(form, region) ? -1 : undefined;
 }
 
-const combined = (x: Linear, y: Linear, by: number): Linear => ({
+const summed = (x: Linear, y: Linear, by: number): Linear => ({
   kind: "linear",
   a: x.a + by * y.a,
   b: x.b + by * y.b,
@@ -136,55 +96,58 @@ export function elementwise(node: Node, inputs: readonly Value[], region: Region
   const both = p?.kind === "linear" && q?.kind === "linear" ? ([p, q] as const) : undefined;
   const compare = COMPARE[node.op];
   if (compare) {
-    const apart = both && combined(both[0], both[1], -1);
+    const apart = both && summed(both[0], both[1], -1);
     if (apart?.a && apart.a === -apart.b) region.turns?.(-apart.c / apart.a);
     const decided = apart && compare(apart, region);
-    return decided === undefined ? ANY : truth(decided);
+    return decided === undefined ? BIT : truth(decided);
   }
   const isLow = inputs.map((value) => value.kind === "hidden");
-  const shown = inputs.every(isShown) ? SCORE : ANY;
+  const isScore = inputs.every(isShown);
+  const shown = isScore ? SCORE : y ? bounded(node.op, x!, y) : ANY;
   switch (node.op) {
     case "Add":
-      if (isLow.includes(true)) return HIDDEN;
-      return both ? low(combined(both[0], both[1], 1)) : shown;
+      if (isLow.includes(true)) return stillHidden(isLow[0] ? y! : x!);
+      return both ? low(summed(both[0], both[1], 1)) : shown;
     case "Sub":
-      if (isLow[0]) return HIDDEN;
-      return both ? low(combined(both[0], both[1], -1)) : shown;
+      if (isLow[0]) return stillHidden(y!, true);
+      return both ? low(summed(both[0], both[1], -1)) : shown;
     case "Neg":
-      return p?.kind === "linear" ? combined(ZERO, p, -1) : shown;
+      return p?.kind === "linear" ? summed(ZERO, p, -1) : shown;
     case "Mul": {
       if (isZero(p) || isZero(q)) return number(0);
       const [factor, other] = isNumber(p) ? [p, q] : [q, p];
       if (!isNumber(factor)) return shown;
       if (other?.kind === "hidden") return factor.c > 0 ? HIDDEN : ANY;
-      return other?.kind === "linear" ? low(combined(ZERO, other, factor.c)) : shown;
+      return other?.kind === "linear" ? low(summed(ZERO, other, factor.c)) : shown;
     }
     case "Div":
       if (isZero(x)) return x!;
       if (isNumber(q) && q.c > 0 && isLow[0]) return HIDDEN;
-      return isNumber(q) && q.c !== 0 ? shown : ANY;
+      return isScore && isNumber(q) && q.c !== 0 ? SCORE : ANY;
     case "Pow":
-      return isNumber(q) && Number.isInteger(q.c) && q.c > 0 ? shown : ANY;
+      return isNumber(q) && Number.isInteger(q.c) && q.c > 0 && isScore ? SCORE : ANY;
     case "Max":
       return isLow.every(Boolean) ? HIDDEN : shown;
     case "Min":
       return isLow.includes(true) ? HIDDEN : shown;
     case "Log":
       return isZero(p) ? HIDDEN : isNumber(p) && p.c > 0 ? number(Math.log(p.c)) : ANY;
+    case "Mod":
+      return isZero(p) && isNumber(q) && q.c !== 0 ? number(0) : ANY;
     case "IsNaN":
       return x!.kind === "linear" || x!.kind === "hidden" ? truth(false) : shown;
     case "Not":
-      return x!.kind === "truth" ? truth(!x!.value) : ANY;
+      return x!.kind === "truth" ? truth(!x!.value) : BIT;
     case "And":
       if (inputs.some((value) => value.kind === "truth" && !value.value)) return truth(false);
-      return x!.kind === "truth" && y!.kind === "truth" ? truth(true) : ANY;
+      return x!.kind === "truth" && y!.kind === "truth" ? truth(true) : BIT;
     case "Or":
       if (inputs.some((value) => value.kind === "truth" && value.value)) return truth(true);
-      return x!.kind === "truth" && y!.kind === "truth" ? truth(false) : ANY;
+      return x!.kind === "truth" && y!.kind === "truth" ? truth(false) : BIT;
     case "Where":
       if (x!.kind === "truth") return x!.value ? y! : z!;
       if (y!.kind === "hidden" && z!.kind === "hidden") return HIDDEN;
-      return isShown(y) && isShown(z) ? SCORE : ANY;
+      return isShown(y) && isShown(z) ? SCORE : bounded(node.op, y!, z!);
     case "Cast":
       return cast(x!, Number(node.attributes.to), region);
     case "Relu":
@@ -193,7 +156,7 @@ export function elementwise(node: Node, inputs: readonly Value[], region: Region
       return isLow[0] ? number(0) : shown;
     default:
       if (!ELEMENTWISE.rules[node.op]) return undefined;
-      return STRETCHES.has(node.op) ? ANY : shown;
+      return STRETCHES.has(node.op) || !isScore ? ANY : SCORE;
   }
 }
 
@@ -210,7 +173,7 @@ function cast(x: Value, to: number, region: Region): Value {
   if (to === DataType.BOOL) {
     if (x.kind === "hidden") return truth(true);
     const sign = x.kind === "linear" ? signOf(x, region) : undefined;
-    return x.kind === "truth" ? x : sign === undefined ? ANY : truth(sign !== 0);
+    return x.kind === "truth" ? x : sign === undefined ? BIT : truth(sign !== 0);
   }
   const value = asNumber(x);
   if (value.kind !== "linear") return value.kind === "hidden" && WHOLE.has(to) ? ANY : value;
