@@ -77,6 +77,12 @@ export async function closeRegion(
   if (fact?.kind !== "stream" || isOffset(fact)) return refuse(opening.node, "mixes-time", opening.reason);
   const entry: End = { tensor: cone.entry, axes: fact.axes, type: typeIn(graphs, cone.entry) };
 
+  if (entry.type === DataType.BOOL)
+    return refuse(
+      opening.node,
+      "mixes-time",
+      `${opening.reason}; what the mask '${cone.entry}' shows depends on the data`,
+    );
   if (!FLOATS.has(entry.type))
     return refuse(
       opening.node,

@@ -46,7 +46,14 @@ export const ATTENTION: Kind<RefusedOpening> = {
     const proven = !perRow && fixedSizes(known.graphs.inputs).time === undefined && hidesFuture(known, pairs);
     // what is known by rule is looked at once
     const sight = await sightOf(known, entries, exits, proven ? Infinity : width);
-    if ("code" in sight) return refuse(node, sight.code, sight.reason);
+    if ("code" in sight) {
+      const mask = sight.code === "not-causal" ? maskOfData(known, pairs) : undefined;
+      return refuse(
+        node,
+        sight.code,
+        mask ? `${sight.reason}: what its mask '${mask}' shows depends on the data` : sight.reason,
+      );
+    }
     const weights = proven ? undefined : await weightAhead(known, entries, weightsOf(pairs), width);
     if (weights?.at) {
       const [position, later] = weights.at;
@@ -112,6 +119,20 @@ function entriesOf(known: Known, { keyed, queried }: Pairs): Port[] {
     return { tensor, axes: "axes" in fact && fact.axes ? fact.axes : [], isData };
   });
 }
+
+/** Truth values or whole numbers of the data that stand between queries and keys: what is shown, or for how long. */
+function maskOfData(known: Known, { nodes, layouts }: Pairs): string | undefined {
+  const isData = (name: string) => ["stream", "still"].includes(known.time.facts.get(name)?.kind ?? "");
+  const isMask = (name: string) =>
+    name !== "" &&
+    !layouts.has(name) &&
+    isData(name) &&
+    MASKS.has(typeIn(known.graphs, name)) &&
+    !isMaskAlone(known, name);
+  return nodes.flatMap(({ inputs }) => inputs).find(isMask);
+}
+
+const MASKS = new Set<number>([DataType.BOOL, DataType.INT32, DataType.INT64]);
 
 /** What states of float32 carry: numbers in float32, and truth values. */
 const CARRIED = new Set<number>([DataType.FLOAT, DataType.BOOL]);
