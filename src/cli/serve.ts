@@ -27,6 +27,7 @@ interface Options {
   readonly sessionMemory?: number;
   readonly requestTimeout?: number;
   readonly cache?: number;
+  readonly cacheFolder?: string;
   readonly drain: number;
   readonly threads?: number;
 }
@@ -55,6 +56,7 @@ export function serveCommand(): Command {
     .option("--session-memory <bytes>", "all sessions' states at most (default: 1GiB)", bytes)
     .option("--request-timeout <seconds>", "time of a request at most (default: 600)", number({ above: 0, most: 2e6 }))
     .option("--cache <bytes>", "states of beginnings that were read before, for each model (default: 256MiB)", bytes)
+    .option("--cache-folder <folder>", "keep these there at the end, and read them at the start")
     .option(
       "--drain <seconds>",
       "after SIGTERM, time for answers that have begun",
@@ -65,8 +67,9 @@ export function serveCommand(): Command {
   return withAction(command, run);
 }
 
-/** Beyond the drain, for what is closed after it. */
+/** Beyond the drain, for what is closed after it, and for writing the caches. */
 const CLOSING_MS = 5000;
+const SAVING_MS = 60_000;
 
 async function run(terminal: Terminal, names: readonly string[], options: Options): Promise<void> {
   // Only here: no other command needs the server's libraries.
@@ -79,12 +82,18 @@ async function run(terminal: Terminal, names: readonly string[], options: Option
     for (const name of names) models.push(await modelOf(terminal, name, options));
     refuseSameNames(models);
     const { app, drain } = await createServer({
-      ...{ models, keys, limits: limitsOf(options), sessionsFolder: options.sessions },
+      ...{
+        models,
+        keys,
+        limits: limitsOf(options),
+        sessionsFolder: options.sessions,
+        cacheFolder: options.cacheFolder,
+      },
       ...(options.cors && { origins: options.cors }),
       onFault: (error) => terminal.note(`error: ${describe(error)}`),
     });
     const url = await listen(app, options);
-    tell({ graceMs: 1000 * options.drain + CLOSING_MS });
+    tell({ graceMs: 1000 * options.drain + CLOSING_MS + (options.cacheFolder === undefined ? 0 : SAVING_MS) });
     terminal.print(`Serving ${models.map(({ id }) => id).join(", ")} on ${url}/v1`);
     terminal.result({ url, models: models.map(({ id }) => id) });
     if (keys.length === 0 && !["127.0.0.1", "::1", "localhost"].includes(options.host))

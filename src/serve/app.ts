@@ -4,6 +4,7 @@ import cors from "@fastify/cors";
 import fastify, { type FastifyInstance } from "fastify";
 import { answer } from "./answer.ts";
 import { registerBodies } from "./body.ts";
+import { restoreCaches, saveCaches } from "./cache-files.ts";
 import { registerChat } from "./chat.ts";
 import { registerCompletions } from "./completions.ts";
 import { ApiError, registerErrors } from "./errors.ts";
@@ -51,6 +52,7 @@ export async function createServer(options: ServeOptions): Promise<Server> {
   const onFault = options.onFault ?? ((error: unknown) => console.error(error));
   const models = options.models.map((each) => serveModel(each, limits));
   const find = finder(models);
+  if (options.cacheFolder) await restoreCaches(models, options.cacheFolder, onFault);
   const { files, found } = options.sessionsFolder
     ? await openSessionFiles(options.sessionsFolder, (file, error) =>
         onFault(new Error(`${file}: no session`, { cause: error })),
@@ -117,6 +119,7 @@ export async function createServer(options: ServeOptions): Promise<Server> {
       ];
       await app.close();
       for (const timer of timers) clearTimeout(timer);
+      if (options.cacheFolder) await saveCaches(models, options.cacheFolder, onFault);
     },
   };
 }

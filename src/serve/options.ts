@@ -62,6 +62,8 @@ export interface ServeOptions {
   readonly limits?: Partial<ServeLimits>;
   /** Folder of sessions that are to survive a restart. Default: they are in memory alone. */
   readonly sessionsFolder?: string | undefined;
+  /** Folder of the prefix caches, read at the start and written when the server drains. Default: they are in memory alone. */
+  readonly cacheFolder?: string | undefined;
   /** Takes what went wrong in the server itself. Default: the console. */
   readonly onFault?: (error: unknown) => void;
 }
