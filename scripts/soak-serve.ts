@@ -19,6 +19,8 @@ const VOCABULARY = 20;
 const ROUNDING = 1e-3;
 /** Requests after which the server's memory is what it is. */
 const WARM = 500;
+/** Of that, what may be there at the end. */
+const MOST_MEMORY = 1.02;
 
 const { values } = readArguments(
   "soak-serve.js [--minutes N | --requests N] [--clients N] [--batch N] [--model FILE] [--seed N]",
@@ -150,7 +152,12 @@ try {
     if (remaining > 0) counts.wrong++;
     const perSecond = Math.round(counts.tokens / seconds);
     const ms = { first: quantiles(times.first), between: quantiles(times.between) };
-    const bytes = [early, await residentOf(url)];
+    const late = await residentOf(url);
+    const bytes = [early, late];
+    if (early > 0 && late > MOST_MEMORY * early) {
+      counts.wrong++;
+      console.error(`memory grew from ${early} to ${late} bytes`);
+    }
     console.log(
       JSON.stringify({ ...counts, clients, batch, seconds: Math.round(seconds), perSecond, ms, bytes, remaining }),
     );

@@ -95,6 +95,13 @@ test("the page's lines of Python, by the official client", ({ skip }) => {
   expect(execFileSync(python, ["-c", script!], { encoding: "utf8" })).toHaveLength(40);
 });
 
+test("the page's lines of JavaScript, by the official client", () => {
+  const [script] = blocks("js");
+  // in the checkout, which has the client
+  const call = [process.execPath, ["--input-type=module", "-e", script!]] as const;
+  expect(execFileSync(...call, { cwd: ROOT, encoding: "utf8" })).toHaveLength(40);
+});
+
 test("at SIGTERM the answer that has begun comes to its end, and the process ends with 0", async () => {
   const body = { model: "demo-model", prompt: "abc", max_tokens: 400, stream: true };
   const headers = { "content-type": "application/json" };

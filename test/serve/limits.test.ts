@@ -78,6 +78,9 @@ test("what is no JSON, no UTF-8, too long, of another kind or nowhere is refused
   await answersAsEver();
 });
 
+/** LONGCONV_BODIES=10000 tries more, and says what memory the process has before and after. */
+const BODIES = Number(process.env.LONGCONV_BODIES ?? 150);
+
 test("random bodies are answered, or refused by name", async () => {
   const key = fc.constantFrom(
     "model",
@@ -101,6 +104,7 @@ test("random bodies are answered, or refused by name", async () => {
   );
   const body = fc.dictionary(key, value).map((each) => ({ model: "letters", prompt: "a", max_tokens: 2, ...each }));
   const routes = fc.constantFrom("completions", "chat/completions", "sessions");
+  const before = process.memoryUsage.rss();
   await fc.assert(
     fc.asyncProperty(body, routes, async (sent, route) => {
       const answer = await at.app.inject({
@@ -113,8 +117,10 @@ test("random bodies are answered, or refused by name", async () => {
       expect(answer.statusCode, answer.body).toBeLessThan(500);
       expect(answer.json().error.code).toMatch(/^[a-z_]+$/);
     }),
-    { numRuns: 150 },
+    { numRuns: BODIES },
   );
+  if (process.env.LONGCONV_BODIES)
+    console.log(`${BODIES} bodies: ${before} bytes before, ${process.memoryUsage.rss()} after`);
   await answersAsEver();
 });
 
