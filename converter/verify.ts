@@ -1,7 +1,7 @@
 /** Original against converted, on real or random data, at several lengths, in one pass and token by token. */
 
-import { SEQUENCE_LENGTH } from "../src/contract.ts";
 import { checkArguments } from "../src/checks.ts";
+import { SEQUENCE_LENGTH } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import type { ProcessOptions } from "../src/process/limits.ts";
 import { refuseConverted } from "../src/stateful.ts";

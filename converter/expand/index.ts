@@ -18,10 +18,10 @@ import { GatherND } from "./ranges.ts";
 import { Recurrent } from "./recurrent.ts";
 import { BROADCAST, Broadcast, Slice as cutCrossing } from "./repeated.ts";
 import { FusedRotaryEmbedding, RotaryEmbedding } from "./rotary.ts";
-import { MatMul } from "./running.ts";
+import { MatMul as runningSum } from "./running.ts";
 import { Slice as cutSink } from "./sink.ts";
 import { type Sizes, sizesIn } from "./sizes.ts";
-import { Slice as cutSkew, MatMul } from "./skew.ts";
+import { Slice as cutSkew, MatMul as skewed } from "./skew.ts";
 import { unshared } from "./unshare.ts";
 
 /** By `domain::Name` outside the standard domain. */
@@ -34,9 +34,8 @@ export const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   GatherND,
   GRU: Recurrent,
   LSTM: Recurrent,
-  MatMul,
+  MatMul: (b, node, site) => runningSum(b, node, site) || skewed(b, node, site),
   RNN: Recurrent,
-  MatMul,
   Reshape,
   RotaryEmbedding,
   Slice: (b, node, site) => cutSink(b, node, site) || cutCrossing(b, node, site) || cutSkew(b, node, site),

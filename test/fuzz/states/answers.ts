@@ -111,11 +111,6 @@ const weighed: Answer = (d, x) => {
   const weight = d.b.one("Exp", [d.b.one("Mul", [age, scalar(d, -0.1)])]);
   return reduce(d, "ReduceMean", d.b.one("Mul", [x.name, unsqueeze(d, weight, [1])]), [1], 0);
 };
-const attentive: Answer = (d, x) => {
-  const score = d.b.one("MatMul", [x.name, weights(d, [x.channels, 1])]);
-  const weight = d.b.one("Softmax", [score], { axis: 1 });
-  return reduce(d, "ReduceSum", d.b.one("Mul", [x.name, weight]), [1], 0);
-};
 const overBatch: Answer = (d, x) =>
   d.b.one("Sub", [reduce(d, "ReduceMean", x.name, [1], 0), reduce(d, "ReduceMean", x.name, [0, 1], 0)]);
 /** An answer that meets the last position. */
@@ -132,7 +127,6 @@ export const ANSWER_TRAPS: Readonly<Record<string, Answer>> = {
   sumOverLength,
   attentiveWithoutFirst: attentive(1),
   weighed,
-  attentive,
   overBatch,
   lastMinusMean,
 };
