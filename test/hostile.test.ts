@@ -86,6 +86,16 @@ test.each(["Mul", "Gather", "Where", "Div"])("%s without all its inputs", async 
   await expect(inspect(cut)).rejects.toMatchObject({ code: "runtime-failed" });
 });
 
+test("a product that is larger than what it is made of", async () => {
+  const equation = "abc,def,ghi,jkl->abcdefghijkl";
+  const product = { ...at("Einsum", "x", "t", { equation }), input: ["x", "x", "x", "x"] };
+  const sum = at("ReduceSum", "t", "y", { keepdims: 0 });
+  await expect(inspect(model([product, sum]))).rejects.toMatchObject({
+    code: "too-large",
+    where: { operator: "Einsum" },
+  });
+});
+
 test("a device is no model", async () => {
   await expect(inspect("/dev/zero")).rejects.toMatchObject({ code: "not-onnx" });
 });

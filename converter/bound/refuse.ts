@@ -8,7 +8,9 @@ import { type Model, type Node, whereOf } from "../graph/graph.ts";
 import type { GraphProto } from "../graph/proto.ts";
 import { subgraphsOf } from "../graph/reads.ts";
 import { DataType, elementCount, type Tensor } from "../graph/tensor.ts";
-import { type Known, SHAPE_RULES } from "./shape-rules.ts";
+import type { Known } from "./known.ts";
+import { einsumShapes } from "./products.ts";
+import { MANY_OUTPUTS, SHAPE_RULES } from "./shape-rules.ts";
 import { type Numbers, VALUE_RULES } from "./values.ts";
 
 /** At the short lengths at which a model is run first: one tensor, and all together, where its weights are not larger. */
@@ -48,10 +50,15 @@ export function refuseUnbounded(model: Model, shapes: ReadonlyMap<string, Number
     refuseLoop(model, node, known);
     const made = outputOf(node, known);
     if (node.outputs[0]) known.set(node.outputs[0], made);
+    for (const [name, each] of otherOutputs(node, known)) known.set(name, each);
+    const where = { ...whereOf(model, node), tensor: node.outputs[0] };
+    for (const dims of onTheWay(node, known)) {
+      const bytes = BYTES_OF_A_NUMBER * elementCount(dims);
+      if (bytes > most) throw tooLarge("what it makes on the way", dims, bytes, where);
+    }
     if (!made.dims) continue;
     const bytes = BYTES_OF_A_NUMBER * elementCount(made.dims);
     inAll += bytes;
-    const where = { ...whereOf(model, node), tensor: node.outputs[0] };
     if (bytes > most) throw tooLarge("it", made.dims, bytes, where);
     if (inAll > mostInAll) throw tooLarge("it, with all before it,", made.dims, inAll, where);
   }
@@ -67,11 +74,32 @@ const tooLarge = (what: string, dims: Numbers, bytes: number, where: LongConvErr
 
 const gigabytes = (bytes: number): string => (bytes < 1e15 ? (bytes / 1e9).toFixed(1) : "over a million");
 
-function outputOf({ op, domain, inputs, attributes }: Node, known: ReadonlyMap<string, Known>): Known {
-  if (domain !== "") return { dims: undefined, values: undefined };
-  const given = inputs.map((name) => (name ? (known.get(name) ?? { dims: undefined, values: undefined }) : undefined));
+const UNKNOWN: Known = { dims: undefined, values: undefined };
+
+const givenTo = ({ inputs }: Node, known: ReadonlyMap<string, Known>): (Known | undefined)[] =>
+  inputs.map((name) => (name ? (known.get(name) ?? UNKNOWN) : undefined));
+
+/** A product of several tensors is made pair by pair. */
+const onTheWay = (node: Node, known: ReadonlyMap<string, Known>) =>
+  node.op === "Einsum" && node.domain === ""
+    ? einsumShapes(givenTo(node, known), String(node.attributes.equation ?? "")).slice(0, -1)
+    : [];
+
+function otherOutputs(node: Node, known: ReadonlyMap<string, Known>): [name: string, Known][] {
+  if (node.domain !== "" || !MANY_OUTPUTS.has(node.op)) return [];
+  const given = givenTo(node, known);
+  return node.outputs.flatMap((name, at) => {
+    const dims = at > 0 && name ? SHAPE_RULES[node.op]!(given, node.attributes, at) : undefined;
+    return dims ? [[name, { dims, values: undefined }] as const] : [];
+  }) as [string, Known][];
+}
+
+function outputOf(node: Node, known: ReadonlyMap<string, Known>): Known {
+  const { op, domain, attributes } = node;
+  if (domain !== "") return UNKNOWN;
+  const given = givenTo(node, known);
   if (op === "Constant") return constantOf(attributes.value ?? attributes.value_int ?? attributes.value_ints);
-  const dims = SHAPE_RULES[op]?.(given, attributes);
+  const dims = SHAPE_RULES[op]?.(given, attributes, 0);
   if (op === "Shape") {
     const { start = 0, end } = attributes;
     return { dims, values: given[0]?.dims?.slice(Number(start), end === undefined ? undefined : Number(end)) };

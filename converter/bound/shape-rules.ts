@@ -1,35 +1,10 @@
 /** Shapes of what operators make, from the shapes and the numbers that they are given: enough of ONNX to see what is large. */
 import { fromFront } from "../graph/axis.ts";
-import type { Attributes } from "../graph/graph.ts";
-import type { Numbers } from "./values.ts";
-
-/** What is known of a tensor before it is computed. */
-export interface Known {
-  readonly dims: Numbers | undefined;
-  /** Of small tensors of rank 0 or 1. */
-  readonly values: Numbers | undefined;
-}
-
-/** The shape of the first output; undefined where it is not followed. All inputs that are asked for may be unknown. */
-export type ShapeRule = (inputs: readonly (Known | undefined)[], attributes: Attributes) => Numbers | undefined;
+import { broadcast, listOf, type ShapeRule } from "./known.ts";
+import { Concat, Flatten, Gather, GatherND, Resize, Split, TopK, Upsample } from "./parts.ts";
+import { Conv, ConvTranspose, DFT, Einsum, Gemm, MatMul, Pool, Recurrent, STFT } from "./products.ts";
 
 const isNumber = (value: unknown): value is number => typeof value === "number";
-const listOf = (value: unknown): Numbers | undefined => (Array.isArray(value) ? (value as Numbers) : undefined);
-const withAxis = (dims: Numbers, axis: number, size: number): Numbers =>
-  dims.map((dim, k) => (k === fromFront(axis, dims.length) ? size : dim));
-
-/** Broadcast against one another, as elementwise operators do. */
-function broadcast(shapes: readonly (Numbers | undefined)[]): Numbers | undefined {
-  if (shapes.some((dims) => dims === undefined)) return undefined;
-  const rank = Math.max(...shapes.map((dims) => dims!.length));
-  return Array.from({ length: rank }, (_, k) =>
-    shapes.reduce((size, dims) => {
-      const dim = dims![k - rank + dims!.length] ?? 1;
-      return size === 1 ? dim : dim === 1 ? size : Math.max(size, dim);
-    }, 1),
-  );
-}
-
 const elementwise: ShapeRule = (inputs) => broadcast(inputs.filter((each) => each).map((each) => each!.dims));
 const first: ShapeRule = ([data]) => data?.dims;
 
@@ -56,23 +31,6 @@ const Pad: ShapeRule = ([data, pads, , axes]) => {
     const at = along.indexOf(k);
     return at < 0 ? dim : Math.max(0, dim + by[at]! + by[at + along.length]!);
   });
-};
-
-const Concat: ShapeRule = (inputs, { axis = 0 }) => {
-  const shapes = inputs.map((each) => each?.dims);
-  if (!shapes[0] || !shapes.every((dims) => dims?.length === shapes[0]!.length)) return undefined;
-  const at = fromFront(Number(axis), shapes[0].length);
-  return withAxis(
-    shapes[0],
-    at,
-    shapes.reduce((sum, dims) => sum + (dims![at] ?? 0), 0),
-  );
-};
-
-const Gather: ShapeRule = ([data, indices], { axis = 0 }) => {
-  if (!data?.dims || !indices?.dims) return undefined;
-  const at = fromFront(Number(axis), data.dims.length);
-  return [...data.dims.slice(0, at), ...indices.dims, ...data.dims.slice(at + 1)];
 };
 
 const Unsqueeze: ShapeRule = ([data, axes]) => {
@@ -103,37 +61,6 @@ const Slice: ShapeRule = ([data, starts, ends, axes, steps]) => {
   });
 };
 
-const MatMul: ShapeRule = ([a, b]) => {
-  const [x, y] = [a?.dims, b?.dims];
-  if (!x || !y || x.length < 2 || y.length < 2) return undefined;
-  const batch = broadcast([x.slice(0, -2), y.slice(0, -2)]);
-  return batch && [...batch, x.at(-2)!, y.at(-1)!];
-};
-
-const Gemm: ShapeRule = ([a, b], { transA = 0, transB = 0 }) =>
-  a?.dims && b?.dims ? [a.dims[transA ? 1 : 0] ?? 1, b.dims[transB ? 0 : 1] ?? 1] : undefined;
-
-/** The axis is an attribute before opset 20, and an input from then on. */
-const DFT: ShapeRule = ([data, length, axis], { axis: attribute = 1, onesided = 0 }) => {
-  const dims = data?.dims;
-  if (!dims || (length && !length.values)) return undefined;
-  const at = fromFront(axis?.values?.[0] ?? Number(attribute), dims.length);
-  const size = length?.values?.[0] ?? dims[at] ?? 1;
-  const points = withAxis(dims, at, onesided ? Math.floor(size / 2) + 1 : size);
-  return withAxis(points, -1, 2);
-};
-
-const Conv: ShapeRule = ([data, weights], { strides, pads, dilations }) => {
-  const [x, w] = [data?.dims, weights?.dims];
-  if (!x || !w || x.length !== w.length) return undefined;
-  const [by, beside, apart] = [listOf(strides), listOf(pads), listOf(dilations)];
-  const spatial = x.slice(2).map((dim, k) => {
-    const around = (beside?.[k] ?? 0) + (beside?.[k + x.length - 2] ?? 0);
-    return Math.max(0, Math.floor((dim + around - (w[k + 2]! - 1) * (apart?.[k] ?? 1) - 1) / (by?.[k] ?? 1)) + 1);
-  });
-  return [x[0]!, w[0]!, ...spatial];
-};
-
 const Transpose: ShapeRule = ([data], { perm }) =>
   data?.dims && (listOf(perm)?.map((k) => data.dims![k] ?? 1) ?? [...data.dims].reverse());
 
@@ -152,6 +79,14 @@ const reduce: ShapeRule = ([data, axes], { axes: attribute, keepdims = 1 }) => {
   return dims.flatMap((dim, k) => (along.has(k) ? (keepdims ? [1] : []) : [dim]));
 };
 
+/** A window function of so many points. */
+const Window: ShapeRule = ([size]) => size?.values && [size.values[0] ?? 0];
+
+const along: ShapeRule = ([data], { axis = 0, keepdims = 1 }) => {
+  const at = data?.dims && fromFront(Number(axis), data.dims.length);
+  return data?.dims?.flatMap((dim, k) => (k === at ? (keepdims ? [1] : []) : [dim]));
+};
+
 const REDUCTIONS = ["Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp"];
 const BROADCAST = [
   "Add",
@@ -167,7 +102,19 @@ const BROADCAST = [
   "Equal",
   "Greater",
   "Less",
-].concat(["GreaterOrEqual", "LessOrEqual", "Min", "Max", "Sum", "Mean", "BitShift", "PRelu"]);
+].concat([
+  "BitwiseAnd",
+  "BitwiseOr",
+  "BitwiseXor",
+  "GreaterOrEqual",
+  "LessOrEqual",
+  "Min",
+  "Max",
+  "Sum",
+  "Mean",
+  "BitShift",
+  "PRelu",
+]);
 const AS_FIRST = [
   "Neg",
   "Abs",
@@ -198,7 +145,28 @@ const AS_FIRST = [
     "Gelu",
   ],
   ["Softplus", "LeakyRelu", "Dropout", "LogSoftmax", "Sign", "HardSigmoid", "HardSwish", "EyeLike", "Selu", "Mish"],
+  [
+    "Tan",
+    "Sinh",
+    "Cosh",
+    "Asin",
+    "Acos",
+    "Atan",
+    "Asinh",
+    "Acosh",
+    "Atanh",
+    "Celu",
+    "ThresholdedRelu",
+    "Softsign",
+    "Shrink",
+  ],
+  ["IsNaN", "IsInf", "BitwiseNot", "Bernoulli", "ReverseSequence", "Hardmax", "Swish", "CumProd"],
+  ["BatchNormalization", "InstanceNormalization", "GroupNormalization", "RMSNormalization", "LpNormalization", "LRN"],
+  ["QuantizeLinear", "DequantizeLinear", "ScatterND", "ScatterElements", "Scatter", "MeanVarianceNormalization"],
 );
+
+/** Operators whose other outputs have shapes by the same rule. */
+export const MANY_OUTPUTS: ReadonlySet<string> = new Set(["Split", "TopK", "LSTM", "GRU", "RNN"]);
 
 /** By operator. */
 export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
@@ -220,6 +188,28 @@ export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
     Transpose,
     Tile,
     OneHot,
+    Einsum,
+    Split,
+    TopK,
+    GatherND,
+    Flatten,
+    Resize,
+    Upsample,
+    ConvTranspose,
+    STFT,
+    MaxPool: Pool,
+    AveragePool: Pool,
+    LpPool: Pool,
+    LSTM: Recurrent,
+    GRU: Recurrent,
+    RNN: Recurrent,
+    HannWindow: Window,
+    HammingWindow: Window,
+    BlackmanWindow: Window,
+    ArgMax: along,
+    ArgMin: along,
+    MatMulInteger: MatMul,
+    ConvInteger: Conv,
   },
   ...Object.fromEntries(REDUCTIONS.map((of) => [`Reduce${of}`, reduce])),
   ConstantOfShape: ([shape]) => shape?.values,

@@ -9,6 +9,7 @@ import fs from "node:fs/promises";
 import path from "node:path";
 import { hasEnded } from "../../src/ended.ts";
 import { tell } from "../../src/process/child.ts";
+import { renamed } from "../../src/rename.ts";
 import { removeRecorded } from "./data-files.ts";
 
 /** A place to write in, which exists until `remove` is called. */
@@ -80,14 +81,7 @@ export function placeOf(target: string): string {
 
 /** Renames; when it is done, it stays done also where the power fails. */
 export async function move(from: string, to: string): Promise<void> {
-  const { dev, ino } = await fs.stat(from, { bigint: true });
-  try {
-    await fs.rename(from, to);
-  } catch (cause) {
-    // A network may lose the answer after the deed.
-    const there = await fs.stat(to, { bigint: true }).catch(() => undefined);
-    if (there?.dev !== dev || there.ino !== ino) throw cause;
-  }
+  await renamed(from, to);
   await syncFolder(path.dirname(to));
 }
 

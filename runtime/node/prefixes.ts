@@ -4,12 +4,13 @@
  */
 
 import { createHash } from "node:crypto";
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { checkArguments } from "../../src/checks.ts";
 import { hasEnded } from "../../src/ended.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { readInput } from "../../src/read-input.ts";
+import { renamed } from "../../src/rename.ts";
 import type { PrefixCache } from "../kept/cache.ts";
 import { stateFromBytes, stateToBytes } from "../model/state-file.ts";
 
@@ -76,7 +77,7 @@ async function writeWhole(file: string, bytes: Buffer): Promise<void> {
     } finally {
       await handle.close();
     }
-    await rename(part, file);
+    await renamed(part, file);
   } catch (error) {
     await rm(part, { force: true });
     throw error;

@@ -4,9 +4,10 @@
  * write-file-atomic, which syncs no folder: a name could be lost with the power.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { readInput } from "../read-input.ts";
+import { renamed } from "../rename.ts";
 import { ApiError } from "./errors.ts";
 
 const MAGIC = Buffer.from("LCSESSION\x01", "latin1");
@@ -93,7 +94,7 @@ async function write(folder: string, session: SessionFile): Promise<void> {
     // Opened before the name changes: what fails until then leaves the session's file as it was.
     const names = await openFolder(folder);
     try {
-      await rename(writing, fileOf(folder, session.id));
+      await renamed(writing, fileOf(folder, session.id));
     } finally {
       // from here on it is the new one, whether or not the system says that its name will last
       await names?.sync().catch(() => undefined);
