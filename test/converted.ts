@@ -60,7 +60,7 @@ export async function openConverted(model: Model, axes: TimeAxes = {}): Promise<
     return {
       async read(piece) {
         const [name, main] = Object.entries(piece)[0]!;
-        const batch = main.dims[0]!;
+        const batch = main.dims[axisOf(name) === 0 ? 1 : 0]!;
         total += main.dims[axisOf(name)]!;
         const feeds: Record<string, OrtTensor> = { ...(states ?? zeroStates(model, pasts, batch)) };
         for (const [input, tensor] of Object.entries(piece))

@@ -33,6 +33,7 @@ const zoo = (): Base[] =>
 const UNSUITABLE = new Set([
   ...["ids-int32", "samples-uint8", "float16-tcn", "attention-mask", "ids-mask-positions", "lengths"],
   ...["time-major", "fixed-80-bins", "external-one", "gru-reset-before", "opset12", "opset9", "causal-conv-op"],
+  ...["ids-and-mask", "no-batch", "enhancer-encoder", "lru-doubling"],
   ...["linear-attention-op", "attention-op", "attention-op-bias", "gru-layout-1", "lstm-packed"],
   // lists of tensors are no outputs of a run
   ...["loop-while", "loop-appended", "loop-mixed"],

@@ -5,6 +5,7 @@ import { type FormAsked, judge, type Outcome } from "./judge.ts";
 import { masked } from "./masked.ts";
 import { OVERCLAIMS } from "./overclaims/index.ts";
 import { rewritten } from "./rewrite.ts";
+import { worn } from "./worn.ts";
 
 /** A graph, converted in one of the forms and compared. */
 export interface Verdict {
@@ -21,7 +22,7 @@ export interface Verdict {
 export async function graphOf(seed: number, asked?: string): Promise<FuzzGraph> {
   if (asked !== undefined) return generate(seed, asked);
   if (seed % 4 === 0) return rewritten(seed);
-  return seed % 16 === 6 ? masked(seed) : generate(seed);
+  return worn(seed % 16 === 6 ? masked(seed) : generate(seed));
 }
 
 /** The graph of a seed, converted and compared: exactly, and an eighth (and every overclaim) in the default form too, which takes longer. */

@@ -5,6 +5,7 @@ import { DataType, elementCount, float32Tensor, int64Tensor, type Tensor } from 
 import { ATTENTION_MASK, POSITION_IDS } from "../../src/contract.ts";
 import { sliceAxis, type TimeAxes } from "../converted.ts";
 import { relativeDifference } from "../testdata.ts";
+import { LENGTHS } from "./by-length.ts";
 import type { Size } from "./draft.ts";
 import type { FuzzGraph } from "./generate.ts";
 import type { Random } from "./random.ts";
@@ -13,23 +14,25 @@ export type Feeds = Readonly<Record<string, Tensor>>;
 
 /** Random inputs of a graph's model at these sizes. */
 export function inputsOf(
-  { model, axes, vocabulary, masked: isMasked }: FuzzGraph,
+  { model, axes, vocabulary, masked: isMasked, worn: form }: FuzzGraph,
   { batch, length }: Size,
   amplitude: number,
   r: Random,
 ): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {};
-  for (const { name, type, dims } of model.graph.inputs) {
+  for (const { name, type, dims: declared } of model.graph.inputs) {
+    // as the reference has them
+    const dims = form?.timeFirst.has(name) ? [declared![1], declared![0], ...declared!.slice(2)] : declared;
     const sizes = dims!.map((size, k) => (k === 0 ? batch : k === (axes[name] ?? 1) ? length : Number(size)));
     const count = elementCount(sizes);
     if (isMasked && name === ATTENTION_MASK) feeds[name] = paddingIn(sizes, r);
     else if (isMasked && name === POSITION_IDS) feeds[name] = placesOf(feeds[ATTENTION_MASK]!);
     else
       feeds[name] =
-        type === DataType.INT64
+        type === DataType.INT64 || type === DataType.INT32
           ? int64Tensor(
               sizes,
-              Array.from({ length: count }, () => r.int(0, vocabulary - 1)),
+              Array.from({ length: count }, () => (name === LENGTHS ? r.int(0, 2 * length) : r.int(0, vocabulary - 1))),
             )
           : float32Tensor(
               sizes,

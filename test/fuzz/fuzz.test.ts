@@ -91,6 +91,23 @@ describe("each kind of state", () => {
   });
 });
 
+/** Forms that a graph has of others, and pieces around all of it, with a seed that costs little. */
+const WORN: readonly (readonly [pieces: readonly string[], seed: number, kind: string])[] = [
+  [["int32 ids", "even length"], 90, "right"],
+  [["lengths", "time first"], 195, "right"],
+  [["opset 12"], 118, "right"],
+  [["time first", "opset 12"], 21, "right"],
+  [["lengths from the end"], 101, "refused"],
+];
+
+test.each(WORN)("%j", async (pieces, seed, kind) => {
+  for (const verdict of await judged(seed)) {
+    expect(verdict.graph.pieces).toEqual(expect.arrayContaining([...pieces]));
+    expectSound(verdict);
+    expect(verdict.outcome.kind).toBe(kind);
+  }
+});
+
 describe("each kind of overclaim: refused, or right as far as is claimed", () => {
   test.each(CHEAPEST.map((name) => [OVERCLAIMS[name]!.kind, name] as const))("kind %i: %s", async (kind, name) => {
     for (const verdict of await judged(kind, name)) {

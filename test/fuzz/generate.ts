@@ -37,6 +37,8 @@ export interface FuzzGraph {
   readonly pieces: readonly string[];
   /** It takes a mask of padding: outputs mean nothing where it is 0. */
   readonly masked?: true;
+  /** The form in which the model has its inputs and outputs, where that is another than the reference's. */
+  readonly worn?: { readonly timeFirst: ReadonlySet<string>; readonly int32: ReadonlySet<string> };
   /** Time axes of inputs and outputs that are not 1. */
   readonly axes: TimeAxes;
   /** Inputs of token ids are below this. */

@@ -26,6 +26,7 @@ import {
 import type { FuzzGraph } from "./generate.ts";
 import { type Random, random } from "./random.ts";
 import { cutsOf, type Trial, trialsOf } from "./trials.ts";
+import { axesOfForm, inReferenceForm } from "./worn.ts";
 
 export type Outcome =
   | { readonly kind: "right"; readonly largest: number; readonly claim: Claim }
@@ -90,7 +91,8 @@ async function outcomeOf(graph: FuzzGraph, original: Runner, file: string, form:
     const renamed = new Map(conversion.renamed);
     // the mask of padding is given under its own name
     if (graph.masked) renamed.delete(ATTENTION_MASK);
-    const converted = underOldNames(await openConverted(conversion.model, renamedAxes(graph.axes, renamed)), renamed);
+    const opened = await openConverted(conversion.model, renamedAxes(axesOfForm(graph), renamed));
+    const converted = inReferenceForm(underOldNames(opened, renamed), graph.worn);
     try {
       return await compareAll(graph, original, conversion, converted, FAR[form]);
     } finally {
