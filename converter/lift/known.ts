@@ -46,6 +46,8 @@ const SAME_RANK = new Set(
       "Transpose",
     ],
     ["Conv", "ConvTranspose", "AveragePool", "MaxPool", "GlobalAveragePool", "GlobalMaxPool", "Resize", "Upsample"],
+    ["Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cosh", "Sinh", "Tan", "Celu", "Shrink", "ThresholdedRelu"],
+    ["IsInf", "IsNaN", "Trilu"],
     ["Scatter", "ScatterElements", "ScatterND", "GatherElements", "ReverseSequence", "MeanVarianceNormalization"],
   ].flat(),
 );
@@ -64,7 +66,9 @@ const BROADCAST = new Set([
   "Where",
   "Equal",
   "Greater",
+  "GreaterOrEqual",
   "Less",
+  "LessOrEqual",
   "And",
   "Or",
   "Xor",

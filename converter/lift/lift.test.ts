@@ -213,6 +213,17 @@ test.each<[string, () => [Node[], Initializer[]]]>([
     "of a product by its equation",
     () => [[makeNode("product", "Einsum", ["x", "x"], ["r"], { attributes: { equation: "bij,bkj->bkij" } })], []],
   ],
+  [
+    "of a mask that compares",
+    () => [
+      [
+        makeNode("front", "Unsqueeze", ["x"], ["f"], { attributes: { axes: [1] } }),
+        makeNode("mask", "LessOrEqual", ["f", "zero"], ["m"]),
+        makeNode("masked", "Where", ["m", "zero", "low"], ["r"]),
+      ],
+      [initializerOf("zero", float32Tensor([], [0])), initializerOf("low", float32Tensor([], [-9]))],
+    ],
+  ],
 ])("Softmax over the last of four axes stays one where the shape is %s", async (_, build) => {
   const [nodes, initializers] = build();
   const softmax = makeNode("softmax", "Softmax", ["r"], ["y"], { attributes: { axis: 3 } });

@@ -96,7 +96,6 @@ const WORN: readonly (readonly [pieces: readonly string[], seed: number, kind: s
   [["int32 ids", "even length"], 90, "right"],
   [["lengths", "time first"], 195, "right"],
   [["opset 12"], 118, "right"],
-  [["time first", "opset 12"], 21, "right"],
   [["lengths from the end"], 101, "refused"],
 ];
 
