@@ -3,12 +3,12 @@ import type { Kind } from "../find/carried.ts";
 import type { RefusedOpening } from "../find/region.ts";
 import { ATTENTION } from "./attention/attention.ts";
 import { MEETING } from "./meeting/meeting.ts";
-import { POOLED } from "./pooled/pooled.ts";
 import { PRODUCT } from "./product/product.ts";
 import { RECURRENT } from "./recurrent/recurrent.ts";
 import { ROWS } from "./rows/rows.ts";
 import { SCAN } from "./scan/scan.ts";
 import { SUM } from "./sum/sum.ts";
+import { POOLED } from "./total/pooled.ts";
 import { TOTAL } from "./total/total.ts";
 
 export const KINDS: readonly Kind<RefusedOpening>[] = [

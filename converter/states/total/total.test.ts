@@ -51,7 +51,8 @@ describe("carried", () => {
     const { layers, claim, check } = await convertModel(answering(build));
     expect(layers.filter(({ form }) => form === "sum").length).toBe(sums);
     expect(claim.kind).toBe("proven");
-    expect(check.largest).toBeLessThan(1e-6);
+    // the export itself sums 16 384 positions in one float32 number
+    expect(check.largest).toBeLessThan(1e-5);
   });
 });
 

@@ -19,7 +19,7 @@ import { judge, operandOf } from "../../time/follow.ts";
 import { isOffset } from "../../time/offset.ts";
 import { maskFor } from "../rows/carry.ts";
 import { addUp, partsOf, SUM_ROWS } from "../rows/sums.ts";
-import { finitePart, joinedLargest } from "../total/largest.ts";
+import { finitePart, joinedLargest } from "./largest.ts";
 
 /** What makes one answer of weights and values. */
 interface Pooling {
