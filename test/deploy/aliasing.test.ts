@@ -46,6 +46,11 @@ beforeAll(async () => {
   const { model, layers } = await convert(zooModel("s4d").file);
   expect(layers.map(({ form }) => form)).toContain("diagonal");
   models.set("s4d, converted by default", model);
+  // Keys and values in a ring of fixed size, and rows of a window.
+  const hybrid = path.join(PROJECT, "test/models/stream/h3-attention/model.onnx");
+  const fixed = await convert(hybrid, { cacheCapacity: 64 });
+  expect(fixed.layers.map((layer) => layer.form)).toContain("rows");
+  models.set("h3-attention, with a capacity", fixed.model);
 });
 
 test("proven from the graph: no node may read the past after the present is written", () => {

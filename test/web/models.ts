@@ -19,7 +19,7 @@ export interface ConvertedFolders {
 }
 
 /**
- * Converts models to folders, each with the file for one token.
+ * Converts models to folders, each with the file for one token unless `options` say otherwise.
  * @param claim instead of what the converter claims
  */
 export async function convertFolders(
@@ -30,7 +30,7 @@ export async function convertFolders(
   const folder = await mkdtemp(path.join(tmpdir(), "longconv-web-"));
   const conversions = new Map<string, Conversion>();
   for (const { name, file } of models) {
-    const conversion = await convert(file, { ...options, stepFile: true });
+    const conversion = await convert(file, { stepFile: true, ...options });
     conversions.set(name, conversion);
     const { model, step } = conversion;
     await writeOutput(
