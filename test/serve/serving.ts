@@ -4,7 +4,7 @@ import { type GenerateOptions, type Generation, generate, load, type Model } fro
 import { createServer, type Server } from "../../src/serve/app.ts";
 import type { Message, ServeOptions } from "../../src/serve/options.ts";
 import { scratch } from "../command.ts";
-import { writeLetters } from "../letters.ts";
+import { type OtherModel, writeLetters } from "../letters.ts";
 
 export interface Serving extends Server {
   readonly model: Model;
@@ -18,10 +18,10 @@ export interface Serving extends Server {
 /** Letters only: a turn is its text and a space. */
 export const render = (messages: readonly Message[]): string => messages.map(({ content }) => `${content} `).join("");
 
-/** Serves it as `letters`. */
-export async function serving(options: Partial<ServeOptions> = {}): Promise<Serving> {
+/** Serves it, or another converted model, as `letters`. */
+export async function serving(options: Partial<ServeOptions> = {}, other?: OtherModel): Promise<Serving> {
   const dir = scratch();
-  writeLetters(dir.folder);
+  writeLetters(dir.folder, other);
   const model = await load(dir.folder);
   const faults: unknown[] = [];
   const server = await createServer({
