@@ -156,6 +156,21 @@ const Shape: Rule = ({ inputs, attributes }, { sizesOf }) => {
   return [at(Number(attributes.end ?? rank)) - at(Number(attributes.start ?? 0))];
 };
 
+/** Reduced axes; all of them where none is named. */
+const reduced: Rule = (node, known) => {
+  const [own, axes] = [known.sizesOf(node.inputs[0]!), axesOf(node, known)];
+  if (!own || (node.inputs[1] && !axes)) return undefined;
+  const over = (axes ?? own.map((_, k) => k)).map((axis) => fromFront(axis, own.length));
+  const isKept = Number(node.attributes.keepdims ?? 1) !== 0;
+  return own.flatMap((size, k) => (over.includes(k) ? (isKept ? [1] : []) : [size]));
+};
+
+/** [batch, channels, ...], however long it becomes. */
+const Conv: Rule = ({ inputs }, { sizesOf }) => {
+  const [own, weight] = inputs.map(sizesOf);
+  return own?.map((size, k) => (k === 0 ? size : k === 1 ? weight?.[0] : undefined));
+};
+
 const Range: Rule = () => [undefined];
 
 const ConstantOfShape: Rule = ({ inputs }, known) => told(inputs[0]!, known);
@@ -175,6 +190,9 @@ const RULES: Readonly<Record<string, Rule>> = {
     [
       ..."Cast Identity Relu Sigmoid Tanh Gelu Erf Exp Log Sqrt Neg Abs Sin Cos Softplus Silu Swish Mish".split(" "),
       ..."Clip Dropout LeakyRelu Elu Softmax LayerNormalization RMSNormalization GroupNormalization".split(" "),
+      ..."LpNormalization LogSoftmax HardSwish HardSigmoid Reciprocal Selu Celu Softsign Sign Floor Ceil Round".split(
+        " ",
+      ),
       ..."InstanceNormalization BatchNormalization RotaryEmbedding SimplifiedLayerNormalization CumSum".split(" "),
       ..."com.microsoft::RotaryEmbedding com.microsoft::Gelu com.microsoft::QuickGelu com.microsoft::FastGelu".split(
         " ",
@@ -182,8 +200,10 @@ const RULES: Readonly<Record<string, Rule>> = {
       ..."com.microsoft::BiasGelu com.microsoft::SkipLayerNormalization".split(" "),
     ].map((op) => [op, same]),
   ),
+  ...Object.fromEntries("Sum Mean Max Min L1 L2 LogSumExp Prod".split(" ").map((op) => [`Reduce${op}`, reduced])),
   ...Object.fromEntries("Add Sub Mul Div Pow Max Min Where".split(" ").map((op) => [op, broadcast])),
   ...{
+    Conv,
     MatMul,
     Transpose,
     Reshape,

@@ -13,6 +13,7 @@ import {
   decaying,
   faded,
   rowsAndColumns,
+  skewed,
   slopes,
 } from "./attention.ts";
 
@@ -154,6 +155,7 @@ const HOWS: Readonly<Record<string, Attention>> = {
   maskedBehind: { allowed: causal, weights: maskedBehind },
   overQueries: { allowed: causal, weights: overQueries },
   overHeads: { weights: overHeads },
+  skewedUnmasked: { relative: skewed },
   fadingAhead: { scores: faded(-1), weights: asTheyAre },
   byLargest: { allowed: causal, weights: byLargest },
   byLength: { allowed: causal, scores: byLength },

@@ -32,6 +32,8 @@ export interface Attention {
   readonly turned?: (d: Draft, name: string, n: string, width: number) => string;
   /** Of the scores that are left, the weights; default a softmax over the keys. */
   readonly weights?: (d: Draft, scores: string, allowed: string | undefined) => string;
+  /** What is added to the scores, of queries [batch, heads, n, width]. */
+  readonly relative?: (d: Draft, queries: string, n: string, width: number) => string;
   /** Scores, as they come from the product. */
   readonly scores?: (d: Draft, scores: string, n: string) => string;
   /** Where queries and values are read from. */
@@ -66,6 +68,7 @@ export function attend(d: Draft, x: Stream, how: Attention): Stream {
     : d.b.one("MatMul", [left, transpose(d, k, [0, 1, 3, 2])]);
   if (!scaled) scores = d.b.one("Mul", [scores, factor]);
   if (how.scores) scores = how.scores(d, scores, n);
+  if (how.relative) scores = d.b.one("Add", [scores, how.relative(d, q, n, width)]);
   if (how.bias) scores = d.b.one("Add", [scores, how.bias(d, n, heads)]);
   const allowed = how.allowed?.(d, n, heads);
   const weigh = how.weights ?? ((_: Draft, masked: string) => normalised(d, masked));
@@ -197,6 +200,33 @@ export const rotary = (d: Draft, name: string, n: string, width: number): string
   return d.b.one("Concat", [minus, add], { axis: 3 });
 };
 
+/** The same by ONNX Runtime's operator, with tables. */
+const rotaryOperator = (d: Draft, name: string, _n: string, width: number): string => {
+  const [rows, half] = [8192, width / 2];
+  const table = (turn: (angle: number) => number) =>
+    d.b.floats(
+      turn.name,
+      [rows, half],
+      Float32Array.from({ length: rows * half }, (_, at) => turn(Math.floor(at / half) * 10 ** -(at % half))),
+    );
+  const inputs = [transpose(d, name, [0, 2, 1, 3]), d.b.ints("first", [0]), table(Math.cos), table(Math.sin)];
+  const attributes = { interleaved: d.r.int(0, 1) };
+  return transpose(d, d.b.one("RotaryEmbedding", inputs, attributes, { domain: "com.microsoft" }), [0, 2, 1, 3]);
+};
+
+/** Products with sines of the distance n - 1, ..., 0, shifted so that they meet their keys: Transformer-XL's. */
+export const skewed: NonNullable<Attention["relative"]> = (d, queries, n, width) => {
+  d.square = true;
+  const count = d.b.one("Cast", [d.b.one("Squeeze", [n])], { to: 1 });
+  const last = d.b.one("Sub", [count, scalar(d, 1)]);
+  const lags = d.b.one("Range", [last, scalar(d, -1), scalar(d, -1)]);
+  const waves = d.b.one("Sin", [d.b.one("Mul", [unsqueeze(d, lags, [1]), weights(d, [1, width], 0.5)])]);
+  const products = d.b.one("MatMul", [queries, transpose(d, waves, [1, 0])]);
+  const padded = d.b.one("Pad", [products, d.b.ints("pads", [0, 0, 0, 1, 0, 0, 0, 0])]);
+  const sizes = d.b.one("Concat", [d.b.one("Shape", [queries], { end: 2 }), d.b.ints("rest", [-1]), n], { axis: 0 });
+  return slice(d, d.b.one("Reshape", [padded, sizes]), 2, 1, 2 ** 53 - 1);
+};
+
 /** Scores times a decay with the distance, and no softmax: retention. */
 export const decaying = (d: Draft, scores: string, allowed: string | undefined): string => {
   const shown = d.b.one("Cast", [allowed!], { to: 1 });
@@ -234,6 +264,8 @@ export const KINDS: Readonly<Record<string, Attention>> = {
   distances: { allowed: causal, bias: distances },
   rotary: { allowed: causal, turned: rotary },
   rotaryWindow: { allowed: window, turned: rotary },
+  rotaryOperator: { allowed: causal, turned: rotaryOperator },
+  skewed: { allowed: causal, relative: skewed },
   retention: { allowed: causal, weights: decaying },
   fading: { scores: faded(0), weights: asTheyAre },
 };
@@ -251,9 +283,20 @@ const operator: Piece = (d, x) => {
   return added(d, x, linear(d, { name, channels: heads * width }, x.channels));
 };
 
+/** ONNX Runtime's. */
+const multiHead: Piece = (d, x) => {
+  const [heads, width] = [d.r.pick([1, 2, 4]), d.r.pick([2, 4])];
+  d.square = true;
+  const own = [0, 1, 2].map(() => linear(d, x, heads * width).name);
+  const attributes = { num_heads: heads, unidirectional: 1 };
+  const name = d.b.one("MultiHeadAttention", own, attributes, { domain: "com.microsoft" });
+  return added(d, x, linear(d, { name, channels: heads * width }, x.channels));
+};
+
 export const ATTENTION: Readonly<Record<string, Piece>> = {
   ...Object.fromEntries(
     Object.entries(KINDS).map(([name, how]) => [`${name}Attention`, (d, x) => added(d, x, attend(d, x, how))] as const),
   ),
+  multiHead,
   operator,
 };
