@@ -154,7 +154,8 @@ test("rows in half precision: each is rounded where it is carried, which ONNX Ru
     }),
   );
   expect(check.largest).toBeGreaterThan(1e-4);
-  expect(check.largest).toBeLessThan(2 ** -9);
+  // two roundings to half precision, beside the tolerance of the check
+  expect(check.largest).toBeLessThan(2 ** -9 + 1e-4);
 });
 
 test("rows that another input without time is added to are refused, and those that it scales are zeros", async () => {
