@@ -8,13 +8,14 @@ import { readModel } from "../converter/file/read.ts";
 import { writeModel } from "../converter/file/write.ts";
 import type { Model } from "../converter/graph/graph.ts";
 import { renameTensors } from "../converter/graph/rename.ts";
-import { DataType, int64Tensor, toNumbers } from "../converter/graph/tensor.ts";
+import { DataType, float32Tensor, int64Tensor, toNumbers } from "../converter/graph/tensor.ts";
 import { openModel } from "../converter/ort/run.ts";
 import { generate, load } from "../runtime/node.ts";
-import { METADATA } from "../src/contract.ts";
+import { METADATA, NUM_LOGITS_TO_KEEP } from "../src/contract.ts";
 import { longconv, scratch } from "./command.ts";
+import { openConverted } from "./converted.ts";
 import { CHANNELS, conv, KERNEL, ofIds, small } from "./small.ts";
-import { zooModel } from "./testdata.ts";
+import { relativeDifference, zooModel } from "./testdata.ts";
 
 const dir = scratch();
 afterAll(() => dir.remove());
@@ -116,6 +117,42 @@ test("int32 ids are ids; an encoder's features are no logits, unless somebody sa
   expect(encoder.language).toBeUndefined();
   const said = await convertModel(looksUp(8, 32), { outputName: "scores" });
   expect(said.model.metadata.get(METADATA.language)).toBe("input_ids\nscores");
+});
+
+test.each([
+  ["num_logits_to_keep", DataType.FLOAT],
+  ["attention_mask", DataType.FLOAT],
+  ["position_ids", DataType.FLOAT],
+  ["past_key_values", DataType.FLOAT],
+  ["num_logits_to_keep", DataType.INT64],
+])("a model's own input that is called %s (type %i) is read as it is given", async (own, type) => {
+  const plainIds = ofIds(DataType.INT64, CHANNELS, (b) => {
+    const table = b.floats(
+      "table",
+      [61, CHANNELS],
+      Float32Array.from({ length: 61 * CHANNELS }, (_, i) => Math.sin(i)),
+    );
+    const beside = b.one("Cast", [own], { to: DataType.FLOAT });
+    const factor = b.one("Unsqueeze", [beside, b.ints("behind", [2])]);
+    const y = conv(b, b.one("Mul", [b.one("Gather", [table, "ids"]), factor]));
+    b.one("Identity", [y], {}, { outputs: ["y"] });
+  });
+  const inputs = [...plainIds.graph.inputs, { name: own, type, dims: ["b", "n"] }];
+  const model = { ...plainIds, graph: { ...plainIds.graph, inputs } };
+  const { model: made, renamed } = await convertModel(model);
+  const of = (name: string) => renamed.get(name) ?? name;
+  expect(checkContract(made).findings.filter(({ breaks }) => breaks)).toEqual([]);
+  // the driver's own is one number
+  expect(made.graph.inputs.filter(({ name, dims }) => name === NUM_LOGITS_TO_KEEP && dims?.length !== 0)).toEqual([]);
+  const length = 9;
+  const numbers = Array.from({ length }, (_, i) => 1 + (i % 3));
+  const beside = type === DataType.FLOAT ? float32Tensor([1, length], numbers) : int64Tensor([1, length], numbers);
+  const ids = int64Tensor([1, length], numbers);
+  const [original, converted] = [await openModel(model), await openConverted(made)];
+  const { y } = await original.run({ ids, [own]: beside });
+  const got = await converted.run({ [of("ids")]: ids, [of(own)]: beside }, [4, 5, length]);
+  expect(relativeDifference(got[of("y")]!, y!)).toBeLessThan(1e-5);
+  await Promise.all([original.close(), converted.close()]);
 });
 
 test("names are refused where they mean something else, or where nothing is a language model", async () => {

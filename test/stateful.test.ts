@@ -244,9 +244,13 @@ test.each([
   ["of one row", { past_x: [1, "n", 3] }, { present_x: [1, "n", 3] }],
   ["as a cache is", { x: STREAM, "past_key_values.0.key": STREAM }, { y: STREAM, "present.0.key": STREAM }],
   ["h and hn", { x: STREAM, h: STREAM }, { y: STREAM, hn: STREAM }],
+  ["an input alone", { past_x: STREAM }, { y: STREAM }],
+  ["an output alone", { x: STREAM }, { present_y: STREAM }],
+  ["two that are no pair", { past_x: STREAM }, { present_y: STREAM }],
 ])("a stream that is called as a state is, %s, is converted under another name", async (_, inputs, outputs) => {
   const original = sums(inputs, outputs);
   const { model, renamed } = await convertModel(original);
+  expect(checkContract(model).findings.filter(({ breaks }) => breaks)).toEqual([]);
   const states = model.graph.inputs.filter(({ name }) => name.startsWith("past_"));
   expect(states.map(({ name }) => name)).toEqual(Object.keys(inputs).map((__, k) => `past_ssm.${k}`));
   const [whole, converted] = [await openModel(original), await openConverted(model)];
