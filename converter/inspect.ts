@@ -82,7 +82,7 @@ const KEPT_BYTES = 256e6;
 async function inspectModel(
   read: Model,
   trainingLength: number | undefined,
-  { timeAxis, sizes = true, tolerance, onProgress }: FileOptions,
+  { timeAxis, sizes = false, tolerance, onProgress }: FileOptions,
 ): Promise<Inspected> {
   onProgress?.("finding convolutions", 0, undefined);
   const model = lift(inlineFunctions(read));

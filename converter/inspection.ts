@@ -8,7 +8,7 @@ import type { SizedState } from "./find/sizes.ts";
 export interface InspectOptions {
   /** Time axis of an input by name, where axis 1 of the first input is wrong. */
   readonly timeAxis?: Readonly<Record<string, number>> | undefined;
-  /** Choose the forms of the convolutions too, which takes longer, so that the size of the whole state is known. Default true. */
+  /** Choose the forms of the convolutions too, which takes longer, so that the size of the whole state is known. Default false: as long as there are convolutions it is not. */
   readonly sizes?: boolean | undefined;
   /** Called while it works; `total` is undefined where it is not known yet. */
   readonly onProgress?: ((step: string, done: number, total: number | undefined) => void) | undefined;
@@ -89,8 +89,8 @@ export interface Inspection {
   readonly convertible: boolean;
   readonly layers: readonly InspectedLayer[];
   /**
-   * The parts of the state, as `convert` makes them where nothing else is asked for. Of a model that cannot be converted, or with
-   * `sizes: false`, those whose operators are kept.
+   * The parts of the state, as `convert` makes them where nothing else is asked for. Of a model that cannot be converted, or without
+   * `sizes`, those whose operators are kept.
    */
   readonly states: readonly InspectedState[];
   /** Bytes of the state of one sequence, at its start; undefined where not all of its parts are known. */

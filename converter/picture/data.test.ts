@@ -12,7 +12,7 @@ const ABOUT = { version: "1.2.3", date: new Date(0), sha256: "abcd", command: "l
 let layers: LayerInput[];
 let document: Document;
 beforeAll(async () => {
-  const { found, candidates } = await inspectFile(zooModel("mixed").file, { sizes: false });
+  const { found, candidates } = await inspectFile(zooModel("mixed").file);
   const forms = await chooseForms(candidates, { tolerance: 1e-2, horizon: 256 });
   layers = [];
   for (const [i, { region, source }] of candidates.entries()) {

@@ -204,7 +204,7 @@ test.each(["gru", "pool-average", "tnn-lstm", "sdpa-causal", "edge-replicate"])(
   "%s: every part of the state with its kind, size and share, and the total that convert says",
   async (name) => {
     const file = path.join(ROOT, "test", "models", "stream", name, "model.onnx");
-    const { found, candidates, inspection, planned } = await inspectFile(file);
+    const { found, candidates, inspection, planned } = await inspectFile(file, { sizes: true });
     const { states } = inspection;
     const { layers: converted } = await convert(file);
     const layers = await Promise.all(

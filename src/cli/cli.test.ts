@@ -258,7 +258,7 @@ describe("inspect", () => {
 
   test("every part of the state with its kind, bytes and share, and the total that convert says", async () => {
     const file = path.join(ROOT, "test", "models", "stream", "tnn-lstm", "model.onnx");
-    const { states, stateBytes, positionBytes } = await json("inspect", file);
+    const { states, stateBytes, positionBytes } = await json("inspect", file, "--sizes");
     const converted = await json("convert", file, "-o", dir.at("tnn-lstm.onnx"));
     expect({ stateBytes, positionBytes }).toEqual({ stateBytes: converted.stateBytes, positionBytes: 0 });
     const kinds = states.map(({ node, kind, share }: Record<string, unknown>) => [node, kind, share]);
@@ -267,9 +267,9 @@ describe("inspect", () => {
       ["node_constant_pad_nd", "long convolution", 1 - lstm / stateBytes],
       ["node_lstm__2_1", "recurrent layer", lstm / stateBytes],
     ]);
-    const { stdout } = await longconv(["inspect", file]);
+    const { stdout } = await longconv(["inspect", file, "--sizes"]);
     expect(stdout).toMatch(/node_lstm__2_1 +LSTM +recurrent layer +2 × 12 +96 B +8[.]6 %/);
-    const quick = await json("inspect", file, "--no-sizes");
+    const quick = await json("inspect", file);
     expect(quick.states).toEqual([{ ...states[1], share: undefined }].map(({ share, ...rest }) => rest));
     expect(quick.stateBytes).toBeUndefined();
   });

@@ -21,7 +21,7 @@ interface Options {
   readonly tolerance?: number;
   readonly timeAxis?: TimeAxes;
   readonly force?: boolean;
-  readonly sizes: boolean;
+  readonly sizes?: boolean;
 }
 
 /** The command's options and examples. */
@@ -48,8 +48,8 @@ export function inspectCommand(): Command {
     )
     .option("--time-axis <name=axis>", "time axis of an input, where the default is wrong; may be repeated", timeAxis)
     .option(
-      "--no-sizes",
-      "do not choose the forms of convolutions, which takes the most time: their state stays unknown",
+      "--sizes",
+      "choose the forms of convolutions too, as the page does: the size of the whole state, in the time of convert",
     )
     .option("--force", "replace an existing page");
   return withAction(command, run);
@@ -60,14 +60,12 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   const { html, force, tolerance = DEFAULT_TOLERANCE } = options;
   if (options.tolerance !== undefined && html === undefined)
     throw new LongConvError("usage", "--tolerance is about the page of --html");
-  if (!options.sizes && html !== undefined)
-    throw new LongConvError("usage", "the page of --html shows the size of each state: give it without --no-sizes");
   const page = html === undefined ? undefined : await outputFile(html, { models: [file], force });
   terminal.progress("reading the model", 0, undefined);
   if (options.timeAxis) checkTimeAxes(options.timeAxis, await readModel(file));
   const inspected = await inspectFile(file, {
     timeAxis: options.timeAxis,
-    sizes: options.sizes,
+    sizes: options.sizes ?? html !== undefined,
     tolerance,
     onProgress: (step, done, total) => terminal.progress(step, done, total),
   });
@@ -122,7 +120,7 @@ function reportOf(inspection: Inspection): string {
 }
 
 /** Every part of the state, with what it carries and how much of the whole that is. */
-function stateLines({ states, stateBytes, positionBytes }: Inspection): string[] {
+function stateLines({ states, stateBytes, positionBytes, convertible }: Inspection): string[] {
   const heading = ["state", "node", "operator", "kind", "numbers", "size", "share", "source"];
   const rows = states.map(({ node, operator, kind, dims, bytes, positionBytes: growth, share, source }, i) => [
     String(i),
@@ -136,7 +134,9 @@ function stateLines({ states, stateBytes, positionBytes }: Inspection): string[]
   ]);
   const whole =
     stateBytes === undefined
-      ? []
+      ? convertible
+        ? ["in all    known once the forms of the convolutions are chosen: --sizes"]
+        : []
       : [
           `in all    ${byteSize(stateBytes)} for each sequence${positionBytes ? `, and ${byteSize(positionBytes)} for each position that it has read` : ""}`,
         ];
