@@ -30,6 +30,7 @@ import warnings
 from pathlib import Path
 
 import torch
+import torch.backends.opt_einsum
 from torch.utils import _pytree as pytree
 
 # Largest |difference| over largest |output| between the module and its file in float32.
@@ -85,7 +86,7 @@ def export(module, example, path, opset=18, input_names=None, output_names=None,
                     program, kept, found = again
             if found:
                 program, kept, found = write(examples)
-    notes = [explain_sizes(each, kept, examples, sizes, longest_of(program, sizes)) for each in found[:1]]
+    notes = explain_sizes(found, kept, examples, sizes, longest_of(program, sizes))
     return notes + inspect(path, opset, fixed)
 
 
@@ -143,7 +144,10 @@ def capture(module, examples, sizes, longest):
         except Exception:
             raise failed(error) from error
     try:
-        return in_reals(program, examples, sizes), kept
+        real = in_reals(program, examples, sizes)
+        # an `if` on the length is decided in the first export: the second does not know of it
+        real.longest = longest_of(program, sizes)
+        return real, kept
     except Exception as error:
         raise failed(error) from error
 
@@ -189,6 +193,17 @@ def with_known_flags(module):
 
 
 @contextlib.contextmanager
+def attributes_restored(module):
+    before = [(part, dict(part.__dict__)) for part in module.modules()]
+    try:
+        yield
+    finally:
+        for part, attributes in before:
+            part.__dict__.clear()
+            part.__dict__.update(attributes)
+
+
+@contextlib.contextmanager
 def stand_ins():
     """Functions that need sizes as Python numbers and would so fix them, replaced wherever they were imported."""
 
@@ -206,9 +221,20 @@ def stand_ins():
 
         return transformed
 
+    def triangle(counted, in_closed_form, side):
+        # the exporter counts indices with Python numbers
+        def indices(row, col, offset=0, **kwargs):
+            if isinstance(row, int) or str(row) != str(col) or not isinstance(offset, int) or offset * side < 0:
+                return counted(row, col, offset, **kwargs)
+            return torch.stack(in_closed_form(row, abs(offset))).to(kwargs.get("dtype", torch.int64))
+
+        return indices
+
     irfft = torch.fft.irfft
     replacements = {}
     for name, attribute, other in (
+        ("torch", "tril_indices", triangle(torch.tril_indices, lower_triangle, -1)),
+        ("torch", "triu_indices", triangle(torch.triu_indices, upper_triangle, 1)),
         ("torch.fft", "fft", without_unit_norm(torch.fft.fft, "backward")),
         ("torch.fft", "rfft", without_unit_norm(torch.fft.rfft, "backward")),
         ("torch.fft", "ifft", without_unit_norm(torch.fft.ifft, "forward")),
@@ -236,6 +262,11 @@ def stand_ins():
                 real_callable(*values, **kwargs) if not any(isinstance(x, torch.Tensor) for x in values)
                 else as_it_is(*values, real_callable=real_callable, tensor_callable=tensor_callable, **kwargs)
             )
+    from torch.export import _trace
+
+    # what forward stores on the copy that is exported is forgotten with it
+    changed.append((_trace, "_detect_attribute_assignment", _trace._detect_attribute_assignment))
+    _trace._detect_attribute_assignment = attributes_restored
     tracer = torch.fx.proxy.TracerBase
     if hasattr(tracer, "_filter_traceback_frames"):
         # the lines of user code that a node comes from, and not those of `forward` alone
@@ -248,6 +279,19 @@ def stand_ins():
     finally:
         for each, key, value in changed:
             setattr(each, key, value)
+
+
+def lower_triangle(n, below):
+    """Rows and columns of the entries of an n x n matrix that lie at least `below` under the diagonal, row by row."""
+    size = n - below
+    k = torch.arange(size * (size + 1) // 2)
+    row = torch.floor((torch.sqrt(8.0 * k.to(torch.float64) + 1) - 1) / 2).to(torch.int64)
+    return row + below, k - row * (row + 1) // 2
+
+
+def upper_triangle(n, above):
+    row, column = lower_triangle(n, above)
+    return n - 1 - row.flip(0), n - 1 - column.flip(0)
 
 
 @contextlib.contextmanager
@@ -263,14 +307,14 @@ def quiet():
 
 
 def in_reals(program, examples, sizes):
-    """The program with pairs of reals for its complex tensors; unchanged if it has none."""
-    if not any(touches_complex(node) for node in program.graph.nodes):
+    """The program with pairs of reals for its complex tensors, and copies of full size; unchanged if it has none."""
+    if not any(touches_complex(node) or is_widening_copy(node) for node in nodes_of(program)):
         return program
     asked = None
     while True:
         with quiet():
             program = program.run_decompositions(asked or {})
-        missing = {node.target for node in program.graph.nodes if touches_complex(node) and not has_row(node)}
+        missing = {node.target for node in nodes_of(program) if touches_complex(node) and not has_row(node)}
         known = torch.export.default_decompositions()
         table = {target: known[target] for target in missing if target in known}
         if not table or asked and table.keys() <= asked.keys():
@@ -280,6 +324,11 @@ def in_reals(program, examples, sizes):
         return torch.export.export(RealModule(program), examples, dynamic_shapes=(sizes.dynamic(),), strict=False)
 
 
+def nodes_of(program):
+    """All nodes, also those in the blocks that `with torch.autocast` and `with torch.no_grad` make."""
+    return [node for part in program.graph_module.modules() if isinstance(part, torch.fx.GraphModule) for node in part.graph.nodes]
+
+
 def touches_complex(node):
     values = [node.meta.get("val"), *(each.meta.get("val") for each in node.all_input_nodes)]
     tensors = [x for x in pytree.tree_leaves(values) if isinstance(x, torch.Tensor)]
@@ -287,23 +336,50 @@ def touches_complex(node):
     return any(x.is_complex() for x in tensors) or any(isinstance(x, complex) for x in numbers)
 
 
+def is_widening_copy(node):
+    """`x[:, 0] = row`: the exporter's copy keeps the size of what is written, and ONNX Runtime then fails."""
+    if node.op != "call_function" or not str(node.target).startswith("aten.copy_."):
+        return False
+    to, value = (each.meta.get("val") for each in node.args[:2])
+    return isinstance(value, torch.Tensor) and list(map(str, to.shape)) != list(map(str, value.shape))
+
+
 def has_row(node):
     if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
         return True
     name = node.target.overloadpacket.__name__
-    return name in ROWS or name in APART or name in IGNORED
+    return name in ROWS or name in APART or name in WRITES or name in PLACED or name in IGNORED
+
+
+@contextlib.contextmanager
+def promotion_of_types():
+    """Torch 2.8 to 2.11 stop where a weight meets whole numbers: asked which operator ran, they name a question for its device."""
+    try:
+        from torch.onnx._internal.fx.passes.type_promotion import _OpTraceDispatchMode as Traced
+    except ImportError:  # later versions have no such pass
+        yield
+        return
+    as_it_is = Traced.__torch_dispatch__
+
+    def dispatched(self, func, types, args=(), kwargs=None):
+        if func.namespace != "prim":
+            self.traced_ops.append(func)
+        return func(*args, **(kwargs or {}))
+
+    Traced.__torch_dispatch__ = dispatched
+    try:
+        yield
+    finally:
+        Traced.__torch_dispatch__ = as_it_is
 
 
 def to_onnx(program, examples, sizes, path, opset, input_names, output_names):
     try:
-        with quiet():
+        with quiet(), promotion_of_types():
             torch.onnx.export(program, examples, str(path), input_names=input_names, output_names=output_names, dynamo=True,
                               opset_version=opset, external_data=False, verbose=False)
     except Exception as error:
-        named = re.search(r"translating node %(\w+)", chain_of(error))
-        node = next((node for node in program.graph.nodes if named and node.name == named[1]), None)
-        if node is not None:
-            error.place = line_of(node)[0]
+        error.place = place_in(program, chain_of(error))
         raise failed(error) from error
     import onnx
 
@@ -322,6 +398,17 @@ def to_onnx(program, examples, sizes, path, opset, input_names, output_names):
     onnx.save(model, path)
 
 
+def place_in(program, text):
+    """file:line of the node that the exporter could not translate, or of what it was made from, or None."""
+    named = re.search(r"translating node %(\w+).*?target=torch\.ops\.([\w.]+)", text)
+    for graph in (lambda: program, program.run_decompositions) if named else ():
+        with contextlib.suppress(Exception), quiet():
+            for node in graph().graph.nodes:
+                if node.name == named[1] or str(node.target) == named[2]:
+                    return line_of(node)[0]
+    return None
+
+
 def length_of(program, sizes):
     """The length as the program has it: a symbol, or a number."""
     from torch.export.graph_signature import InputKind
@@ -333,7 +420,8 @@ def length_of(program, sizes):
 def longest_of(program, sizes):
     """The largest length that the exporter's own assumptions allow, None where there is no bound."""
     allowed = program.range_constraints.get(getattr(getattr(length_of(program, sizes), "node", None), "expr", None))
-    return int(allowed.upper) if getattr(getattr(allowed, "upper", None), "is_Integer", False) else None
+    most = int(allowed.upper) if getattr(getattr(allowed, "upper", None), "is_Integer", False) else None
+    return min((each for each in (most, getattr(program, "longest", None)) if each is not None), default=None)
 
 
 # --- Complex numbers as pairs of reals -------------------------------------------------------------------------------
@@ -614,6 +702,50 @@ def where(condition, a, b):
     return Pair(torch.where(condition, a.re, b.re), torch.where(condition, a.im, b.im))
 
 
+def written(target, at, a, *args, **kwargs):
+    """Argument number `at`, a tensor or a number, is written into `a`: so each part into its part."""
+    value = args[at - 1] if len(args) >= at else kwargs.pop("value", None)
+    if value is None:  # a padding that repeats what is there, or is 0
+        return apart(target, a, *args, **kwargs)
+    a = pair_of(a)
+    if isinstance(value, (Pair, torch.Tensor)):
+        value = pair_of(value)
+        parts = value.re.to(a.re.dtype), value.im.to(a.re.dtype)
+    else:
+        parts = value.real, value.imag
+    before, after = args[: at - 1], args[at:]
+    return Pair(*(target(old, *before, new, *after, **kwargs) for old, new in zip((a.re, a.im), parts)))
+
+
+def copy_of(a, b, non_blocking=False):
+    """`a[...] = b` keeps the kind of a: numbers that are written into real ones lose their imaginary part."""
+    if not isinstance(a, Pair):
+        b = b.re if isinstance(b, Pair) else b
+        return b.to(a.dtype).expand(a.shape)
+    b = pair_of(b)
+    return Pair(b.re.to(a.re.dtype).expand(a.re.shape), b.im.to(a.re.dtype).expand(a.re.shape))
+
+
+def slice_replaced(a, part, dim=0, start=None, end=None, step=1):
+    """What is before the slice, the slice, what is after it; a scatter where it has steps."""
+    if isinstance(a, Pair):
+        part = pair_of(part)
+        return Pair(*(slice_replaced(*each, dim, start, end, step) for each in ((a.re, part.re), (a.im, part.im))))
+    if step != 1:
+        return torch.ops.aten.slice_scatter(a, part, dim, start, end, step)
+    parts = [part.to(a.dtype)]
+    if start is not None and not (isinstance(start, int) and start == 0):
+        parts.insert(0, torch.ops.aten.slice(a, dim, 0, start))
+    if end is not None and not (isinstance(end, int) and end >= sys.maxsize):
+        parts.append(torch.ops.aten.slice(a, dim, end, sys.maxsize))
+    return torch.cat(parts, dim)
+
+
+def index_replaced(a, part, dim, index):
+    part = apart(lambda x: x.unsqueeze(dim), part) if isinstance(part, Pair) else part.unsqueeze(dim)
+    return slice_replaced(a, part, dim, index, None if isinstance(index, int) and index == -1 else index + 1)
+
+
 def cumprod(a, dim, dtype=None):
     return exp(apart(lambda x: torch.cumsum(x, dim), log(a)))
 
@@ -650,7 +782,7 @@ ROWS = {
     "pow": power, "exp": exp, "exp2": lambda a: exp(mul(a, math.log(2))), "expm1": lambda a: add(exp(a), -1.0), "log": log,
     "log1p": lambda a: log(add(a, 1.0)), "sqrt": square_root, "rsqrt": lambda a: reciprocal(square_root(a)),
     "sin": sine, "cos": cosine, "sinh": hyperbolic_sine, "cosh": hyperbolic_cosine,
-    "tanh": lambda a: div(hyperbolic_sine(a), hyperbolic_cosine(a)), "sgn": lambda a: div(a, absolute(a)),
+    "tanh": lambda a: div(hyperbolic_sine(a), hyperbolic_cosine(a)), "sgn": lambda a: div(a, torch.where(absolute(a) == 0, 1.0, absolute(a))),
     "sigmoid": lambda a: reciprocal(add(exp(mul(a, -1.0)), 1.0)),
     "conj": conj, "_conj": conj, "conj_physical": conj, "_conj_physical": conj, "resolve_conj": lambda a: a,
     "resolve_neg": lambda a: a, "abs": absolute, "angle": angle, "real": lambda a: a.re, "imag": lambda a: a.im,
@@ -660,6 +792,9 @@ ROWS = {
     "complex": Pair, "polar": polar, "mm": bmm(torch.mm), "bmm": bmm(torch.bmm), "matmul": bmm(torch.matmul),
     "mv": bmm(torch.mv), "dot": bmm(torch.dot), "einsum": einsum, "cat": joined(torch.cat), "stack": joined(torch.stack),
     "where": where, "cumprod": cumprod, "prod": prod, "eq": equal, "ne": lambda a, b: ~equal(a, b),
+    "empty": filled(torch.zeros), "empty_like": like(0.0), "new_empty": lambda a, size, **_: full(size, 0.0),
+    "new_zeros": lambda a, size, **_: full(size, 0.0), "new_ones": lambda a, size, **_: full(size, 1.0),
+    "new_full": lambda a, size, value, **_: full(size, value),
     "zeros": filled(torch.zeros), "ones": filled(torch.ones), "arange": filled(torch.arange), "full": full,
     "scalar_tensor": lambda value, **_: pair_of(value), "zeros_like": like(0.0), "ones_like": like(1.0),
     "full_like": lambda a, value, **_: add(like(0.0)(a), value), "_to_copy": to_copy, "to": to_copy,
@@ -669,9 +804,18 @@ ROWS = {
 """Operators that do to a complex tensor what they do to its parts."""
 APART = set("""unsqueeze squeeze select slice index permute transpose t view _unsafe_view reshape expand expand_as clone
     contiguous alias detach flip roll sum mean cumsum diagonal repeat narrow split split_with_sizes chunk unbind index_select
-    gather constant_pad_nd pad neg lift_fresh_copy lift_fresh unflatten flatten tril triu unfold repeat_interleave movedim
-    swapaxes new_zeros diag_embed take_along_dim select_copy slice_copy squeeze_copy unsqueeze_copy view_copy expand_copy
-    permute_copy transpose_copy t_copy alias_copy detach_copy numpy_T mT T tile broadcast_to view_as masked_fill""".split())
+    gather neg lift_fresh_copy lift_fresh unflatten flatten tril triu unfold repeat_interleave movedim
+    swapaxes diag_embed take_along_dim select_copy slice_copy squeeze_copy unsqueeze_copy view_copy expand_copy
+    permute_copy transpose_copy t_copy alias_copy detach_copy numpy_T mT T tile broadcast_to view_as""".split())
+
+"""Operators that write a value into a tensor, and which of their arguments it is."""
+WRITES = {
+    "fill": 1, "index_put": 2, "masked_fill": 2, "masked_scatter": 2, "constant_pad_nd": 2, "scatter": 3, "scatter_add": 3,
+    "index_add": 3, "index_copy": 3, "index_fill": 3, "pad": 3,
+}
+
+"""Writes without a scatter, for real tensors as well."""
+PLACED = {"copy": copy_of, "slice_scatter": slice_replaced, "select_scatter": index_replaced}
 
 """Whose results are complex though no argument is."""
 MAKES = {"complex", "polar", "view_as_complex", "view_as_complex_copy", "_fft_r2c"}
@@ -697,10 +841,15 @@ class InReals(torch.fx.Interpreter):
         return Pair(value.select(-1, 0), value.select(-1, 1)) if target in self.complex_attributes else value
 
     def call_function(self, target, args, kwargs):
+        block = next((x for x in args if isinstance(x, torch.fx.GraphModule)), None)
+        if block is not None:
+            return self.run_block(target, block, args)
         name = target.overloadpacket.__name__ if isinstance(target, torch._ops.OpOverload) else None
         dtype = kwargs.get("dtype")
         asked = isinstance(dtype, torch.dtype) and dtype.is_complex
         leaves = pytree.tree_leaves((args, kwargs), is_leaf=is_complex)
+        if name in PLACED:
+            return PLACED[name](*args, **kwargs)
         # without a name: arithmetic of sizes, and an element of a list
         if name is None or not (asked or name in MAKES or any(map(is_complex, leaves))):
             return super().call_function(target, args, kwargs)
@@ -711,7 +860,22 @@ class InReals(torch.fx.Interpreter):
             return ROWS[name](*args, **kwargs)
         if name in APART:
             return each_part(target)(*args, **kwargs)
+        if name in WRITES and "reduce" not in kwargs and not isinstance(kwargs.get("alpha"), complex):
+            return written(target, WRITES[name], *args, **kwargs)
         raise Untranslated(str(target))
+
+    def run_block(self, target, block, args):
+        """What stands under `with torch.autocast` or `with torch.no_grad`, which export keeps as graphs of their own."""
+        before = args[: args.index(block)]
+        inputs = args[len(before) + 1 :]
+        if target.name() == "wrap_with_set_grad_enabled":
+            return InReals(block, ()).run(*inputs)
+        if target.name() == "wrap_with_autocast":
+            with torch.autocast(*before):
+                return InReals(block, ()).run(*inputs)
+        if any(map(touches_complex, block.graph.nodes)):
+            raise Untranslated(target.name())
+        return super().call_function(target, args, {})
 
 
 class RealModule(torch.nn.Module):
@@ -775,7 +939,11 @@ def run_check(module, path, examples, wanted, sizes):
         for name, x, y in zip((each.name for each in session.get_outputs()), want, got):
             if tuple(x.shape) != tuple(y.shape):
                 found.append((batch, length, f"{name} has the sizes {list(y.shape)}, the module's {list(x.shape)}"))
-            elif x.is_floating_point() and x.numel():
+            elif not x.is_floating_point():
+                other = int((x != torch.from_numpy(y)).sum())
+                if other:
+                    found.append((batch, length, f"{name} differs in {other} of {x.numel()} values"))
+            elif x.numel():
                 x, y = x.double(), torch.from_numpy(y).double()
                 error = (x - y).abs().max() / x.abs().max().clamp_min(1e-30)
                 if not error <= (TOLERANCE if examples[0].dtype != torch.float16 else 30 * TOLERANCE):
@@ -854,6 +1022,24 @@ DATA_DEPENDENT = r"data-dependent|DataDependent|_local_scalar_dense|unbacked|Gua
 
 CONSTRAINTS = r"[Cc]onstraints violated|specialized|inferred to be a constant|[Ss]pecializ(ed|ing)"
 
+WITHOUT_COUNTERPART = (r"(?:No ONNX function found|No decompositions registered|[Cc]ould not translate)[^']*'(?P<operator>[\w.:]+)'"
+                       r"|<OpOverload\(op='(?P<overload>[\w.:]+)'")
+
+# Operators that ONNX does not have, and what says the same without them; the first that fits.
+OPERATOR_MENDS = [
+    (r"^(?!aten\b|prims?\b|_c10d)", "Switch this operator, your own or a CUDA extension's, off in favour of its form in PyTorch: most layers have an option."),
+    (r"\W_?(linalg_)?(lu|solve|inv|inverse|cholesky|ldl|triangular_solve|lstsq|pinv)\w*",
+     "A solve with weights alone is done in __init__ and kept: self.register_buffer(…); (1 - z A) x = b of every z is a series, sum of A^i b z^i."),
+    (r"\W_?(linalg_\w+|eig\w*|svd\w*|qr|geqrf|symeig|matrix_exp)", "What depends on weights alone is computed in __init__ and kept as a buffer: self.register_buffer(…)."),
+    (r"\W_?(index_put|put|scatter|masked_scatter|index_\w+|diagonal_scatter|as_strided_scatter)\w*",
+     "torch.where(mask, new, old) with a mask made from torch.arange, or torch.cat of the pieces, instead of writing into a tensor."),
+    (r"\W_?(cummax|cummin|cumprod|prod|logcumsumexp)\w*",
+     "torch.cumsum is what ONNX has: exp(cumsum(log x)) for a product, a matrix torch.where(i[:, None] >= i, x, …) and its maximum for the rest."),
+    (r"\W_?(sort|argsort|msort|topk|kthvalue|median|nanmedian|mode|unique\w*|searchsorted|bucketize|histc)\w*",
+     "torch.topk(x, k) over channels with a fixed k; an order over time looks at later positions, which no recurrence has."),
+    (r"", "Write it with other operators."),
+]
+
 # What the exporter says, what that means, what mends it; the first that fits.
 MENDS = [
     (r"an output of the module is complex|complex.*output",
@@ -868,12 +1054,6 @@ MENDS = [
     (r"aten::_?fft\S* .*not supported|[Ee]xporting the operator 'aten::_?fft",
      "the TorchScript exporter has no FFT",
      "Export with dynamo=True, as this file does, or use long_conv(x, kernel)."),
-    (r"(?:No ONNX function found|No decompositions registered|not.*supported).*?(?P<operator>aten[.:]+_?(?:linalg|eig|svd|qr|inverse|cholesky|lu|solve)\w*)",
-     "{operator} has no counterpart in ONNX",
-     "What depends on weights alone is computed in __init__ and kept as a buffer: self.register_buffer(…)."),
-    (r"(?:No ONNX function found|No decompositions registered)[^']*'(?P<operator>[\w.:]+)'",
-     "{operator} has no counterpart in ONNX",
-     "Write it with other operators; one of your own or of a CUDA extension is switched off in favour of its PyTorch form."),
     (r"next_fast_len", "the length of a transform is made a Python number, which fixes the length",
      "fft_size = 2 * x.shape[1]: any length that is long enough is right."),
     (DATA_DEPENDENT,
@@ -905,9 +1085,19 @@ SIZE_MENDS = [
 def failed(error):
     """The exporter's error with what it means, where in the module, and what mends it, before the exporter's own page."""
     text = chain_of(error)
-    what, mend = explain(error) or ("PyTorch's exporter cannot follow the module", "What it says is below.")
     where = place_of(error)
+    what, mend = explain(error) or unforeseen(error)
     return ExportFailed(f"{what}{f' ({where})' if where else ''}\n  {mend}\nthe exporter said: {text.strip()}")
+
+
+def unforeseen(error):
+    """What the first cause is and at which operator it came, for an error that no row is about."""
+    text, first = chain_of(error), error
+    while first.__cause__ or first.__context__:
+        first = first.__cause__ or first.__context__
+    operator = re.search(r"target=torch\.ops\.([\w.]+)|((?:aten|prims)(?:\.|::)\w+(?:\.\w+)?)", text)
+    at = f" at {operator[1] or operator[2]}" if operator else ""
+    return f"PyTorch's exporter stops with {type(first).__name__}{at}", f"{first_line(first)}. All that it says is below."
 
 
 def chain_of(error):
@@ -922,6 +1112,10 @@ def chain_of(error):
 def explain(error):
     """(what is wrong, what mends it) for a known failure of the exporter, else None."""
     text = chain_of(error)
+    missing = re.search(WITHOUT_COUNTERPART, text)
+    operator = missing and (missing["operator"] or missing["overload"])
+    if operator and "Untranslated" not in text and not re.search("[Cc]omplex|fft", missing[0]):
+        return f"{operator} has no counterpart in ONNX", next(mend for pattern, mend in OPERATOR_MENDS if re.search(pattern, operator))
     for pattern, what, mend in MENDS:
         found = re.search(pattern, text)
         if found:
@@ -939,13 +1133,14 @@ def own(file):
 
 def place_of(error):
     """file:line of the user's code in which an error began, or None."""
+    told = [frame for frame in FRAME.findall(chain_of(error)) if own(frame[0])]
     while error is not None:
         noted = getattr(error, "place", None)
         frames = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__) if own(f.filename)]
         if noted or frames:
             return noted or "{}:{}".format(*frames[-1])
         error = error.__cause__ or error.__context__
-    return None
+    return "{}:{}".format(*told[-1]) if told else None
 
 
 def line_of(node):
@@ -958,14 +1153,20 @@ def line_of(node):
 
 
 def explain_sizes(found, module, examples, sizes, assumed):
-    """The sentence on a check that failed: which sizes, the module and line that fixes one, the line that mends it."""
-    batch, length, what = found
-    if batch is None:
-        return what
-    if assumed is not None and length > assumed:
-        return f"the file is for lengths up to {assumed}: at {length} it is not what the module is ({what})."
-    why = which_size(module, examples, sizes) or GENERAL_MEND
-    return f"the file is not the module at batch size {batch} and length {length}: {what}. {why}"
+    """The sentences on a check that failed: which sizes, the module and line that fixes one, the line that mends it."""
+    said = [what for batch, _, what in found if batch is None]
+    beyond = [each for each in found if each[0] is not None and assumed is not None and each[1] > assumed]
+    wrong = [each for each in found if each[0] is not None and each not in beyond]
+    if beyond:
+        said.append(f"the file is for lengths up to {assumed}: {differences(beyond)}.")
+    if wrong:
+        why = which_size(module, examples, sizes) or GENERAL_MEND
+        said.append(f"the file is not the module {differences(wrong)}. {why}")
+    return said
+
+
+def differences(found):
+    return "; ".join(f"at batch size {batch} and length {length}: {what}" for batch, length, what in found)
 
 
 def fixed_size(error, module, examples, sizes):

@@ -264,16 +264,17 @@ def last_line(text):
 
 
 def attempt(folder, name, out):
-    """(exports, converts, what is to be known) of one module."""
+    """(exports, the file is the module at every size that was run, converts, what is to be known) of one module."""
     call = [sys.executable, __file__, str(folder), "--one", name, "--out", str(out)]
     exported = subprocess.run(call, capture_output=True, text=True)
     if exported.returncode:
-        return False, False, last_line(exported.stderr)
+        return False, False, False, last_line(exported.stderr)
     notes = json.loads(exported.stdout.strip().splitlines()[-1])
     axis = PUBLISHED[name][3]
     call = ["node", str(COMMAND), "convert", str(out), "-o", str(out.with_suffix("")), "--horizon", "512", "--force", *(["--time-axis", f"input_0={axis}"] if axis != 1 else [])]
     converted = subprocess.run(call, capture_output=True, text=True)
-    return True, converted.returncode == 0, "; ".join(notes + ([] if converted.returncode == 0 else [converted.stderr.strip().replace("\n", " ")]))
+    right = not any(note.startswith(("the file is not the module", "the file is for lengths up to", "the file was not run")) for note in notes)
+    return True, right, converted.returncode == 0, "; ".join(notes + ([] if converted.returncode == 0 else [converted.stderr.strip().replace("\n", " ")]))
 
 
 def main():
@@ -286,17 +287,19 @@ def main():
     if options.one:
         return one(options.folder, options.one, options.out)
     options.out.mkdir(parents=True, exist_ok=True)
-    right = tried = 0
+    whole = tried = 0
+    print("| module | exports | is the module at other sizes | converts | |\n|---|---|---|---|---|")
     for name, (repository, *_) in PUBLISHED.items():
         if options.names and not any(part in name for part in options.names):
             continue
         if not (options.folder / repository).is_dir():
             print(f"{name}: no checkout {repository}")
             continue
-        exports, converts, known = attempt(options.folder, name, options.out / f"{name.replace(', ', '-').replace(' ', '-')}.onnx")
-        tried, right = tried + 1, right + (exports and converts)
-        print(f"| {name} | {'yes' if exports else 'no'} | {'yes' if converts else 'no'} | {known} |", flush=True)
-    print(f"{right} of {tried} export and convert with no line changed")
+        exports, right, converts, known = attempt(options.folder, name, options.out / f"{name.replace(', ', '-').replace(' ', '-')}.onnx")
+        tried, whole = tried + 1, whole + (exports and right and converts)
+        answers = ["yes" if each else "no" for each in (exports, right, converts)]
+        print(f"| {name} | {' | '.join(answers)} | {known} |", flush=True)
+    print(f"{whole} of {tried} export, are the module at other sizes, and convert with no line changed")
 
 
 if __name__ == "__main__":

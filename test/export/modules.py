@@ -73,23 +73,75 @@ def stored_length():
     return StoredLength()
 
 
-class Triangle(nn.Module):
-    """A Toeplitz matrix, filled at the indices of a triangle."""
+class Band(nn.Module):
+    """A Toeplitz matrix, filled at the indices of a triangle and of the diagonal above it, or of `above` = 0, of a triangle."""
 
-    def __init__(self):
+    def __init__(self, above):
         super().__init__()
-        self.rate = nn.Parameter(torch.linspace(0.1, 0.5, 4))
+        self.above, self.rate = above, nn.Parameter(torch.linspace(0.1, 0.5, 4))
 
     def forward(self, x):
         n = x.shape[1]
-        i, j = torch.tril_indices(n, n)
+        i, j = torch.tril_indices(n, n, self.above)
         matrix = torch.zeros(n, n, 4)
         matrix[i, j] = torch.exp(-self.rate * (i - j)[:, None])
         return torch.einsum("ijd,bjd->bid", matrix, x)
 
 
 def triangle():
-    return Triangle()
+    return Band(0)
+
+
+def band():
+    return Band(1)
+
+
+class Masked(nn.Module):
+    """y = k * (x mask), and how many positions the mask leaves; batch x channels x time, or batch x time x channels."""
+
+    def __init__(self, axis):
+        super().__init__()
+        self.axis, self.rate = axis, nn.Parameter(torch.linspace(0.1, 0.5, 4))
+
+    def forward(self, x, mask):
+        if self.axis == 1:
+            x, mask = x.transpose(1, 2), mask[:, None]
+        n = x.shape[2]
+        kernel = torch.exp(-self.rate[:, None] * torch.arange(n))
+        y = torch.fft.irfft(torch.fft.rfft(x * mask, 2 * n) * torch.fft.rfft(kernel, 2 * n), 2 * n)[..., :n]
+        return y.transpose(1, 2) if self.axis == 1 else y
+
+
+def masked():
+    return Masked(1)
+
+
+def channels_first():
+    return Masked(2)
+
+
+class Switched(nn.Module):
+    """Another kernel for inputs that are longer than 40."""
+
+    def forward(self, x):
+        n = x.shape[1]
+        kernel = torch.exp(-0.2 * torch.arange(n)) if n <= 40 else torch.exp(-0.1 * torch.arange(n))
+        return torch.fft.irfft(torch.fft.rfft(x, 2 * n, dim=1) * torch.fft.rfft(kernel, 2 * n)[:, None], 2 * n, dim=1)[:, :n]
+
+
+def switched():
+    return Switched()
+
+
+class Noisy(nn.Module):
+    """Draws numbers anew in each run, so no file gives what the module gave; real ones and whole ones."""
+
+    def forward(self, x):
+        return x + torch.rand_like(x), torch.randint(0, 1000, x.shape[:2])
+
+
+def noisy():
+    return Noisy()
 
 
 class Eigenvalues(nn.Module):

@@ -174,13 +174,58 @@ class KernelLonger(Mixer):
 
 
 class Triangle(Mixer):
-    """A Toeplitz matrix, filled at the indices of a triangle: not exported, and named by test/export."""
+    """Toeplitz matrices, filled at the indices of a lower triangle and, transposed, of a strictly upper one."""
 
     def convolve(self, u, n):
         i, j = torch.tril_indices(n, n)
         matrix = torch.zeros(WIDTH, n, n)
         matrix[:, i, j] = self.kernel(n)[:, i - j]
-        return torch.einsum("hij,bhj->bhi", matrix, u)
+        i, j = torch.triu_indices(n, n, 1)
+        later = torch.zeros(WIDTH, n, n)
+        later[:, i, j] = self.kernel(n)[:, j - i]
+        return torch.einsum("hij,bhj->bhi", matrix, u) - torch.einsum("hji,bhj->bhi", later, u) / 2
+
+
+class Blocks(Mixer):
+    """The kernel's spectrum under torch.no_grad, the rest under autocast that is switched off, and on for another device."""
+
+    def convolve(self, u, n):
+        with torch.no_grad():
+            k = torch.fft.rfft(self.kernel(n), 2 * n).unsqueeze(0) * (1j * torch.ones(1)) / 1j
+        with torch.autocast("cpu", enabled=False):
+            y = torch.fft.irfft(torch.fft.rfft(u.float(), 2 * n) * k, 2 * n)[..., :n]
+        with torch.autocast("cuda"):
+            k = torch.fft.rfft(self.kernel(n), 2 * n).unsqueeze(0)
+            return y + torch.fft.irfft(torch.fft.rfft(u, 2 * n) * k, 2 * n)[..., :n]
+
+
+class InPlace(Mixer):
+    """Spectra and kernels that are written into: slices, an index, a mask, a scatter, a padding, a copy."""
+
+    def kernel(self, n):
+        rates = torch.empty(WIDTH, ORDER, dtype=torch.cfloat)
+        rates.real = -self.rate
+        rates.imag = self.frequency * torch.arange(1, ORDER + 1)
+        rates[:, 0] = -0.2
+        rates[0, 1:] *= 0.5 + 0.1j
+        k = torch.exp(rates[..., None] * torch.arange(n))
+        weight = torch.zeros(WIDTH, ORDER, dtype=torch.cfloat)
+        weight[torch.tensor([0, 2]), torch.tensor([1, 0])] = 1 - 0.5j
+        weight.scatter_(1, torch.tensor([[2], [2], [1], [0]]), 0.25j)
+        weight.index_fill_(0, torch.tensor([3]), 0.5)
+        weight = weight.masked_fill(weight.abs() > 0.9, 0.7 + 0.2j)
+        kept = torch.ones_like(weight)
+        kept.copy_(weight)
+        return torch.einsum("hc,hcl->hl", kept, k).real
+
+    def convolve(self, u, n):
+        half, spectrum = torch.fft.rfft(self.kernel(n), 2 * n), torch.zeros(WIDTH, n + 1, dtype=torch.cfloat)
+        spectrum[:2] = half[:2]
+        spectrum[2:, 1:-1] = half[2:, 1:-1]
+        spectrum[2:, ::n] = half[2:, ::n]
+        spectrum[-1] *= 2
+        padded = F.pad(spectrum, (0, 0, 1, 0), value=1.0)
+        return torch.fft.irfft(torch.fft.rfft(u, 2 * n) * padded[1:] * padded[:1], 2 * n)[..., :n]
 
 
 class Prepared(Mixer):
@@ -210,7 +255,7 @@ MODULES = {
     "spectrum-shaped": SpectrumShaped, "spectra-einsum": SpectraEinsum, "imaginary-unit": ImaginaryUnit, "complex-log": ComplexLog,
     "complex-parameters": ComplexParameters, "norms": Norms, "rational": Rational, "kernel-cached": KernelCached,
     "fast-length": FastLength, "contracted": Contracted, "kernel-longer": KernelLonger, "prepared": Prepared,
-    "channels-first": ChannelsFirst,
+    "channels-first": ChannelsFirst, "triangle": Triangle, "blocks": Blocks, "in-place": InPlace,
 }
 
 
