@@ -90,15 +90,19 @@ test("under other names that are asked for, everything knows it as well", async 
   expect(JSON.parse(verified.stdout)).toMatchObject({ kind: "language", rows: [{ argmaxDiffers: 0 }, {}] });
 });
 
-test("a tensor inside that has the name is put aside", async () => {
-  const inner = (await plain()).graph.nodes.find(({ op }) => op === "Add" || op === "Mul")!.outputs[0]!;
-  const model = await plain(new Map([...PLAIN, [inner, "input_ids"]]));
-  const { model: made, renamed } = await convertModel(model, options);
-  expect(namesOf(made)).toEqual(["input_ids", "logits"]);
-  expect([...renamed.keys()]).toEqual(["ids", "linear_32"]);
-  await writeModel(made, dir.at("aside.onnx"));
-  expect(await text(dir.at("aside.onnx"))).toEqual(await wanted(await plain()));
-});
+test.each(["input_ids", "attention_mask", "num_logits_to_keep", "past_ssm.0", "present_ssm.0"])(
+  "a tensor inside that is called %s is put aside",
+  async (name) => {
+    const inner = (await plain()).graph.nodes.find(({ op }) => op === "Add" || op === "Mul")!.outputs[0]!;
+    const model = await plain(new Map([...PLAIN, [inner, name]]));
+    const { model: made, renamed } = await convertModel(model, options);
+    expect(namesOf(made)).toEqual(["input_ids", "logits"]);
+    expect([...renamed.keys()]).toEqual(["ids", "linear_32"]);
+    const file = dir.at(`aside-${name}.onnx`);
+    await writeModel(made, file);
+    expect(await text(file)).toEqual(await wanted(await plain()));
+  },
+);
 
 /** ids → [batch, n, width], features of an encoder where the table has many more rows. */
 const looksUp = (width: number, rows: number): Model =>

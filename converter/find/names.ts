@@ -37,9 +37,13 @@ export function withKnownNames(model: Model, given: GivenNames = {}): Named {
       ? [[language.from.ids, language.to.ids] as const, [language.from.logits, language.to.logits] as const]
       : [],
   );
+  const own = new Set([...graph.inputs, ...graph.outputs].map(({ name }) => name));
+  const meant = new Set(wanted.values());
+  // a tensor inside may have the name of what is added
+  const isInside = (name: string) => !own.has(name) && (isDriven(name) || isPresent(name));
   const aside = new Map(
-    [...wanted.values()].flatMap((name) =>
-      taken.has(name) && !wanted.has(name) ? [[name, fresh(`${name}_own`)] as const] : [],
+    [...taken].flatMap((name) =>
+      !wanted.has(name) && (meant.has(name) || isInside(name)) ? [[name, fresh(`${name}_own`)] as const] : [],
     ),
   );
   const free = new Map([
@@ -47,7 +51,6 @@ export function withKnownNames(model: Model, given: GivenNames = {}): Named {
     ...graph.outputs.filter(({ name }) => isPresent(name)).map(({ name }) => [name, fresh(`output_${name}`)] as const),
   ]);
   const names = new Map([...aside, ...free, ...wanted].filter(([from, to]) => from !== to));
-  const own = new Set([...graph.inputs, ...graph.outputs].map(({ name }) => name));
   const renamed = new Map([...names].filter(([from]) => own.has(from)));
   const changed = names.size === 0 ? model : { ...model, graph: renameTensors(graph, names) };
   return { model: language ? withIdsFirst(changed, language.to.ids) : changed, renamed, language: language?.to };
