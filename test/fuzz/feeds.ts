@@ -89,8 +89,12 @@ export const firstOf = (tensors: Feeds, axes: TimeAxes, positions: number): Feed
     }),
   );
 
-/** Largest difference over all outputs, each relative to its largest value in `scale`; Infinity where one is missing or has another shape. */
-export function differenceOf(got: Feeds, expected: Feeds, scale: Feeds): number {
+/**
+ * Largest difference over all outputs, each relative to its largest value in `scale`; Infinity where one is missing or has another
+ * shape. What must be nothing but zeros is measured by the inputs: a tap of 0 is one among others that were rounded.
+ * @param amplitude of the inputs
+ */
+export function differenceOf(got: Feeds, expected: Feeds, scale: Feeds, amplitude = 1): number {
   let largest = 0;
   for (const [name, tensor] of Object.entries(expected)) {
     const own = got[name];
@@ -98,12 +102,10 @@ export function differenceOf(got: Feeds, expected: Feeds, scale: Feeds): number 
     const whole = largestOf(scale[name]!);
     // what a transform makes of zeros is met by as little
     if (whole <= NOTHING && largestOf(own) <= NOTHING) continue;
-    if (whole === 0 || largestOf(tensor) === 0) {
-      // nothing but zeros is met by zeros
-      if (!(largestOf(own) <= 1e-6 * Math.max(1, whole))) return Infinity;
-      continue;
-    }
-    const difference = (relativeDifference(own, tensor) * largestOf(tensor)) / whole;
+    const isZero = whole === 0 || largestOf(tensor) === 0;
+    const difference = isZero
+      ? largestOf(own) / Math.max(amplitude, whole)
+      : (relativeDifference(own, tensor) * largestOf(tensor)) / whole;
     if (Number.isNaN(difference)) return Infinity;
     largest = Math.max(largest, difference);
   }

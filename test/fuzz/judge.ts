@@ -134,7 +134,7 @@ async function compareAll(
       const mask = maskOf(graph, feeds);
       const own = mask && row !== undefined ? rowOf({ mask }, row).mask : mask;
       const due = shownOf(row === undefined ? wanted : rowOf(wanted, row), own);
-      const difference = differenceOf(shownOf(outputs, own), due, shownOf(wanted, mask));
+      const difference = differenceOf(shownOf(outputs, own), due, shownOf(wanted, mask), trial.amplitude);
       if (difference <= tolerance) {
         largest = Math.max(largest, difference);
         continue;
