@@ -13,9 +13,16 @@ import { einsumShapes } from "./products.ts";
 import { MANY_OUTPUTS, SHAPE_RULES } from "./shape-rules.ts";
 import { type Numbers, VALUE_RULES } from "./values.ts";
 
-/** At the short lengths at which a model is run first: one tensor, and all together, where its weights are not larger. */
-const MOST_BYTES = 2 ** 29;
-const MOST_BYTES_IN_ALL = 2 ** 31;
+/** What one tensor, and all together, may take where a model's weights are not larger. */
+export interface Bound {
+  readonly one: number;
+  readonly all: number;
+}
+
+/** At the short lengths at which a model is run first. */
+const AT_FIRST: Bound = { one: 2 ** 29, all: 2 ** 31 };
+/** Where it is tried at many lengths, only to see whether it runs. */
+export const IN_TRIALS: Bound = { one: 2 ** 26, all: 2 ** 28 };
 /** Times the weights that the computed tensors may take. */
 const TIMES_WEIGHTS = 4;
 const BYTES_OF_A_NUMBER = 4;
@@ -28,7 +35,7 @@ const MOST_TRIPS = 2 ** 16;
  * @throws LongConvError too-large with the node whose tensor takes more memory than a model of this size may;
  *   control-flow with a loop of which no end is known
  */
-export function refuseUnbounded(model: Model, shapes: ReadonlyMap<string, Numbers>): void {
+export function refuseUnbounded(model: Model, shapes: ReadonlyMap<string, Numbers>, { one, all } = AT_FIRST): void {
   const { graph } = model;
   const known = new Map<string, Known>();
   for (const [name, initializer] of graph.initializers) {
@@ -37,8 +44,8 @@ export function refuseUnbounded(model: Model, shapes: ReadonlyMap<string, Number
     known.set(name, { dims, values: small ? numbersOf(() => initializer.tensor()) : undefined });
   }
   const largest = Math.max(0, ...[...graph.initializers.values()].map(sizeOf));
-  const most = Math.max(MOST_BYTES, TIMES_WEIGHTS * largest);
-  const mostInAll = Math.max(MOST_BYTES_IN_ALL, TIMES_WEIGHTS * initializerBytes(model));
+  const most = Math.max(one, TIMES_WEIGHTS * largest);
+  const mostInAll = Math.max(all, TIMES_WEIGHTS * initializerBytes(model));
   let inAll = 0;
   for (const [name, dims] of shapes) {
     known.set(name, { dims, values: undefined });

@@ -55,3 +55,19 @@ test.each(GRAPHS)("%s", async (reason, build) => {
   await expect(convert(file, { exact: true, horizon: 64 })).rejects.toMatchObject(error);
   await expect(inspect(file)).rejects.toMatchObject(error);
 });
+
+test.each([
+  ["pairs of 2,048 positions would take a gigabyte", 2048, "runtime-failed"],
+  ["those of 90 are tried", 90, "depends-on-length"],
+])("%s", async (_, positions, code) => {
+  const build = (b: Builder) => {
+    const rows = b.one("Unsqueeze", ["x", b.ints("row", [2])]);
+    const columns = b.one("Unsqueeze", ["x", b.ints("column", [1])]);
+    const pairs = b.one("Tile", [b.one("Mul", [rows, columns]), b.ints("times", [1, 1, 1, 16])]);
+    const one = b.one("ReduceMean", [b.one("ReduceMean", [pairs], { axes: [2], keepdims: 0 })], { axes: [2] });
+    const only = b.one("Reshape", [conv(b, "x"), b.ints("shape", [-1, positions, CHANNELS])]);
+    b.one("Add", [only, one], {}, { outputs: ["y"] });
+  };
+  const file = await saved(small({ build, opset: 17 }));
+  await expect(inspect(file)).rejects.toMatchObject({ code });
+});

@@ -1,9 +1,11 @@
 /** At which lengths a graph runs, found by trying: some declare any number of positions and take only a few. */
 import { type ErrorCode, LongConvError } from "../../src/errors.ts";
+import { IN_TRIALS, refuseUnbounded } from "../bound/refuse.ts";
 import { type Model, whereOf } from "../graph/graph.ts";
 import { DataType } from "../graph/tensor.ts";
 import { openModel } from "../ort/run.ts";
-import { fixedSizes, zeroInputs } from "../parts/seen-shapes.ts";
+import { fixedSizes, shapesAt, zeroInputs } from "../parts/seen-shapes.ts";
+import type { Sizes } from "../time/facts/fact.ts";
 import { OTHER_RATE } from "../time/facts/rule.ts";
 import type { InputAxes } from "../time/inputs.ts";
 import { mergedAt } from "./pieces.ts";
@@ -53,19 +55,30 @@ export async function lengthError(model: Model, inputs: InputAxes, error: unknow
   return new LongConvError(code, answer.reason, { file: model.file || undefined }, answer.remedy, error);
 }
 
-/** Whether the graph runs, by length. */
+/** Whether the graph runs, by length; none at which its tensors would be large. */
 async function tried(model: Model, inputs: InputAxes, batch: number): Promise<Map<number, boolean>> {
   const lengths = new Set([...Array(SHORT).keys()].map((k) => k + 1).concat(LONGER, numbersOf(model)));
   const runner = await openModel(model);
   try {
     const runs = new Map<number, boolean>();
     for (const time of [...lengths].sort((a, b) => a - b)) {
+      if (isLarge(model, inputs, { batch, time })) break;
       const run = runner.run(zeroInputs(model, inputs, { batch, time }));
       runs.set(time, await run.then(() => true, refused));
     }
     return runs;
   } finally {
     await runner.close();
+  }
+}
+
+function isLarge(model: Model, inputs: InputAxes, sizes: Sizes): boolean {
+  try {
+    refuseUnbounded(model, shapesAt(model, inputs, sizes), IN_TRIALS);
+    return false;
+  } catch (error) {
+    if (error instanceof LongConvError && error.code === "too-large") return true;
+    throw error;
   }
 }
 
