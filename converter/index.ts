@@ -26,6 +26,7 @@ export { encodeModel } from "./file/encode.ts";
 export { decodeModel, readModel } from "./file/read.ts";
 export { type WriteOptions, writeModel } from "./file/write.ts";
 export type { KernelEnd } from "./find/kernel.ts";
+export type { SizedState } from "./find/sizes.ts";
 export type {
   Attributes,
   AttributeValue,

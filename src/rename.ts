@@ -1,17 +1,17 @@
 /** A rename whose answer may be lost. */
-import { rename, stat } from "node:fs/promises";
+import fs from "node:fs/promises";
 
 /**
  * Renames; an error of the system is one only where the file is not at its new name.
  * @throws the system's error
  */
 export async function renamed(from: string, to: string): Promise<void> {
-  const { dev, ino } = await stat(from, { bigint: true });
+  const { dev, ino } = await fs.stat(from, { bigint: true });
   try {
-    await rename(from, to);
+    await fs.rename(from, to);
   } catch (cause) {
     // A network may lose the answer after the deed.
-    const there = await stat(to, { bigint: true }).catch(() => undefined);
+    const there = await fs.stat(to, { bigint: true }).catch(() => undefined);
     if (there?.dev !== dev || there.ino !== ino) throw cause;
   }
 }

@@ -71,7 +71,7 @@ describe("refused, or right as far as is claimed", () => {
 });
 
 test("an answer that tips over on some last bits is no fault", async () => {
-  const [verdict] = await judged(194, "fadingAttention");
+  const [verdict] = await judged(197, "fadingAttention");
   expect(verdict!.outcome).toMatchObject({ kind: "unstable", claim: { kind: "proven" } });
 });
 
