@@ -1,6 +1,7 @@
 /** What every entry point of the runtime exports; node.ts and the browser's binding add how to load a model. */
 export { type Claim, describeClaim, type LanguageNames } from "../src/contract.ts";
 export { ERROR_EXIT_CODES, type ErrorCode, LongConvError, type Where } from "../src/errors.ts";
+export type { Expansion } from "../src/function-sizes.ts";
 export type { Reach } from "../src/reach.ts";
 export type { ToldStates } from "../src/stateful.ts";
 export {

@@ -13,8 +13,11 @@ export const REASONS: readonly (readonly [file: string, reason: string, remedy: 
   ["runtime/node/direct/session.test.ts", "ONNX Runtime is called directly on Linux only", "run the tests on Linux"],
   ["converter/apart/apart.test.ts", "what a process takes is read from /proc", "run the tests on Linux"],
   ["runtime/node/apart/threads.test.ts", "what a process takes is read from /proc", "run the tests on Linux"],
+  ["src/read-input.test.ts", "Windows has no pipes and devices among its files", "run the tests on Linux"],
+  ["src/cli/badinput.test.ts", "Windows has no pipes and devices among its files", "run the tests on Linux"],
   ["src/cli/ending.test.ts", "what a process takes is read from /proc", "run the tests on Linux"],
   ["test/deploy/", ...PYTHON],
+  ["test/exported-inputs.test.ts", ...PYTHON],
   ["test/growing.test.ts", ...PYTHON],
   [
     "test/gpu/cuda.test.ts",

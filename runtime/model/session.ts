@@ -15,6 +15,7 @@ import { reachOf } from "../../src/reach.ts";
 import { BATCH_NAME, batchOfFixed, pairByName, type ToldStates } from "../../src/stateful.ts";
 import { named } from "../../src/unforeseen.ts";
 import type { Backend, ModelSource } from "../sessions/backend.ts";
+import { refuseGraphCapture } from "../sessions/capture/refuse.ts";
 import { zeros } from "../sessions/numeric.ts";
 import type { InferenceSession, Tensor } from "../sessions/ort.ts";
 import type { OutlinedGraph } from "../sessions/outline.ts";
@@ -53,6 +54,7 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
     const { sliceLength = 512 } = options;
     checkCount("sliceLength", sliceLength, 1);
     const file = options.file ?? (typeof source === "string" ? source : undefined);
+    refuseGraphCapture(options.session, file);
     const { metadata, graph } = await backend.outline(source);
     if (graph) refuseOutline(graph, file, options.states);
     const session = await backend.open(source, options.session ?? {});

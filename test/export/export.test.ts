@@ -128,9 +128,7 @@ describe.skipIf(!hasTorch)("scripts/export/longconv_export.py", () => {
       expect(said[kind]).toMatch(/advice\.py:\d+/);
       expect(said[kind]).toContain(advice);
     }
-    expect(said["broken"]).toMatch(
-      /^PyTorch's exporter stops with RuntimeError \(.*advice\.py:\d+\)\n {2}size mismatch/,
-    );
+    expect(said.broken).toMatch(/^PyTorch's exporter stops with RuntimeError \(.*advice\.py:\d+\)\n {2}size mismatch/);
   });
 
   // the exporter takes it without a word

@@ -3,7 +3,7 @@ import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { bundleRuntime } from "./site.ts";
 
-test("longconv-ssm/web bundles for the browser without a Node module, in at most 44 kB gzip", async () => {
+test("longconv-ssm/web bundles for the browser without a Node module, in at most 46 kB gzip", async () => {
   // esbuild fails on an import that a browser cannot resolve.
   const { metafile, outputFiles } = await bundleRuntime();
   const files = Object.keys(metafile.inputs);
@@ -14,5 +14,5 @@ test("longconv-ssm/web bundles for the browser without a Node module, in at most
   const outside = Object.values(metafile.outputs).flatMap(({ imports }) => imports.map((each) => each.path));
   expect(outside.sort()).toEqual(["onnxruntime-web/wasm", "onnxruntime-web/webgpu"]);
   const bytes = gzipSync(outputFiles[0]!.contents).length;
-  expect(bytes).toBeLessThan(44_000);
+  expect(bytes).toBeLessThan(46_000);
 });

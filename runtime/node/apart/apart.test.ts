@@ -43,8 +43,14 @@ test("ends with its signal: opening it throws the reason, what is asked later is
   await expect(load(file, { process: { signal: stop.signal } })).rejects.toBe(reason);
 });
 
+test("ends once it holds more than it may, while it is opened or later", async () => {
+  const running = load(file, { process: { memory: 20e6 } }).then(async (model) => {
+    for (;;) await read(model, [[1, 2, 3]]);
+  });
+  await expect(running).rejects.toMatchObject({ code: "memory-exceeded" });
+});
+
 test.each([
-  [{ process: { memory: 20e6 } }, "memory-exceeded"],
   [{ process: { timeout: 1 } }, "time-exceeded"],
   [{ process: { memory: 0 } }, "usage"],
   [{ process: {}, executionProviders: ["webgpu"] }, "bad-input"],
