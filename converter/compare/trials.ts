@@ -1,7 +1,6 @@
 /** What the check runs: inputs at the sizes at which both models can be run, and the ways in which the converted one reads them. */
 import { LongConvError } from "../../src/errors.ts";
 import { uniform } from "../../src/random.ts";
-import { SEEN_POSITIONS } from "../find/evidence.ts";
 import type { Found } from "../find/found.ts";
 import { bytesAt } from "../find/memory.ts";
 import { integerTensor } from "../graph/integers.ts";
@@ -32,8 +31,6 @@ const ODD: readonly Sizes[] = [
 ];
 /** The longest, for what sets in late: the first at which the original's tensors take no more than so many bytes. */
 const LATE = [
-  // as far as evidence goes where nothing is proven
-  { length: SEEN_POSITIONS, bytes: 2 ** 27 },
   { length: 2048, bytes: 2 ** 27 },
   { length: 512, bytes: 2 ** 29 },
 ] as const;
@@ -66,12 +63,11 @@ export function trialsOf(found: Found, reach: number, outputAxes: ReadonlyMap<st
     if (ODD.includes(sizes)) return outputs(sizes) <= ODD_OUTPUT;
     return i === 0 || sizes.batch === 1 || outputs(sizes) <= LARGEST_OUTPUT;
   });
-  const fixed = fixedSizes(found.graphs.inputs);
   const trials = cases.map((sizes, i): Trial => {
     const feeds = withPadding(found.graphs, randomInputs(found.graphs, found.constants, sizes, 1000 + i), sizes);
-    return { sizes, feeds, parts: [feeds], ways: waysOf(sizes, takes, i, fixed.time !== undefined) };
+    return { sizes, feeds, parts: [feeds], ways: waysOf(sizes, takes, i) };
   });
-  const { batch } = fixed;
+  const { batch } = fixedSizes(found.graphs.inputs);
   // rows of what both give are joined position by position
   const isBatchFirst = layouts.every((axes) => axes.filter((axis) => axis.join() !== "time")[0]?.[0] === "batch");
   if (batch === undefined || !isBatchFirst) return trials;
@@ -129,8 +125,8 @@ function stackInputs(found: Found, a: Record<string, Tensor>, b: Record<string, 
   );
 }
 
-function waysOf({ batch, time }: Sizes, { keeps, masks }: Takes, place: number, fixed: boolean): Way[] {
-  if (!fixed && LATE.some(({ length }) => length === time)) return ["cut at random"];
+function waysOf({ batch, time }: Sizes, { keeps, masks }: Takes, place: number): Way[] {
+  if (LATE.some(({ length }) => length === time)) return ["cut at random"];
   // a single token has no places to cut at
   if (time <= 3) return ["whole", "token by token"];
   if (ODD.some((odd) => odd.time === time)) return ["whole", "cut at random"];
