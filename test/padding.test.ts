@@ -50,6 +50,6 @@ test.each<[string, (b: Builder, x: string) => string]>([
   });
   const { check } = await convertModel(model);
   expect(check.comparisons.map(({ way }) => way)).toContain("padded");
-  // a running sum of 16,384 positions rounds
+  // a running sum rounds
   expect(check.largest).toBeLessThan(5e-5);
 });
