@@ -64,10 +64,14 @@ function told(name: string, known: Known): Sizes | undefined {
   return undefined;
 }
 
+const MOST_AXES = 64;
+
 /** Numbers of a piece of a shape that are computed: as many as it has, none known. */
 function count(name: string, { sizesOf }: Known): Sizes | undefined {
   const [length, ...more] = sizesOf(name) ?? [];
-  return length !== undefined && more.length === 0 ? new Array<undefined>(length).fill(undefined) : undefined;
+  // a size that is not declared, or one that no shape has
+  if (length === undefined || more.length > 0 || !(length >= 0 && length <= MOST_AXES)) return undefined;
+  return new Array<undefined>(length).fill(undefined);
 }
 
 const Reshape: Rule = ({ inputs, attributes }, known) => {
