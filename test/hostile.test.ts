@@ -57,19 +57,23 @@ const at = (op: string, input: string, output: string, attributes = {}, domain =
   attribute: encodeAttributes(attributes),
 });
 
+const chain = (depth: number) =>
+  model(
+    [at("f0", "x", "y", {}, "f")],
+    Array.from({ length: depth }, (_, i) => ({
+      ...{
+        name: `f${i}`,
+        domain: "f",
+        input: ["a"],
+        output: ["b"],
+        opsetImport: [{ version: 18 }, { domain: "f", version: 1 }],
+      },
+      node: [i + 1 < depth ? at(`f${i + 1}`, "a", "b", {}, "f") : at("Neg", "a", "b")],
+    })),
+  );
+
 test("functions that call one another deeper than the call stack", async () => {
-  const depth = 10_000;
-  const functions = Array.from({ length: depth }, (_, i) => ({
-    ...{
-      name: `f${i}`,
-      domain: "f",
-      input: ["a"],
-      output: ["b"],
-      opsetImport: [{ version: 18 }, { domain: "f", version: 1 }],
-    },
-    node: [i + 1 < depth ? at(`f${i + 1}`, "a", "b", {}, "f") : at("Neg", "a", "b")],
-  }));
-  await expect(inspect(model([at("f0", "x", "y", {}, "f")], functions))).resolves.toMatchObject({
+  await expect(inspect(chain(10_000))).resolves.toMatchObject({
     nodes: 1,
     refusals: [],
   });
@@ -107,20 +111,6 @@ const MOST_BYTES = 1e9;
 
 /** Deeper than ONNX Runtime's call stack, and wider than it opens in seconds: fine for what inlines them, and does not open them. */
 const LARGE = ["fn-chain-10000", "wide-20000"];
-const chain = (depth: number) =>
-  model(
-    [at("f0", "x", "y", {}, "f")],
-    Array.from({ length: depth }, (_, i) => ({
-      ...{
-        name: `f${i}`,
-        domain: "f",
-        input: ["a"],
-        output: ["b"],
-        opsetImport: [{ version: 18 }, { domain: "f", version: 1 }],
-      },
-      node: [i + 1 < depth ? at(`f${i + 1}`, "a", "b", {}, "f") : at("Neg", "a", "b")],
-    })),
-  );
 const wide = (nodes: number) =>
   model(Array.from({ length: nodes }, (_, i) => at("Neg", i === 0 ? "x" : `t${i}`, i + 1 < nodes ? `t${i + 1}` : "y")));
 
