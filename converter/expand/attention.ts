@@ -1,7 +1,7 @@
 /** https://onnx.ai/onnx/operators/onnx__Attention.html (opset 23), without a past. */
 import type { Builder } from "../graph/build.ts";
 import type { Node } from "../graph/graph.ts";
-import type { Expansion, Site } from "./expansion.ts";
+import { type Expansion, HAS_PAST, type Site } from "./expansion.ts";
 import { placesOf } from "./places.ts";
 
 /** Values of `qk_matmul_output_mode` need the fourth output. */
@@ -10,8 +10,7 @@ const OUTPUTS = 1;
 export const Attention: Expansion = (b, node, site) => {
   const [q, k, v, mask, pastKey, pastValue, lengths] = node.inputs;
   const used = node.outputs.filter((name, i) => name && i >= OUTPUTS).length;
-  if (pastKey || pastValue || lengths || used > 0)
-    return "takes a past of keys and values, or gives one; export the model without it";
+  if (pastKey || pastValue || lengths || used > 0) return HAS_PAST;
   const heads = headsOf(node, site);
   if (!heads) return `has heads whose number and width are not known: no sizes are declared for '${q}' and '${k}'`;
   const { query, groups, width, flat } = heads;

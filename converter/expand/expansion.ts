@@ -29,3 +29,6 @@ export interface Site {
 
 /** Adds the nodes of an operator, its outputs under their names; false leaves it as it is, and so does a sentence that says why. */
 export type Expansion = (b: Builder, node: Node, site: Site) => boolean | string;
+
+/** Why an attention is left as it is that has rows of keys and values from before, or gives them. */
+export const HAS_PAST = "takes a past of keys and values, or gives one; export the model without it";

@@ -2,7 +2,7 @@
 import type { Builder } from "../graph/build.ts";
 import type { Node } from "../graph/graph.ts";
 import { Attention } from "./attention.ts";
-import type { Expansion, Site } from "./expansion.ts";
+import { type Expansion, HAS_PAST, type Site } from "./expansion.ts";
 import { placesOf } from "./places.ts";
 import { rotated } from "./rotary.ts";
 
@@ -16,7 +16,7 @@ export const GroupQueryAttention: Expansion = (b, node, site) => {
   const isRotated = Number(do_rotary ?? 0) !== 0;
   const width = Number(site.dimsOf(query!)?.[2]) / (key ? heads : heads + 2 * groups);
   const window = Number(local_window_size ?? -1);
-  if (pastKey || pastValue || more) return "takes a past of keys and values, or gives one; export the model without it";
+  if (pastKey || pastValue || more) return HAS_PAST;
   if (positions || unknown.some(Boolean)) return "takes positions, or more inputs, that are not written out";
   if (smooth_softmax) return "has a smooth softmax, which is not written out";
   if (!Number.isInteger(width)) return `has heads of an unknown width; no sizes are declared for '${query}'`;

@@ -2,13 +2,12 @@
 import type { Builder } from "../graph/build.ts";
 import { DataType } from "../graph/tensor.ts";
 import { Attention } from "./attention.ts";
-import type { Expansion } from "./expansion.ts";
+import { type Expansion, HAS_PAST } from "./expansion.ts";
 
 export const MultiHeadAttention: Expansion = (b, node, site) => {
   const [query, key, value, bias, padding, attentionBias, ...past] = node.inputs;
   const more = node.outputs.slice(1).some((name) => name);
-  if (past.some((name) => name) || more)
-    return "takes a past of keys and values, or gives one; export the model without it";
+  if (past.some((name) => name) || more) return HAS_PAST;
   if (!key || !value) return "takes queries, keys and values in one packed tensor, which are not taken apart";
   if (padding && site.dimsOf(padding)?.length !== 2)
     return `takes lengths of keys in 'key_padding_mask', '${padding}'; a mask [batch, keys] is followed`;

@@ -3,14 +3,13 @@
  * https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.Attention without a past
  */
 import { Attention } from "./attention.ts";
-import type { Expansion } from "./expansion.ts";
+import { type Expansion, HAS_PAST } from "./expansion.ts";
 import { ofPadding } from "./multi-head.ts";
 
 export const PackedAttention: Expansion = (b, node, site) => {
   const [input, weights, bias, padding, past, added, length] = node.inputs as string[];
   const { num_heads, unidirectional, qkv_hidden_sizes, scale, do_rotary, mask_filter_value } = node.attributes;
-  if (past || length || node.outputs.slice(1).some((name) => name && site.isRead(name)))
-    return "takes a past of keys and values, or gives one; export the model without it";
+  if (past || length || node.outputs.slice(1).some((name) => name && site.isRead(name))) return HAS_PAST;
   if (Number(do_rotary ?? 0))
     return "turns queries and keys inside a fused operator, which ONNX Runtime does for GPUs only";
   if (padding && site.dimsOf(padding)?.length !== 2)

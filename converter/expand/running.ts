@@ -8,12 +8,12 @@
 import type { Builder } from "../graph/build.ts";
 import { DataType } from "../graph/tensor.ts";
 import type { Expansion, Site } from "./expansion.ts";
+import { placesOf } from "./places.ts";
 import { type Banded, bandedOf, LOWER, saidOf, UPPER } from "./triangle.ts";
 
 /** What stands beside the triangle: a number for all, and what divides or multiplies each row. */
 interface Weights {
   readonly scale: number;
-  readonly type: number;
   /** `Mean`: by the number of positions up to each. */
   readonly rows?: { readonly op: "Div" | "Mul"; readonly by: string } | "mean";
 }
@@ -50,10 +50,7 @@ function running(
 
 /** 1, 2, …, n: [n, 1] where positions are the last axis but one, else [n]. */
 function countsOf(b: Builder, x: string, axis: -1 | -2): string {
-  const size = b.one("Shape", [x], axis === -1 ? { start: -1 } : { start: -2, end: -1 });
-  const length = b.one("Squeeze", [size, b.ints("axis", [0])]);
-  const range = b.one("Range", [b.ints("first", 0), length, b.ints("step", 1)]);
-  const counts = b.one("Add", [b.one("Cast", [range], { to: DataType.FLOAT }), b.floats("one", [], [1])]);
+  const counts = b.one("Cast", [placesOf(b, x, axis, 1)], { to: DataType.FLOAT }, { hint: "counts" });
   return axis === -1 ? counts : b.one("Unsqueeze", [counts, b.ints("axes", [1])]);
 }
 
@@ -64,20 +61,19 @@ function weightsOf(site: Site, name: string, upper: boolean): Weights | undefine
     return said?.outside === 0 && FLOATS.has(said.type) ? said : undefined;
   };
   const whole = triangle(bandedOf(site, name));
-  if (whole) return { scale: whole.inside, type: whole.type };
+  if (whole) return { scale: whole.inside };
   const node = site.producerOf(name);
   if (node?.domain !== "" || upper) return undefined;
   const [x, by] = node.inputs as [string, string];
   if (node.op === "Softmax") {
     const mask = bandedOf(site, x);
     const isLast = [-1, 1].includes(Number(node.attributes.axis ?? -1));
-    return hides(mask) && isLast && FLOATS.has(mask.type) ? { scale: 1, type: mask.type, rows: "mean" } : undefined;
+    return hides(mask) && isLast && FLOATS.has(mask.type) ? { scale: 1, rows: "mean" } : undefined;
   }
   const of = node.op === "Div" || node.op === "Mul" ? triangle(bandedOf(site, x)) : undefined;
   if (!of) return undefined;
-  const rows = { scale: of.inside, type: of.type };
-  if (node.op === "Div" && isSum(site, by, of)) return { scale: 1, type: of.type, rows: "mean" };
-  return isColumn(site, by) ? { ...rows, rows: { op: node.op as "Div" | "Mul", by } } : undefined;
+  if (node.op === "Div" && isSum(site, by, of)) return { scale: 1, rows: "mean" };
+  return isColumn(site, by) ? { scale: of.inside, rows: { op: node.op as "Div" | "Mul", by } } : undefined;
 }
 
 /** A mask that hides all later positions and no other: zeros, and numbers of which a softmax makes nothing. */

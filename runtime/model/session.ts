@@ -134,7 +134,6 @@ function stateSpecs(
   file: string | undefined,
   { states: told, initial = {} }: Pick<LoadModelOptions, "states" | "initial">,
 ) {
-  const remedy = CONVERT;
   const pairs = pairsOf(session, file, told);
   const other = Object.keys(initial).find((name) => !pairs.some(({ past }) => past === name));
   if (other !== undefined)
@@ -147,7 +146,7 @@ function stateSpecs(
   const all = pairs.map(({ past, present }): StateSpec => {
     const metadata = session.inputMetadata.find((value) => value.name === past);
     if (!metadata?.isTensor || metadata.shape.length === 0) {
-      throw new LongConvError("not-converted", "the state has no batch axis", { file, tensor: past }, remedy);
+      throw new LongConvError("not-converted", "the state has no batch axis", { file, tensor: past }, CONVERT);
     }
     const { type, shape } = metadata;
     const batchAxis = batchAxisOf(past, shape, rows);
@@ -161,7 +160,7 @@ function stateSpecs(
     const open = rest.flatMap((dim, index) => (typeof dim === "number" ? [] : [index]));
     if (!empty && open.length > 1) {
       const reason = `dimensions ${open.map((index) => `${index + 1} ('${rest[index]}')`).join(" and ")} of a state are no fixed numbers: it can grow along one`;
-      throw new LongConvError("not-converted", reason, { file, tensor: past }, remedy);
+      throw new LongConvError("not-converted", reason, { file, tensor: past }, CONVERT);
     }
     const dims = rest.map((dim) => (typeof dim === "number" ? dim : 0));
     const grows = empty ? undefined : open[0];
