@@ -11,7 +11,7 @@ import { encodeModel } from "../converter/file/encode.ts";
 import { readModel } from "../converter/file/read.ts";
 import { writeModel } from "../converter/file/write.ts";
 import type { Model as Graph } from "../converter/graph/graph.ts";
-import { DataType, int64Tensor, makeTensor, toNumbers } from "../converter/graph/tensor.ts";
+import { DataType } from "../converter/graph/tensor.ts";
 import { openModel, type Runner } from "../converter/ort/run.ts";
 import { lookBeside } from "../converter/output/beside.ts";
 import { writeOutput } from "../converter/output/output.ts";
@@ -26,7 +26,7 @@ import { ROOT } from "../scripts/root.ts";
 import { collect } from "./collect.ts";
 import { scratch } from "./command.ts";
 import { environment, PROJECT, python, run } from "./deploy/python.ts";
-import { topTwo } from "./greedy.ts";
+import { greedyAgain } from "./greedy.ts";
 
 const fileOf = (name: string) => path.join(ROOT, "test", "models", "stream", name, "model.onnx");
 
@@ -52,23 +52,8 @@ describe.each(["ids-mask-positions", "ids-int32"])("%s", (name) => {
     dir.remove();
   });
 
-  /** What the exported graph makes, the whole sequence again for each token. */
-  async function again({ inputIds, maxNewTokens }: GenerateOptions): Promise<number[]> {
-    const ids = [...(inputIds as number[])];
-    for (let i = 0; i < maxNewTokens!; i++) {
-      const dims = [1, ids.length];
-      const given = {
-        input_ids:
-          name === "ids-int32" ? makeTensor(DataType.INT32, dims, Int32Array.from(ids)) : int64Tensor(dims, ids),
-        attention_mask: int64Tensor(dims, new Array(ids.length).fill(1)),
-        position_ids: int64Tensor(dims, [...ids.keys()]),
-      };
-      const feeds = Object.entries(given).filter(([input]) => original.inputs.includes(input));
-      const logits = toNumbers((await original.run(Object.fromEntries(feeds))).logits!);
-      ids.push(topTwo(logits.subarray(logits.length - logits.length / ids.length)).token);
-    }
-    return ids.slice(-maxNewTokens!);
-  }
+  const again = ({ inputIds, maxNewTokens }: GenerateOptions): Promise<number[]> =>
+    greedyAgain(original, inputIds as number[], maxNewTokens!, name === "ids-int32" ? DataType.INT32 : undefined);
 
   test("one sequence, its prompt in slices, and unequal prompts together", async () => {
     const due = await Promise.all(REQUESTS.map(again));

@@ -1,11 +1,12 @@
 /** Greedy text of the demo model: by the converted model's steps, and by running the exported graph again for each token. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { integerTensor } from "../converter/graph/integers.ts";
 import { decodeMessage } from "../converter/graph/schema.ts";
-import { int64Tensor, type Tensor } from "../converter/graph/tensor.ts";
+import { DataType, int64Tensor, type Tensor, toNumbers } from "../converter/graph/tensor.ts";
 import { tensorFromProto } from "../converter/graph/tensorproto.ts";
 import type { Runner } from "../converter/ort/run.ts";
-import { INPUT_IDS, LOGITS } from "../src/contract.ts";
+import { ATTENTION_MASK, INPUT_IDS, LOGITS } from "../src/contract.ts";
 import type { Stepper } from "./converted.ts";
 
 /** [1, n] */
@@ -73,6 +74,38 @@ export async function rerunGreedy(
     gaps.push(gap);
   }
   return { text, gaps };
+}
+
+/**
+ * Logits after these ids, by the exported graph over the whole sequence: its first output, [1, n, vocabulary].
+ * @param idType as its ids are declared; of mask and positions it is given those that it takes
+ */
+export async function logitsAfter(
+  model: Runner,
+  ids: readonly number[],
+  idType: number = DataType.INT64,
+): Promise<ReturnType<typeof toNumbers>> {
+  const dims = [1, ids.length];
+  const given = {
+    [INPUT_IDS]: integerTensor(idType, dims, (i) => ids[i]!),
+    [ATTENTION_MASK]: int64Tensor(dims, new Array<number>(ids.length).fill(1)),
+    position_ids: int64Tensor(dims, [...ids.keys()]),
+  };
+  const feeds = Object.entries(given).filter(([input]) => model.inputs.includes(input));
+  const logits = toNumbers((await model.run(Object.fromEntries(feeds)))[model.outputs[0]!]!);
+  return logits.subarray(logits.length - logits.length / ids.length);
+}
+
+/** `count` greedy tokens after a prompt, by the exported graph over the whole sequence again for each. */
+export async function greedyAgain(
+  model: Runner,
+  prompt: readonly number[],
+  count: number,
+  idType?: number,
+): Promise<number[]> {
+  const ids = [...prompt];
+  while (ids.length < prompt.length + count) ids.push(topTwo(await logitsAfter(model, ids, idType)).token);
+  return ids.slice(prompt.length);
 }
 
 const lastRow = (logits: Tensor): Float32Array => rowOf(logits, logits.dims[1]! - 1);

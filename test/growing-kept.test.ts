@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
 import { encodeModel } from "../converter/file/encode.ts";
 import { readModel } from "../converter/file/read.ts";
-import { int64Tensor, toNumbers } from "../converter/graph/tensor.ts";
 import { openModel, type Runner } from "../converter/ort/run.ts";
 import { generate } from "../runtime/generate/generate.ts";
 import type { Piece } from "../runtime/generate/options.ts";
@@ -15,7 +14,7 @@ import { nodeBackend } from "../runtime/node/backend.ts";
 import { promptLookup } from "../runtime/speculate/lookup.ts";
 import { ROOT } from "../scripts/root.ts";
 import { type Counted, counted } from "./counted.ts";
-import { topTwo } from "./greedy.ts";
+import { greedyAgain, logitsAfter } from "./greedy.ts";
 
 async function collect(pieces: AsyncIterable<Piece>): Promise<number[]> {
   const tokens: number[] = [];
@@ -39,24 +38,10 @@ describe.each(["h3-attention", "attention-mask"])("%s", (name) => {
     await original?.close();
   });
 
-  async function lastLogits(ids: readonly number[]): Promise<Float64Array> {
-    const dims = [1, ids.length];
-    const ones = ids.map(() => 1);
-    const mask = original.inputs.includes("attention_mask") && { attention_mask: int64Tensor(dims, ones) };
-    const logits = toNumbers(
-      (await original.run({ input_ids: int64Tensor(dims, [...ids]), ...mask }))[original.outputs[0]!]!,
-    );
-    return Float64Array.from(logits.subarray(logits.length - logits.length / ids.length));
-  }
-
-  async function again(prompt: readonly number[], count: number): Promise<number[]> {
-    const ids = [...prompt];
-    while (ids.length < prompt.length + count) ids.push(topTwo(Float32Array.from(await lastLogits(ids))).token);
-    return ids.slice(prompt.length);
-  }
+  const again = (prompt: readonly number[], count: number): Promise<number[]> => greedyAgain(original, prompt, count);
 
   async function isAfter(ids: readonly number[], state: State) {
-    const due = await lastLogits(ids);
+    const due = await logitsAfter(original, ids);
     for (const [token, logit] of state.logits!.entries()) expect(logit).toBeCloseTo(due[token]!, 3);
   }
 

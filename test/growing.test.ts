@@ -10,7 +10,6 @@ import { encodeModel } from "../converter/file/encode.ts";
 import { readModel } from "../converter/file/read.ts";
 import { writeModel } from "../converter/file/write.ts";
 import type { Model as Graph } from "../converter/graph/graph.ts";
-import { int64Tensor, toNumbers } from "../converter/graph/tensor.ts";
 import { openModel, type Runner } from "../converter/ort/run.ts";
 import { lookBeside } from "../converter/output/beside.ts";
 import { writeOutput } from "../converter/output/output.ts";
@@ -29,7 +28,7 @@ import { ROOT } from "../scripts/root.ts";
 import { METADATA } from "../src/contract.ts";
 import { scratch } from "./command.ts";
 import { environment, PROJECT, python, run } from "./deploy/python.ts";
-import { topTwo } from "./greedy.ts";
+import { greedyAgain } from "./greedy.ts";
 
 const fileOf = (name: string) => path.join(ROOT, "test", "models", "stream", name, "model.onnx");
 
@@ -56,23 +55,7 @@ describe.each(["h3-attention", "attention-mask"])("%s", (name) => {
     dir.remove();
   });
 
-  /** What the exported graph makes, the whole sequence again for each token. */
-  async function again(prompt: readonly number[], count: number): Promise<number[]> {
-    const ids = [...prompt];
-    while (ids.length < prompt.length + count) {
-      const dims = [1, ids.length];
-      const mask = original.inputs.includes("attention_mask") && {
-        attention_mask: int64Tensor(
-          dims,
-          ids.map(() => 1),
-        ),
-      };
-      const outputs = await original.run({ input_ids: int64Tensor(dims, ids), ...mask });
-      const logits = toNumbers(outputs[original.outputs[0]!]!);
-      ids.push(topTwo(logits.subarray(logits.length - logits.length / ids.length)).token);
-    }
-    return ids.slice(prompt.length);
-  }
+  const again = (prompt: readonly number[], count: number): Promise<number[]> => greedyAgain(original, prompt, count);
 
   const REQUESTS: GenerateOptions[] = [
     { inputIds: [1, 2, 3, 4, 5, 6, 7], maxNewTokens: 12 },

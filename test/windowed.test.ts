@@ -13,7 +13,6 @@ import { tritonConfig, tritonModel } from "../converter/deploy/triton.ts";
 import { encodeModel } from "../converter/file/encode.ts";
 import { readModel } from "../converter/file/read.ts";
 import type { Model as Graph } from "../converter/graph/graph.ts";
-import { int64Tensor, toNumbers } from "../converter/graph/tensor.ts";
 import { openModel, type Runner } from "../converter/ort/run.ts";
 import { lookBeside } from "../converter/output/beside.ts";
 import { writeOutput } from "../converter/output/output.ts";
@@ -33,7 +32,7 @@ import { ROOT } from "../scripts/root.ts";
 import { METADATA } from "../src/contract.ts";
 import { collect } from "./collect.ts";
 import { scratch } from "./command.ts";
-import { topTwo } from "./greedy.ts";
+import { greedyAgain } from "./greedy.ts";
 
 const fileOf = (name: string) => path.join(ROOT, "test", "models", "stream", name, "model.onnx");
 const CAPACITY = 64;
@@ -65,19 +64,8 @@ describe.each<[string, ConvertOptions, number]>([
     dir.remove();
   });
 
-  /** What the exported graph makes, the whole sequence again for each token. */
-  async function again({ inputIds, maxNewTokens }: GenerateOptions): Promise<number[]> {
-    const ids = [...(inputIds as number[])];
-    for (let i = 0; i < maxNewTokens!; i++) {
-      const dims = [1, ids.length];
-      const ones = int64Tensor(dims, new Array(ids.length).fill(1));
-      const mask = original.inputs.includes("attention_mask") && { attention_mask: ones };
-      const outputs = await original.run({ input_ids: int64Tensor(dims, ids), ...mask });
-      const logits = toNumbers(outputs[original.outputs[0]!]!);
-      ids.push(topTwo(logits.subarray(logits.length - logits.length / ids.length)).token);
-    }
-    return ids.slice(-maxNewTokens!);
-  }
+  const again = ({ inputIds, maxNewTokens }: GenerateOptions): Promise<number[]> =>
+    greedyAgain(original, inputIds as number[], maxNewTokens!);
   const made = async (request: GenerateOptions) => (await collect(generate(model, request))).map(({ token }) => token);
   const due = () => Promise.all(REQUESTS.map(again));
 
