@@ -22,11 +22,11 @@ export function calledBy(node: NodeProto, functions: Functions): string | undefi
 export function refuseExpansion(nodes: readonly NodeProto[], functions: Functions, file: string): void {
   const bodies = new Map([...functions].map(([key, { node }]) => [key, bodyOf(node ?? [], functions)]));
   const { nodes: count, circular } = expansionOf(bodyOf(nodes, functions), bodies);
-  const calls = [nodes, ...[...functions.values()].map(({ node }) => node ?? [])].flatMap((all) => [
-    ...callsIn(all, functions),
-  ]);
-  const circle = calls.find(({ key }) => key === circular);
-  if (circle) throw refusal("invalid-graph", "a function that calls itself", circle.node, file);
+  if (circular !== undefined) {
+    const all = [nodes, ...Array.from(functions.values(), ({ node }) => node ?? [])];
+    const circle = all.flatMap((each) => [...callsIn(each, functions)]).find(({ key }) => key === circular);
+    throw refusal("invalid-graph", "a function that calls itself", circle!.node, file);
+  }
   const first = callsIn(nodes, functions).next().value;
   if (first && count > MOST_NODES) throw refusal("too-large", describeExpansion(count), first.node, file);
 }
