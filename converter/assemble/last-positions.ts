@@ -75,7 +75,6 @@ function keepLast(b: Builder, stream: string, axis: number): string {
 
 /** Cuts the stream in front of the product with the vocabulary, or the logits themselves. */
 export function keepLastPositions(b: Builder, found: Found, nodes: readonly Node[]): Node[] {
-  const before = b.nodes.length;
   const logits = found.original.graph.outputs[0]!.name;
   const cutting = lastCutting(logits, found.graphs.index, found.time);
   // a product inside a region is gone
@@ -87,14 +86,14 @@ export function keepLastPositions(b: Builder, found: Found, nodes: readonly Node
         ? rewire(node, { outputs: node.outputs.map((name) => (name === logits ? whole : name)) })
         : node,
     );
-    b.one("Identity", [keepLast(b, whole, axis)], {}, { outputs: [logits] });
-    return [...renamed, ...b.nodes.slice(before)];
+    const { nodes: cut } = b.added(() => b.one("Identity", [keepLast(b, whole, axis)], {}, { outputs: [logits] }));
+    return [...renamed, ...cut];
   }
-  const kept = keepLast(b, cutting.node.inputs[cutting.input]!, cutting.axis);
+  const { made: kept, nodes: cut } = b.added(() => keepLast(b, cutting.node.inputs[cutting.input]!, cutting.axis));
   const rewired = nodes.map((node) =>
     node.name === cutting.node.name
       ? rewire(node, { inputs: node.inputs.map((name, i) => (i === cutting.input ? kept : name)) })
       : node,
   );
-  return [...rewired, ...b.nodes.slice(before)];
+  return [...rewired, ...cut];
 }

@@ -18,12 +18,10 @@ export function disturbable(model: Model, regions: readonly Region[]): { model: 
     const exits = node.outputs.filter((output) => added.has(output));
     if (exits.length === 0) return [node];
     const bare = new Map(exits.map((exit) => [exit, b.name(`${exit}/undisturbed`)]));
-    const from = b.nodes.length;
-    for (const exit of exits) b.one("Add", [bare.get(exit)!, added.get(exit)!.name], {}, { outputs: [exit] });
-    return [
-      rewire(node, { outputs: node.outputs.map((output) => bare.get(output) ?? output) }),
-      ...b.nodes.slice(from),
-    ];
+    const sums = b.added(() => {
+      for (const exit of exits) b.one("Add", [bare.get(exit)!, added.get(exit)!.name], {}, { outputs: [exit] });
+    });
+    return [rewire(node, { outputs: node.outputs.map((output) => bare.get(output) ?? output) }), ...sums.nodes];
   });
   const inputs = regions.map(({ exit }, i) => ({ name: names[i]!, type: exit.type, dims: undefined }));
   const own = new Set([...graph.outputs, ...graph.inputs].map(({ name }) => name));

@@ -1,6 +1,6 @@
 /** Fused operators, and products of pairs, written out in operators that are followed through time: one row an operator. */
 import { ATTENTION_MASK } from "../../src/contract.ts";
-import { createBuilder, namesOf } from "../graph/build.ts";
+import { createBuilder, namesOf, patched } from "../graph/build.ts";
 import { indexGraph, type Model, type Node } from "../graph/graph.ts";
 import { topological } from "../graph/order.ts";
 import { DataType, toNumbers } from "../graph/tensor.ts";
@@ -101,25 +101,22 @@ export function expanded(model: Model): Model {
   };
   const unwritten = new Map<string, string>();
   const nodes = graph.nodes.flatMap((node) => {
-    const before = b.nodes.length;
-    b.from(node);
-    const done = of(node)?.(b, node, site);
-    b.from(undefined);
+    const { made: done, nodes: written } = b.added(() => of(node)?.(b, node, site), node);
     if (typeof done === "string") {
       unwritten.set(node.outputs[0]!, done);
       return [node];
     }
-    return done ? b.nodes.slice(before) : [node];
+    return done ? written : [node];
   });
   const apart = unshared(b, graph, nodes);
   if (b.nodes.length === 0 && apart.length === graph.nodes.length)
     return unwritten.size > 0 ? { ...model, unwritten } : model;
-  const initializers = new Map([...graph.initializers, ...b.initializers]);
-  const given = [...initializers.keys(), ...graph.inputs.map(({ name }) => name)];
+  const whole = patched(graph, b, apart);
+  const given = [...whole.initializers.keys(), ...graph.inputs.map(({ name }) => name)];
   const wanted = graph.outputs.map(({ name }) => name);
   return {
     ...model,
     unwritten,
-    graph: { ...graph, initializers, nodes: topological(apart, given, wanted, model.file) },
+    graph: { ...whole, nodes: topological(apart, given, wanted, model.file) },
   };
 }

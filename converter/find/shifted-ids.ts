@@ -3,7 +3,7 @@
  * holds every whole number below 2^24 as it is, and a shift is a window whose only tap is 1. Ids that may be larger are
  * shifted in parts of 22 bits.
  */
-import { type Builder, createBuilder, namesOf } from "../graph/build.ts";
+import { type Builder, createBuilder, namesOf, patched } from "../graph/build.ts";
 import { type Graph, type GraphIndex, indexGraph, type Model, type Node } from "../graph/graph.ts";
 import { DataType, toNumbers } from "../graph/tensor.ts";
 
@@ -30,14 +30,12 @@ export function withFloatShifts(model: Model): Model {
   for (const pad of pads) {
     const chain = chainOf(index, pad);
     const ids = pad.inputs[0]!;
-    const before = b.nodes.length;
-    shift(b, ids, chain, types.get(ids)!, looksUp(graph, index, ids) ? 1 : parts(ids)!);
     for (const node of chain) moved.set(node, []);
-    moved.set(chain.at(-1)!, b.nodes.slice(before));
+    const shifted = b.added(() => shift(b, ids, chain, types.get(ids)!, looksUp(graph, index, ids) ? 1 : parts(ids)!));
+    moved.set(chain.at(-1)!, shifted.nodes);
   }
   const nodes = graph.nodes.flatMap((node) => moved.get(node) ?? [node]);
-  const initializers = new Map([...graph.initializers, ...b.initializers]);
-  return { ...model, graph: { ...graph, nodes, initializers } };
+  return { ...model, graph: patched(graph, b, nodes) };
 }
 
 /** A Pad and what alone moves its output, one behind the other. */

@@ -46,6 +46,8 @@ export interface Builder {
   copy(node: Node, inputs: readonly string[], outputs?: readonly string[]): string[];
   /** Copies the metadata of this node (module path, source line) to the nodes that follow; undefined stops it. */
   from(origin: Node | undefined): void;
+  /** What is made, and the nodes that are added meanwhile; with the metadata of a node of the source, where they follow one. */
+  added<T>(make: () => T, origin?: Node): { readonly made: T; readonly nodes: readonly Node[] };
   /** A builder for a branch of If: it may read every outer name; its constants go to the outer graph. */
   subgraph(): SubgraphBuilder;
 }
@@ -95,6 +97,13 @@ function addNames(names: Set<string>, proto: NodeProto): Set<string> {
   return names;
 }
 
+/** A graph with other nodes, and the constants that they read. */
+export const patched = (graph: Graph, b: Builder, nodes: readonly Node[]): Graph => ({
+  ...graph,
+  nodes,
+  initializers: new Map([...graph.initializers, ...b.initializers]),
+});
+
 function builderIn(scope: Scope): Builder {
   const nodes: Node[] = [];
   const builder: Builder = {
@@ -132,6 +141,13 @@ function builderIn(scope: Scope): Builder {
     },
     from(origin) {
       scope.origin = origin;
+    },
+    added(make, origin) {
+      const before = nodes.length;
+      if (origin) scope.origin = origin;
+      const made = make();
+      if (origin) scope.origin = undefined;
+      return { made, nodes: nodes.slice(before) };
     },
     subgraph() {
       const inner = builderIn(scope);

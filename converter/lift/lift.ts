@@ -1,7 +1,7 @@
 /** Files of old opsets, and of those that no runtime has yet, in one that the rules are written for. */
 
 import { decodeNodes } from "../file/read.ts";
-import { type Builder, createBuilder, irVersionFor, namesOf } from "../graph/build.ts";
+import { type Builder, createBuilder, irVersionFor, namesOf, patched } from "../graph/build.ts";
 import type { Model, Node } from "../graph/graph.ts";
 import { initializerFromProto } from "../graph/initializer.ts";
 import { mapSubgraphs, nodeFromProto, rewire } from "../graph/node.ts";
@@ -46,7 +46,7 @@ export function lift(model: Model): Model {
     ...model,
     irVersion: Math.min(Math.max(model.irVersion, irVersionFor(RUNNING[0])), NEWEST_IR),
     opsets: new Map([...model.opsets, ["", target]]),
-    graph: { ...graph, nodes, initializers: new Map([...graph.initializers, ...b.initializers]) },
+    graph: patched(graph, b, nodes),
     proto: withFields(model.proto, { graph: withFields(shell, { input: inputs }) }),
   };
 }

@@ -5,7 +5,7 @@
  * https://onnx.ai/onnx/operators/onnx__Loop.html
  */
 import { LongConvError } from "../../src/errors.ts";
-import { type Builder, createBuilder, namesOf } from "../graph/build.ts";
+import { type Builder, createBuilder, namesOf, patched } from "../graph/build.ts";
 import { type GraphIndex, indexGraph, type Model, type Node, whereOf } from "../graph/graph.ts";
 import { rewire } from "../graph/node.ts";
 import { prune } from "../graph/prune.ts";
@@ -28,10 +28,7 @@ export function withScans(model: Model): Model {
   const scans = new Map<Node, readonly Node[]>();
   const gone = new Set<Node>();
   for (const node of graph.nodes.filter(isLoop)) {
-    const from = b.nodes.length;
-    b.from(node);
-    const joins = addScan(b, node, index, model);
-    b.from(undefined);
+    const { made: joins, nodes: added } = b.added(() => addScan(b, node, index, model), node);
     if (!joins && node.inputs.some((name) => isSequence(index, name)))
       throw new LongConvError(
         "control-flow",
@@ -42,11 +39,11 @@ export function withScans(model: Model): Model {
     if (!joins) continue;
     // errors and reports name the node as the file does
     const named = (each: Node) => (each.op === "Scan" ? rewire(each, { name: node.name }) : each);
-    scans.set(node, b.nodes.slice(from).map(named));
+    scans.set(node, added.map(named));
     for (const join of joins) gone.add(join);
   }
   const nodes = graph.nodes.flatMap((node) => scans.get(node) ?? (gone.has(node) ? [] : [node]));
-  return { ...model, graph: { ...graph, nodes, initializers: new Map([...graph.initializers, ...b.initializers]) } };
+  return { ...model, graph: patched(graph, b, nodes) };
 }
 
 const SEQUENCES = new Set(["SequenceEmpty", "SequenceConstruct", "SplitToSequence"]);

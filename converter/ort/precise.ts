@@ -24,11 +24,12 @@ function inFloat64(model: Model, isChosen: (node: Node) => boolean): Model {
   const nodes = model.graph.nodes.flatMap((node): Node[] => {
     if (!isChosen(node)) return [node];
     const [data, ...rest] = node.inputs;
-    const before = b.nodes.length;
-    const wide = b.one("Cast", [data!], { to: DataType.DOUBLE });
     const result = b.name("wide");
-    b.one("Cast", [result], { to: DataType.FLOAT }, { outputs: node.outputs });
-    const [there, back] = b.nodes.slice(before);
+    const { made: wide, nodes } = b.added(() => {
+      b.one("Cast", [result], { to: DataType.FLOAT }, { outputs: node.outputs });
+      return b.one("Cast", [data!], { to: DataType.DOUBLE });
+    });
+    const [back, there] = nodes;
     return [there!, rewire(node, { inputs: [wide, ...rest], outputs: [result] }), back!];
   });
   return withoutInnerShapes({ ...model, graph: { ...model.graph, nodes } });

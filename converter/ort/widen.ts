@@ -121,13 +121,16 @@ export function withFloatInterface(model: Model): Model {
   const renamed = new Map<string, string>();
   const asFloat = (info: ValueInfo): ValueInfo =>
     isHalf(info.type) ? { name: info.name, type: DataType.FLOAT, dims: info.dims } : info;
-  for (const { name, type } of halves(graph.inputs))
-    renamed.set(name, b.one("Cast", [name], { to: type }, { hint: `${name}_half` }));
-  const before = b.nodes.length;
-  for (const { name } of halves(graph.outputs)) {
-    renamed.set(name, b.name(`${name}_half`));
-    b.one("Cast", [renamed.get(name)!], { to: DataType.FLOAT }, { outputs: [name] });
-  }
+  const first = b.added(() => {
+    for (const { name, type } of halves(graph.inputs))
+      renamed.set(name, b.one("Cast", [name], { to: type }, { hint: `${name}_half` }));
+  });
+  const last = b.added(() => {
+    for (const { name } of halves(graph.outputs)) {
+      renamed.set(name, b.name(`${name}_half`));
+      b.one("Cast", [renamed.get(name)!], { to: DataType.FLOAT }, { outputs: [name] });
+    }
+  });
   const other = (name: string) => renamed.get(name) ?? name;
   const nodes = graph.nodes.map((node) =>
     [...node.inputs, ...node.outputs].some((name) => renamed.has(name))
@@ -140,7 +143,7 @@ export function withFloatInterface(model: Model): Model {
       ...graph,
       inputs: graph.inputs.map(asFloat),
       outputs: graph.outputs.map(asFloat),
-      nodes: [...b.nodes.slice(0, before), ...nodes, ...b.nodes.slice(before)],
+      nodes: [...first.nodes, ...nodes, ...last.nodes],
     },
   });
 }

@@ -64,12 +64,8 @@ export function renameStates(model: Model, { states: told, initial = {} }: Renam
     taken.add(past).add(present);
     const layout = layoutOf(model, info);
     const start = initial[was.past] ?? 0;
-    const first = b.nodes.length;
-    leave(b, was.present, present, layout, start);
-    behind.push(...b.nodes.slice(first));
-    const next = b.nodes.length;
-    enter(b, past, layout, start);
-    before.push(...b.nodes.slice(next));
+    behind.push(...b.added(() => leave(b, was.present, present, layout, start)).nodes);
+    before.push(...b.added(() => enter(b, past, layout, start)).nodes);
     const { dims } = layout;
     newInputs.set(was.past, { name: past, type: DataType.FLOAT, dims });
     newOutputs.set(was.present, { name: present, type: DataType.FLOAT, dims });

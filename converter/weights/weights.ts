@@ -17,7 +17,7 @@ import { float16FromFloat32 } from "../graph/halves.ts";
 import { readsOf } from "../graph/reads.ts";
 import { DataType, float32Tensor, makeTensor } from "../graph/tensor.ts";
 import { type Bits, BLOCK, toBlocks } from "./blocks.ts";
-import { findWeights, type Weight } from "./uses.ts";
+import { findWeights, type Weight, type WeightUse } from "./uses.ts";
 
 export const WEIGHT_KINDS = ["int8", "int4", "float16"] as const;
 export type WeightKind = (typeof WEIGHT_KINDS)[number];
@@ -73,12 +73,12 @@ export function reduceWeights(
     cache.set(name, stored);
     made.push(...stored);
     gone.add(name);
-    const before = b.nodes.length;
-    const nodes =
-      kind === "float16" ? halfUses(b, weight, stored[0]!.name) : blockUses(b, weight, bitsOf(kind), stored);
-    for (const [node, instead] of nodes) replaced.set(node, instead);
-    const placed = new Set([...nodes.values()].flat());
-    first.push(...b.nodes.slice(before).filter((node) => !placed.has(node)));
+    const { made: uses, nodes: added } = b.added(() =>
+      kind === "float16" ? halfUses(b, weight, stored[0]!.name) : blockUses(b, weight, bitsOf(kind), stored),
+    );
+    for (const [node, instead] of uses) replaced.set(node, instead);
+    const placed = new Set([...uses.values()].flat());
+    first.push(...added.filter((node) => !placed.has(node)));
   }
   const nodes = [...first, ...model.graph.nodes.flatMap((node) => replaced.get(node.name) ?? [node])];
   const all = [...model.graph.initializers.values(), ...b.initializers.values(), ...made];
@@ -131,9 +131,7 @@ function blockUses(
   const replaced = new Map<string, readonly Node[]>(aliases.map(({ name }) => [name, []]));
   const { rows, inner } = sizesOf({ initializer, uses, aliases });
   const [codes, scales] = [stored[0]!.name, stored[1]!.name];
-  for (const { node, kind } of uses) {
-    const before = b.nodes.length;
-    b.from(node);
+  const use = ({ node, kind }: WeightUse) => {
     const place = { outputs: [node.outputs[0]!], hint: node.name };
     if (kind === "rows") {
       // ONNX Runtime folds the Reshape when it loads the model
@@ -148,9 +146,8 @@ function blockUses(
       const product = b.one("MatMulNBits", [node.inputs[0]!, codes, scales], attributes, multiply);
       if (bias) b.one("Add", [product, scaled(b, bias, Number(node.attributes.beta ?? 1))], {}, place);
     }
-    b.from(undefined);
-    replaced.set(node.name, b.nodes.slice(before));
-  }
+  };
+  for (const each of uses) replaced.set(each.node.name, b.added(() => use(each), each.node).nodes);
   return replaced;
 }
 
@@ -166,10 +163,11 @@ function halves({ initializer }: Weight): Initializer[] {
 function halfUses(b: Builder, { initializer, uses, aliases }: Weight, stored: string): Map<string, readonly Node[]> {
   const replaced = new Map<string, readonly Node[]>();
   for (const { node } of uses.filter(({ node, kind }) => kind === "rows" && node.inputs[0] === initializer.name)) {
-    const before = b.nodes.length;
-    const rows = b.one("Gather", [stored, node.inputs[1]!], { axis: 0 }, { hint: node.name });
-    b.one("Cast", [rows], { to: DataType.FLOAT }, { outputs: [node.outputs[0]!], hint: node.name });
-    replaced.set(node.name, b.nodes.slice(before));
+    const { nodes } = b.added(() => {
+      const rows = b.one("Gather", [stored, node.inputs[1]!], { axis: 0 }, { hint: node.name });
+      b.one("Cast", [rows], { to: DataType.FLOAT }, { outputs: [node.outputs[0]!], hint: node.name });
+    });
+    replaced.set(node.name, nodes);
   }
   const first = [...aliases, ...uses.map(({ node }) => node)].filter(({ name }) => !replaced.has(name));
   if (first.length > 0) b.one("Cast", [stored], { to: DataType.FLOAT }, { outputs: [initializer.name], hint: stored });
