@@ -86,9 +86,9 @@ export async function convertModel(
     say("plan");
     const tables = await evaluatePositionTables(found);
     const positions = positionLimit(found, tables);
-    const planned = await plan(found, options);
+    const planned = await plan(found, { tables, limit: positions }, options);
     onPlanned?.(found, planned);
-    const layers = layerReports(found, planned, positions, tables);
+    const layers = layerReports(planned);
     const realisations = planned.map(({ realisation }) => realisation);
     const ofGraph = claimsOfGraph(found, positions);
     const claim = leastClaim([...layers.map((layer) => layer.claim), ...ofGraph]);

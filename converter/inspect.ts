@@ -29,7 +29,7 @@ import type {
 } from "./inspection.ts";
 import { lift } from "./lift/lift.ts";
 import { lookBeside, modelFileOf } from "./output/beside.ts";
-import { keptState, type Planned, type PlanOptions, plan } from "./plan.ts";
+import { type Planned, type PlanOptions, plan, planKept } from "./plan.ts";
 import { type LayerReport, layerReports } from "./report.ts";
 import { describeLayout } from "./time/facts/fact.ts";
 import type { Refusal } from "./time/follow.ts";
@@ -111,10 +111,14 @@ async function inspectModel(
   const limit = positionLimit(found, tables);
   const complete = convertible && (sizes || candidates.length === 0);
   const planned = complete
-    ? await plan(found, { trainingLength, tolerance, ...progressOf(onProgress) }, { candidates, extents })
+    ? await plan(
+        found,
+        { tables, limit },
+        { trainingLength, tolerance, ...progressOf(onProgress) },
+        { candidates, extents },
+      )
     : [];
-  const kept = complete ? planned : await Promise.all(found.kept.map((each) => keptState(each)));
-  const reports = layerReports(found, kept, limit, tables);
+  const reports = layerReports(complete ? planned : await planKept(found, { tables, limit }));
   const counter = counterOf(found, reports, limit);
   const sources = new Map(found.graphs.model.graph.nodes.map((node) => [node.name, placeOf(model, node).source]));
   const states = sizedStates(reports, complete).map((state) => ({ ...state, source: sources.get(state.node) }));

@@ -6,11 +6,12 @@ import type { Chosen } from "./choose/chosen.ts";
 import type { Beforehand } from "./choose/layer.ts";
 import type { ChooseOptions } from "./choose/options.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
-import type { Kept, KeptOptions, Realisation } from "./find/carried.ts";
+import type { KeptOptions, Realisation } from "./find/carried.ts";
 import { type Found, refusalError } from "./find/found.ts";
 import type { LayerReport } from "./report.ts";
 import { type Form, stateChannels, stateOrder } from "./solve/form.ts";
 import { convolution } from "./states/convolution/convolution.ts";
+import { COUNTER, counter, type Positions } from "./states/counter/counter.ts";
 
 /** A realisation, and what is known of it. */
 export interface Planned {
@@ -35,21 +36,40 @@ export interface ReadBefore extends Beforehand {
 }
 
 /**
- * A realisation for everything that carries a state, in the order of the graph.
+ * A realisation for everything that carries a state, in the order of the graph, and then the counter of positions, where anything needs it.
  * @throws LongConvError runtime-failed where gains cannot be measured; where a convolution turns out to be none at greater lengths; what choosing a form throws
  */
-export async function plan(found: Found, options: PlanOptions, before?: ReadBefore): Promise<Planned[]> {
+export async function plan(
+  found: Found,
+  positions: Positions,
+  options: PlanOptions,
+  before?: ReadBefore,
+): Promise<Planned[]> {
   const candidates = before?.candidates ?? (await readKernels(found, options));
   const gains = options.budget === "outputs" ? await measureGains(found) : undefined;
   const onProgress = (done: number, total: number) => options.onProgress?.({ step: "solve", done, total });
   const forms = await chooseForms(candidates, options, onProgress, { ...before, gains });
-  const planned = [
-    ...candidates.map((each, i) => solved(each, forms[i]!)),
-    ...(await Promise.all(found.kept.map((each) => keptState(each, options)))),
-  ];
+  const planned = [...candidates.map((each, i) => solved(each, forms[i]!)), ...(await keptStates(found, options))];
   const place = new Map(found.graphs.model.graph.nodes.map((node, i) => [node.name, i]));
   const at = ({ realisation }: Planned) => place.get(realisation.opening.name)!;
-  return planned.toSorted((a, b) => at(a) - at(b));
+  return withCounter(
+    found,
+    positions,
+    planned.toSorted((a, b) => at(a) - at(b)),
+  );
+}
+
+/** What carries a state beside convolutions, and the counter that it needs. */
+export const planKept = async (found: Found, positions: Positions): Promise<Planned[]> =>
+  withCounter(found, positions, await keptStates(found, {}));
+
+const keptStates = (found: Found, options: KeptOptions): Promise<Planned[]> =>
+  Promise.all(found.kept.map(async (each) => kept(await each.plan(options), each.kind)));
+
+function withCounter(found: Found, positions: Positions, planned: readonly Planned[]): Planned[] {
+  const beside = planned.map(({ realisation }) => realisation);
+  const counted = counter(found, beside, positions);
+  return counted ? [...planned, kept(counted, COUNTER)] : [...planned];
 }
 
 async function readKernels(found: Found, options: PlanOptions): Promise<readonly Candidate[]> {
@@ -98,22 +118,14 @@ function solved({ region, source }: Candidate, chosen: Chosen): Planned {
   return { realisation, reports: [report], claim, looseness, solved: { region, source, chosen } };
 }
 
-/** An operator that is kept is right at any length, by its definition. */
-export async function keptState(carried: Kept, options: KeptOptions = {}): Promise<Planned> {
-  const realisation = await carried.plan(options);
+/** What is kept is right at any length, by its definition, unless it says otherwise. */
+function kept(realisation: Realisation, kind: string): Planned {
   const { opening } = realisation;
   const claim: Claim = realisation.claim ?? { kind: "proven" };
   const rest = {
-    ...{
-      node: opening.name,
-      operator: opening.op,
-      kind: carried.kind,
-      error: 0,
-      kernelFrom: "none",
-      verified: undefined,
-      reach: undefined,
-    },
+    ...{ node: opening.name, operator: opening.op, kind, error: 0, kernelFrom: "none", verified: undefined },
     ...{ extendable: false, wrapAround: 0, certificate: undefined, reduction: undefined, claim },
   };
-  return { realisation, reports: realisation.reports.map((report) => ({ ...report, ...rest })), claim, looseness: 0 };
+  const reports = realisation.reports.map((report) => ({ reach: undefined, ...report, ...rest }));
+  return { realisation, reports, claim, looseness: 0 };
 }

@@ -1,6 +1,6 @@
 /** Puts the converted graph together: everything that carries a state gives way to its realisation, with the state as input and output. */
 import { ATTENTION_MASK } from "../../src/contract.ts";
-import type { Realisation, StatePorts } from "../find/carried.ts";
+import type { Place, Realisation, StatePorts } from "../find/carried.ts";
 import type { Found } from "../find/found.ts";
 import { type Builder, createBuilder, irVersionFor, namesOf } from "../graph/build.ts";
 import type { Initializer, Model, Node } from "../graph/graph.ts";
@@ -17,14 +17,14 @@ import { typeIn } from "../parts/graphs.ts";
 import type { SymbolNames } from "../parts/layout.ts";
 import { type AssembleOptions, type Interface, interfaceOf } from "./interface.ts";
 import { keepLastPositions } from "./last-positions.ts";
-import { addCounter, type Counter, countedNodes } from "./positions.ts";
+import { countedNodes } from "./positions.ts";
 import { withSymbolicShape } from "./symbolic-shapes.ts";
 import { staticSymbols, symbolNames } from "./symbols.ts";
 import { shareTied } from "./tied.ts";
 
 /**
  * The converted model, in memory.
- * @param realisations of everything that carries a state, in the order of the graph
+ * @param realisations of everything that carries a state, in the order of the graph; the counter is the last
  */
 export function assemble(found: Found, realisations: readonly Realisation[], options: AssembleOptions): Model {
   // names are the same in the model and in the twin that was analysed; nodes are not
@@ -33,49 +33,33 @@ export function assemble(found: Found, realisations: readonly Realisation[], opt
   const isStatic = options.path === "step";
   const symbols = isStatic ? staticSymbols(b) : symbolNames(b, found.graphs.inputs);
   const mask = options.attentionMask ? maskColumns(b, symbols) : undefined;
-  const count = realisations.reduce((sum, { reports }) => sum + reports.length, 0);
-  const read = b.name("read_before");
+  const counted = { read: b.name("read_before"), position: b.name("positions") };
   const { driven } = found.graphs;
   // an export with a mask of its own hides padding as it does, and states see what its layers see
   const hides = driven.mask === undefined ? mask : undefined;
   const states = addStates(b, found, realisations, {
     symbols,
     mask: hides,
+    columns: mask,
     path: options.path,
-    read,
+    ...counted,
   });
-  const counts =
-    found.counter.uses.length > 0 ||
-    realisations.some(({ needsStart }) => needsStart) ||
-    driven.positions !== undefined;
-  const counter = counts ? addCounter(b, count, symbols, mask, read) : undefined;
-  if (counter) states.push(counter);
-  addDriven(b, model, driven, symbols, counter);
-  const counted = counter && countedNodes(b, found, options.tables, counter, symbols);
+  addDriven(b, model, driven, symbols, counted.position);
+  const meeting = countedNodes(b, found, options.tables, counted.position, symbols);
   const inside = new Set(realisations.flatMap(({ nodes }) => [...nodes].map(({ name }) => name)));
   const rest = model.graph.nodes
     .filter((node) => !inside.has(node.name))
-    .map((node) => withSymbolicShape(b, counted?.get(node.name) ?? node, found, symbols));
+    .map((node) => withSymbolicShape(b, meeting.get(node.name) ?? node, found, symbols));
   const whole = [...rest, ...b.nodes];
   const nodes = options.numLogitsToKeep ? keepLastPositions(b, found, whole) : whole;
   return shareTied(finish(model, b, nodes, interfaceOf(found, states, options), options.metadata));
 }
 
-interface Surroundings {
-  readonly symbols: SymbolNames;
-  readonly mask: string | undefined;
-  readonly path: AssembleOptions["path"];
-  /** [batch, 1, 1] float32: tokens that were read before this call. */
-  readonly read: string;
-}
+type Surroundings = Pick<Place, "symbols" | "mask" | "columns" | "path" | "read" | "position">;
 
 /** Adds the realisations in the places of their nodes; gives their states. */
-function addStates(
-  b: Builder,
-  found: Found,
-  realisations: readonly Realisation[],
-  { symbols, mask, path, read }: Surroundings,
-): StatePorts[] {
+function addStates(b: Builder, found: Found, realisations: readonly Realisation[], around: Surroundings): StatePorts[] {
+  const { symbols, path } = around;
   const isStep = path === "step" ? undefined : stepCondition(b, symbols.time());
   const wanted = realisations.map(({ planWanted }) => planWanted);
   const plans = path === "step" ? [] : prefillPlans(b, wanted, symbols.time(), isStep);
@@ -85,9 +69,8 @@ function addStates(
   for (const [i, realisation] of realisations.entries()) {
     b.from(realisation.opening);
     const ports = realisation.add(b, {
-      ...{ index, symbols, mask, path, isStep, plan: plans[i] },
+      ...{ ...around, index, isStep, plan: plans[i] },
       model: found.original,
-      read,
       original: ({ name }) => originals.get(name)!,
       typeOf: (tensor) => {
         const seen = typeIn(found.graphs, tensor);
@@ -102,7 +85,7 @@ function addStates(
 }
 
 /** What the export takes as inputs beside its ids: the new columns of the mask, and the counted positions. */
-function addDriven(b: Builder, model: Model, driven: Driven, symbols: SymbolNames, counter: Counter | undefined): void {
+function addDriven(b: Builder, model: Model, driven: Driven, symbols: SymbolNames, position: string): void {
   const typeOf = (name: string) => model.graph.inputs.find((input) => input.name === name)!.type;
   if (driven.mask !== undefined) {
     const cut = newColumns(b, symbols);
@@ -110,7 +93,7 @@ function addDriven(b: Builder, model: Model, driven: Driven, symbols: SymbolName
   }
   if (driven.positions !== undefined) {
     const size = b.one("Concat", [symbols.batch(), symbols.time()], { axis: 0 }, { hint: "tokens" });
-    const places = b.one("Reshape", [counter!.flat, size], {}, { hint: "positions" });
+    const places = b.one("Reshape", [position, size], {}, { hint: "positions" });
     b.one("Cast", [places], { to: typeOf(driven.positions) }, { outputs: [driven.positions] });
   }
 }

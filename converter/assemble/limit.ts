@@ -1,4 +1,5 @@
 /** How many positions a converted model can read: as many as the shortest table that it looks positions up in. */
+import type { Claim } from "../../src/contract.ts";
 import type { Found } from "../find/found.ts";
 import { fromFront } from "../graph/axis.ts";
 import { toNumbers } from "../graph/tensor.ts";
@@ -14,6 +15,10 @@ export interface PositionLimit {
 /** "at most 512 positions, where the table 'wpe' ends" */
 export const describeLimit = ({ positions, tensor }: PositionLimit): string =>
   `at most ${positions} positions, where the table '${tensor}' ends`;
+
+/** What such a limit leaves to be claimed; nothing where there is none. @param node that meets the position */
+export const claimsOfLimit = (limit: PositionLimit | undefined, node?: string): Claim[] =>
+  limit ? [{ kind: "ends", positions: limit.positions, node, because: `the model reads ${describeLimit(limit)}` }] : [];
 
 /** The first table to end; undefined where none does. */
 export function positionLimit(found: Found, tables: PositionTables): PositionLimit | undefined {

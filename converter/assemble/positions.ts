@@ -1,8 +1,7 @@
-/** Functions of the absolute position: a carried counter, and what the graph computed from 0, 1, … computed from it. */
-import { BATCH_SIZE, pastSsm, presentSsm } from "../../src/contract.ts";
+/** Functions of the absolute position: what the graph computed from 0, 1, … is computed from the counter that is carried. */
 import type { Found } from "../find/found.ts";
 import { type Builder, rewire } from "../graph/build.ts";
-import { indexGraph, type Node, type ValueInfo } from "../graph/graph.ts";
+import { indexGraph, type Node } from "../graph/graph.ts";
 import { DataType, float32Tensor, type Tensor } from "../graph/tensor.ts";
 import { floatTypeOf } from "../ort/widen.ts";
 import type { SymbolNames } from "../parts/layout.ts";
@@ -12,67 +11,22 @@ import { timeAxis } from "../time/facts/fact.ts";
 import type { Placement } from "../time/placement.ts";
 import type { PositionTable, PositionTables } from "./position-tables.ts";
 
-export interface Counter {
-  readonly past: ValueInfo;
-  readonly present: ValueInfo;
-  /** int64 [batch · T]: the position of every token, flattened. */
-  readonly flat: string;
-}
-
 /**
- * Adds the counter: a state [batch_size, 1, 1] that counts the tokens of each row, padding left out.
- * @param mask float32 [batch, T, 1]
- * @param read name for [batch, 1, 1] float32: the tokens that were read before this call
+ * The nodes that meet functions of the position, by name, with these computed from it: one row for each token.
+ * @param position int64 [batch · T]: the position of every token, flattened
  */
-export function addCounter(
-  b: Builder,
-  index: number,
-  symbols: SymbolNames,
-  mask: string | undefined,
-  read: string,
-): Counter {
-  const info = (name: string): ValueInfo => ({ name, type: DataType.FLOAT, dims: [BATCH_SIZE, 1, 1] });
-  const [past, present] = [info(pastSsm(index)), info(presentSsm(index))];
-  const one = b.floats("one", [1, 1, 1], [1]);
-  const size = b.one("Concat", [symbols.batch(), symbols.time(), b.ints("one", [1])], { axis: 0 }, { hint: "tokens" });
-  const tokens = b.one("Expand", [mask ?? one, size], {}, { hint: "tokens" });
-  const within = b.one("CumSum", [tokens, b.ints("time_axis", 1)], {}, { hint: "count" });
-  const counted = b.one("Add", [within, past.name], {}, { hint: "count" });
-  // past and present may be one buffer: what was read before is taken from the count, not from the past
-  const first = (tensor: string) =>
-    b.one("Slice", [tensor, b.ints("from", [0]), b.ints("to", [1]), b.ints("axis", [1])], {}, { hint: "first" });
-  b.one("Sub", [first(counted), first(within)], {}, { outputs: [read] });
-  // padding before the first token stands at position 0; it is multiplied away
-  const position = b.one(
-    "Max",
-    [b.one("Sub", [counted, one], {}, { hint: "position" }), b.floats("zero", [1, 1, 1], [0])],
-    {},
-    { hint: "position" },
-  );
-  const flat = b.one(
-    "Cast",
-    [b.one("Reshape", [position, b.ints("flat", [-1])], {}, { hint: "position" })],
-    { to: DataType.INT64 },
-    { hint: "position" },
-  );
-  const last = b.ints("last", [-1]);
-  b.one("Slice", [counted, last, b.ints("end", [2 ** 53 - 1]), b.ints("axis", [1])], {}, { outputs: [present.name] });
-  return { past, present, flat };
-}
-
-/** The nodes that meet functions of the position, by name, with these computed from the counter: one row for each token. */
 export function countedNodes(
   b: Builder,
   { original, counter: { uses, recipes } }: Found,
   tables: PositionTables,
-  counter: Counter,
+  position: string,
   symbols: SymbolNames,
 ): Map<string, Node> {
   const { producer } = indexGraph(original.graph);
   // the flattened positions take the place of time; no batch is left beside them
   const flat: SymbolNames = {
     batch: () => b.ints("one", [1]),
-    time: () => b.one("Shape", [counter.flat], {}, { hint: "positions" }),
+    time: () => b.one("Shape", [position], {}, { hint: "positions" }),
     areOne: symbols.areOne,
   };
   const computed = new Map<string, string>();
@@ -83,7 +37,7 @@ export function countedNodes(
     if (known !== undefined) return known;
     const node = producer.get(name)!;
     const type = floatTypeOf(original, name);
-    const made = addRows(b, { name, node, recipe, type, table: tables.get(name), counter, flat }, compute);
+    const made = addRows(b, { name, node, recipe, type, table: tables.get(name), position, flat }, compute);
     for (const [output, tensor] of made) computed.set(output, tensor);
     return computed.get(name)!;
   };
@@ -105,23 +59,23 @@ interface Rows {
   readonly recipe: Recipe;
   readonly type: number;
   readonly table: PositionTable | undefined;
-  readonly counter: Counter;
+  readonly position: string;
   readonly flat: SymbolNames;
 }
 
 /** Adds the nodes of a recipe; gives what was made, by the names in the exported graph. */
 function addRows(b: Builder, rows: Rows, compute: (name: string) => string): [string, string][] {
-  const { name, node, recipe, counter, flat } = rows;
+  const { name, node, recipe, position, flat } = rows;
   const { axes } = recipe;
   const [source = ""] = node.inputs;
   const one = (made: string): [string, string][] => [[name, made]];
   switch (recipe.how) {
     case "table":
-      return one(lookUp(b, counter, rows.table!));
+      return one(lookUp(b, position, rows.table!));
     case "range":
       return one(countSteps(b, rows));
     case "rows":
-      return one(b.one("Gather", [source, counter.flat], { axis: timeAxis(axes) }, { hint: "row" }));
+      return one(b.one("Gather", [source, position], { axis: timeAxis(axes) }, { hint: "row" }));
     case "fill":
       return one(b.one("Expand", [fillOf(b, node), dynamicShape(b, axes, flat)], {}, { hint: "filled" }));
     case "count":
@@ -138,13 +92,13 @@ function addRows(b: Builder, rows: Rows, compute: (name: string) => string): [st
 }
 
 /** The flattened positions in another type. */
-const positionsAs = (b: Builder, { flat }: Counter, type: number): string =>
-  type === DataType.INT64 ? flat : b.one("Cast", [flat], { to: type }, { hint: "position" });
+const positionsAs = (b: Builder, position: string, type: number): string =>
+  type === DataType.INT64 ? position : b.one("Cast", [position], { to: type }, { hint: "position" });
 
 /** From the first number of a Range, one step for each position. */
-function countSteps(b: Builder, { node, type, counter }: Rows): string {
+function countSteps(b: Builder, { node, type, position }: Rows): string {
   const [first, , step] = node.inputs as [string, string, string];
-  const steps = b.one("Mul", [positionsAs(b, counter, type), step], {}, { hint: "steps" });
+  const steps = b.one("Mul", [positionsAs(b, position, type), step], {}, { hint: "steps" });
   return b.one("Add", [steps, first], {}, { hint: "position" });
 }
 
@@ -155,19 +109,19 @@ function fillOf(b: Builder, { attributes: { value } }: Node): string {
 }
 
 /** A running sum of equal rows: as often as there are positions so far, the position itself among them unless `exclusive`. */
-function countRows(b: Builder, { node, recipe: { axes }, type, counter }: Rows, rows: string): string {
+function countRows(b: Builder, { node, recipe: { axes }, type, position }: Rows, rows: string): string {
   const first = b.one("Cast", [b.ints("first", node.attributes.exclusive ? 0 : 1)], { to: type }, { hint: "first" });
-  const count = b.one("Add", [positionsAs(b, counter, type), first], {}, { hint: "count" });
+  const count = b.one("Add", [positionsAs(b, position, type), first], {}, { hint: "count" });
   const along = axes.map((_, k) => (k === timeAxis(axes) ? -1 : 1));
   const shaped = b.one("Reshape", [count, b.ints("along", along)], {}, { hint: "count" });
   return b.one("Mul", [rows, shaped], {}, { hint: "sum" });
 }
 
 /** Rows of an evaluated table; of one that has settled the last row serves every later position. */
-function lookUp(b: Builder, counter: Counter, { tensor, axis, settles }: PositionTable): string {
+function lookUp(b: Builder, position: string, { tensor, axis, settles }: PositionTable): string {
   const table = b.constant("table", tensor);
   const last = b.ints("last_row", tensor.dims[axis]! - 1);
-  const row = settles ? b.one("Min", [counter.flat, last], {}, { hint: "row" }) : counter.flat;
+  const row = settles ? b.one("Min", [position, last], {}, { hint: "row" }) : position;
   return b.one("Gather", [table, row], { axis }, { hint: "rows" });
 }
 

@@ -28,8 +28,12 @@ export interface Place {
   readonly original: (node: Node) => Node;
   /** onnx.TensorProto.DataType of a tensor of the exported graph. */
   readonly typeOf: (tensor: string) => number;
-  /** Name of a tensor [batch, 1, 1] float32 that is 0 where nothing was read before this call; of realisations that need it. */
+  /** [batch, T, 1] float32: the same, also where the export hides padding by a mask of its own. */
+  readonly columns: string | undefined;
+  /** Name of a tensor [batch, 1, 1] float32: tokens that were read before this call. The counter makes it where anybody needs it. */
   readonly read: string;
+  /** Name of a tensor int64 [batch · T]: the position of every token. The counter makes it. */
+  readonly position: string;
 }
 
 /** A state as it comes in and goes out. */
@@ -41,6 +45,8 @@ export interface StatePorts {
 /** What reports and metadata say of a state beside its place. */
 export interface StateReport extends Pick<LayerMetadata, "state" | "form" | "channels" | "lags" | "order" | "dims"> {
   readonly because: string;
+  /** Positions up to which it is meant to be right; default: any number. */
+  readonly reach?: number | undefined;
 }
 
 /** A stateful operator as it goes into the converted graph: it reads its inputs by their names and makes its exits by theirs. */
