@@ -3,9 +3,8 @@ import { spawnSync } from "node:child_process";
 import path from "node:path";
 import type { Model } from "../converter/graph/graph.ts";
 import { float32Tensor, type Tensor } from "../converter/graph/tensor.ts";
-import { openModel, type Runner } from "../converter/ort/run.ts";
-import { stateAtStart } from "../converter/parts/seen-shapes.ts";
-import { pairStates } from "../src/contract.ts";
+import { carried } from "../converter/ort/carried.ts";
+import { openModel } from "../converter/ort/run.ts";
 import { uniform } from "../src/random.ts";
 
 /** A graph, what it reads, and of each tensor the axis of time. */
@@ -72,16 +71,13 @@ export async function framesApart(
   inputs: Readonly<Record<string, Tensor>>,
   whole: Readonly<Record<string, Tensor>>,
 ): Promise<Apart> {
-  const runner: Runner = await openModel(model);
-  const pairs = pairStates(runner.inputs, runner.outputs);
-  const declared = new Map(model.graph.inputs.map((input) => [input.name, input]));
-  let states = Object.fromEntries(pairs.map(({ past }) => [past, stateAtStart(declared.get(past)!, 1)]));
+  const runner = await openModel(model);
+  const pieces = carried(model.graph, runner, 1);
   const largest = Object.fromEntries(Object.entries(whole).map(([name, tensor]) => [name, largestOf(tensor)]));
   const apart = Object.fromEntries(Object.keys(whole).map((name) => [name, 0]));
   for (let t = 0; t < frames; t++) {
     const now = Object.entries(inputs).map(([name, tensor]) => [name, frameOf(tensor, axisOf(tensor, name), t)]);
-    const given = await runner.run({ ...Object.fromEntries(now), ...states });
-    states = Object.fromEntries(pairs.map(({ past, present }) => [past, given[present]!]));
+    const given = await pieces.next(1, Object.fromEntries(now));
     for (const [name, tensor] of Object.entries(whole)) {
       const wanted = frameOf(tensor, axisOf(tensor, name), t).data as Float32Array;
       const got = given[name]!.data as Float32Array;

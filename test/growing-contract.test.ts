@@ -2,13 +2,13 @@
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { withLengthCache, withoutLengthCache } from "../converter/assemble/lengthcache.ts";
+import { traceOf } from "../converter/compare/rerun.ts";
 import { checkContract } from "../converter/contract/contract.ts";
 import { convert } from "../converter/convert.ts";
 import { readModel } from "../converter/file/read.ts";
 import type { Model as Graph } from "../converter/graph/graph.ts";
 import { DataType, int64Tensor, toNumbers } from "../converter/graph/tensor.ts";
 import { openModel, type Runner } from "../converter/ort/run.ts";
-import { traceOf } from "../converter/weights/rerun.ts";
 import { ROOT } from "../scripts/root.ts";
 import { reader, start, stepper, withOpen } from "../src/bench/drive.ts";
 import { METADATA } from "../src/contract.ts";
@@ -51,8 +51,8 @@ test("what compares stored weights starts without rows: one pass gives what two 
     inputs: { input_ids: int64Tensor([1, given.length], given) },
   });
   const [whole, halves] = [
-    await traceOf(converted, [pass(ids)]),
-    await traceOf(converted, [pass(ids.slice(0, 3)), pass(ids.slice(3))]),
+    await traceOf(converted.graph, openModel(converted), [pass(ids)]),
+    await traceOf(converted.graph, openModel(converted), [pass(ids.slice(0, 3)), pass(ids.slice(3))]),
   ];
   const [rows, others] = [whole.get("logits")!, halves.get("logits")!];
   expect(others.length).toBe(rows.length);

@@ -7,10 +7,9 @@ import { afterAll, describe, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
 import { joinRows } from "../converter/graph/join.ts";
 import type { Tensor } from "../converter/graph/tensor.ts";
+import { carried } from "../converter/ort/carried.ts";
 import { openModel } from "../converter/ort/run.ts";
-import { stateAtStart } from "../converter/parts/seen-shapes.ts";
 import { ROOT } from "../scripts/root.ts";
-import { pairStates } from "../src/contract.ts";
 import { casesOf, relativeDifference } from "./testdata.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "longconv-tcn-"));
@@ -46,19 +45,11 @@ describe.skipIf(!fetched)("pytorch-tcn", () => {
     expect(cases.length).toBe(2);
     for (const { inputs, outputs } of cases) {
       const [{ name, tensor: signal }, wanted] = [inputs[0]!, outputs[0]!];
-      const declared = model.graph.inputs.filter((input) => input.name.startsWith("past_"));
-      let states: Record<string, Tensor> = Object.fromEntries(
-        declared.map((input) => [input.name, stateAtStart(input, signal.dims[0]!)]),
-      );
+      const pieces = carried(model.graph, runner, signal.dims[0]!);
       const frames: Tensor[] = [];
       for (let t = 0; t < signal.dims[TIME]!; t++) {
-        const results = await runner.run({
-          [name]: joinRows([{ tensor: signal, from: t, to: t + 1 }], TIME),
-          ...states,
-        });
+        const results = await pieces.next(1, { [name]: joinRows([{ tensor: signal, from: t, to: t + 1 }], TIME) });
         frames.push(results[wanted.name]!);
-        const pairs = pairStates(runner.inputs, runner.outputs);
-        states = Object.fromEntries(pairs.map(({ past, present }) => [past, results[present]!]));
       }
       const got = joinRows(
         frames.map((tensor) => ({ tensor, from: 0, to: 1 })),

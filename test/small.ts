@@ -10,9 +10,8 @@ import { type Builder, createBuilder, makeModel } from "../converter/graph/build
 import type { Model, ValueInfo } from "../converter/graph/graph.ts";
 import { LONGCONV_DOMAIN } from "../converter/graph/longconv.ts";
 import { DataType, float32Tensor, type Tensor, toNumbers } from "../converter/graph/tensor.ts";
+import { carried } from "../converter/ort/carried.ts";
 import { openModel } from "../converter/ort/run.ts";
-import { stateAtStart } from "../converter/parts/seen-shapes.ts";
-import { pairStates } from "../src/contract.ts";
 import { uniform } from "../src/random.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "longconv-"));
@@ -115,15 +114,11 @@ export const signal = (time: number): Tensor =>
 export async function steps(model: Model, x: Tensor, more: Record<string, Tensor> = {}): Promise<Float64Array[]> {
   const runner = await openModel(model);
   const outputs: Float64Array[] = [];
-  const pasts = model.graph.inputs.filter(({ name }) => name.startsWith("past_"));
-  let states: Record<string, Tensor> = Object.fromEntries(pasts.map((info) => [info.name, stateAtStart(info, 1)]));
+  const pieces = carried(model.graph, runner, 1);
   for (let i = 0; i < x.dims[1]!; i++) {
     const row = (x.data as Float32Array).slice(i * CHANNELS, (i + 1) * CHANNELS);
-    const result = await runner.run({ x: float32Tensor([1, 1, CHANNELS], row), ...more, ...states });
+    const result = await pieces.next(1, { x: float32Tensor([1, 1, CHANNELS], row), ...more });
     outputs.push(toNumbers(result.y!));
-    states = Object.fromEntries(
-      pairStates(runner.inputs, runner.outputs).map(({ past, present }) => [past, result[present]!]),
-    );
   }
   await runner.close();
   return outputs;

@@ -8,12 +8,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { convert } from "../converter/convert.ts";
 import type { Model } from "../converter/graph/graph.ts";
 import { joinRows } from "../converter/graph/join.ts";
-import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../converter/graph/tensor.ts";
+import { type Tensor, toNumbers } from "../converter/graph/tensor.ts";
+import { carried } from "../converter/ort/carried.ts";
 import { openModel, type Runner } from "../converter/ort/run.ts";
 import { withFloatInterface } from "../converter/ort/widen.ts";
-import { stateAtStart } from "../converter/parts/seen-shapes.ts";
 import { ROOT } from "../scripts/root.ts";
-import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates } from "../src/contract.ts";
+import { ATTENTION_MASK } from "../src/contract.ts";
 import { LongConvError } from "../src/errors.ts";
 import { uniform } from "../src/random.ts";
 import { casesOf, type TestCase } from "./testdata.ts";
@@ -46,27 +46,18 @@ const part = (tensor: Tensor, axis: number | null, from: number, to: number): Te
 
 /** Runs a converted model over pieces of a sequence. */
 async function drive(model: Model, runner: Runner, row: Row, feeds: Map<string, Tensor>, cuts: readonly number[]) {
-  const pairs = pairStates(runner.inputs, runner.outputs);
   const [main, { axis: mainAxis }] = Object.entries(row.inputs)[0]!;
-  const declared = new Map(model.graph.inputs.map((input) => [input.name, input]));
-  const batch = feeds.get(main)!.dims[mainAxis === 0 ? 1 : 0]!;
-  let states: Record<string, Tensor> = Object.fromEntries(
-    pairs.map(({ past }) => [past, stateAtStart(declared.get(past)!, batch)]),
-  );
+  const declared = new Set(model.graph.inputs.map(({ name }) => name));
+  const driver = carried(model.graph, runner, feeds.get(main)!.dims[mainAxis === 0 ? 1 : 0]!);
   const pieces = new Map<string, Tensor[]>();
   let from = 0;
   for (const to of cuts) {
-    const given: Record<string, Tensor> = { ...states };
+    const given: Record<string, Tensor> = {};
     for (const [name, tensor] of feeds) {
       const axis = row.inputs[name]!.axis;
       if (declared.has(name)) given[name] = part(tensor, axis, name === ATTENTION_MASK ? 0 : from, to);
     }
-    if (declared.has(ATTENTION_MASK) && !given[ATTENTION_MASK])
-      given[ATTENTION_MASK] = int64Tensor([batch, to], new Array(batch * to).fill(1));
-    if (declared.has(NUM_LOGITS_TO_KEEP))
-      given[NUM_LOGITS_TO_KEEP] = makeTensor(DataType.INT64, [], BigInt64Array.of(0n));
-    const outputs = await runner.run(given);
-    states = Object.fromEntries(pairs.map(({ past, present }) => [past, outputs[present]!]));
+    const outputs = await driver.next(to - from, given);
     for (const name of Object.keys(row.outputs)) pieces.set(name, [...(pieces.get(name) ?? []), outputs[name]!]);
     from = to;
   }

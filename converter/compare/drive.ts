@@ -1,12 +1,12 @@
 /** Drives a converted model in the check: whole sequences, or cut into pieces with the state carried. */
-import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
+import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import type { Found } from "../find/found.ts";
 import type { Model } from "../graph/graph.ts";
 import { joinRows } from "../graph/join.ts";
 import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
+import { carried } from "../ort/carried.ts";
 import type { Runner } from "../ort/run.ts";
 import type { Graphs } from "../parts/graphs.ts";
-import { stateAtStart } from "../parts/seen-shapes.ts";
 import { axisOf, type Layout, timeAxis } from "../time/facts/fact.ts";
 import { paddingOf } from "./padding.ts";
 
@@ -73,15 +73,12 @@ export async function drive(
   keep = 0,
   padding = 0,
 ): Promise<Trace> {
-  const pairs = pairStates(runner.inputs, runner.outputs);
-  const declared = new Map(converted.graph.inputs.map((input) => [input.name, input]));
-  let states: Record<string, Tensor> = Object.fromEntries(
-    pairs.map(({ past }) => [past, stateAtStart(declared.get(past)!, batch)]),
-  );
+  const declared = new Set(converted.graph.inputs.map(({ name }) => name));
+  const pieces = carried(converted.graph, runner, batch);
   const trace = new Map<string, Row[]>();
   let from = 0;
   for (const to of cuts) {
-    const piece: Record<string, Tensor> = { ...states };
+    const piece: Record<string, Tensor> = {};
     // what the converted model makes itself is no input of it
     for (const [name, tensor] of Object.entries(feeds).filter(([name]) => declared.has(name)))
       piece[name] = cut(tensor, graphs.inputs.layouts.get(name)!, from, to, from === 0 ? padding : 0);
@@ -95,7 +92,7 @@ export async function drive(
     }
     if (declared.has(NUM_LOGITS_TO_KEEP))
       piece[NUM_LOGITS_TO_KEEP] = makeTensor(DataType.INT64, [], BigInt64Array.of(BigInt(keep)));
-    const outputs = await runner.run(piece);
+    const outputs = await pieces.next(from === 0 ? padding + to : to - from, piece);
     for (const [name, axes] of outputAxes) {
       const all = byPosition(outputs[name]!, axes);
       const rows = from === 0 && timeAxis(axes) >= 0 ? all.slice(padding) : all;
@@ -104,7 +101,6 @@ export async function drive(
       if (!before || timeAxis(axes) < 0) trace.set(name, rows);
       else before.push(...rows);
     }
-    states = Object.fromEntries(pairs.map(({ past, present }) => [past, outputs[present]!]));
     from = to;
   }
   return trace;

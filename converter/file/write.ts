@@ -1,6 +1,7 @@
 /** Writes ONNX files whole or not at all; large weights go to one file beside. */
 
 import { existsSync, realpathSync, statSync } from "node:fs";
+import { rename } from "node:fs/promises";
 import path from "node:path";
 import { checkArguments } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
@@ -40,6 +41,19 @@ const AUTO_EXTERNAL_BYTES = 1.5e9;
  */
 export async function writeModel(model: Model, file: string, options: WriteOptions = {}): Promise<readonly string[]> {
   checkArguments({ model: ["model", model], file: ["path", file], options: ["options", options] });
+  return placeModel(model, file, options);
+}
+
+/**
+ * {@link writeModel}, with a last look.
+ * @param look is given the path of the new file, its weights beside it, before anything takes its place; what it throws stops that
+ */
+export async function placeModel(
+  model: Model,
+  file: string,
+  options: WriteOptions,
+  look?: (staged: string) => Promise<void>,
+): Promise<readonly string[]> {
   const { force = false, externalData = "auto", signal } = options;
   const beside = (name: string) => path.join(path.dirname(file), name);
   let staging: Staging | undefined;
@@ -56,7 +70,10 @@ export async function writeModel(model: Model, file: string, options: WriteOptio
     const name = await writeFiles([{ model, file: graph }], outside, signal);
     const names = name === undefined ? [] : [name];
     await recordDataFiles(staging.folder, [...names, ...superseded.map((each) => path.basename(each))]);
-    for (const each of names) await move(data, beside(each));
+    const staged = (each: string) => path.join(staging!.folder, each);
+    for (const each of names) await rename(data, staged(each));
+    await look?.(graph);
+    for (const each of names) await move(staged(each), beside(each));
     await move(graph, file);
     return [...names.map(beside), file];
   } catch (cause) {

@@ -3,7 +3,8 @@
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { checkArguments } from "../../src/checks.ts";
-import { type WriteOptions, writeModel, writeNewModel } from "../file/write.ts";
+import { refuseOther } from "../compare/staged.ts";
+import { placeModel, type WriteOptions, writeNewModel } from "../file/write.ts";
 import type { Model } from "../graph/graph.ts";
 import type { Beside, Json } from "./beside.ts";
 import { CARD, modelCard } from "./card.ts";
@@ -51,7 +52,8 @@ export async function writeOutput(
   const { force = false, signal, externalData = "auto" } = options;
   const refuse = () => refuseTarget(target, options.inputs ?? [], force);
   refuse();
-  if (target.kind === "file") return writeModel(model, target.path, { force, signal, externalData });
+  const look = (file: string) => refuseOther(model, { file, written: model });
+  if (target.kind === "file") return placeModel(model, target.path, { force, signal, externalData }, look);
   const files = folderFiles(model, beside, options);
   await writeFolder(files, target.path, { force, signal, refuse });
   const folder = path.join(target.path, "onnx");
@@ -83,18 +85,22 @@ export function folderFiles(model: Model, beside: Beside, options: OutputOptions
   return [
     {
       name: "onnx/model.onnx",
-      write: (file) => {
+      write: async (file) => {
         const single = step && transformersJs ? withInt64Ids(step) : step;
-        const sharing = single ? [{ model: single, file: path.join(path.dirname(file), STEP_FILE) }] : [];
-        return writeNewModel(dropIn.model, file, { signal, externalData, sharing, dataFile: DATA_FILE });
+        const beside = path.join(path.dirname(file), STEP_FILE);
+        const sharing = single ? [{ model: single, file: beside }] : [];
+        await writeNewModel(dropIn.model, file, { signal, externalData, sharing, dataFile: DATA_FILE });
+        await refuseOther(model, { file, written: dropIn.model });
+        if (step && single) await refuseOther(step, { file: beside, written: single, isStep: true });
       },
     },
     ...named.map(([name, variant]) => ({
       name,
-      write: (file: string) =>
-        writeNewModel(transformersJs ? forTransformersJs(variant, beside.config).model : variant, file, {
-          ...{ signal, externalData, dataFile: `${path.basename(name)}_data` },
-        }),
+      write: async (file: string) => {
+        const written = transformersJs ? forTransformersJs(variant, beside.config).model : variant;
+        await writeNewModel(written, file, { signal, externalData, dataFile: `${path.basename(name)}_data` });
+        await refuseOther(variant, { file, written });
+      },
     })),
     {
       name: "config.json",

@@ -83,7 +83,7 @@ export function randomInputs(
 }
 
 /** A tensor of an input's type: integers from `from` to `to`, booleans, or a normal distribution. */
-function randomTensor(
+export function randomTensor(
   { name, type }: ValueInfo,
   dims: readonly number[],
   [from, to]: readonly [number, number],

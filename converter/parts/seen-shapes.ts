@@ -2,7 +2,7 @@
 import { initializerBytes } from "../file/encode.ts";
 import { createBuilder, namesOf } from "../graph/build.ts";
 import { cut } from "../graph/cut.ts";
-import type { Model, ValueInfo } from "../graph/graph.ts";
+import type { Model } from "../graph/graph.ts";
 import { zeroTensor } from "../graph/integers.ts";
 import { type Tensor, toNumbers } from "../graph/tensor.ts";
 import { openModel } from "../ort/run.ts";
@@ -49,13 +49,6 @@ export function fixedSizes(inputs: InputAxes): { batch: number | undefined; time
     time: typeof time === "number" ? time : undefined,
   };
 }
-
-/** A state at the start of so many sequences: zeros, and no rows along an axis that grows. */
-export const stateAtStart = ({ type, dims = [] }: Pick<ValueInfo, "type" | "dims">, batch: number): Tensor =>
-  zeroTensor(
-    type,
-    dims.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0)),
-  );
 
 /** Shapes of the graph's inputs at the given sizes, by name. */
 export const shapesAt = (model: Model, inputs: InputAxes, sizes: Sizes): ReadonlyMap<string, readonly number[]> =>

@@ -1,18 +1,11 @@
 /** Runs both language models over windows of ids; no more than one window's logits are in memory at a time. */
-import {
-  ATTENTION_MASK,
-  isDriven,
-  type LanguageNames,
-  NUM_LOGITS_TO_KEEP,
-  pairStates,
-  type StatePair,
-} from "../../src/contract.ts";
+import { isDriven, type LanguageNames, pairStates, type StatePair } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Model } from "../graph/graph.ts";
 import { besideFeed, convertedLanguage, exportedLanguage, shapedLikeLanguage } from "../graph/language.ts";
 import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
+import { carried } from "../ort/carried.ts";
 import { openModel, type Runner } from "../ort/run.ts";
-import { stateAtStart } from "../parts/seen-shapes.ts";
 
 /** Logits of consecutive positions: row t of batch row b begins at (b · time + t) · vocabulary. */
 export interface Logits {
@@ -83,43 +76,30 @@ export function statePairs(model: Model): StatePair[] {
 
 /** The converted model. */
 export async function openConverted(model: Model, threads: number | undefined): Promise<PieceReader> {
-  const pairs = statePairs(model);
+  statePairs(model);
   const runner = await openModel(model, threads === undefined ? {} : { threads });
-  return { read: (rows, piece) => readPieces(model, runner, pairs, rows, piece), close: () => runner.close() };
+  return { read: (rows, piece) => readPieces(model, runner, rows, piece), close: () => runner.close() };
 }
 
 async function* readPieces(
   model: Model,
   runner: Runner,
-  pairs: readonly { past: string; present: string }[],
   rows: Rows,
   piece: number,
 ): AsyncGenerator<Logits & { from: number }> {
-  const declared = new Map(model.graph.inputs.map((input) => [input.name, input]));
   const said = convertedLanguage(model);
   // other converters may say nothing: then it is the only input of its own, and the first output
   const ids = model.graph.inputs.find(({ name }) => !isDriven(name))!;
   const logits = said?.logits ?? model.graph.outputs[0]!.name;
-  const wanted = [logits, ...pairs.map(({ present }) => present)];
-  const batch = rows.length;
+  const pieces = carried(model.graph, runner, rows.length);
   const length = rows[0]!.length;
-  let states: Record<string, Tensor> = Object.fromEntries(
-    pairs.map(({ past }) => [past, stateAtStart(declared.get(past)!, batch)]),
-  );
   for (let from = 0; from < length; from += piece) {
     const to = Math.min(length, from + piece);
-    const feeds: Record<string, Tensor> = {
-      ...states,
-      [ids.name]: idsTensor(
-        rows.map((row) => row.subarray(from, to)),
-        ids.type,
-      ),
-    };
-    if (declared.has(ATTENTION_MASK)) feeds[ATTENTION_MASK] = int64Tensor([batch, to], new Array(batch * to).fill(1));
-    if (declared.has(NUM_LOGITS_TO_KEEP))
-      feeds[NUM_LOGITS_TO_KEEP] = makeTensor(DataType.INT64, [], new BigInt64Array(1));
-    const results = await runner.run(feeds, wanted);
-    states = Object.fromEntries(pairs.map(({ past, present }) => [past, results[present]!]));
+    const read = idsTensor(
+      rows.map((row) => row.subarray(from, to)),
+      ids.type,
+    );
+    const results = await pieces.next(to - from, { [ids.name]: read }, [logits]);
     yield { ...logitsOf(results[logits]!), from };
   }
 }

@@ -2,9 +2,10 @@
 import { checkArguments } from "../../src/checks.ts";
 import { languageNames, METADATA } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
+import { randomPasses, traceOf } from "../compare/rerun.ts";
 import type { Model } from "../graph/graph.ts";
+import { openModel } from "../ort/run.ts";
 import { reported, type WeightsReport } from "./compare.ts";
-import { randomPasses, traceOf } from "./rerun.ts";
 import { reduceWeights, type WeightKind } from "./weights.ts";
 
 /** A model in fewer bits, and what they changed. */
@@ -30,7 +31,8 @@ export async function storeWeights(converted: Model, kind: WeightKind): Promise<
   checkArguments({ "the model": ["model", converted], kind: ["text", kind] });
   const reduced = reduceWeights(converted, kind, matricesOf(converted));
   const passes = randomPasses(converted, FIRST, MORE, 77);
-  const traces = [await traceOf(converted, passes), await traceOf(reduced.model, passes)] as const;
+  const traceIn = (model: Model) => traceOf(model.graph, openModel(model), passes);
+  const traces = [await traceIn(converted), await traceIn(reduced.model)] as const;
   const { graph, metadata, file } = converted;
   const names = [graph.inputs, graph.outputs].map((values) => values.map(({ name }) => name));
   const logits = languageNames(names[0]!, names[1]!, metadata)?.logits;

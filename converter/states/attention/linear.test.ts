@@ -4,8 +4,8 @@ import { CHANNELS, converted, sameAsOriginal, signal, small, steps } from "../..
 import { convertModel } from "../../convert.ts";
 import type { Builder } from "../../graph/build.ts";
 import { DataType, float32Tensor, int64Tensor, toNumbers } from "../../graph/tensor.ts";
+import { stateAtStart } from "../../ort/carried.ts";
 import { openModel } from "../../ort/run.ts";
-import { stateAtStart } from "../../parts/seen-shapes.ts";
 
 /** A factor of all pairs, made of i - j as floats [n, n]. */
 type Factor = (b: Builder, apart: string) => string;
