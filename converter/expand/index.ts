@@ -5,6 +5,7 @@ import { indexGraph, type Model, type Node } from "../graph/graph.ts";
 import { topological } from "../graph/order.ts";
 import { DataType, toNumbers } from "../graph/tensor.ts";
 import { floatTypeOf } from "../ort/widen.ts";
+import { type Declared, type Sizes, sizesIn } from "../shapes/sizes.ts";
 import { Attention } from "./attention.ts";
 import { Concat } from "./edge.ts";
 import { Einsum } from "./einsum.ts";
@@ -20,7 +21,6 @@ import { BROADCAST, Broadcast, Slice as cutCrossing } from "./repeated.ts";
 import { FusedRotaryEmbedding, RotaryEmbedding } from "./rotary.ts";
 import { MatMul as runningSum } from "./running.ts";
 import { Slice as cutSink } from "./sink.ts";
-import { type Sizes, sizesIn } from "./sizes.ts";
 import { Slice as cutSkew, MatMul as skewed } from "./skew.ts";
 import { unshared } from "./unshare.ts";
 
@@ -75,10 +75,7 @@ export function expanded(model: Model): Model {
   };
   const producerOf = (tensor: string) => producer.get(tensor);
   const infos = new Map([...graph.inputs, ...graph.outputs].map((info) => [info.name, info]));
-  const said = (tensor: string): Sizes | undefined =>
-    (declared.get(tensor) ?? graph.initializers.get(tensor)?.dims ?? infos.get(tensor)?.dims)?.map((dim) =>
-      typeof dim === "number" && dim >= 0 ? dim : undefined,
-    );
+  const said = (tensor: string): Declared | undefined => declared.get(tensor) ?? infos.get(tensor)?.dims;
   let made: ReadonlyMap<string, Sizes> | undefined;
   const site: Site = {
     producerOf,
@@ -95,8 +92,8 @@ export function expanded(model: Model): Model {
     typeOf: (tensor) => graph.initializers.get(tensor)?.type,
     isBool: (tensor) => (types.get(tensor) ?? floatTypeOf(model, tensor)) === DataType.BOOL,
     dimsOf: (tensor) => {
-      made ??= sizesIn(graph, said, numbersOf, producerOf);
-      return made.get(tensor) ?? said(tensor);
+      made ??= sizesIn(graph, said);
+      return made.get(tensor);
     },
   };
   const unwritten = new Map<string, string>();

@@ -3,12 +3,12 @@ import { fromFront } from "../graph/axis.ts";
 import { listOf, type ShapeRule, withAxis } from "./known.ts";
 import type { Numbers } from "./values.ts";
 
-export const Split: ShapeRule = ([data, split], { axis = 0, split: attribute, num_outputs }, at) => {
+export const Split: ShapeRule = ([data, split], { axis = 0, split: attribute, num_outputs }, at, count = 1) => {
   if (!data?.dims || (split && !split.values)) return undefined;
   const size = data.dims[fromFront(Number(axis), data.dims.length)] ?? 1;
   const parts = split?.values ?? listOf(attribute);
-  const part = parts?.[at] ?? (typeof num_outputs === "number" ? Math.ceil(size / num_outputs) : size);
-  return withAxis(data.dims, Number(axis), Math.min(part, size));
+  const each = Math.ceil(size / Number(num_outputs ?? count));
+  return withAxis(data.dims, Number(axis), parts?.[at] ?? Math.min(each, size - each * at));
 };
 
 export const TopK: ShapeRule = ([data, k], { axis = -1 }) =>
@@ -34,11 +34,9 @@ export const Concat: ShapeRule = (inputs, { axis = 0 }) => {
   const shapes = inputs.map((each) => each?.dims);
   if (!shapes[0] || !shapes.every((dims) => dims?.length === shapes[0]!.length)) return undefined;
   const at = fromFront(Number(axis), shapes[0].length);
-  return withAxis(
-    shapes[0],
-    at,
-    shapes.reduce((sum, dims) => sum + (dims![at] ?? 0), 0),
-  );
+  const whole = shapes.reduce((sum, dims) => sum + (dims![at] ?? 0), 0);
+  const known = (k: number) => shapes.map((dims) => dims![k]!).find((dim) => !Number.isNaN(dim)) ?? Number.NaN;
+  return shapes[0].map((_, k) => (k === at ? whole : known(k)));
 };
 
 export const Gather: ShapeRule = ([data, indices], { axis = 0 }) => {

@@ -38,6 +38,21 @@ const CASES: readonly Case[] = [
   ["HannWindow", [ids(6)]],
   ["ArgMax", [x(2, 3, 4)], { axis: 1, keepdims: 0 }],
   ["MatMul", [x(2, 3, 4), x(4, 5)]],
+  ["Split", [x(2, 7)], { axis: 1, num_outputs: 3 }, 3],
+  ["Reshape", [x(2, 3, 4), ids(0, -1, 2)]],
+  ["Slice", [x(2, 9, 4), ids(-7), ids(8), ids(1), ids(3)]],
+  ["Slice", [x(2, 9, 4), ids(-1), ids(-100), ids(1), ids(-1)]],
+  ["Conv", [x(1, 4, 9), x(3, 4, 3)], { strides: [2], auto_pad: "SAME_UPPER" }],
+  ["Attention", [x(2, 5, 12), x(2, 7, 6), x(2, 7, 10)], { q_num_heads: 4, kv_num_heads: 2 }],
+  ["Attention", [x(2, 4, 5, 3), x(2, 2, 7, 3), x(2, 2, 7, 5)]],
+  ["com.microsoft::MultiHeadAttention", [x(2, 5, 8), x(2, 5, 8), x(2, 5, 12)], { num_heads: 4 }],
+  ["GlobalAveragePool", [x(2, 3, 7)]],
+  ["com.microsoft::FusedMatMul", [x(2, 4, 3), x(2, 4, 5)], { transA: 1 }],
+  ["DFT", [x(2, 5, 3, 1)], { axis: 1, onesided: 1 }],
+  ["DFT", [x(2, 5, 2)], { axis: 1, inverse: 1, onesided: 1 }],
+  ["Shape", [x(2, 5, 4, 3)], { start: 1, end: -1 }],
+  ["com.microsoft::Attention", [x(2, 5, 8), x(8, 24), x(24)], { num_heads: 4 }],
+  ["com.microsoft::FusedConv", [x(1, 4, 9), x(3, 4, 3)], { activation: "Relu", pads: [2, 0] }],
 ];
 
 const cases = CASES.map(([op, inputs, attributes = {}, outputs = 1]) => ({ op, inputs, attributes, outputs }));
@@ -54,12 +69,16 @@ test.each(cases)("$op $attributes", async ({ op, inputs, attributes, outputs }) 
   const names = given.map((tensor, i) => (tensor ? `i${i}` : ""));
   const value = (name: string, elemType: number) => ({ name, type: { tensorType: { elemType } } });
   const made = Array.from({ length: outputs }, (_, k) => `o${k}`);
-  const isIds = op === "ArgMax";
+  const isIds = op === "ArgMax" || op === "Shape";
+  const [type, domain = ""] = op.split("::").reverse() as [string, string?];
   const bytes = encodeMessage("ModelProto", {
-    ...{ irVersion: 8, opsetImport: [{ version: 18 }] },
+    ...{
+      irVersion: 10,
+      opsetImport: [{ version: type === "Attention" && !domain ? 23 : 18 }, { domain: "com.microsoft", version: 1 }],
+    },
     graph: {
       name: "g",
-      node: [{ opType: op, input: names, output: made, attribute: encodeAttributes(attributes) }],
+      node: [{ opType: type, domain, input: names, output: made, attribute: encodeAttributes(attributes) }],
       input: given.flatMap((tensor, i) => (tensor ? [value(names[i]!, tensor.type === "int64" ? 7 : 1)] : [])),
       output: made.map((name, k) => value(name, isIds || (op === "TopK" && k === 1) ? 7 : 1)),
     },
@@ -75,7 +94,7 @@ test.each(cases)("$op $attributes", async ({ op, inputs, attributes, outputs }) 
   });
   expect(outputs > 1).toBe(MANY_OUTPUTS.has(op));
   for (const [k, name] of made.entries())
-    expect(SHAPE_RULES[op]!(known, attributes as Attributes, k), name).toEqual(results[name]!.dims);
+    expect(SHAPE_RULES[op]!(known, attributes as Attributes, k, outputs), name).toEqual(results[name]!.dims);
   await session.release();
 });
 

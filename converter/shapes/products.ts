@@ -14,20 +14,23 @@ export const Gemm: ShapeRule = ([a, b], { transA = 0, transB = 0 }) =>
   a?.dims && b?.dims ? [a.dims[transA ? 1 : 0] ?? 1, b.dims[transB ? 0 : 1] ?? 1] : undefined;
 
 /** The axis is an attribute before opset 20, and an input from then on. */
-export const DFT: ShapeRule = ([data, length, axis], { axis: attribute = 1, onesided = 0 }) => {
+export const DFT: ShapeRule = ([data, length, axis], { axis: attribute = 1, onesided = 0, inverse = 0 }) => {
   const dims = data?.dims;
   if (!dims || (length && !length.values)) return undefined;
   const at = fromFront(axis?.values?.[0] ?? Number(attribute), dims.length);
   const size = length?.values?.[0] ?? dims[at] ?? 1;
+  // back from half a spectrum: real numbers
+  if (onesided && inverse) return withAxis(withAxis(dims, at, length ? size : 2 * (size - 1)), -1, 1);
   const points = withAxis(dims, at, onesided ? Math.floor(size / 2) + 1 : size);
   return withAxis(points, -1, 2);
 };
 
-export const Conv: ShapeRule = ([data, weights], { strides, pads, dilations }) => {
+export const Conv: ShapeRule = ([data, weights], { strides, pads, dilations, auto_pad = "NOTSET" }) => {
   const [x, w] = [data?.dims, weights?.dims];
   if (!x || !w || x.length !== w.length) return undefined;
   const [by, beside, apart] = [listOf(strides), listOf(pads), listOf(dilations)];
   const spatial = x.slice(2).map((dim, k) => {
+    if (String(auto_pad).startsWith("SAME")) return Math.ceil(dim / (by?.[k] ?? 1));
     const around = (beside?.[k] ?? 0) + (beside?.[k + x.length - 2] ?? 0);
     return Math.max(0, Math.floor((dim + around - (w[k + 2]! - 1) * (apart?.[k] ?? 1) - 1) / (by?.[k] ?? 1)) + 1);
   });

@@ -31,7 +31,7 @@ const same: ValueRule = ([a]) => a;
 const quotient = (a: number, b: number): number => Math.trunc(a / b);
 
 const Slice: ValueRule = ([data, [start = 0] = [], [end = 0] = [], , [step = 1] = []]) =>
-  step === 1 ? data!.slice(start, Math.min(end, data!.length)) : undefined;
+  step === 1 && !Number.isNaN(start + end) ? data!.slice(start, Math.min(end, data!.length)) : undefined;
 
 /** By operator; only for outputs of rank 0 or 1. */
 export const VALUE_RULES: Readonly<Record<string, ValueRule>> = {
@@ -55,11 +55,14 @@ export const VALUE_RULES: Readonly<Record<string, ValueRule>> = {
   Unsqueeze: same,
   Reshape: same,
   Concat: (inputs) => inputs.flat(),
-  Gather: taking(2, ([data, indices]) => indices!.map((i) => data![i < 0 ? i + data!.length : i]!)),
+  Gather: taking(2, ([data, indices]) =>
+    indices!.map((i) => (Number.isNaN(i) ? i : data![i < 0 ? i + data!.length : i]!)),
+  ),
   Slice,
   ReduceProd: ([data]) => [data!.reduce((a, b) => a * b, 1)],
   ReduceSum: ([data]) => [data!.reduce((a, b) => a + b, 0)],
-  Where: taking(3, ([condition, yes, no]) =>
-    condition!.length === 1 ? (condition![0] ? yes : no) : condition!.map((flag, i) => (flag ? yes! : no!)[i]!),
-  ),
+  Where: taking(3, ([condition, yes, no]) => {
+    if (condition!.some(Number.isNaN)) return undefined;
+    return condition!.length === 1 ? (condition![0] ? yes : no) : condition!.map((flag, i) => (flag ? yes! : no!)[i]!);
+  }),
 };

@@ -1,6 +1,7 @@
-/** Shapes of what operators make, from the shapes and the numbers that they are given: enough of ONNX to see what is large. */
+/** Shapes of what operators make, from the shapes and the numbers that they are given. By `domain::Name` outside the standard domain. */
 import { fromFront } from "../graph/axis.ts";
-import { broadcast, listOf, type ShapeRule } from "./known.ts";
+import { Attention, GroupQueryAttention, MultiHeadAttention, PackedAttention } from "./attention.ts";
+import { broadcast, type Known, listOf, numbersIn, type ShapeRule } from "./known.ts";
 import { Concat, Flatten, Gather, GatherND, Resize, Split, TopK, Upsample } from "./parts.ts";
 import { Conv, ConvTranspose, DFT, Einsum, Gemm, MatMul, Pool, Recurrent, STFT } from "./products.ts";
 
@@ -14,13 +15,15 @@ const Range: ShapeRule = ([start, limit, delta]) => {
 };
 
 const Reshape: ShapeRule = ([data, shape], { allowzero = 0 }) => {
-  const wanted = shape?.values;
-  const whole = data?.dims?.reduce((a, b) => a * b, 1);
-  const dims = wanted?.map((dim, k) => (dim === 0 && !allowzero ? data?.dims?.[k] : dim));
-  if (!dims?.every(isNumber)) return undefined;
-  const rest = dims.reduce((a, b) => (b === -1 ? a : a * b), 1);
-  if (!dims.includes(-1)) return dims;
-  return whole === undefined || rest === 0 ? undefined : dims.map((dim) => (dim === -1 ? whole / rest : dim));
+  const wanted = numbersIn(shape);
+  const [own, isCopied] = [data?.dims, (dim: number) => dim === 0 && !allowzero];
+  const dims = wanted?.map((dim, k) => (isCopied(dim) ? (own?.[k] ?? Number.NaN) : dim));
+  if (!dims?.includes(-1)) return dims;
+  // what is copied leaves the rest as large as it was
+  const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
+  const whole = own && product(own.filter((_, k) => !isCopied(wanted![k] ?? -1)));
+  const rest = product(dims.filter((dim, k) => dim !== -1 && !isCopied(wanted![k]!)));
+  return dims.map((dim) => (dim === -1 ? (whole === undefined || rest === 0 ? Number.NaN : whole / rest) : dim));
 };
 
 const Pad: ShapeRule = ([data, pads, , axes]) => {
@@ -44,20 +47,23 @@ const Unsqueeze: ShapeRule = ([data, axes]) => {
 const Squeeze: ShapeRule = ([data, axes]) => {
   if (!data?.dims || (axes && !axes.values)) return undefined;
   const gone = axes?.values?.map((axis) => fromFront(axis, data.dims!.length));
+  if (!gone && data.dims.some(Number.isNaN)) return undefined;
   return data.dims.filter((dim, k) => (gone ? !gone.includes(k) : dim !== 1));
 };
 
-/** No shorter than the slice is. */
 const Slice: ShapeRule = ([data, starts, ends, axes, steps]) => {
-  const [dims, from, to] = [data?.dims, starts?.values, ends?.values];
-  if (!dims || !from || !to) return dims;
-  const by = steps?.values;
-  const along = axes ? axes.values?.map((axis) => fromFront(axis, dims.length)) : from.map((_, k) => k);
+  const [dims, from, to] = [data?.dims, numbersIn(starts), numbersIn(ends)];
+  if (!dims) return undefined;
+  const along = axes ? axes.values?.map((axis) => fromFront(axis, dims.length)) : from?.map((_, k) => k);
+  if (!along || !from || !to) return dims.map(() => Number.NaN);
+  const by = steps ? (numbersIn(steps) ?? [Number.NaN]) : [];
   const place = (at: number, dim: number) => Math.min(dim, Math.max(0, at < 0 ? at + dim : at));
   return dims.map((dim, k) => {
-    const at = along?.indexOf(k) ?? -1;
-    if (at < 0 || (by?.[at] ?? 1) !== 1) return dim;
-    return Math.max(0, place(to[at]!, dim) - place(from[at]!, dim));
+    const at = along.indexOf(k);
+    if (at < 0) return dim;
+    const step = by[at] ?? 1;
+    if (!(step > 0)) return step === -1 && from[at] === -1 && to[at]! < -dim ? dim : Number.NaN;
+    return Math.max(0, Math.ceil((place(to[at]!, dim) - place(from[at]!, dim)) / step));
   });
 };
 
@@ -161,9 +167,30 @@ const AS_FIRST = [
     "Shrink",
   ],
   ["IsNaN", "IsInf", "BitwiseNot", "Bernoulli", "ReverseSequence", "Hardmax", "Swish", "CumProd"],
+  ["SimplifiedLayerNormalization", "RotaryEmbedding", "Silu", "CastLike", "DynamicQuantizeLinear"],
   ["BatchNormalization", "InstanceNormalization", "GroupNormalization", "RMSNormalization", "LpNormalization", "LRN"],
   ["QuantizeLinear", "DequantizeLinear", "ScatterND", "ScatterElements", "Scatter", "MeanVarianceNormalization"],
 );
+
+const MICROSOFT_AS_FIRST = [
+  ...["BiasAdd", "BiasGelu", "BiasSoftmax", "FastGelu", "Gelu", "QuickGelu", "RotaryEmbedding", "Trilu"],
+  ...["SkipLayerNormalization", "SkipSimplifiedLayerNormalization", "QuantizeLinear", "DequantizeLinear"],
+];
+
+/** Every axis behind the channels is one. */
+const globalPool: ShapeRule = ([data]) => data?.dims?.map((dim, k) => (k < 2 ? dim : 1));
+
+/** https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md#com.microsoft.FusedMatMul */
+const FusedMatMul: ShapeRule = ([a, b], { transA = 0, transB = 0, transBatchA = 0, transBatchB = 0 }, at) => {
+  if (transBatchA || transBatchB) return undefined;
+  const turned = (known: Known | undefined, isTurned: unknown): Known | undefined =>
+    known?.dims && isTurned
+      ? { ...known, dims: [...known.dims.slice(0, -2), ...known.dims.slice(-2).reverse()] }
+      : known;
+  return MatMul([turned(a, transA), turned(b, transB)], {}, at);
+};
+
+const MatMulNBits: ShapeRule = ([data], { N }) => data?.dims?.with(-1, Number(N));
 
 /** Operators whose other outputs have shapes by the same rule. */
 export const MANY_OUTPUTS: ReadonlySet<string> = new Set(["Split", "TopK", "LSTM", "GRU", "RNN"]);
@@ -212,8 +239,23 @@ export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
     ConvInteger: Conv,
   },
   ...Object.fromEntries(REDUCTIONS.map((of) => [`Reduce${of}`, reduce])),
-  ConstantOfShape: ([shape]) => shape?.values,
-  Expand: ([data, shape]) => broadcast([data?.dims, shape?.values]),
-  Shape: ([data]) => data?.dims && [data.dims.length],
+  ConstantOfShape: ([shape]) => numbersIn(shape),
+  Expand: ([data, shape]) => broadcast([data?.dims, numbersIn(shape)]),
+  Shape: ([data], { start = 0, end }) =>
+    data?.dims && [data.dims.slice(Number(start), end === undefined ? undefined : Number(end)).length],
   GatherElements: ([, indices]) => indices?.dims,
+  ...Object.fromEntries(MICROSOFT_AS_FIRST.map((op) => [`com.microsoft::${op}`, first])),
+  ...{
+    Attention,
+    "com.microsoft::Attention": PackedAttention,
+    GlobalAveragePool: globalPool,
+    GlobalLpPool: globalPool,
+    GlobalMaxPool: globalPool,
+    "com.microsoft::FusedConv": Conv,
+    "com.microsoft::FusedMatMul": FusedMatMul,
+    "com.microsoft::MatMulNBits": MatMulNBits,
+    "com.microsoft::FusedGemm": Gemm,
+    "com.microsoft::GroupQueryAttention": GroupQueryAttention,
+    "com.microsoft::MultiHeadAttention": MultiHeadAttention,
+  },
 };

@@ -1,0 +1,62 @@
+/**
+ * Sizes that no file declares: shapes are followed at two sizes of everything that is open (the batch, the length), and what is the
+ * same at both is a size of the model.
+ */
+import type { Graph } from "../graph/graph.ts";
+import { constantsOf, outputsOf } from "./follow.ts";
+
+/** The size of each axis; undefined for one that is not known, or not always the same. */
+export type Sizes = readonly (number | undefined)[];
+
+/** A declared axis: a size, the name of one that is open, or nothing. */
+export type Declared = readonly (number | string | undefined)[];
+
+/** Sizes of what is open, each its own: small and even, then large and odd, so that neither a limit nor a remainder is taken for a size. */
+const SMALL = (open: number): number => 4 + 2 * open;
+const LARGE = (open: number): number => 1009 + 10 * open;
+
+/**
+ * Sizes of the tensors of a graph, by name.
+ * @param declared what the file says of them; of what is open among it more may be known
+ */
+export function sizesIn(graph: Graph, declared: (tensor: string) => Declared | undefined): ReadonlyMap<string, Sizes> {
+  const [small, large] = [SMALL, LARGE].map((sizeOf) => shapesAt(graph, declared, sizeOf)) as [Shapes, Shapes];
+  return new Map(
+    [...small].map(([name, dims]): [string, Sizes] => {
+      const others = large.get(name)!;
+      return [name, dims.map((size, k) => (size === others[k] && size >= 0 ? size : undefined))];
+    }),
+  );
+}
+
+type Shapes = ReadonlyMap<string, readonly number[]>;
+
+/** @param sizeOf the n-th size that is open */
+function shapesAt(
+  graph: Graph,
+  declared: (tensor: string) => Declared | undefined,
+  sizeOf: (open: number) => number,
+): Shapes {
+  const opens = new Map<string, number>();
+  const open = (symbol: string) => {
+    if (!opens.has(symbol)) opens.set(symbol, sizeOf(opens.size));
+    return opens.get(symbol)!;
+  };
+  const known = constantsOf(graph);
+  for (const { name, dims = [] } of graph.inputs)
+    known.set(name, {
+      dims: dims.map((dim, k) => sized(dim) ?? open(String(dim ?? `${name}.${k}`))),
+      values: undefined,
+    });
+  for (const node of graph.nodes)
+    for (const [i, { dims, values }] of outputsOf(node, known).entries()) {
+      const name = node.outputs[i]!;
+      if (!name) continue;
+      const told = declared(name);
+      known.set(name, { values, dims: told?.map((dim, k) => sized(dim) ?? dims?.[k] ?? Number.NaN) ?? dims });
+    }
+  return new Map([...known].flatMap(([name, { dims }]) => (dims ? [[name, dims] as const] : [])));
+}
+
+const sized = (dim: number | string | undefined): number | undefined =>
+  typeof dim === "number" && dim >= 0 ? dim : undefined;
