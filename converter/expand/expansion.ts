@@ -7,7 +7,7 @@ import type { Tensor } from "../graph/tensor.ts";
 export interface Site {
   /** Dimensions of a tensor as they are declared, or follow from others that are; undefined where they do not. */
   readonly dimsOf: (tensor: string) => readonly (number | undefined)[] | undefined;
-  /** onnx.TensorProto.DataType of a constant. */
+  /** onnx.TensorProto.DataType of a constant, or of an input of the graph. */
   readonly typeOf: (tensor: string) => number | undefined;
   /** Whether a tensor is declared, or computed, as booleans. */
   readonly isBool: (tensor: string) => boolean;

@@ -22,12 +22,14 @@ import { FusedRotaryEmbedding, RotaryEmbedding } from "./rotary.ts";
 import { MatMul as runningSum } from "./running.ts";
 import { Slice as cutSink } from "./sink.ts";
 import { Slice as cutSkew, MatMul as skewed } from "./skew.ts";
+import { Cast } from "./there-and-back.ts";
 import { unshared } from "./unshare.ts";
 
 /** By `domain::Name` outside the standard domain. */
 export const EXPANSIONS: Readonly<Record<string, Expansion>> = {
   ...Object.fromEntries(BROADCAST.map((op) => [op, Broadcast])),
   Attention,
+  Cast,
   Concat,
   Einsum,
   Expand,
@@ -89,7 +91,7 @@ export function expanded(model: Model): Model {
       const constant = graph.initializers.get(tensor);
       return constant?.dims.every((size) => size === 1) ? toNumbers(constant.tensor())[0] : undefined;
     },
-    typeOf: (tensor) => graph.initializers.get(tensor)?.type,
+    typeOf: (tensor) => (graph.initializers.get(tensor) ?? infos.get(tensor))?.type,
     isBool: (tensor) => (types.get(tensor) ?? floatTypeOf(model, tensor)) === DataType.BOOL,
     dimsOf: (tensor) => {
       made ??= sizesIn(graph, said);

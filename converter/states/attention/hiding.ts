@@ -10,6 +10,8 @@ import type { Pairs } from "./pairs.ts";
 export interface Hiding {
   /** The inputs of a node, the scores of padding replaced. */
   before(node: Node, inputs: readonly string[]): readonly string[];
+  /** Whether what a node makes is replaced. */
+  changes(node: Node): boolean;
   /** What a node has made, the weights of padding replaced. */
   after(node: Node, output: string): string;
 }
@@ -41,8 +43,26 @@ export function hidesPadding(b: Builder, pairs: Pairs, place: Place, symbols: Sy
     if (type === DataType.FLOAT) return b.floats("low", [1], [LOW]);
     return b.one("Cast", [b.floats("low", [1], [LOW_HALF])], { to: type }, { hint: "low" });
   };
+  const filled = (name: string, value: number): string => {
+    const type = place.typeOf(name);
+    const number = b.floats("number", [1], [value]);
+    return type === DataType.FLOAT ? number : b.one("Cast", [number], { to: type }, { hint: "number" });
+  };
+  // no product: of padding alone a weight is no number
   const weighed = (name: string, tensor: string): string =>
-    b.one("Mul", [tensor, columns(name, place.typeOf(name))], {}, { hint: "weights" });
+    b.one("Where", [columns(name, DataType.BOOL), tensor, filled(name, 0)], {}, { hint: "weights" });
+  /** The sum of the weights, 1 where there is none: what padding alone gives stays a number. */
+  const divisor = (name: string, tensor: string): string => {
+    const ones = b.one("Cast", [shown], { to: DataType.FLOAT }, { hint: "shown" });
+    const some = b.one("ReduceSum", [ones, b.ints("keys", [1])], { keepdims: 1 }, { hint: "any" });
+    const apart = layoutOf(name).map((axis) => axis.filter((factor) => factor === "batch"));
+    const row = b.one("Cast", [some], { to: DataType.BOOL }, { hint: "any" });
+    const rows = b.one("Reshape", [row, shapeOperand(b, apart, symbols, [["batch"], []])], {}, { hint: "any" });
+    return b.one("Where", [rows, tensor, filled(name, 1)], {}, { hint: "sum" });
+  };
+  const isSum = ({ op, inputs, outputs }: Node) =>
+    !softmax && op === "ReduceSum" && hasKeys(inputs[0]!) && !hasKeys(outputs[0]!);
+  const isExponential = ({ op, outputs }: Node) => !softmax && op === "Exp" && hasKeys(outputs[0]!);
   return {
     before(node, inputs) {
       const [name] = node.inputs as [string];
@@ -54,10 +74,10 @@ export function hidesPadding(b: Builder, pairs: Pairs, place: Place, symbols: Sy
       if (softmax || !SUMS.has(node.op) || hasKeys(node.outputs[0]!)) return inputs;
       return [weighed(name, inputs[0]!), ...inputs.slice(1)];
     },
+    changes: (node) => isExponential(node) || isSum(node),
     after(node, output) {
-      if (node.op !== "Exp" || softmax) return output;
       const [name] = node.outputs as [string];
-      return hasKeys(name) ? weighed(name, output) : output;
+      return isSum(node) ? divisor(name, output) : weighed(name, output);
     },
   };
 }

@@ -72,14 +72,18 @@ export function addInside(b: Builder, { known, pairs, columns }: Found, place: P
     if (node.op === "Expand") inputs[1] = dynamicShape(b, target, symbols);
     if (node.op === "Trilu") inputs[1] = movedBy(b, past, inputs[1]);
     const before = hiding?.before(each, inputs) ?? inputs;
-    const named = node.outputs.map((name) => (exits.has(name) ? name : ""));
+    const changes = hiding?.changes(each) ?? false;
     const outputs = b.copy(
       node,
       before,
-      node.outputs.map((name, i) => (name ? named[i] || b.name(name) : "")),
+      node.outputs.map((name) => (!name || (exits.has(name) && !changes) ? name : b.name(name))),
     );
-    for (const [i, name] of node.outputs.entries())
-      if (name) tensors.set(name, hiding?.after(each, outputs[i]!) ?? outputs[i]!);
+    for (const [i, name] of node.outputs.entries()) {
+      if (!name) continue;
+      const made = changes ? hiding!.after(each, outputs[i]!) : outputs[i]!;
+      tensors.set(name, made);
+      if (changes && exits.has(name)) b.one("Identity", [made], {}, { outputs: [name] });
+    }
   }
 }
 
