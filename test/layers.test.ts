@@ -36,7 +36,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/apart": "converter/file converter/graph src/process",
   "converter/bound": "converter/file converter/graph converter/shapes src",
   "converter/lift": "converter/file converter/graph converter/lift/rows",
-  "converter/loop": "converter/file converter/graph src",
+  "converter/loop": "converter/file converter/graph converter/shapes src",
   "converter/ort": "converter/file converter/graph src",
   "converter/rename": "converter/file converter/graph src",
   "runtime/generate": "runtime/kept runtime/model runtime/sampling runtime/speculate runtime/text src",

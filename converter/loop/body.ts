@@ -22,6 +22,8 @@ export interface Body {
   readonly given: readonly { readonly each: string; readonly as: string; readonly all: string }[];
   /** What the body declares of its inputs and outputs. */
   readonly declared: ReadonlyMap<string, Ranked>;
+  /** What it declares of their types alone. */
+  readonly types: ReadonlyMap<string, number>;
   /** Nodes that have to be run in each turn. */
   readonly nodes: readonly Node[];
 }
@@ -89,6 +91,7 @@ export function bodyOf(b: Builder, loop: Node, file: string): Body | undefined {
     // what never changes is no state
     carried: carried.filter(({ before }) => !outside.has(before)).map((each) => ({ ...each, after: now(each.after) })),
     declared: declaredIn([...graph.input!, ...graph.output!]),
+    types: new Map([...graph.input!, ...graph.output!].map((proto) => [proto.name!, valueInfoFromProto(proto).type])),
     given: outputs.slice(before.length).map((each, i) => ({
       ...{ each: now(each), as: each },
       all: loop.outputs[before.length + i] ?? "",

@@ -9,8 +9,11 @@ import { type Builder, createBuilder, namesOf, patched } from "../graph/build.ts
 import { type GraphIndex, indexGraph, type Model, type Node, whereOf } from "../graph/graph.ts";
 import { rewire } from "../graph/node.ts";
 import { prune } from "../graph/prune.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import { DataType, type Tensor } from "../graph/tensor.ts";
 import { valueInfoToProto } from "../graph/valueinfo.ts";
+import { constantsOf, known } from "../shapes/follow.ts";
+import type { Known } from "../shapes/known.ts";
+import { knownAt } from "../shapes/sizes.ts";
 import { type Body, bodyOf, type Ranked } from "./body.ts";
 import { type Collected, collectedIn, isListOfOne, type Turning } from "./collect.ts";
 import { axesGiven, isSame, type Names, sizeAlong } from "./sizes.ts";
@@ -24,11 +27,12 @@ export function withScans(model: Model): Model {
   const { graph } = model;
   if (!graph.nodes.some(isLoop)) return model;
   const index = indexGraph(graph);
+  const around = knownAt(graph, () => undefined);
   const b = createBuilder(model.opsets.get("") ?? 13, namesOf(graph));
   const scans = new Map<Node, readonly Node[]>();
   const gone = new Set<Node>();
   for (const node of graph.nodes.filter(isLoop)) {
-    const { made: joins, nodes: added } = b.added(() => addScan(b, node, index, model), node);
+    const { made: joins, nodes: added } = b.added(() => addScan(b, node, { index, model, around }), node);
     if (!joins && node.inputs.some((name) => isSequence(index, name)))
       throw new LongConvError(
         "control-flow",
@@ -52,11 +56,18 @@ const isSequence = ({ producer }: GraphIndex, name: string): boolean => SEQUENCE
 
 const isLoop = ({ op, domain }: Node): boolean => op === "Loop" && domain === "";
 
+/** The graph around a loop, and what is known of its shapes. */
+interface Around {
+  readonly index: GraphIndex;
+  readonly model: Model;
+  readonly around: ReadonlyMap<string, Known>;
+}
+
 /**
  * Adds a Scan that gives what a loop gives.
  * @returns nodes behind the loop that it does the work of; undefined where the loop is none over rows
  */
-function addScan(b: Builder, loop: Node, index: GraphIndex, model: Model): readonly Node[] | undefined {
+function addScan(b: Builder, loop: Node, { index, model, around }: Around): readonly Node[] | undefined {
   const body = bodyOf(b, loop, model.file);
   if (!body) return undefined;
   const names = namesIn(b, body, index, model);
@@ -98,11 +109,23 @@ function addScan(b: Builder, loop: Node, index: GraphIndex, model: Model): reado
   if (nodes.some(({ inputs }) => inputs.some((name) => open.has(name)))) return undefined;
   // Scan asks for the rank of what its body gives, which is not always inferred
   const of = (ranks: readonly (Ranked | undefined)[]) => (name: string, i: number) => ranked(name, ranks[i]);
-  const ofStates = states.map(({ before }) => body.declared.get(before));
+  const outside = known(b.nodes, new Map([...around, ...constantsOf(b)]));
+  const within = new Map(outside);
+  for (const { before, start } of states)
+    within.set(before, outside.get(start) ?? { dims: undefined, values: undefined });
+  for (const { tensor, axis, row } of scanned)
+    within.set(row, { dims: outside.get(tensor)?.dims?.toSpliced(axis, 1), values: undefined });
+  const followed = known(inner.nodes, within);
+  const rankOf = (name: string, type: number | undefined): Ranked | undefined => {
+    const rank = followed.get(name)?.dims?.length;
+    return type && rank !== undefined ? { type, rank } : undefined;
+  };
+  const ofStates = states.map(({ before }) => body.declared.get(before) ?? rankOf(before, body.types.get(before)));
+  const ofRows = behind.map(({ each, rank, type }) => rank ?? rankOf(each, type));
   const graph = {
     ...{ name: `${loop.name}_body`, node: nodes.map(({ proto }) => proto) },
     input: bodyInputs.map(of(ofStates)),
-    output: bodyOutputs.map(of([...ofStates, ...behind.map(({ rank }) => rank)])),
+    output: bodyOutputs.map(of([...ofStates, ...ofRows])),
   };
   const turned = behind.map(({ all, perm }) => (perm ? b.name(`${all}_rows`) : all));
   const ends = states.map(({ end }) => end || b.name("state"));
@@ -168,6 +191,8 @@ interface Behind {
   readonly axis: number;
   readonly perm?: readonly number[] | undefined;
   readonly rank?: Ranked | undefined;
+  /** The type, where no rank is declared. */
+  readonly type?: number | undefined;
   /** The node that joins a sequence. */
   readonly join?: Node | undefined;
 }
@@ -177,12 +202,13 @@ function laidBehind(
   inner: Builder,
   names: Names,
   collected: readonly Collected[],
-  { given, declared }: Body,
+  { given, declared, types }: Body,
   index: GraphIndex,
 ): readonly Behind[] | undefined {
   const all: Behind[] = given.map(({ each, all, as }) => ({
     ...{ each, all: all || inner.name("given"), axis: 0 },
     rank: declared.get(as),
+    type: types.get(as),
   }));
   for (const { carry, row, rowAxis, axis, perm } of collected) {
     if (axis !== undefined && rowAxis !== undefined) {
@@ -195,7 +221,8 @@ function laidBehind(
     if (join?.op !== "ConcatFromSequence" || others.length > 0 || index.outputs.has(carry.end)) return undefined;
     const along = Number(join.attributes.axis);
     const each = join.attributes.new_axis ? row : without(inner, names, row, along);
-    all.push({ each, all: join.outputs[0]!, axis: along, join });
+    const { dtype = DataType.FLOAT } = names.producer(carry.start)!.attributes;
+    all.push({ each, all: join.outputs[0]!, axis: along, join, type: Number(dtype) });
   }
   return all;
 }

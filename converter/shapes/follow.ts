@@ -1,7 +1,10 @@
 /** Shapes and small whole numbers, followed from node to node: what each output is, from what is known of the inputs. */
+import { fromFront } from "../graph/axis.ts";
 import type { Graph, Node } from "../graph/graph.ts";
+import { nodeFromProto } from "../graph/node.ts";
+import type { GraphProto } from "../graph/proto.ts";
 import { DataType, elementCount, type Tensor } from "../graph/tensor.ts";
-import type { Known } from "./known.ts";
+import { type Known, listOf } from "./known.ts";
 import { MANY_OUTPUTS, SHAPE_RULES } from "./shape-rules.ts";
 import { type Numbers, VALUE_RULES } from "./values.ts";
 
@@ -11,7 +14,7 @@ const MOST_NUMBERS = 64;
 const UNKNOWN: Known = { dims: undefined, values: undefined };
 
 /** What is known of a graph's constants, by name. */
-export function constantsOf({ initializers }: Graph): Map<string, Known> {
+export function constantsOf({ initializers }: Pick<Graph, "initializers">): Map<string, Known> {
   const known = new Map<string, Known>();
   for (const [name, initializer] of initializers) {
     const { dims } = initializer;
@@ -27,12 +30,49 @@ export const givenTo = ({ inputs }: Node, known: ReadonlyMap<string, Known>): (K
 
 /** What is known of each output of a node. */
 export function outputsOf(node: Node, known: ReadonlyMap<string, Known>): readonly Known[] {
+  if (node.op === "Scan" && node.domain === "") return scannedOf(node, known);
   const rule = keyOf(node);
   const given = givenTo(node, known);
   return node.outputs.map((name, at) => {
     if (at === 0) return firstOf(node, rule, given);
     const dims =
       name && MANY_OUTPUTS.has(rule) ? SHAPE_RULES[rule]!(given, node.attributes, at, node.outputs.length) : undefined;
+    return { dims, values: undefined };
+  });
+}
+
+/** What a graph makes of what is known around it and of its inputs; its nodes are in order. */
+export function known(nodes: readonly Node[], around: ReadonlyMap<string, Known>): Map<string, Known> {
+  const all = new Map(around);
+  for (const node of nodes)
+    for (const [i, each] of outputsOf(node, all).entries()) if (node.outputs[i]) all.set(node.outputs[i], each);
+  return all;
+}
+
+/** Of a Scan: states as they begin, and what each turn gives, for as many turns as there are rows. */
+function scannedOf(node: Node, around: ReadonlyMap<string, Known>): readonly Known[] {
+  const { body, num_scan_inputs: count, scan_input_axes: inAxes, scan_output_axes: outAxes } = node.attributes;
+  const graph = body as GraphProto;
+  const given = givenTo(node, around);
+  const states = given.length - Number(count);
+  const axisOf = (axes: unknown, k: number, rank: number) => fromFront(Number(listOf(axes)?.[k] ?? 0), rank);
+  const rows = given
+    .slice(states)
+    .map((each, k) => ({ dims: each?.dims, at: axisOf(inAxes, k, each?.dims?.length ?? 0) }));
+  const inputs = [
+    ...given.slice(0, states).map((each) => each?.dims),
+    ...rows.map(({ dims, at }) => dims?.toSpliced(at, 1)),
+  ];
+  const inside = new Map(around);
+  for (const [k, { name }] of (graph.input ?? []).entries()) inside.set(name!, { dims: inputs[k], values: undefined });
+  const made = known(
+    (graph.node ?? []).map((each, k) => nodeFromProto(each, `${k}`)),
+    inside,
+  );
+  const turns = rows.map(({ dims, at }) => dims?.[at]).find((size) => size !== undefined) ?? Number.NaN;
+  return node.outputs.map((_, k) => {
+    const own = k < states ? given[k]?.dims : made.get(graph.output?.[k]?.name ?? "")?.dims;
+    const dims = k < states || !own ? own : own.toSpliced(axisOf(outAxes, k - states, own.length + 1), 0, turns);
     return { dims, values: undefined };
   });
 }

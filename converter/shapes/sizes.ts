@@ -4,6 +4,7 @@
  */
 import type { Graph } from "../graph/graph.ts";
 import { constantsOf, outputsOf } from "./follow.ts";
+import type { Known } from "./known.ts";
 
 /** The size of each axis; undefined for one that is not known, or not always the same. */
 export type Sizes = readonly (number | undefined)[];
@@ -20,32 +21,35 @@ const LARGE = (open: number): number => 1009 + 10 * open;
  * @param declared what the file says of them; of what is open among it more may be known
  */
 export function sizesIn(graph: Graph, declared: (tensor: string) => Declared | undefined): ReadonlyMap<string, Sizes> {
-  const [small, large] = [SMALL, LARGE].map((sizeOf) => shapesAt(graph, declared, sizeOf)) as [Shapes, Shapes];
+  const small = knownAt(graph, declared, SMALL);
+  const large = knownAt(graph, declared, LARGE);
   return new Map(
-    [...small].map(([name, dims]): [string, Sizes] => {
-      const others = large.get(name)!;
-      return [name, dims.map((size, k) => (size === others[k] && size >= 0 ? size : undefined))];
+    [...small].flatMap(([name, { dims }]): [string, Sizes][] => {
+      if (!dims) return [];
+      const others = large.get(name)?.dims ?? [];
+      return [[name, dims.map((size, k) => (size === others[k] && size >= 0 ? size : undefined))]];
     }),
   );
 }
 
-type Shapes = ReadonlyMap<string, readonly number[]>;
-
-/** @param sizeOf the n-th size that is open */
-function shapesAt(
+/**
+ * What is known of a graph's tensors where everything that is open has a size.
+ * @param sizeOf the n-th size that is open
+ */
+export function knownAt(
   graph: Graph,
   declared: (tensor: string) => Declared | undefined,
-  sizeOf: (open: number) => number,
-): Shapes {
+  sizeOf: (open: number) => number = SMALL,
+): ReadonlyMap<string, Known> {
   const opens = new Map<string, number>();
   const open = (symbol: string) => {
     if (!opens.has(symbol)) opens.set(symbol, sizeOf(opens.size));
     return opens.get(symbol)!;
   };
   const known = constantsOf(graph);
-  for (const { name, dims = [] } of graph.inputs)
+  for (const { name, dims } of graph.inputs)
     known.set(name, {
-      dims: dims.map((dim, k) => sized(dim) ?? open(String(dim ?? `${name}.${k}`))),
+      dims: dims?.map((dim, k) => sized(dim) ?? open(String(dim ?? `${name}.${k}`))),
       values: undefined,
     });
   for (const node of graph.nodes)
@@ -55,7 +59,7 @@ function shapesAt(
       const told = declared(name);
       known.set(name, { values, dims: told?.map((dim, k) => sized(dim) ?? dims?.[k] ?? Number.NaN) ?? dims });
     }
-  return new Map([...known].flatMap(([name, { dims }]) => (dims ? [[name, dims] as const] : [])));
+  return known;
 }
 
 const sized = (dim: number | string | undefined): number | undefined =>
