@@ -128,6 +128,8 @@ export function refuseStateful(inputs: readonly Port[], outputs: readonly Port[]
   );
   const others = inputs.filter(({ name }) => !named.some(({ past }) => past === name));
   const answers = outputs.filter(({ name }) => !named.some(({ present }) => present === name));
+  // what a file gives beside its states is what it is for: where nothing is beside them, they are that
+  if (answers.length === 0) return;
   const portOf = (ports: readonly Port[], name: string) => ports.find((each) => each.name === name)!;
   const pairs = named.filter(({ past, present }) =>
     canBeState({ past: portOf(inputs, past), present: portOf(outputs, present) }, others, answers),

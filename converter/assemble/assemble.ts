@@ -18,7 +18,7 @@ import type { SymbolNames } from "../parts/layout.ts";
 import { type AssembleOptions, type Interface, interfaceOf } from "./interface.ts";
 import { keepLastPositions } from "./last-positions.ts";
 import { countedNodes } from "./positions.ts";
-import { withSymbolicShape } from "./symbolic-shapes.ts";
+import { shapeOfGone, withSymbolicShape } from "./symbolic-shapes.ts";
 import { staticSymbols, symbolNames } from "./symbols.ts";
 import { shareTied } from "./tied.ts";
 
@@ -47,9 +47,17 @@ export function assemble(found: Found, realisations: readonly Realisation[], opt
   addDriven(b, model, driven, symbols, counted.position);
   const meeting = countedNodes(b, found, options.tables, counted.position, symbols);
   const inside = new Set(realisations.flatMap(({ nodes }) => [...nodes].map(({ name }) => name)));
+  const made = new Set(b.nodes.flatMap(({ outputs }) => outputs));
+  const gone = new Set(realisations.flatMap(({ nodes }) => [...nodes].flatMap(({ outputs }) => outputs)));
+  const readsGone = ({ op, domain, inputs: [tensor = ""] }: Node) =>
+    op === "Shape" && domain === "" && gone.has(tensor) && !made.has(tensor);
   const rest = model.graph.nodes
     .filter((node) => !inside.has(node.name))
-    .map((node) => withSymbolicShape(b, meeting.get(node.name) ?? node, found, symbols));
+    .map((node) =>
+      readsGone(node)
+        ? shapeOfGone(b, node, found, symbols)
+        : withSymbolicShape(b, meeting.get(node.name) ?? node, found, symbols),
+    );
   const whole = [...rest, ...b.nodes];
   const nodes = options.numLogitsToKeep ? keepLastPositions(b, found, whole) : whole;
   return shareTied(finish(model, b, nodes, interfaceOf(found, states, options), options.metadata));

@@ -7,6 +7,7 @@ import type { Node } from "../graph/graph.ts";
 import { toNumbers } from "../graph/tensor.ts";
 import type { SymbolNames } from "../parts/layout.ts";
 import { dynamicShape, shapeOperand } from "../parts/layout.ts";
+import { possibleLayouts } from "../parts/seen-shapes.ts";
 import { isChannelAxis, type Layout, timeCount } from "../time/facts/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
 
@@ -43,6 +44,19 @@ export function withSymbolicShape(b: Builder, node: Node, { time, constants }: F
     if (own) return ofChannels(b, node, own, target, constants);
   }
   return node;
+}
+
+/** A Shape of a tensor that no realisation makes any more, from the layout that was followed, or the only one that was seen. */
+export function shapeOfGone(b: Builder, node: Node, { time, graphs }: Found, symbols: SymbolNames): Node {
+  const [tensor] = node.inputs as [string];
+  const seen = graphs.shapes.seen.get(tensor);
+  const [only, ...more] = seen ? possibleLayouts(seen, graphs.shapes.runs) : [];
+  const layout = layoutOf(time, tensor) ?? (more.length === 0 ? only : undefined);
+  if (!layout) return node;
+  const whole = dynamicShape(b, layout, symbols);
+  const { start = 0, end = layout.length } = node.attributes;
+  const [from, to] = [b.ints("from", [Number(start)]), b.ints("to", [Number(end)])];
+  return rebuilt(b, "Slice", [whole, from, to, b.ints("axis", [0])], node)[0]!;
 }
 
 /** A slice that keeps every position keeps them at any length; a fixed export wrote its own length as the end. */

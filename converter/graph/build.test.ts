@@ -4,7 +4,7 @@ import { decodeModel } from "../file/read.ts";
 import { encodeModel } from "../file/write.ts";
 import { openModel } from "../ort/run.ts";
 import { createBuilder, irVersionFor, makeModel, namesOf } from "./build.ts";
-import { DataType, float32Tensor } from "./tensor.ts";
+import { DataType, float32Tensor, toNumbers } from "./tensor.ts";
 
 test("names never clash", () => {
   const builder = createBuilder(18, ["x", "Add"]);
@@ -14,6 +14,22 @@ test("names never clash", () => {
   const [sum] = builder.add("Add", ["x", "y"]);
   expect(sum).toBe("Add_1");
   expect(builder.name("Add_1")).toBe("Add_1_1");
+});
+
+test.each([12, 18])("the shape of some axes alone, in opset %i", async (opset) => {
+  const b = createBuilder(opset, ["x", "y", "z"]);
+  b.one("Shape", ["x"], { start: 1, end: 3 }, { outputs: ["y"] });
+  b.one("Shape", ["x"], { start: -1 }, { outputs: ["z"] });
+  const runner = await openModel(
+    makeModel({
+      inputs: [{ name: "x", type: DataType.FLOAT, dims: [2, 3, 4, 5] }],
+      outputs: ["y", "z"].map((name) => ({ name, type: DataType.INT64, dims: undefined })),
+      ...{ nodes: b.nodes, initializers: b.initializers, opsets: opset },
+    }),
+  );
+  const { y, z } = await runner.run({ x: float32Tensor([2, 3, 4, 5], new Float32Array(120)) });
+  expect([...toNumbers(y!), ...toNumbers(z!)]).toEqual([3, 4, 5]);
+  await runner.close();
 });
 
 test("small equal constants are shared, large or different ones are not", () => {

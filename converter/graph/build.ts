@@ -59,6 +59,9 @@ export interface SubgraphBuilder extends Builder {
 }
 
 const SHARED_BYTES = 64;
+/** The opset from which on a Shape may be of some axes alone; before it is cut. */
+const PART_OF_SHAPE = 15;
+const MOST_AXES = 2 ** 31 - 1;
 
 interface Scope {
   readonly opset: number;
@@ -124,6 +127,11 @@ function builderIn(scope: Scope): Builder {
       const made =
         typeof outputs === "number" ? Array.from({ length: outputs }, () => freshName(scope, hint)) : [...outputs];
       for (const name of made) scope.taken.add(name);
+      const { start, end } = op === "Shape" && !domain && scope.opset < PART_OF_SHAPE ? (attributes ?? {}) : {};
+      if (start !== undefined || end !== undefined) {
+        const ends = [start ?? 0, end ?? MOST_AXES].map((at) => builder.ints("axis", [Number(at)]));
+        return builder.add("Slice", [builder.one("Shape", inputs, {}, { hint }), ...ends], {}, { outputs: made, hint });
+      }
       const present = inputs.slice(0, inputs.findLastIndex((name) => name !== "") + 1);
       const extra = {
         ...(domain && { domain }),

@@ -42,8 +42,13 @@ export interface Driven {
   readonly positions: string | undefined;
 }
 
-/** @param renamed the export's names to those of what is analysed */
+/**
+ * None in a model that has no other input: what is called so is its stream.
+ * @param renamed the export's names to those of what is analysed
+ */
 export function drivenInputs({ inputs }: Graph, renamed: ReadonlyMap<string, string>): Driven {
+  const beside = new Set(BESIDE.map((name) => renamed.get(name) ?? name));
+  if (inputs.every(({ name }) => beside.has(name))) return { mask: undefined, positions: undefined };
   const named = (name: string) => {
     const now = renamed.get(name) ?? name;
     return inputs.some((input) => input.name === now) ? now : undefined;
