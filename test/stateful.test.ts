@@ -294,7 +294,13 @@ test.each<[string, Record<string, (number | string)[]>, Record<string, (number |
   // a size of the state's own says nothing of time
   const ofItsOwn = (dims: readonly (number | string)[]) => dims.map((size) => (size === "n" ? "kept" : size));
   const own = Object.fromEntries(Object.entries(inputs).map(([name, dims]) => [name, ofItsOwn(dims)]));
-  expect(() => refuseStateful(ports({ ...own, x: ["batch", "n", 6] }), ports(outputs), "")).toThrow("stateful already");
+  const beside = {
+    inputs: ports({ ...own, x: ["batch", "n", 6] }),
+    outputs: ports({ ...outputs, z: ["batch", "n", 6] }),
+  };
+  expect(() => refuseStateful(beside.inputs, beside.outputs, "")).toThrow("stateful already");
+  // without an answer beside it, it is the answer
+  if (!("y" in outputs)) expect(() => refuseStateful(beside.inputs, ports(outputs), "")).not.toThrow();
 });
 
 type Shapes = Readonly<Record<string, readonly (number | string)[]>>;
