@@ -68,6 +68,11 @@ export interface Conversion {
   readonly batchAdded: boolean;
   /** Names of a language model's ids and logits; undefined for any other model. */
   readonly language: LanguageNames | undefined;
+  /**
+   * How many of the first positions each output lacks in the export, where it lacks some: the converted model's rows there mean nothing,
+   * and those after them are the export's.
+   */
+  readonly missing: ReadonlyMap<string, number>;
   /** How far the model is known to be right: the least of its layers' claims. */
   readonly claim: Claim;
   /** Where the model ends: at the end of the shortest table of positions; undefined where it reads any number of them. */

@@ -15,7 +15,7 @@ import { compareWithOriginal, toleranceFor } from "./compare/compare.ts";
 import type { Conversion, ConvertOptions, Progress } from "./conversion.ts";
 import { encodeModel } from "./file/encode.ts";
 import { decodeModel, readModel } from "./file/read.ts";
-import { type Found, refuseUnlessConvertible } from "./find/found.ts";
+import { type Found, missingIn, refuseUnlessConvertible } from "./find/found.ts";
 import type { Model } from "./graph/graph.ts";
 import { metadataFor, withMetadata } from "./metadata.ts";
 import { refuseOptions } from "./options.ts";
@@ -120,7 +120,8 @@ export async function convertModel(
     const { driven } = found.graphs;
     // drivers give the export's own mask and positions under the contract's names
     const renamed = new Map([...found.renamed].filter(([, to]) => to !== driven.mask && to !== driven.positions));
-    return { ...written, model: finished, renamed, batchAdded, language, layers, claim, positions, check };
+    const missing = missingIn(found);
+    return { ...written, model: finished, renamed, batchAdded, language, layers, missing, claim, positions, check };
   });
 }
 

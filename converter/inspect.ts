@@ -12,7 +12,7 @@ import { inlineFunctions } from "./expand/inline.ts";
 import { initializerBytes } from "./file/encode.ts";
 import { decodeModel, readModel } from "./file/read.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
-import { type Found, isConvertible } from "./find/found.ts";
+import { type Found, isConvertible, missingIn } from "./find/found.ts";
 import type { KernelSource } from "./find/kernel.ts";
 import type { Region } from "./find/region.ts";
 import { remedyOf } from "./find/remedies.ts";
@@ -104,6 +104,7 @@ async function inspectModel(
   }
   const all = [...found.refusals, ...refusals].map((refusal) => inspectedRefusal(model, refusal));
   const { batchAdded = false } = found;
+  const missing = missingIn(found);
   const convertible = all.length === 0 && isConvertible(found);
   const timeBecause =
     found.timeBecause ?? (timeAxis || batchAdded ? undefined : whyTime(found.graphs.inputs, convertible));
@@ -132,6 +133,7 @@ async function inspectModel(
     positionBytes: complete ? positionBytes(reports) : undefined,
     timeBecause,
     batchAdded,
+    missing: missing.size > 0 ? Object.fromEntries(missing) : undefined,
     counter,
     refusals: all,
   };

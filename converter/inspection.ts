@@ -1,5 +1,6 @@
 /** What may be asked of an inspection, and what comes out of it. */
 import type { Claim } from "../src/contract.ts";
+import type { Missing } from "../src/missing.ts";
 import type { ProcessOptions } from "../src/process/limits.ts";
 import type { PositionLimit } from "./assemble/limit.ts";
 import type { KernelEnd } from "./find/kernel.ts";
@@ -101,6 +102,8 @@ export interface Inspection {
   readonly timeBecause: string | undefined;
   /** It is of one sequence: converted, every input and output has a batch in front. */
   readonly batchAdded: boolean;
+  /** How many of the first positions each output lacks, where it lacks some; undefined where none does. */
+  readonly missing: Missing | undefined;
   readonly counter: PositionCounter | undefined;
   readonly refusals: readonly InspectedRefusal[];
 }

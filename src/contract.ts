@@ -49,6 +49,11 @@ export const METADATA = {
   layers: "longconv.layers",
   /** How many positions the model can read, where a table of positions ends; without it, any number. */
   positions: "longconv.positions",
+  /**
+   * JSON: how many of the first positions each output lacks in the export, by its name: its rows there mean nothing. Left out where none
+   * lacks any.
+   */
+  missing: "longconv.missing",
   /** JSON: {@link Claim}, the least of those of the states. */
   claim: "longconv.claim",
   /** Of a language model: the names of its ids and of its logits, a line each. */

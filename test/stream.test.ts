@@ -22,6 +22,8 @@ interface Port {
   readonly dims: readonly (string | number)[];
   /** Of time; null where there is none. */
   readonly axis: number | null;
+  /** Positions that the output lacks in front. */
+  readonly missing?: number;
 }
 
 interface Row {
@@ -63,16 +65,14 @@ async function drive(model: Model, runner: Runner, row: Row, feeds: Map<string, 
   }
   return new Map(
     [...pieces].map(([name, tensors]): [string, Tensor] => {
-      const { axis } = row.outputs[name]!;
+      const { axis, missing = 0 } = row.outputs[name]!;
       // without a time axis: the answer after what was read
       if (axis === null) return [name, tensors.at(-1)!];
-      return [
-        name,
-        joinRows(
-          tensors.map((tensor) => ({ tensor, from: 0, to: tensor.dims[axis]! })),
-          axis,
-        ),
-      ];
+      const whole = joinRows(
+        tensors.map((tensor) => ({ tensor, from: 0, to: tensor.dims[axis]! })),
+        axis,
+      );
+      return [name, part(whole, axis, missing, whole.dims[axis]!)];
     }),
   );
 }
@@ -103,11 +103,13 @@ describe.each(rows.filter(({ refused }) => !refused))("$name: $note", (row) => {
   let cases: TestCase[];
   // an output may have another name now: logits, say
   let renamed: ReadonlyMap<string, string>;
+  let missing: Record<string, number>;
 
   beforeAll(async () => {
     cases = casesOf({ folder: path.join(FOLDER, row.name) });
     const conversion = await convert(fileOf(row));
     ({ renamed } = conversion);
+    missing = Object.fromEntries(conversion.missing);
     model = row.name.startsWith("float16") ? withFloatInterface(conversion.model) : conversion.model;
     runner = await openModel(model);
   });
@@ -119,11 +121,16 @@ describe.each(rows.filter(({ refused }) => !refused))("$name: $note", (row) => {
   const now = (name: string) => renamed.get(name) ?? name;
   const moved = (ports: Row["inputs"]) =>
     Object.fromEntries(
-      Object.entries(ports).map(([name, { dims, axis }]) => [
+      Object.entries(ports).map(([name, { dims, axis, ...rest }]) => [
         name === ATTENTION_MASK ? name : now(name),
-        { dims: [...added, ...dims], axis: axis === null ? null : axis + added.length },
+        { dims: [...added, ...dims], axis: axis === null ? null : axis + added.length, ...rest },
       ]),
     );
+
+  test("outputs lack the positions that the export's lack", () => {
+    const lacking = Object.entries(row.outputs).flatMap(([name, { missing }]) => (missing ? [[name, missing]] : []));
+    expect(missing).toEqual(Object.fromEntries(lacking));
+  });
 
   test("PyTorch's outputs whole, position by position, cut at random", async () => {
     expect(cases.length).toBeGreaterThan(0);

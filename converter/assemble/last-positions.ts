@@ -5,12 +5,13 @@ import { type Builder, rewire } from "../graph/build.ts";
 import type { GraphIndex, Node } from "../graph/graph.ts";
 import { timeAxis } from "../time/facts/fact.ts";
 import type { TimeFacts } from "../time/follow.ts";
+import { isOffset } from "../time/offset.ts";
 import { layoutOfOutput } from "./interface.ts";
 
-/** Whether the first output has positions to keep: a time axis that is not flattened with the batch. */
+/** Whether the first output has positions to keep: a time axis that is not flattened with the batch, and all of the sequence's. */
 export function canKeepLast({ original, time }: Found): boolean {
   const fact = time.facts.get(original.graph.outputs[0]!.name);
-  return fact?.kind === "stream" && fact.axes[timeAxis(fact.axes)]!.length === 1;
+  return fact?.kind === "stream" && !isOffset(fact) && fact.axes[timeAxis(fact.axes)]!.length === 1;
 }
 
 /** Where the last positions are taken: in front of `node`'s input number `input`. */

@@ -14,7 +14,7 @@ import type { Trial } from "./trials.ts";
 
 /** The outputs of a trial, each row run without its padding; undefined where the export has no mask, or cannot be run so. */
 export async function aloneOf(
-  { graphs }: Found,
+  { graphs, lacking }: Found,
   { sizes, feeds, parts }: Trial,
   outputAxes: ReadonlyMap<string, Layout>,
 ): Promise<Trace | undefined> {
@@ -34,7 +34,7 @@ export async function aloneOf(
     );
     return { sizes: { batch: 1, time: time - padding }, feeds: own, parts: [own], ways: [] };
   });
-  const rows = await runAll(precise(graphs, graphs.model), trials, outputAxes, () => true);
+  const rows = await runAll({ lacking }, precise(graphs, graphs.model), trials, outputAxes, () => true);
   if (rows.includes(undefined)) return undefined;
   return new Map(
     [...outputAxes.keys()].map((name) => {

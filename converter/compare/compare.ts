@@ -8,7 +8,7 @@ import { hasHalves, widened, withFloatInterface } from "../ort/widen.ts";
 import { isFailedRun } from "../parts/open-region.ts";
 import { aloneOf } from "./alone.ts";
 import { difference, larger, largestOf } from "./differences.ts";
-import { drive, outputLayouts, type Trace, withoutPadding } from "./drive.ts";
+import { asExported, drive, outputLayouts, type Trace, withoutPadding } from "./drive.ts";
 import { runOriginal } from "./original.ts";
 import { withExactSums } from "./sums.ts";
 import { cutsOf, PADDING, type Trial, trialsOf, type Way } from "./trials.ts";
@@ -112,7 +112,12 @@ export async function compareWithOriginal(
           const padding = way === "padded" ? PADDING : 0;
           const seen = (trace: Trace) => (keep ? trace : withoutPadding(found.graphs, trace, outputAxes, sizes.batch));
           const answer = async (run: Runner) =>
-            seen(await drive(model, run, found.graphs, outputAxes, feeds, cuts, sizes.batch, keep, padding));
+            seen(
+              asExported(
+                found,
+                await drive(model, run, found.graphs, outputAxes, feeds, cuts, sizes.batch, keep, padding),
+              ),
+            );
           const wantedOf = (trace: Trace) => (keep ? lastOf(trace) : seen(trace));
           const [due, got] = [keep ? lastOf(wanted[i]!) : meant[i]!, await answer(runner)];
           const plain = apart(due, got);

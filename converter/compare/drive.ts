@@ -26,6 +26,16 @@ export function outputLayouts({ graphs, time }: Pick<Found, "graphs" | "time">):
   );
 }
 
+/** Rows that the export gives of an output with a time axis for a sequence of so many positions. */
+export function exportedRows({ lacking }: Pick<Found, "lacking">, output: string, positions: number): number {
+  const { front = 0, behind = 0 } = lacking.get(output) ?? {};
+  return Math.max(0, positions - front - behind);
+}
+
+/** What a converted model gives, without the rows in front that the export lacks. */
+export const asExported = ({ lacking }: Pick<Found, "lacking">, trace: Trace): Trace =>
+  lacking.size === 0 ? trace : new Map([...trace].map(([name, rows]) => [name, rows.slice(lacking.get(name)?.front)]));
+
 /** Positions of a tensor from `from` on, before `to`, and its own first `padding` before them; all of one without time. */
 function cut(tensor: Tensor, axes: Layout, from: number, to: number, padding: number): Tensor {
   const axis = timeAxis(axes);

@@ -9,7 +9,7 @@ import { precise } from "../parts/graphs.ts";
 import { isFailedRun } from "../parts/open-region.ts";
 import { type Layout, timeAxis } from "../time/facts/fact.ts";
 import { difference } from "./differences.ts";
-import { byPosition, type Row, type Trace } from "./drive.ts";
+import { byPosition, exportedRows, type Row, type Trace } from "./drive.ts";
 import type { Trial } from "./trials.ts";
 
 /**
@@ -24,11 +24,12 @@ export async function runOriginal(
 ): Promise<{ wanted: (Trace | undefined)[]; own: number | undefined }> {
   const { model } = found.graphs;
   const exact = precise(found.graphs, model);
-  const wanted = await runAll(exact, trials, outputAxes, () => true);
+  const wanted = await runAll(found, exact, trials, outputAxes, () => true);
   if (wanted.every((trace) => trace === undefined)) throw neverRuns(found);
   if (!hasHalves(found.original)) return { wanted, own: 0 };
   try {
     const halves = await runAll(
+      found,
       withFloatInterface(found.original),
       trials,
       outputAxes,
@@ -58,6 +59,7 @@ const neverRuns = ({ original }: Found): LongConvError =>
 
 /** Runs a model for the trials that are chosen, where it can be run. */
 export async function runAll(
+  found: Pick<Found, "lacking">,
   model: Model,
   trials: readonly Trial[],
   outputAxes: ReadonlyMap<string, Layout>,
@@ -74,10 +76,12 @@ export async function runAll(
       }));
     const [first, second] = answers || [];
     const trace = first && traceOf(first, outputAxes);
-    // a run that gives another number of positions than it took is none
+    // a run that gives another number of positions than those that it took are worth is none
     const isWhole =
       trace &&
-      [...outputAxes].every(([name, axes]) => timeAxis(axes) < 0 || trace.get(name)!.length === trial.sizes.time);
+      [...outputAxes].every(
+        ([name, axes]) => timeAxis(axes) < 0 || trace.get(name)!.length === exportedRows(found, name, trial.sizes.time),
+      );
     traces.push(!isWhole ? undefined : second ? stackTraces(trace, traceOf(second, outputAxes)) : trace);
   }
   await runner?.close();

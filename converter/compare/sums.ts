@@ -41,7 +41,7 @@ export interface Compared {
  * @returns undefined where there are no such sums, or they do not explain the difference
  */
 export async function withExactSums(
-  { graphs }: Found,
+  { graphs, lacking }: Found,
   trial: Trial,
   outputAxes: ReadonlyMap<string, Layout>,
   converted: Model,
@@ -49,7 +49,7 @@ export async function withExactSums(
 ): Promise<(Apart & { readonly rounding: number }) | undefined> {
   const original = withPreciseSums(graphs.model, (tensor) => typeIn(graphs, tensor) === DataType.FLOAT);
   if (original === graphs.model) return undefined;
-  const [whole] = await runAll(precise(graphs, original), [trial], outputAxes, () => true);
+  const [whole] = await runAll({ lacking }, precise(graphs, original), [trial], outputAxes, () => true);
   const ours = withPreciseSums(converted, (tensor) => floatTypeOf(converted, tensor) === DataType.FLOAT);
   const answered = whole && (await answerOf(ours, answer));
   if (!whole || !answered) return undefined;

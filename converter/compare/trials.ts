@@ -63,9 +63,10 @@ export function trialsOf(found: Found, reach: number, outputAxes: ReadonlyMap<st
     if (ODD.includes(sizes)) return outputs(sizes) <= ODD_OUTPUT;
     return i === 0 || sizes.batch === 1 || outputs(sizes) <= LARGEST_OUTPUT;
   });
-  const trials = cases.map((sizes, i): Trial => {
+  const trials = cases.map((own, i): Trial => {
+    const sizes = lengthened(found, own, reach);
     const feeds = withPadding(found.graphs, randomInputs(found.graphs, found.constants, sizes, 1000 + i), sizes);
-    return { sizes, feeds, parts: [feeds], ways: waysOf(sizes, takes, i) };
+    return { sizes, feeds, parts: [feeds], ways: waysOf(own, takes, i) };
   });
   const { batch } = fixedSizes(found.graphs.inputs);
   // rows of what both give are joined position by position
@@ -75,6 +76,13 @@ export function trialsOf(found: Found, reach: number, outputAxes: ReadonlyMap<st
   const parts = [11, 12].map((seed) => randomInputs(found.graphs, found.constants, cases[0]!, seed));
   const feeds = stackInputs(found, parts[0]!, parts[1]!);
   return [...trials, { sizes: { batch: 2 * batch, time: cases[0]!.time }, feeds, parts, ways: ["cut at random"] }];
+}
+
+/** By as many positions longer as an output lacks at most: it has as many rows as there are positions then. */
+function lengthened({ graphs, lacking }: Found, { batch, time }: Sizes, reach: number): Sizes {
+  const most = Math.max(0, ...[...lacking.values()].map(({ front, behind }) => front + behind));
+  const isFixed = fixedSizes(graphs.inputs).time !== undefined;
+  return { batch, time: isFixed ? time : Math.max(time, Math.min(time + most, reach)) };
 }
 
 /** The export's own mask and positions for rows with padding in front. */

@@ -100,7 +100,7 @@ export function tritonConfig(model: Model, options: TritonOptions): string {
       : { oldest: { max_candidate_sequences: options.maxSequences ?? 64, ...delay } }),
     state: pairs.map((pair) => stateOf(model, pair, options.sameBuffer ?? false)),
   });
-  const said = [METADATA.claim, METADATA.positions].flatMap((key) => {
+  const said = [METADATA.claim, METADATA.positions, METADATA.missing].flatMap((key) => {
     const value = model.metadata.get(key);
     return value === undefined ? [] : [{ key, value: { string_value: value } }];
   });

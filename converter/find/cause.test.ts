@@ -43,14 +43,14 @@ test.each<[string, ErrorCode, RegExp, (b: Builder) => void]>([
     (b) => void b.one("Mul", ["x", b.one("Softmax", ["x"], { axis: 1 })], {}, { outputs: ["y"] }),
   ],
   [
-    "valid convolutions without padding",
+    "padding that is not cut off again",
     "mixes-time",
-    /gives the output 'y' 5 positions fewer than the sequence has/,
+    /gives the output 'y' 3 positions more than the sequence has/,
     (b) => {
       const taps = (size: number) =>
         b.floats("taps", [CHANNELS, CHANNELS, size], new Array(CHANNELS ** 2 * size).fill(0.1));
-      const first = b.one("Relu", [b.one("Conv", [turned(b, "x"), taps(3)])]);
-      turned(b, b.one("Conv", [first, taps(4)]), ["y"]);
+      const first = b.one("Relu", [b.one("Conv", [turned(b, "x"), taps(3)], { pads: [2, 0] })]);
+      turned(b, b.one("Conv", [first, taps(4)], { pads: [3, 3] }), ["y"]);
     },
   ],
 ])("%s", async (_, code, reason, build) => {

@@ -8,7 +8,7 @@ import { hasHalves, widened } from "../ort/widen.ts";
 import type { Graphs } from "../parts/graphs.ts";
 import { sizesIn } from "../parts/part.ts";
 import { positionRows } from "../parts/position-rows.ts";
-import { fixedSizes, runSizes, shapesAt, shapesByRunning } from "../parts/seen-shapes.ts";
+import { fixedSizes, runSizes, shapesAt } from "../parts/seen-shapes.ts";
 import { provePosition, proveRegion } from "../prove/prove.ts";
 import { planCounter } from "../time/counter.ts";
 import type { Layout } from "../time/facts/fact.ts";
@@ -16,7 +16,7 @@ import type { Rule } from "../time/facts/rule.ts";
 import { foldConstants } from "../time/fold.ts";
 import { type Closed, followTime, type Opening, type Refusal } from "../time/follow.ts";
 import { type InputAxes, type InputOptions, inputAxes } from "../time/inputs.ts";
-import { lengthOutputs } from "../time/outputs.ts";
+import { lackingOutputs, lengthOutputs } from "../time/outputs.ts";
 import { lengthThresholds } from "../time/thresholds.ts";
 import { newWalked } from "../time/walked.ts";
 import { closeBranches } from "./branches.ts";
@@ -24,7 +24,7 @@ import type { Kept, Kind, Known } from "./carried.ts";
 import { unrolled } from "./cause.ts";
 import type { Found } from "./found.ts";
 import { castsToHalf, decidingHalves } from "./halves.ts";
-import { lengthError } from "./lengths.ts";
+import { shapesWhereItRuns } from "./lengths.ts";
 import { type Renamed, withKnownNames } from "./names.ts";
 import { isWithinProven, type Proofs, provenTogether } from "./proven.ts";
 import { closeRegion, type RefusedOpening, type Region } from "./region.ts";
@@ -55,9 +55,7 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
     driven,
     inputs,
     index: indexGraph(model.graph),
-    shapes: await shapesByRunning(model, inputs, constants).catch(async (error: unknown) => {
-      throw await lengthError(model, inputs, error);
-    }),
+    shapes: await shapesWhereItRuns(model, inputs, constants),
   };
   // the twin that is analysed counts further, in float32
   const typeOf = (tensor: string) => halves.get(tensor) ?? whole.shapes.seen.get(tensor)?.type;
@@ -76,7 +74,8 @@ export async function findCarried(given: Model, options: FindOptions): Promise<F
     const opening = time.openings.find(({ node }) => !waiting.has(node)) ?? time.openings[0];
     const known = { graphs, time, constants };
     if (!opening) {
-      const concluded = concludedFrom(known, { tables, regions, closed, refused, typeOf });
+      const isLanguage = language !== undefined;
+      const concluded = concludedFrom(known, { tables, regions, closed, refused, typeOf, isLanguage });
       return { original, renamed, language, graphs, constants, tables, time, regions, kept, ...concluded };
     }
     const rows = await positionRows(graphs, time, opening.node);
@@ -164,16 +163,17 @@ interface Followed {
   /** Of what was closed. */
   readonly refused: readonly Refusal[];
   readonly typeOf: (tensor: string) => number | undefined;
+  readonly isLanguage: boolean;
 }
 
 /** What is counted and what is proven of a model that was followed to its end, and all that stands in its way. */
-function concludedFrom(known: Known, followed: Followed): Pick<Found, "counter" | "proofs" | "refusals"> {
+function concludedFrom(known: Known, followed: Followed): Pick<Found, "lacking" | "counter" | "proofs" | "refusals"> {
   const { graphs, time, constants } = known;
-  const { tables, closed, refused } = followed;
+  const { tables, closed, refused, isLanguage } = followed;
   const { model, index, inputs } = graphs;
   const { refusals: uncounted, ...counter } = planCounter({ index, time, tables, constants });
   const thresholds = lengthThresholds(model, time.facts, constants);
-  const outputs = lengthOutputs(model, index, time);
+  const outputs = lengthOutputs(model, index, time, isLanguage);
   const proofs = proofsOf(known, followed);
   const loop = unrolled(
     closed.filter((each) => "code" in each),
@@ -183,7 +183,7 @@ function concludedFrom(known: Known, followed: Followed): Pick<Found, "counter" 
     ...[...(loop ? [loop] : refused), ...time.refusals, ...uncounted, ...outputs],
     ...thresholds.filter(({ node }) => !isWithinProven(index, time, proofs, node)),
   ];
-  return { counter, proofs, refusals };
+  return { lacking: lackingOutputs(model, time), counter, proofs, refusals };
 }
 
 /** Proofs of all that was seen to be a convolution, or a table with a row for each position. */

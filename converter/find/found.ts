@@ -7,6 +7,7 @@ import type { CounterPlan } from "../time/counter.ts";
 import type { Layout } from "../time/facts/fact.ts";
 import type { Constant } from "../time/fold.ts";
 import type { Refusal, TimeFacts } from "../time/follow.ts";
+import type { Lacking } from "../time/outputs.ts";
 import type { Kept } from "./carried.ts";
 import type { Renamed } from "./names.ts";
 import type { Proofs } from "./proven.ts";
@@ -36,6 +37,8 @@ export interface Found {
   readonly kept: readonly Kept[];
   /** Of each region, and of each table: what rules say of it at every length, or why they say nothing. */
   readonly proofs: Proofs;
+  /** Outputs that have no row for some positions of the sequence. */
+  readonly lacking: ReadonlyMap<string, Lacking>;
   /** What is computed from a carried counter, where streams meet the absolute position. */
   readonly counter: Omit<CounterPlan, "refusals">;
   /** How far it was seen to be what was given, where that fills its sequences up to a multiple of some number. */
@@ -52,6 +55,10 @@ export const isConvertible = ({
   refusals,
 }: Pick<Found, "regions" | "kept" | "counter" | "refusals">): boolean =>
   refusals.length === 0 && (regions.length > 0 || kept.length > 0 || counter.uses.length > 0);
+
+/** How many of the first positions each output lacks that lacks some. */
+export const missingIn = ({ lacking }: Pick<Found, "lacking">): ReadonlyMap<string, number> =>
+  new Map([...lacking].flatMap(([name, { front }]) => (front > 0 ? [[name, front] as const] : [])));
 
 /** @throws LongConvError the first refusal; no-long-convolution where there is nothing to convert */
 export function refuseUnlessConvertible(found: Found): void {

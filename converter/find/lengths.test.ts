@@ -1,6 +1,6 @@
 /** Graphs that declare any length and take only some: a sentence, found by trying. */
 import { expect, test } from "vitest";
-import { CHANNELS, conv, KERNEL, saved, small } from "../../test/small.ts";
+import { CHANNELS, conv, saved, small } from "../../test/small.ts";
 import { convert } from "../convert.ts";
 import type { Builder } from "../graph/build.ts";
 import { inspect } from "../inspect.ts";
@@ -29,16 +29,6 @@ const GRAPHS: readonly (readonly [reason: RegExp, build: (b: Builder) => void])[
     (b) => {
       const pieces = b.one("Reshape", [conv(b, "x"), b.ints("pieces", [0, -1, 4 * CHANNELS])]);
       b.one("Reshape", [b.one("Tanh", [pieces]), b.ints("whole", [0, -1, CHANNELS])], {}, { outputs: ["y"] });
-    },
-  ],
-  [
-    /^runs at 16 positions or more only/,
-    (b) => {
-      const weight = b.floats("kernel", [CHANNELS, 1, 16], KERNEL.subarray(0, 16 * CHANNELS));
-      const turned = b.one("Transpose", ["x"], { perm: [0, 2, 1] });
-      const inside = b.one("Conv", [turned, weight], { group: CHANNELS, kernel_shape: [16] });
-      const padded = b.one("Pad", [inside, b.ints("pads", [0, 0, 15, 0, 0, 0])]);
-      b.one("Transpose", [padded], { perm: [0, 2, 1] }, { outputs: ["y"] });
     },
   ],
   [

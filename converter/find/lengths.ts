@@ -4,9 +4,10 @@ import { IN_TRIALS, refuseUnbounded } from "../bound/refuse.ts";
 import { type Model, whereOf } from "../graph/graph.ts";
 import { DataType } from "../graph/tensor.ts";
 import { openModel } from "../ort/run.ts";
-import { fixedSizes, shapesAt, zeroInputs } from "../parts/seen-shapes.ts";
+import { fixedSizes, runSizes, type Shapes, shapesAt, shapesByRunning, zeroInputs } from "../parts/seen-shapes.ts";
 import type { Sizes } from "../time/facts/fact.ts";
 import { OTHER_RATE } from "../time/facts/rule.ts";
+import type { Constant } from "../time/fold.ts";
 import type { InputAxes } from "../time/inputs.ts";
 import { mergedAt } from "./pieces.ts";
 import { RATE } from "./remedies.ts";
@@ -25,6 +26,34 @@ interface Answer {
   readonly remedy: string;
   /** It runs at multiples of this number alone. */
   readonly step?: number;
+  /** It runs at so many positions and at more. */
+  readonly least?: number;
+}
+
+/**
+ * {@link shapesByRunning} at lengths at which the graph runs: convolutions without padding need as many positions as they reach.
+ * @throws LongConvError that says at which lengths it runs, or which node does not run at all; what running it gave where neither is the reason
+ */
+export async function shapesWhereItRuns(
+  model: Model,
+  inputs: InputAxes,
+  constants: ReadonlyMap<string, Constant>,
+): Promise<Shapes> {
+  try {
+    return await shapesByRunning(model, inputs, constants);
+  } catch (error) {
+    const { least, why } = await lengthError(model, inputs, error);
+    if (least === undefined) throw why;
+    return shapesByRunning(model, inputs, constants, undefined, runSizes(model, inputs, least)).catch(() => {
+      throw why;
+    });
+  }
+}
+
+/** Why it did not run, and how many positions it takes at least, where more are always enough. */
+interface Why {
+  readonly why: unknown;
+  readonly least?: number | undefined;
 }
 
 /**
@@ -32,27 +61,28 @@ interface Answer {
  * @param error what running it gave
  * @returns an error that says at which lengths it runs, or which node does not run at all; the error itself where neither is the reason
  */
-export async function lengthError(model: Model, inputs: InputAxes, error: unknown): Promise<unknown> {
+async function lengthError(model: Model, inputs: InputAxes, error: unknown): Promise<Why> {
   const { batch = 1, time } = fixedSizes(inputs);
-  if (!(error instanceof LongConvError) || error.code !== "runtime-failed") return error;
+  if (!(error instanceof LongConvError) || error.code !== "runtime-failed") return { why: error };
   const batchwise = model.graph.nodes.find(({ op, attributes }) => RECURRENT.has(op) && attributes.layout === 1);
   if (batchwise) {
     const reason = "has its batch on axis 0 (layout = 1), which ONNX Runtime does not run";
     const remedy = "Export it with layout = 0 between two Transposes, as PyTorch does for batch_first.";
-    return new LongConvError("unsupported-layout", reason, whereOf(model, batchwise), remedy, error);
+    return { why: new LongConvError("unsupported-layout", reason, whereOf(model, batchwise), remedy, error) };
   }
-  if (time !== undefined) return error;
+  if (time !== undefined) return { why: error };
   const runs = await tried(model, inputs, batch);
   const answer = answerOf(runs);
-  if (!answer) return error;
-  const { step } = answer;
+  if (!answer) return { why: error };
+  const { step, least } = answer;
   const merged = step === undefined ? undefined : await mergedAt(model, inputs, { batch, step, error });
   if (merged) {
     const reason = `${OTHER_RATE}: one position for each ${step} of its input's, so that the graph ${answer.reason}`;
-    return new LongConvError("mixes-time", reason, whereOf(model, merged), RATE, error);
+    return { why: new LongConvError("mixes-time", reason, whereOf(model, merged), RATE, error) };
   }
   const code: ErrorCode = "depends-on-length";
-  return new LongConvError(code, answer.reason, { file: model.file || undefined }, answer.remedy, error);
+  const where = { file: model.file || undefined };
+  return { why: new LongConvError(code, answer.reason, where, answer.remedy, error), least };
 }
 
 /** Whether the graph runs, by length; none at which its tensors would be large. */
@@ -112,6 +142,7 @@ function answerOf(runs: ReadonlyMap<number, boolean>): Answer | undefined {
     return {
       reason: `runs at ${least} positions or more only, and token by token there is one at a time`,
       remedy: `Pad the sequence on the left, by ${least - 1} positions, inside the model.`,
+      least,
     };
   if (lengths.every((length) => runs.get(length) === length <= most))
     return { reason: `runs at no more than ${most} positions`, remedy: dynamic };

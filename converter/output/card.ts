@@ -1,5 +1,6 @@
 /** The model card: README.md of the folder, with what is claimed of the model, its errors, and how it is run. */
 import { describeClaim, type LayerMetadata, METADATA } from "../../src/contract.ts";
+import { describeMissing, missingOf } from "../../src/missing.ts";
 import { reachOf } from "../../src/reach.ts";
 import type { Model } from "../graph/graph.ts";
 
@@ -24,6 +25,7 @@ export function modelCard(files: ReadonlyMap<string, Model>, transformersJs: boo
   const [model] = files.values();
   const { metadata } = model!;
   const { claim, positions } = reachOf(metadata, model!.file || undefined);
+  const missing = describeMissing(missingOf(metadata, model!.file || undefined));
   const layers: readonly LayerMetadata[] = JSON.parse(metadata.get(METADATA.layers) ?? "[]");
   const { comparisons = [], largest, tolerance } = checkOf(model!);
   const error = (value: number) => (value === 0 ? "0" : value.toExponential(1));
@@ -61,6 +63,9 @@ export function modelCard(files: ReadonlyMap<string, Model>, transformersJs: boo
     "## What is claimed",
     "",
     `${claim ? `The model ${describeClaim(claim).replace(/^(proven|seen)/, "is $1")}.` : "Nothing."}${positions === undefined ? "" : ` It reads ${positions} positions.`}`,
+    ...(missing.length > 0
+      ? [`The export lacks ${missing.join(" and ")}: what this model gives there means nothing.`]
+      : []),
     "",
     "## Errors",
     "",

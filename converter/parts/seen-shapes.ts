@@ -26,11 +26,22 @@ export interface Shapes {
 
 const PRIMES = [5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97];
 
-/** Sizes at which the graph can be run: its own where they are fixed, else primes that are no constant's dimension. */
-export function runSizes(model: Model, inputs: InputAxes): Sizes[] {
+const isPrime = (n: number): boolean => {
+  for (let divisor = 2; divisor * divisor <= n; divisor++) if (n % divisor === 0) return false;
+  return n > 1;
+};
+
+/**
+ * Sizes at which the graph can be run: its own where they are fixed, else primes that are no constant's dimension.
+ * @param least positions below which it does not run
+ */
+export function runSizes(model: Model, inputs: InputAxes, least = 1): Sizes[] {
   const taken = new Set([...model.graph.initializers.values()].flatMap((initializer) => initializer.dims));
-  const free = PRIMES.filter((prime) => !taken.has(prime) && !taken.has(2 * prime));
-  const [b1, b2, n1, n2] = [free[0] ?? 5, free[1] ?? 7, free[2] ?? 101, free[3] ?? 103];
+  const isFree = (prime: number) => !taken.has(prime) && !taken.has(2 * prime);
+  const free = PRIMES.filter(isFree);
+  const [b1, b2] = [free[0] ?? 5, free[1] ?? 7];
+  const long = Array.from({ length: 200 }, (_, i) => least + i).filter((n) => n > b2 && isPrime(n) && isFree(n));
+  const [n1, n2] = least === 1 ? [free[2] ?? 101, free[3] ?? 103] : [long[0] ?? least, long[1] ?? least + 1];
   const { batch, time } = fixedSizes(inputs);
   const first = { batch: batch ?? b1, time: time ?? n1 };
   return inputs.fixed && batch !== undefined && time !== undefined
@@ -70,14 +81,15 @@ const LARGE_BYTES = 1e8;
 /**
  * Runs the whole graph once or twice with every computed tensor as an output, or, of a model with many weights, its shape and first
  * element: ONNX Runtime then frees each tensor once it is read.
+ * @param runs the sizes
  */
 export async function shapesByRunning(
   model: Model,
   inputs: InputAxes,
   constants: ReadonlyMap<string, Constant>,
   largeBytes = LARGE_BYTES,
+  runs: readonly Sizes[] = runSizes(model, inputs),
 ): Promise<Shapes> {
-  const runs = runSizes(model, inputs);
   const names = model.graph.nodes.flatMap((node) => node.outputs).filter((name) => name && !constants.has(name));
   const brief = initializerBytes(model) > largeBytes ? briefly(model, names) : undefined;
   const whole = brief?.model ?? cut(model, model.graph.inputs, names);

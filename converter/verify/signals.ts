@@ -1,6 +1,6 @@
 /** Models that are not language models: random inputs, and the largest difference of their outputs. */
 import { difference } from "../compare/differences.ts";
-import { byPosition, drive, outputLayouts } from "../compare/drive.ts";
+import { asExported, byPosition, drive, outputLayouts } from "../compare/drive.ts";
 import type { Found } from "../find/found.ts";
 import type { Model } from "../graph/graph.ts";
 import { openModel } from "../ort/run.ts";
@@ -45,7 +45,7 @@ export async function verifySignals(
       for (const way of ["whole", "token by token"] as const) {
         const cuts = way === "whole" ? [length] : Array.from({ length }, (_, k) => k + 1);
         const got = await drive(converted, runner, found.graphs, axes, feeds, cuts, batch);
-        const { absolute, relative } = difference(wanted, got);
+        const { absolute, relative } = difference(wanted, asExported(found, got));
         rows.push({ length, way, largest: absolute, relative });
       }
       onProgress?.(i + 1, sizes.length);

@@ -3,6 +3,7 @@
 import { notValid } from "../../src/checks.ts";
 import type { LanguageNames } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
+import type { Missing } from "../../src/missing.ts";
 import type { Reach } from "../../src/reach.ts";
 import type { Backend, ModelSource } from "../sessions/backend.ts";
 import type { InferenceSession, Tensor } from "../sessions/ort.ts";
@@ -55,6 +56,8 @@ export interface Model extends Reach {
   /** Inputs and outputs that are not states. */
   readonly inputs: readonly InputSpec[];
   readonly outputs: readonly InferenceSession.TensorValueMetadata[];
+  /** How many of the first positions each output lacks in the export, where it lacks some: its rows there mean nothing. */
+  readonly missing: Missing;
   /** The only batch size that the model takes, where it is fixed. */
   readonly batchSize: number | undefined;
   readonly language: LanguageModel | undefined;

@@ -11,6 +11,7 @@ import {
 } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { describeExpansion, MOST_NODES } from "../../src/function-sizes.ts";
+import { missingOf } from "../../src/missing.ts";
 import { reachOf } from "../../src/reach.ts";
 import { BATCH_NAME, batchOfFixed, pairByName, type ToldStates } from "../../src/stateful.ts";
 import { named } from "../../src/unforeseen.ts";
@@ -67,6 +68,7 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
       const names = languageNames(session.inputNames, session.outputNames, metadata);
       const model: Model = {
         ...reachOf(metadata, file),
+        missing: missingOf(metadata, file),
         backend,
         session,
         source,

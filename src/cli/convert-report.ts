@@ -8,6 +8,7 @@ import type { Target } from "../../converter/output/target.ts";
 import type { LayerReport } from "../../converter/report.ts";
 import type { WeightsReport } from "../../converter/weights/compare.ts";
 import { type Claim, describeClaim } from "../contract.ts";
+import { describeMissing } from "../missing.ts";
 import { table } from "./table.ts";
 import { byteSize, scientific } from "./terminal.ts";
 
@@ -53,6 +54,7 @@ export function conversionReport({
   const lines = [
     ...claimLines(claim, layers, trainingLength),
     ...(conversion.batchAdded ? ["batch     the export has none: every input and output has one in front"] : []),
+    ...missingLines(conversion.missing),
     ...renamedLines(renamed, language),
     "",
     table([heading, ...rows]),
@@ -66,6 +68,12 @@ export function conversionReport({
   ];
   return lines.join("\n");
 }
+
+/** Rows of outputs that the export has not. */
+const missingLines = (missing: Conversion["missing"]): string[] =>
+  describeMissing(Object.fromEntries(missing)).map(
+    (which) => `missing   ${which}, as in the export: what comes there means nothing`,
+  );
 
 /** What has other names now, and why. */
 function renamedLines(renamed: Conversion["renamed"], language: Conversion["language"]): string[] {
@@ -134,6 +142,7 @@ export function conversionJson({ file, conversion, target, trainingLength, weigh
     })),
     claim,
     batchAdded: conversion.batchAdded || undefined,
+    missing: conversion.missing.size > 0 ? Object.fromEntries(conversion.missing) : undefined,
     renamed: renamed.size > 0 ? Object.fromEntries(renamed) : undefined,
     language,
     positions,

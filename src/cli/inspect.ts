@@ -9,6 +9,7 @@ import { modelFileOf } from "../../converter/output/beside.ts";
 import { percent } from "../../converter/picture/text.ts";
 import { describeClaim } from "../contract.ts";
 import { LongConvError } from "../errors.ts";
+import { describeMissing } from "../missing.ts";
 import { newCommand, withAction } from "./command.ts";
 import { outputFile } from "./output-file.ts";
 import { pageOf } from "./page.ts";
@@ -76,7 +77,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
 
 function reportOf(inspection: Inspection): string {
   const { file, opset, irVersion, nodes, weightBytes, inputs, outputs } = inspection;
-  const { layers, states, timeBecause, batchAdded, counter, refusals, trainingLength } = inspection;
+  const { layers, states, timeBecause, batchAdded, missing = {}, counter, refusals, trainingLength } = inspection;
   const values = (list: typeof inputs) =>
     list.map(({ name, type, dims }) => `${name} ${type} [${dims?.join(", ") ?? "?"}]`).join("; ");
   const lines = [
@@ -106,6 +107,8 @@ function reportOf(inspection: Inspection): string {
   if (states.length > 0) lines.push("", ...stateLines(inspection));
   if (batchAdded) lines.push("", "batch     none: converted, every input and output has one in front");
   if (timeBecause) lines.push("", `time      ${timeBecause}; --time-axis says otherwise`);
+  for (const which of describeMissing(missing))
+    lines.push("", `missing   ${which}: the converted model's mean nothing`);
   if (counter) lines.push(counterLine(counter));
   lines.push(...claimsOf(layers));
   if (refusals.length > 0) {

@@ -63,7 +63,7 @@ function run(socket: WebSocket, { model }: Served, signal: Signal, onFault: (err
   socket.send(
     JSON.stringify({
       input: { name: input.name, type: "float32", dims: openAxis === undefined ? dims : dims.with(openAxis, -1) },
-      outputs: model.outputs.map((output) => ({ name: output.name, type: output.type })),
+      outputs: model.outputs.map(({ name, type }) => ({ name, type, missing: model.missing[name] })),
     }),
   );
   let state = zeroState(model);
