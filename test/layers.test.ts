@@ -69,7 +69,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/states/rows":
     "converter/find converter/graph converter/ort converter/parts converter/time converter/time/facts converter/time/rules src",
   "converter/states/scan":
-    "converter/find converter/graph converter/parts converter/time converter/time/facts converter/time/rules src",
+    "converter/find converter/graph converter/lower converter/parts converter/time converter/time/facts converter/time/rules src",
   "src/serve": "runtime src",
   "converter/contract": "converter/assemble converter/graph src",
   "converter/states/counter": "converter/assemble converter/find converter/graph src",

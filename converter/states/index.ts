@@ -6,6 +6,7 @@ import { MEETING } from "./meeting/meeting.ts";
 import { PRODUCT } from "./product/product.ts";
 import { RECURRENT } from "./recurrent/recurrent.ts";
 import { ROWS } from "./rows/rows.ts";
+import { LINEAR } from "./scan/linear.ts";
 import { SCAN } from "./scan/scan.ts";
 import { SUM } from "./sum/sum.ts";
 import { POOLED } from "./total/pooled.ts";
@@ -13,6 +14,7 @@ import { TOTAL } from "./total/total.ts";
 
 export const KINDS: readonly Kind<RefusedOpening>[] = [
   RECURRENT,
+  LINEAR,
   SCAN,
   SUM,
   PRODUCT,

@@ -1,14 +1,11 @@
 /** Whether a loop's body keeps the rows of a batch apart, by the rules of time: its states and what it scans have a batch, and no time. */
 import type { Known } from "../../find/carried.ts";
-import type { Graph, Model, Node } from "../../graph/graph.ts";
-import { initializerFromProto } from "../../graph/initializer.ts";
-import { nodeFromProto } from "../../graph/node.ts";
-import type { GraphProto } from "../../graph/proto.ts";
+import type { Model, Node } from "../../graph/graph.ts";
 import { readsOf } from "../../graph/reads.ts";
-import { valueInfoFromProto } from "../../graph/valueinfo.ts";
 import type { Layout } from "../../time/facts/fact.ts";
 import { foldConstants } from "../../time/fold.ts";
 import { followTime } from "../../time/follow.ts";
+import { bodyOf, graphOf } from "./body.ts";
 
 /** What is known of the rows: `apart` by rule; mixed, as the sentence says; or no rule says it. */
 export type Rows = { readonly apart: true } | { readonly apart: false; readonly because: string } | undefined;
@@ -25,11 +22,10 @@ export async function rowsOf(
   scanned: readonly (Layout | undefined)[],
 ): Promise<Rows> {
   const { graphs, time, constants } = known;
-  const body = node.attributes.body as GraphProto;
-  const nodes = (body.node ?? []).map((proto, i) => nodeFromProto(proto, `${node.name}_${proto.opType}_${i}`));
-  if (nodes.some((each) => readsOf(each).size > new Set(each.inputs.filter(Boolean)).size)) return undefined;
+  const body = bodyOf(node);
+  if (!body) return undefined;
   const given = [...states.map((dims): Layout => [["batch"], ...dims.map((d) => (d === 1 ? [] : [d]))]), ...scanned];
-  const names = (body.input ?? []).map(({ name }) => name!);
+  const { inputs: names, outputs } = body;
   const layouts = new Map<string, Layout>();
   for (const [i, name] of names.entries()) if (given[i]) layouts.set(name, given[i]);
   if (layouts.size < names.length) return undefined;
@@ -37,14 +33,7 @@ export async function rowsOf(
     const fact = time.facts.get(name);
     if (fact?.kind === "still" && !layouts.has(name)) layouts.set(name, fact.axes);
   }
-  const outputs = (body.output ?? []).map(({ name }) => name!);
-  const graph: Graph = {
-    inputs: (body.input ?? []).map(valueInfoFromProto),
-    outputs: (body.output ?? []).map(valueInfoFromProto),
-    nodes,
-    initializers: new Map((body.initializer ?? []).map((tensor) => [tensor.name!, initializerFromProto(tensor)])),
-  };
-  const model: Model = { ...graphs.model, graph };
+  const model: Model = { ...graphs.model, graph: graphOf(node, body) };
   const inside = await foldConstants(model).catch(() => undefined);
   if (!inside) return undefined;
   const followed = followTime(model, { ...graphs.inputs, layouts }, new Map([...constants, ...inside]), []);

@@ -14,6 +14,7 @@ import { readsOf } from "../../graph/reads.ts";
 import { DataType } from "../../graph/tensor.ts";
 import { possibleLayouts } from "../../parts/seen-shapes.ts";
 import type { Layout } from "../../time/facts/fact.ts";
+import type { Opening } from "../../time/follow.ts";
 import { isOffset } from "../../time/offset.ts";
 import { scanAxes } from "../../time/rules/control.ts";
 import { maskedBody } from "./masked.ts";
@@ -22,59 +23,77 @@ import { rowsOf } from "./rows.ts";
 export const SCAN: Kind<RefusedOpening> = {
   name: "loop",
   isFirst: (_known, { node }) => isScan(node),
-  async find(known, { node, reason }) {
-    if (!isScan(node)) return undefined;
-    const { facts } = known.time;
-    const refuse = (code: RefusedOpening["code"], why: string) => refuseOpening(node, code, why);
-    const count = node.inputs.length - Number(node.attributes.num_scan_inputs);
-    if (node.inputs.slice(count).some((name) => isOffset(facts.get(name)!)))
-      return refuse("mixes-time", "loops over the padding before the first position");
-    const inside = [...readsOf(node)].filter((name) => !node.inputs.includes(name));
-    const stray = inside.find((name) => !isStill(known, name));
-    if (stray) return refuse("depends-on-data", `reads the whole of '${stray}' at each position`);
-    const layouts = layoutsOf(known, node, count);
-    if (typeof layouts === "string") return refuse("unsupported-layout", layouts);
-    const states: State[] = [];
-    for (const [i, dims] of layouts.states.entries()) {
-      const start = await startOf(known, node.inputs[i]!, 0);
-      if (typeof start === "object" && "reason" in start) return refuse(start.code, start.reason);
-      states.push({ dims, start });
-    }
-    const last = layouts.states.map((dims): Layout => [["batch"], ...dims.map((size) => (size === 1 ? [] : [size]))]);
-    const exits = node.outputs.flatMap((tensor, i): Exit[] => {
-      if (!tensor) return [];
-      if (i < count) return [{ tensor, fact: { kind: "last", axes: last[i]! } }];
-      return [{ tensor, fact: { kind: "stream", axes: layouts.streams[i - count]! } }];
-    });
-    const scanned = [...new Set(node.inputs.slice(count))].flatMap((tensor) => {
-      const fact = facts.get(tensor);
-      return fact?.kind === "stream" ? [{ tensor, axes: fact.axes }] : [];
-    });
-    const ends = exits.map(({ tensor, fact: { axes } }) => ({ tensor, axes }));
-    const axes = scanAxes(node.inputs.length - count, node.attributes.scan_input_axes);
-    const each = node.inputs.slice(count).map((name, i) => {
-      const fact = facts.get(name);
-      const layout = fact && "axes" in fact ? fact.axes : undefined;
-      return layout?.filter((_, k) => k !== fromFront(axes[i]!, layout.length));
-    });
-    const rows = await rowsOf(known, node, layouts.states, each);
-    if (rows && !rows.apart)
-      return refuse("mixes-batch", `reads other sequences of the batch in its loop: ${rows.because}`);
-    const isMixed = rows === undefined && (await mixesBatch(known, scanned, ends));
-    if (isMixed === undefined)
-      return refuse("mixes-batch", "does not run by itself, so other sequences may be read in its loop");
-    if (isMixed) return refuse("mixes-batch", "reads other sequences of the batch in its loop");
-    const because = "no rule says that the rows of a batch keep apart in its loop, and batches up to there were tried";
-    const claim: Claim | undefined = rows ? undefined : { kind: "seen", rows: ROWS_SEEN, node: node.name, because };
-    return {
-      ...{ opening: node, nodes: new Set([node]), reason },
-      exits,
-      plan: async () => ({ ...realised(node, states), claim }),
-    } satisfies Carried;
+  async find(known, opening) {
+    const { node } = opening;
+    const loop = isScan(node) ? await loopOf(known, opening) : undefined;
+    if (!loop || "code" in loop) return loop;
+    const { carried, states, claim } = loop;
+    return { ...carried, plan: async () => ({ ...realised(node, states), claim }) } satisfies Carried;
   },
 };
 
-const isScan = ({ op, domain }: Node): boolean => domain === "" && op === "Scan";
+/** A loop that can be carried. */
+interface Loop {
+  readonly carried: Omit<Carried, "plan">;
+  readonly states: readonly State[];
+  /** Whether a rule says that the rows of a batch keep apart; what is claimed where none does. */
+  readonly isApart: boolean;
+  readonly claim: Claim | undefined;
+}
+
+/** What a Scan carries, or why it cannot. */
+export async function loopOf(known: Known, { node, reason }: Opening): Promise<Loop | RefusedOpening> {
+  const { facts } = known.time;
+  const refuse = (code: RefusedOpening["code"], why: string) => refuseOpening(node, code, why);
+  const count = node.inputs.length - Number(node.attributes.num_scan_inputs);
+  if (node.inputs.slice(count).some((name) => isOffset(facts.get(name)!)))
+    return refuse("mixes-time", "loops over the padding before the first position");
+  const inside = [...readsOf(node)].filter((name) => !node.inputs.includes(name));
+  const stray = inside.find((name) => !isStill(known, name));
+  if (stray) return refuse("depends-on-data", `reads the whole of '${stray}' at each position`);
+  const layouts = layoutsOf(known, node, count);
+  if (typeof layouts === "string") return refuse("unsupported-layout", layouts);
+  const states: State[] = [];
+  for (const [i, dims] of layouts.states.entries()) {
+    const start = await startOf(known, node.inputs[i]!, 0);
+    if (typeof start === "object" && "reason" in start) return refuse(start.code, start.reason);
+    states.push({ dims, start });
+  }
+  const last = layouts.states.map((dims): Layout => [["batch"], ...dims.map((size) => (size === 1 ? [] : [size]))]);
+  const exits = node.outputs.flatMap((tensor, i): Exit[] => {
+    if (!tensor) return [];
+    if (i < count) return [{ tensor, fact: { kind: "last", axes: last[i]! } }];
+    return [{ tensor, fact: { kind: "stream", axes: layouts.streams[i - count]! } }];
+  });
+  const scanned = [...new Set(node.inputs.slice(count))].flatMap((tensor) => {
+    const fact = facts.get(tensor);
+    return fact?.kind === "stream" ? [{ tensor, axes: fact.axes }] : [];
+  });
+  const ends = exits.map(({ tensor, fact: { axes } }) => ({ tensor, axes }));
+  const axes = scanAxes(node.inputs.length - count, node.attributes.scan_input_axes);
+  const each = node.inputs.slice(count).map((name, i) => {
+    const fact = facts.get(name);
+    const layout = fact && "axes" in fact ? fact.axes : undefined;
+    return layout?.filter((_, k) => k !== fromFront(axes[i]!, layout.length));
+  });
+  const rows = await rowsOf(known, node, layouts.states, each);
+  if (rows && !rows.apart)
+    return refuse("mixes-batch", `reads other sequences of the batch in its loop: ${rows.because}`);
+  const isMixed = rows === undefined && (await mixesBatch(known, scanned, ends));
+  if (isMixed === undefined)
+    return refuse("mixes-batch", "does not run by itself, so other sequences may be read in its loop");
+  if (isMixed) return refuse("mixes-batch", "reads other sequences of the batch in its loop");
+  const because = "no rule says that the rows of a batch keep apart in its loop, and batches up to there were tried";
+  const claim: Claim | undefined = rows ? undefined : { kind: "seen", rows: ROWS_SEEN, node: node.name, because };
+  return {
+    carried: { opening: node, nodes: new Set([node]), reason, exits },
+    states,
+    isApart: rows !== undefined,
+    claim,
+  };
+}
+
+export const isScan = ({ op, domain }: Node): boolean => domain === "" && op === "Scan";
 
 /** Whether a tensor that a loop reads beside its inputs is the same at every position. */
 const isStill = ({ time, constants, graphs }: Known, name: string): boolean => {
