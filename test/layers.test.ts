@@ -78,6 +78,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/output": "converter/assemble converter/compare converter/file converter/graph converter/place src",
   "converter/states/attention":
     "converter/find converter/graph converter/ort converter/parts converter/prove converter/states/rows converter/time converter/time/facts converter/time/rules src",
+  "converter/states/late": "converter/find converter/graph converter/states/rows converter/time",
   "converter/states/meeting":
     "converter/find converter/graph converter/states/rows converter/time converter/time/facts",
   "converter/states/product":
@@ -91,7 +92,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
     "converter/compare converter/file converter/find converter/graph converter/ort converter/parts src",
   "converter/deploy": "converter/assemble converter/file converter/graph converter/output src",
   "converter/states":
-    "converter/find converter/states/attention converter/states/meeting converter/states/product converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total",
+    "converter/find converter/states/attention converter/states/late converter/states/meeting converter/states/product converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total",
   converter:
     "converter/apart converter/assemble converter/batch converter/bound converter/budget converter/certify converter/choose converter/compare converter/contract converter/deploy converter/expand converter/file converter/find converter/graph converter/lift converter/loop converter/output converter/parts converter/reduce converter/solve converter/states converter/states/convolution converter/states/counter converter/time converter/time/facts converter/verify converter/weights src src/process",
   "src/bench":

@@ -63,6 +63,9 @@ export const RECURRENT: Kind<RefusedOpening> = {
   },
 };
 
+/** Whether it reads sequence_lens. */
+export const endsWhereToldTo = (node: Node): boolean => isRecurrent(node) && Boolean(node.inputs[LENGTHS]);
+
 const isRecurrent = ({ op, domain }: Node): boolean => domain === "" && Object.hasOwn(STATES, op);
 
 interface Layer {

@@ -2,20 +2,21 @@
  * Finite reach: operators that put positions in front of a sequence, take some away, or read a window of them. They are kept as
  * they are, on their input with its last rows in front; padding gives way to those.
  */
-import type { Carried, Kind, Known, Realisation, StateReport } from "../../find/carried.ts";
+import type { Carried, Kind, Known, Place, Realisation, StateReport } from "../../find/carried.ts";
 import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
 import type { Builder } from "../../graph/build.ts";
 import type { GraphIndex, Node } from "../../graph/graph.ts";
-import { toNumbers } from "../../graph/tensor.ts";
+import { DataType, toNumbers } from "../../graph/tensor.ts";
 import { fixedSizes } from "../../parts/seen-shapes.ts";
 import { type Offset, timeAxis } from "../../time/facts/fact.ts";
 import { operandOf } from "../../time/follow.ts";
 import { excess, isOffset, NO_OFFSET, offsetOf, withOffset } from "../../time/offset.ts";
-import { type Carry, carried, stateDims } from "./carry.ts";
+import { type Carry, carried, maskFor, stateDims } from "./carry.ts";
 import { ofThose } from "./counted.ts";
 import { type History, historyOf } from "./history.ts";
 import type { Move, Mover } from "./move.ts";
 import { Concat, Pad, Slice } from "./padding.ts";
+import { shownFrom } from "./shown-from.ts";
 import { Conv, ConvTranspose, pool } from "./windows.ts";
 
 /** By operator of the standard domain. */
@@ -59,12 +60,15 @@ export const ROWS: Kind<RefusedOpening> = {
       refuseOpening(node, code, reason, { remedy });
     if ("code" in move) return refuse(move.code, move.reason, move.remedy);
     const moved = { left: offset.left + move.front - move.reach, right: offset.right + move.back };
-    const refusal = misplaced(offset, move, moved);
+    const refusal = misplaced(offset, move, moved, isFilledWith(node, constants));
     if (refusal) return { ...refuse(refusal.code, refusal.reason), at: firstMoved(known, node, stream) };
     // a stream of the sequence's own length is brought to its own positions
     const delay = excess(moved) === 0 ? moved.left : 0;
     const after = excess(moved) === 0 ? NO_OFFSET : moved;
     const rows = move.reach + delay;
+    // padding stands where earlier positions were left out
+    const covered = move.front > 0 && offset.left < 0 ? -offset.left : 0;
+    const filling = covered > 0 ? { covered, with: isFilledWith(node, constants) ?? move.fill } : undefined;
     const history = await historyOf(known, { tensor: stream, axes: fact.axes, offset }, rows, move.fill);
     if (typeof history === "string") return refuse("mixes-time", history);
     const exit = { tensor: node.outputs[0]!, fact: withOffset({ kind: "stream", axes: move.axes }, after) };
@@ -76,7 +80,8 @@ export const ROWS: Kind<RefusedOpening> = {
         reason: opening.reason,
         seesPadding: seesPadding(history),
       },
-      plan: async () => realised(node, { tensor: stream, axes: fact.axes, rows, history, offset }, move, delay),
+      plan: async () =>
+        realised(node, { tensor: stream, axes: fact.axes, rows, history, offset }, { move, delay, filling }),
     } satisfies Carried;
   },
 };
@@ -142,24 +147,49 @@ export const seesPadding = (history: History): true | undefined =>
     : undefined;
 
 /** Why the positions cannot be where they are. */
-function misplaced(before: Offset, move: Move, after: Offset): Pick<RefusedOpening, "code" | "reason"> | undefined {
-  if (move.front > 0 && before.left < 0)
+function misplaced(
+  before: Offset,
+  move: Move,
+  after: Offset,
+  filledWith: number | undefined,
+): Pick<RefusedOpening, "code" | "reason"> | undefined {
+  if (move.front > 0 && before.left < 0 && filledWith === undefined)
     return { code: "mixes-time", reason: "puts padding where earlier positions were left out" };
   if (excess(after) === 0 && after.left < 0)
     return { code: "not-causal", reason: `looks ${-after.left} positions ahead` };
   return undefined;
 }
 
-function realised(node: Node, carry: Carry & { readonly offset: Offset }, move: Move, delay: number): Realisation {
-  const { rows, history, tensor, axes, offset } = carry;
+/** What a node pads with in front: a number; undefined where it is something else. */
+function isFilledWith({ op, domain, attributes, inputs }: Node, constants: Known["constants"]): number | undefined {
+  if (domain !== "") return undefined;
+  if (op !== "Pad") return op === "Conv" || op === "MaxPool" || op === "AveragePool" ? FILLS[op] : undefined;
+  if ((attributes.mode ?? "constant") !== "constant") return undefined;
+  const value = inputs[2] ? constants.get(inputs[2])?.tensor() : undefined;
+  return inputs[2] ? value && toNumbers(value)[0] : 0;
+}
+
+const FILLS = { Conv: 0, MaxPool: Number.NEGATIVE_INFINITY, AveragePool: 0 };
+
+/** How an operator is realised. */
+interface How {
+  readonly move: Move;
+  /** Positions by which it waits. */
+  readonly delay: number;
+  /** The first positions of the stream are none of the export's, and padding stands there. */
+  readonly filling: { readonly covered: number; readonly with: number } | undefined;
+}
+
+function realised(node: Node, carry: Carry & { readonly offset: Offset }, { move, delay, filling }: How): Realisation {
+  const { rows, history, axes, offset } = carry;
   const { counted } = move;
   const nodes = new Set([node]);
   const output = node.outputs[0]!;
   if (rows === 0)
     return {
-      ...{ opening: node, nodes, needsStart: false, reports: [] },
-      add: (b, { original }) => {
-        move.apply(b, original(node), tensor, output);
+      ...{ opening: node, nodes, needsStart: filling !== undefined, reports: [] },
+      add: (b, place) => {
+        move.apply(b, place.original(node), filled(b, carry, filling, place), output);
         return [];
       },
     };
@@ -167,11 +197,13 @@ function realised(node: Node, carry: Carry & { readonly offset: Offset }, move: 
     ...{
       opening: node,
       nodes,
-      needsStart: history.kind !== "zeros" || counted !== undefined,
+      needsStart: history.kind !== "zeros" || counted !== undefined || filling !== undefined,
       reports: [reportOf(carry)],
     },
     add: (b, place) => {
-      const { stream: window, ports } = carried(b, carry, place);
+      const tensor = filled(b, carry, filling, place);
+      const typeOf = (name: string) => place.typeOf(name === tensor ? carry.tensor : name);
+      const { stream: window, ports } = carried(b, { ...carry, tensor }, { ...place, typeOf });
       const given = delay > 0 ? withoutLast(b, window, delay, timeAxis(axes)) : window;
       const mean = counted ? b.name("mean") : output;
       move.apply(b, place.original(node), given, mean);
@@ -179,6 +211,18 @@ function realised(node: Node, carry: Carry & { readonly offset: Offset }, move: 
       return [ports];
     },
   };
+}
+
+/** The stream with padding at its first positions. */
+function filled(b: Builder, { tensor, axes }: Carry, filling: How["filling"], place: Place): string {
+  if (!filling) return tensor;
+  const shown = b.one("Cast", [maskFor(b, axes, place.symbols, shownFrom(b, place, filling.covered))], {
+    to: DataType.BOOL,
+  });
+  const number = b.floats("padding", [1], [filling.with]);
+  const type = place.typeOf(tensor);
+  const typed = type === DataType.FLOAT ? number : b.one("Cast", [number], { to: type }, { hint: "padding" });
+  return b.one("Where", [shown, tensor, typed], {}, { hint: "padded" });
 }
 
 /** All but the newest positions. */

@@ -68,6 +68,89 @@ test.each(VALID)("%s", async (_, missing, build) => {
   await sameBehind(small({ outputDims: LACKING, build }), missing);
 });
 
+/** Padding that stands where a convolution has left positions out, and states that begin behind them. */
+const BEHIND: readonly [string, number, (b: Builder) => void][] = [
+  ["a padded convolution", 2, (b) => named(b, conv(b, conv(b, "x", 3), 4, { pads: [3, 0] }))],
+  [
+    "a padded one behind a bias that padding has not",
+    2,
+    (b) => {
+      const shifted = b.one("Add", [conv(b, "x", 3), b.floats("bias", [CHANNELS], [1, -2, 3, 0.5])]);
+      named(b, conv(b, b.one("Log", [b.one("Exp", [shifted])]), 4, { pads: [3, 0] }));
+    },
+  ],
+  [
+    "as much padding as was left out",
+    0,
+    (b) => {
+      named(b, b.one("Add", [b.one("Pad", [conv(b, "x", 5), b.ints("pads", [0, 4, 0, 0, 0, 0])]), "x"]));
+    },
+  ],
+  [
+    "padding of sevens, and less than was left out",
+    2,
+    (b) => {
+      const pads = [b.ints("pads", [0, 2, 0, 0, 0, 0]), b.floats("seven", [], [7])];
+      named(b, b.one("Pad", [conv(b, "x", 5), ...pads]));
+    },
+  ],
+  [
+    "padding of sevens, and more, that a convolution reads",
+    0,
+    (b) => {
+      const pads = [b.ints("pads", [0, 6, 0, 0, 0, 0]), b.floats("seven", [], [7])];
+      named(b, conv(b, b.one("Tanh", [b.one("Pad", [conv(b, "x", 5), ...pads])]), 3));
+    },
+  ],
+  ["a running sum", 2, (b) => named(b, b.one("CumSum", [conv(b, "x", 3), b.ints("axis", 1)]))],
+  [
+    "a GRU that begins with ones",
+    3,
+    (b) => {
+      const [hidden, gates] = [CHANNELS, 3 * CHANNELS];
+      const weights = (name: string, scale: number) =>
+        b.floats(
+          name,
+          [1, gates, hidden],
+          Float32Array.from({ length: gates * hidden }, (_, i) => scale * Math.sin(i * i)),
+        );
+      const batch = b.one("Shape", ["x"], { start: 0, end: 1 });
+      const size = b.one("Concat", [b.ints("one", [1]), batch, b.ints("hidden", [hidden])], { axis: 0 });
+      const start = b.one("Expand", [b.floats("ones", [1], [1]), size]);
+      const inputs = [
+        b.one("Transpose", [conv(b, "x", 4)], { perm: [1, 0, 2] }),
+        weights("w", 0.5),
+        weights("r", 0.4),
+        "",
+        "",
+        start,
+      ];
+      const y = b.one("GRU", inputs, { hidden_size: hidden });
+      named(b, b.one("Transpose", [b.one("Squeeze", [y, b.ints("directions", [1])])], { perm: [1, 0, 2] }));
+    },
+  ],
+];
+
+test.each(BEHIND)("behind one without padding: %s", async (_, missing, build) => {
+  await sameBehind(small({ outputDims: LACKING, build }), missing);
+});
+
+test.each(["ReduceMean", "ReduceMax", "ReduceL2"])("behind one without padding: %s of what was read", async (op) => {
+  const model = small({
+    outputDims: ["b", 1, CHANNELS],
+    build: (b) => void b.one(op, [b.one("Tanh", [conv(b, "x", 3)]), b.ints("axis", [1])], {}, { outputs: ["y"] }),
+  });
+  const { model: converted, missing, claim } = await conversion(model, { stepFile: true });
+  expect([missing.size, claim.kind]).toEqual([0, "proven"]);
+  const runner = await openModel(model);
+  const got = await steps(converted, signal(40));
+  for (const length of [3, 4, 17, 40]) {
+    const x = signal(length);
+    close(got[length - 1]!, toNumbers((await runner.run({ x })).y!));
+  }
+  await runner.close();
+});
+
 test("of a fixed length", async () => {
   await sameBehind(small({ time: 24, outputDims: [1, 20, CHANNELS], build: (b) => named(b, conv(b, "x", 5)) }), 4);
 });
@@ -77,6 +160,14 @@ test.each<[string, Small, RegExp]>([
     "what is left out in front is filled up at the end",
     { build: (b) => named(b, b.one("Pad", [conv(b, "x", 3), b.ints("pads", [0, 0, 0, 0, 2, 0])])) },
     /looks 2 positions ahead/,
+  ],
+  [
+    "the first position that is left, repeated in front",
+    {
+      outputDims: LACKING,
+      build: (b) => named(b, b.one("Pad", [conv(b, "x", 5), b.ints("pads", [0, 2, 0, 0, 0, 0])], { mode: "edge" })),
+    },
+    /puts padding where earlier positions were left out/,
   ],
   [
     "padded behind alone",
