@@ -40,8 +40,8 @@ export function openChannel(
   const own: Kernels = { lags, channels: 1, taps: new Float64Array(lags) };
   for (let k = 0; k < lags; k++) own.taps[k] = kernels.taps[k * channels + channel]!;
   const measured = (modal: ChannelModal): Solved => {
-    const found = kernelOf(channelOf(modal, 0), lags).taps;
-    return { modal, lost: own.taps.reduce((sum, tap, k) => sum + (tap - found[k]!) ** 2, 0) };
+    const answered = kernelOf(channelOf(modal, 0), lags).taps;
+    return { modal, lost: own.taps.reduce((sum, tap, k) => sum + (tap - answered[k]!) ** 2, 0) };
   };
   const length = lagsWithin(own.taps, Math.max(NOTHING * energyOf(own.taps), 1e-4 * allowed));
   const part: Kernels = { lags: length, channels: 1, taps: own.taps.subarray(0, length) };
@@ -52,14 +52,18 @@ export function openChannel(
   }
   const fitting = fittingOf(part, compressed, "float32", tolerance);
   const spectrum = hankelSpectrum(fitting.trimmed[0]!, width);
-  const system = systemOf(spectrum.vectors);
+  let found: System | undefined;
+  const system: System = (order, spread) => {
+    found ??= systemOf(spectrum.vectors());
+    return found(order, spread);
+  };
   const sign = compressed.mix[0]![0]!;
   const known = new Map<number, Solved>();
   const solve = (pairs: number): Solved => {
     const before = known.get(pairs);
     if (before) return before;
     const start = (order: number) => startDiagonal(order, system, fitting, allowed);
-    const { poles, fit } = bestWithin(pairs, spectrum.vectors.length, allowed, start);
+    const { poles, fit } = bestWithin(pairs, spectrum.singularValues.length, allowed, start);
     const solved = measured(
       inPairs(
         poles,
@@ -70,7 +74,7 @@ export function openChannel(
     known.set(pairs, solved);
     return solved;
   };
-  return { width: spectrum.vectors.length < width ? Number.POSITIVE_INFINITY : width, spectrum, solve };
+  return { width: spectrum.singularValues.length < width ? Number.POSITIVE_INFINITY : width, spectrum, solve };
 }
 
 /** A fit is left as it is where it loses less than this share of what is allowed. */

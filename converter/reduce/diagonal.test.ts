@@ -166,7 +166,7 @@ describe("hankelSpectrum", () => {
     expect(singularValues[1]!).toBeCloseTo(expected[1]!, 9);
     expect(singularValues[2] ?? 0).toBeLessThan(1e-9);
     expect(energy).toBeCloseTo(expected[0]! ** 2 + expected[1]! ** 2, 6);
-    expect(vectors[0]!.reduce((total, x) => total + x * x, 0)).toBeCloseTo(1, 12);
+    expect(vectors()[0]!.reduce((total, x) => total + x * x, 0)).toBeCloseTo(1, 12);
   });
 });
 

@@ -6,6 +6,8 @@ import { type HankelSpectrum, hankelSpectrum } from "./lanczos.ts";
 
 /** Lags looked at: fewer only weaken the bound. */
 const LAGS = 2048;
+/** Orders looked at first. */
+const NARROW = 48;
 
 /**
  * A lower bound for ‖e‖² of any system of that order: the Hankel matrix of e = t - t̂ has at least the squared singular
@@ -42,8 +44,12 @@ export function leastSharedOrder(kernels: Kernels, tolerance: number, limit: num
       if (k > 0 && k < lags) sum[k - 1] = sum[k - 1]! + signs[c]! * taps[i]!;
     }
   }
-  const spectrum = hankelSpectrum(sum, limit + 2);
   let order = 1;
-  while (order <= limit && leastLoss(spectrum, order) > tolerance ** 2 * energy) order++;
+  // most layers need few poles, and a narrow look costs the square of its width
+  for (const most of new Set([Math.min(NARROW, limit), limit])) {
+    const spectrum = hankelSpectrum(sum, most + 2);
+    while (order <= most && leastLoss(spectrum, order) > tolerance ** 2 * energy) order++;
+    if (order <= most) break;
+  }
   return order;
 }

@@ -1,13 +1,15 @@
 /** The dominant eigenvectors of one sequence's Hankel matrix, which is symmetric: Lanczos by FFT, at low cost. */
 
-import { EigenvalueDecomposition, Matrix } from "ml-matrix";
 import { normal } from "../../src/random.ts";
 import { planDft } from "../solve/dft.ts";
 import { dot, subtractCombination, timesSmall, transposeTimes } from "./columns.ts";
 import type { HankelSubspace } from "./hankel.ts";
+import { tridiagonalValues, tridiagonalVectors } from "./tridiagonal.ts";
 
 /** What {@link hankelSpectrum} finds of one sequence. */
-export interface HankelSpectrum extends HankelSubspace {
+export interface HankelSpectrum extends Pick<HankelSubspace, "singularValues"> {
+  /** The eigenvectors, made where they are asked for: the values alone cost a small part of them. */
+  vectors(): Float64Array[];
   /** Squared Frobenius norm of the matrix. */
   readonly energy: number;
   /** Rows, and columns. */
@@ -95,21 +97,17 @@ export function hankelSpectrum(sequence: Float64Array, width: number): HankelSpe
     subtractCombination(image, basis, h);
     q = image;
   }
-  const count = basis.length;
-  const small = Matrix.zeros(count, count);
-  for (const [i, value] of diagonal.entries()) small.set(i, i, value);
-  for (let i = 0; i + 1 < count; i++) {
-    small.set(i, i + 1, beside[i]!);
-    small.set(i + 1, i, beside[i]!);
-  }
-  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(small, { assumeSymmetric: true });
-  const bySize = Array.from({ length: count }, (_, i) => i)
-    .sort((a, b) => Math.abs(realEigenvalues[b]!) - Math.abs(realEigenvalues[a]!))
+  const values = tridiagonalValues(diagonal, beside);
+  const bySize = Array.from(values, (_, i) => i)
+    .sort((a, b) => Math.abs(values[b]!) - Math.abs(values[a]!))
     .slice(0, width);
   return {
     energy,
     size,
-    singularValues: Float64Array.from(bySize, (i) => Math.abs(realEigenvalues[i]!)),
-    vectors: timesSmall(basis, bySize.length, (row, j) => eigenvectorMatrix.get(row, bySize[j]!)),
+    singularValues: Float64Array.from(bySize, (i) => Math.abs(values[i]!)),
+    vectors: () => {
+      const small = tridiagonalVectors(diagonal, beside);
+      return timesSmall(basis, bySize.length, (row, j) => small[bySize[j]!]![row]!);
+    },
   };
 }
