@@ -244,7 +244,7 @@ function crossedBy(plain: readonly (Operand | undefined)[], streams: readonly nu
 
 /**
  * The layout of a function of the position: of two axes that grow, the first is that of the queries; one alone is the last's. The
- * first axis may be that of the batch.
+ * first axis may be that of the batch, with the heads of each row.
  */
 function positionLayout({ graphs: { shapes } }: Known, name: string): Layout | undefined {
   const seen = shapes.seen.get(name);
@@ -252,12 +252,14 @@ function positionLayout({ graphs: { shapes } }: Known, name: string): Layout | u
   const first = seen.dims[0]!;
   const grows = first.map((_, k) => shapes.runs.every(({ time }, run) => seen.dims[run]![k] === time));
   const still = first.map((size, k) => seen.dims.every((dims) => dims[k] === size));
-  const isBatch = (k: number) => k === 0 && shapes.runs.every(({ batch }, run) => seen.dims[run]![k] === batch);
+  const perRow = first[0]! / shapes.runs[0]!.batch;
+  const isBatch = (k: number) =>
+    k === 0 && Number.isInteger(perRow) && shapes.runs.every(({ batch }, run) => seen.dims[run]![k] === batch * perRow);
   if (first.some((_, k) => !grows[k] && !still[k] && !isBatch(k))) return undefined;
   const growing = grows.flatMap((each, k) => (each ? [k] : []));
   const rank = first.length;
   return first.map((size, k): Axis => {
-    if (!grows[k] && !still[k]) return ["batch"];
+    if (!grows[k] && !still[k]) return perRow === 1 ? ["batch"] : ["batch", perRow];
     if (!grows[k]) return size === 1 ? [] : [size];
     if (growing.length > 1) return k === growing[0] ? ["time"] : ["keys"];
     return k === rank - 1 ? ["keys"] : ["time"];

@@ -1,7 +1,7 @@
 /** Functions of the position that an export makes for each row of a batch: whether all rows have the same. */
 import type { Known } from "../../find/carried.ts";
 import { openPosition, rowsOf } from "../../parts/position-rows.ts";
-import type { Layout } from "../../time/facts/fact.ts";
+import { channelsIn, type Layout } from "../../time/facts/fact.ts";
 import type { Pairs } from "./pairs.ts";
 import { isSameAlong } from "./places.ts";
 
@@ -25,6 +25,7 @@ export async function sameInRows(
     if (!hasRows(axes)) continue;
     const batch = axes.findIndex((axis) => axis.includes("batch"));
     if (isSameAlong(known, name, batch)) continue;
+    const heads = channelsIn(axes[batch]!);
     const reader = await openPosition(known.graphs, name);
     let looked = 0;
     try {
@@ -32,8 +33,10 @@ export async function sameInRows(
         const made = await reader.within(length, count);
         // a table ends before
         if (!made) break;
-        const [first, ...others] = rowsOf(made, batch);
-        if (others.some((row) => row.some((value, i) => !Object.is(value, first![i])))) return { different: name };
+        const rows = rowsOf(made, batch);
+        const isFirst = (row: Float64Array, at: number) =>
+          row.every((value, i) => Object.is(value, rows[at % heads]![i]));
+        if (!rows.every(isFirst)) return { different: name };
         looked = length;
       }
     } finally {
