@@ -11,6 +11,8 @@ const ROWS = 4096;
 interface Spelling {
   readonly attributes?: Readonly<Record<string, number | { readonly float: number }>>;
   readonly packed?: boolean;
+  /** Projections are Einsum, and the length is cut out of the queries' shape: no size is declared. */
+  readonly undeclared?: true;
   /** Makes `seqlens_k`, [batch] int32, from the length [1] and the batch size [1]. */
   readonly lengths?: (b: Builder, length: string, batch: string) => string;
 }
@@ -20,12 +22,14 @@ const whole = (b: Builder, length: string, batch: string): string => {
   return b.one("Cast", [b.one("Expand", [last, batch])], { to: DataType.INT32 });
 };
 
-const model = ({ attributes = {}, packed = false, lengths = whole }: Spelling) =>
+const model = ({ attributes = {}, packed = false, undeclared, lengths = whole }: Spelling) =>
   small({
     build(b) {
       const [batch, length] = [0, 1].map((axis) => b.one("Shape", ["x"], { start: axis, end: axis + 1 }));
+      const product = (w: string) =>
+        undeclared ? b.one("Einsum", ["x", w], { equation: "bnc,cd->bnd" }) : b.one("MatMul", ["x", w]);
       const total = b.one("Squeeze", [b.one("Cast", [length!], { to: DataType.INT32 })]);
-      const of = (name: string, heads: number) => b.one("MatMul", ["x", drawn(b, name, [CHANNELS, heads * WIDTH])]);
+      const of = (name: string, heads: number) => product(drawn(b, name, [CHANNELS, heads * WIDTH]));
       const parts = packed
         ? [of("qkv", HEADS + 2 * GROUPS), "", ""]
         : [of("q", HEADS), of("k", GROUPS), of("v", GROUPS)];
@@ -34,9 +38,11 @@ const model = ({ attributes = {}, packed = false, lengths = whole }: Spelling) =
       const tables = attributes.do_rotary
         ? [Math.cos, Math.sin].map((turn) => b.floats(turn.name, [ROWS, WIDTH / 2], angles(turn)))
         : [];
-      const inputs = [...parts, "", "", lengths(b, length!, batch!), total, ...tables];
-      const own = { num_heads: HEADS, kv_num_heads: GROUPS, ...attributes };
-      const [attended] = b.add("GroupQueryAttention", inputs, own, { domain: "com.microsoft", outputs: 3 });
+      const own = b.one("Slice", [b.one("Shape", [parts[0]!]), b.ints("from", [1]), b.ints("to", [2])]);
+      const last = lengths(b, undeclared ? own : length!, batch!);
+      const inputs = [...parts, "", "", last, total, ...tables];
+      const heads = { num_heads: HEADS, kv_num_heads: GROUPS, ...attributes };
+      const [attended] = b.add("GroupQueryAttention", inputs, heads, { domain: "com.microsoft", outputs: 3 });
       b.one("MatMul", [attended!, drawn(b, "out", [HEADS * WIDTH, CHANNELS])], {}, { outputs: ["y"] });
     },
   });
@@ -44,6 +50,7 @@ const model = ({ attributes = {}, packed = false, lengths = whole }: Spelling) =
 test.each<[string, Spelling, string]>([
   ["grouped heads", {}, "cache"],
   ["packed", { packed: true }, "cache"],
+  ["packed, where no size is declared", { packed: true, undeclared: true }, "cache"],
   ["a scale and a soft cap", { attributes: { scale: { float: 0.3 }, softcap: { float: 1.5 } } }, "cache"],
   ["rotary positions", { attributes: { do_rotary: 1 } }, "cache"],
   ["rotary positions of interleaved pairs", { attributes: { do_rotary: 1, rotary_interleaved: 1 } }, "cache"],
@@ -78,6 +85,16 @@ test.each<[string, Spelling]>([
   [
     "one position less",
     {
+      lengths: (b, length, batch) => {
+        const last = b.one("Sub", [length, b.ints("two", [2])]);
+        return b.one("Cast", [b.one("Expand", [last, batch])], { to: DataType.INT32 });
+      },
+    },
+  ],
+  [
+    "one position less, of the queries' shape",
+    {
+      undeclared: true,
       lengths: (b, length, batch) => {
         const last = b.one("Sub", [length, b.ints("two", [2])]);
         return b.one("Cast", [b.one("Expand", [last, batch])], { to: DataType.INT32 });

@@ -21,7 +21,7 @@ export const GroupQueryAttention: Expansion = (b, node, site) => {
   if (smooth_softmax) return "has a smooth softmax, which is not written out";
   if (!Number.isInteger(width)) return `has heads of an unknown width; no sizes are declared for '${query}'`;
   if (bias && window > 0) return "has a window and scores that are added, which are not written out together";
-  if (!isWhole(site, lengths!))
+  if (!isWhole(site, lengths!, query!))
     return `takes lengths of the sequences in 'seqlens_k', '${lengths}', that are not made of the length of the sequence`;
   const angles = isRotated ? site.dimsOf(cos!)?.[1] : 0;
   if (angles === undefined) return `turns channels by angles; no sizes are declared for '${cos}'`;
@@ -61,29 +61,31 @@ export const GroupQueryAttention: Expansion = (b, node, site) => {
 const SAME = new Set(["Cast", "Identity", "Expand", "Reshape", "Squeeze", "Unsqueeze"]);
 
 /** Whether `seqlens_k`, the last place of each sequence, is that of the whole: its length less one, and no number of the data. */
-function isWhole(site: Site, name: string): boolean {
+function isWhole(site: Site, name: string, query: string): boolean {
   const node = site.producerOf(name);
   if (node?.domain !== "") return false;
-  if (SAME.has(node.op)) return isWhole(site, node.inputs[0]!);
+  if (SAME.has(node.op)) return isWhole(site, node.inputs[0]!, query);
   if (node.op !== "Add" && node.op !== "Sub") return false;
   const by = site.numberOf(node.inputs[1]!);
-  return by === (node.op === "Sub" ? 1 : -1) && isLength(site, node.inputs[0]!);
+  return by === (node.op === "Sub" ? 1 : -1) && isLength(site, node.inputs[0]!, query);
 }
 
-/** Whether a number is the size of the second axis of an input of the graph. */
-function isLength(site: Site, name: string): boolean {
+/** Whether a number is the size of the second axis of the queries, or of an input of the graph. */
+function isLength(site: Site, name: string, query: string): boolean {
   const node = site.producerOf(name);
   if (node?.domain !== "") return false;
+  const isWholeShape = (shape: Node | undefined) =>
+    shape?.op === "Shape" && shape.attributes.start === undefined && isRead(shape);
+  const isRead = ({ inputs }: Node) => inputs[0] === query || site.isInput(inputs[0]!);
+  const [from, ...numbers] = node.inputs as [string, ...string[]];
   if (node.op === "Shape")
-    return Number(node.attributes.start) === 1 && Number(node.attributes.end) === 2 && isInput(site, node);
-  if (node.op === "Gather" && site.numberOf(node.inputs[1]!) === 1) {
-    const shape = site.producerOf(node.inputs[0]!);
-    return shape?.op === "Shape" && shape.attributes.start === undefined && isInput(site, shape);
-  }
-  return SAME.has(node.op) && isLength(site, node.inputs[0]!);
+    return Number(node.attributes.start) === 1 && Number(node.attributes.end) === 2 && isRead(node);
+  if (node.op === "Gather" && site.numberOf(numbers[0]!) === 1) return isWholeShape(site.producerOf(from));
+  const [start, end, axis = 0, step = 1] = numbers.map((each) => site.numberOf(each));
+  if (node.op === "Slice" && start === 1 && end === 2 && axis === 0 && step === 1)
+    return isWholeShape(site.producerOf(from));
+  return SAME.has(node.op) && isLength(site, from, query);
 }
-
-const isInput = (site: Site, { inputs }: Node): boolean => site.isInput(inputs[0]!);
 
 /** [time, time]: 0 at the last `width` positions, -infinity before. */
 function windowed(b: Builder, query: string, width: number): string {

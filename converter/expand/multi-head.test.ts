@@ -13,8 +13,9 @@ interface Spelling {
   readonly pairs?: (b: Builder) => string;
 }
 
-const model = ({ attributes, bias, pairs }: Spelling) =>
+const model = ({ attributes, bias, pairs }: Spelling, time: number | string = "n") =>
   small({
+    time,
     build(b) {
       const values = Float32Array.from({ length: 3 * CHANNELS }, (_, i) => Math.cos(i * i));
       const inputs = ["x", "x", "x", bias ? b.floats("bias", [values.length], values) : "", "", pairs?.(b) ?? ""];
@@ -105,5 +106,12 @@ test("beside what is added to each head's scores", async () => {
 test("lengths of keys are not followed", async () => {
   await expect(convertModel(padded(["b"], { unidirectional: 1 }))).rejects.toMatchObject({
     reason: expect.stringContaining("takes lengths of keys in 'key_padding_mask'"),
+  });
+});
+
+test("at a fixed length, which its mask would have as well", async () => {
+  await expect(convertModel(model({ attributes: { unidirectional: 1 } }, 8))).rejects.toMatchObject({
+    code: "mixes-time",
+    reason: expect.stringContaining("made for the 8 positions of the fixed-length export"),
   });
 });

@@ -36,6 +36,13 @@ export const ATTENTION: Kind<RefusedOpening> = {
       return { ...stuck, waits: pairs.waits };
     }
     if (pairs.keyed.size === 0 || pairs.exits.length === 0) return undefined;
+    const { time } = fixedSizes(known.graphs.inputs);
+    if (time !== undefined && [...pairs.positions.values()].some(isPair))
+      return refuse(
+        node,
+        "mixes-time",
+        `${reason}: what depends on two positions is made for the ${time} positions of the fixed-length export`,
+      );
     const inRows = await sameInRows(known, pairs);
     if ("different" in inRows)
       return refuse(node, "mixes-batch", `reads '${inRows.different}', which is not the same for all rows of a batch`);
@@ -43,7 +50,7 @@ export const ATTENTION: Kind<RefusedOpening> = {
     const exits = pairs.exits.map((tensor): Port => ({ tensor, axes: pairs.layouts.get(tensor)! }));
     const width = Math.max(...[...pairs.layouts.values(), ...pairs.positions.values()].filter(isPair).map(numbersIn));
     const perRow = inRows.seen < Number.POSITIVE_INFINITY;
-    const proven = !perRow && fixedSizes(known.graphs.inputs).time === undefined && hidesFuture(known, pairs);
+    const proven = !perRow && time === undefined && hidesFuture(known, pairs);
     // what is known by rule is looked at once
     const sight = await sightOf(known, entries, exits, proven ? Infinity : width);
     if ("code" in sight) {

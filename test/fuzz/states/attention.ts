@@ -200,16 +200,20 @@ export const rotary = (d: Draft, name: string, n: string, width: number): string
   return d.b.one("Concat", [minus, add], { axis: 3 });
 };
 
-/** The same by ONNX Runtime's operator, with tables. */
-const rotaryOperator = (d: Draft, name: string, _n: string, width: number): string => {
-  const [rows, half] = [8192, width / 2];
-  const table = (turn: (angle: number) => number) =>
+/** Cosines and sines, [rows, half]. */
+export const rotaryTables = (d: Draft, rows: number, half: number): string[] =>
+  [Math.cos, Math.sin].map((turn) =>
     d.b.floats(
       turn.name,
       [rows, half],
       Float32Array.from({ length: rows * half }, (_, at) => turn(Math.floor(at / half) * 10 ** -(at % half))),
-    );
-  const inputs = [transpose(d, name, [0, 2, 1, 3]), d.b.ints("first", [0]), table(Math.cos), table(Math.sin)];
+    ),
+  );
+
+/** The same by ONNX Runtime's operator, with tables. */
+const rotaryOperator = (d: Draft, name: string, _n: string, width: number): string => {
+  const tables = rotaryTables(d, 8192, width / 2);
+  const inputs = [transpose(d, name, [0, 2, 1, 3]), d.b.ints("first", [0]), ...tables];
   const attributes = { interleaved: d.r.int(0, 1) };
   return transpose(d, d.b.one("RotaryEmbedding", inputs, attributes, { domain: "com.microsoft" }), [0, 2, 1, 3]);
 };
@@ -251,7 +255,7 @@ export const faded =
 /** Scores that are the weights. */
 export const asTheyAre: NonNullable<Attention["weights"]> = (_d, scores) => scores;
 
-const added = (d: Draft, x: Stream, y: Stream): Stream => same(x, d.b.one("Add", [x.name, y.name]));
+export const added = (d: Draft, x: Stream, y: Stream): Stream => same(x, d.b.one("Add", [x.name, y.name]));
 
 /** By name: all hide the future. */
 export const KINDS: Readonly<Record<string, Attention>> = {
@@ -270,33 +274,8 @@ export const KINDS: Readonly<Record<string, Attention>> = {
   fading: { scores: faded(0), weights: asTheyAre },
 };
 
-/** The operator of opset 23. */
-const operator: Piece = (d, x) => {
-  if (d.b.opset < 23) return added(d, x, attend(d, x, KINDS.causal!));
-  const [heads, width] = [d.r.pick([1, 2, 4]), d.r.pick([2, 4])];
-  const few = heads / d.r.pick([1, 2].filter((groups) => heads % groups === 0));
-  d.square = true;
-  const own = [heads, few, few].map((count) => linear(d, x, count * width).name);
-  // without declared shapes a width is not known
-  const attributes = { is_causal: 1, q_num_heads: heads, kv_num_heads: few, scale: { float: 1 / Math.sqrt(width) } };
-  const name = d.b.one("Attention", own, attributes);
-  return added(d, x, linear(d, { name, channels: heads * width }, x.channels));
-};
-
-/** ONNX Runtime's. */
-const multiHead: Piece = (d, x) => {
-  const [heads, width] = [d.r.pick([1, 2, 4]), d.r.pick([2, 4])];
-  d.square = true;
-  const own = [0, 1, 2].map(() => linear(d, x, heads * width).name);
-  const attributes = { num_heads: heads, unidirectional: 1 };
-  const name = d.b.one("MultiHeadAttention", own, attributes, { domain: "com.microsoft" });
-  return added(d, x, linear(d, { name, channels: heads * width }, x.channels));
-};
-
 export const ATTENTION: Readonly<Record<string, Piece>> = {
   ...Object.fromEntries(
     Object.entries(KINDS).map(([name, how]) => [`${name}Attention`, (d, x) => added(d, x, attend(d, x, how))] as const),
   ),
-  multiHead,
-  operator,
 };

@@ -1,6 +1,7 @@
 /** Pieces for every kind of state beside long convolutions, and their mistakes, by kind and name. */
 import type { Piece } from "../draft.ts";
 import { ATTENTION } from "./attention.ts";
+import { ATTENTION_OPERATORS } from "./attention-operators.ts";
 import { ATTENTION_TRAPS } from "./attention-traps.ts";
 import { MIXING, MIXING_TRAPS } from "./mixing.ts";
 import { REACH } from "./reach.ts";
@@ -17,7 +18,7 @@ export const CARRIED: Readonly<Record<string, Pieces>> = {
   mixing: MIXING,
   recurrent: RECURRENT,
   turns: TURNS,
-  attention: ATTENTION,
+  attention: { ...ATTENTION, ...ATTENTION_OPERATORS },
 };
 /** These do not, or not at every size. */
 export const MISTAKES: Readonly<Record<string, Pieces>> = {
