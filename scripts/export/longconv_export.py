@@ -18,6 +18,7 @@ import argparse
 import cmath
 import contextlib
 import copy
+import functools
 import importlib.util
 import linecache
 import logging
@@ -31,6 +32,7 @@ from pathlib import Path
 
 import torch
 import torch.backends.opt_einsum
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 # Largest |difference| over largest |output| between the module and its file in float32.
@@ -68,24 +70,29 @@ def export(module, example, path, opset=18, input_names=None, output_names=None,
         output_names = output_names or (["logits"] if tokens else None)
     sizes = Sizes(examples, time_axis, fixed, longest)
 
-    def write(examples):
-        program, kept = capture(module, examples, sizes, longest)
+    def write(examples, behind=None):
+        program, kept = capture(module, examples, sizes, longest, behind is not None)
         to_onnx(program, examples, sizes, path, opset, input_names, output_names)
-        found = run_check(kept, path, examples, check_sizes(sizes, longest, longest_of(program, sizes)), sizes) if check else []
-        return program, kept, found
+        wanted = check_sizes(sizes, longest, longest_of(program, sizes), behind)
+        return program, kept, run_check(kept, path, examples, wanted, sizes) if check else []
 
     program, kept, found = write(examples)
-    if found and not fixed:
-        # Code that asks `if kernel is longer than the input` has one graph for each answer; that for long inputs pads by a
-        # negative number where they are short, and is right for both.
-        longer = (longest_of(program, sizes) or 4 * sizes.length) + 3
-        if longest is None or longer <= longest:
+    bound = longest_of(program, sizes)
+    longer = (bound or 4 * sizes.length) + 3
+    if found and not fixed and (longest is None or longer <= longest):
+        for other in (
+            # Code that asks `if kernel is longer than the input` has one graph for each answer; that for long inputs pads by
+            # a negative number where they are short, and is right for both.
+            lambda: write(sizes.resized(examples, sizes.batch, longer)),
+            # Code that cuts a table to the input's length has none for inputs beyond the table's end, unless zeros follow it.
+            lambda: write(examples, behind=bound),
+        ):
             with contextlib.suppress(Exception):
-                again = write(sizes.resized(examples, sizes.batch, longer))
-                if not again[2]:
-                    program, kept, found = again
-            if found:
-                program, kept, found = write(examples)
+                program, kept, found = other()
+                if not found:
+                    break
+        if found:
+            program, kept, found = write(examples)
     notes = explain_sizes(found, kept, examples, sizes, longest_of(program, sizes))
     return notes + inspect(path, opset, fixed)
 
@@ -123,11 +130,11 @@ class Sizes:
         return tuple(made)
 
 
-def capture(module, examples, sizes, longest):
+def capture(module, examples, sizes, longest, behind=False):
     """(the program with real numbers alone, the module as it was exported)."""
     kept = copied(module)
     try:
-        program = captured(copied(kept), examples, sizes)
+        program = captured(copied(kept), examples, sizes, behind)
     except Exception as error:
         if re.search(CONSTRAINTS, chain_of(error)):
             raise fixed_size(error, kept, examples, sizes) from error
@@ -140,7 +147,7 @@ def capture(module, examples, sizes, longest):
             with torch.no_grad():
                 kept(*sizes.resized(examples, sizes.batch, longest or sizes.length))
             kept = with_known_flags(kept)
-            program = captured(copied(kept), examples, sizes)
+            program = captured(copied(kept), examples, sizes, behind)
         except Exception:
             raise failed(error) from error
     try:
@@ -152,12 +159,50 @@ def capture(module, examples, sizes, longest):
         raise failed(error) from error
 
 
-def captured(module, examples, sizes):
+def captured(module, examples, sizes, behind):
+    if behind:
+        with_zeros_behind(module)
     with quiet(), stand_ins(), torch.no_grad():
         program = torch.export.export(module, examples, dynamic_shapes=sizes.dynamic(), strict=False)
     if not sizes.fixed and isinstance(length_of(program, sizes), int):
         raise ValueError("the length was specialized, without a word from the exporter")
     return program
+
+
+class ZerosBehind(TorchFunctionMode):
+    """`table[:n]` gives n entries also where the table has fewer: zeros follow it. Whether that is the module is for the check."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.Tensor.__getitem__:
+            args = (lengthened(*args), args[1])
+        return func(*args, **(kwargs or {}))
+
+
+def lengthened(x, index):
+    """x with as many zeros behind it as are asked for, where an index cuts a fixed size to the input's length."""
+    index = [each for each in (index if isinstance(index, tuple) else (index,)) if each is not None]
+    if not all(each is Ellipsis or isinstance(each, (int, slice)) for each in index):
+        return x
+    first = index.index(Ellipsis) if Ellipsis in index else len(index)
+    last = index[first + 1 :]
+    cuts = {}
+    for axis, each in [*enumerate(index[:first]), *enumerate(last, x.dim() - len(last))]:
+        is_cut = isinstance(each, slice) and each.start in (None, 0) and each.step in (None, 1)
+        if is_cut and isinstance(each.stop, torch.SymInt) and isinstance(x.shape[axis], int):
+            cuts[axis] = each.stop
+    widths = [n for axis in reversed(range(x.dim())) for n in (0, cuts.get(axis, 0))]
+    return torch.nn.functional.pad(x, widths) if cuts else x
+
+
+def with_zeros_behind(module):
+    as_it_is = module.forward
+
+    @functools.wraps(as_it_is)
+    def forward(*args, **kwargs):
+        with ZerosBehind():
+            return as_it_is(*args, **kwargs)
+
+    module.forward = forward
 
 
 def copied(module):
@@ -951,8 +996,11 @@ def run_check(module, path, examples, wanted, sizes):
     return found
 
 
-def check_sizes(sizes, longest, assumed):
-    """The example's, then odd, prime, beyond the example's, and beyond what the exporter assumed of the length."""
+def check_sizes(sizes, longest, assumed, behind=None):
+    """
+    The example's, then odd, prime, beyond the example's, and beyond what the exporter assumed of the length; around the end
+    of the table behind which there are zeros, and far beyond.
+    """
     if sizes.fixed:
         return [(sizes.batch, sizes.length), (sizes.batch + 1, sizes.length)]
     lengths = [sizes.length, sizes.length // 2 | 1, prime_above(sizes.length), prime_above(2 * sizes.length)]
@@ -960,6 +1008,8 @@ def check_sizes(sizes, longest, assumed):
     wanted = list(zip(batches, lengths))
     if assumed is not None and assumed <= 1 << 14:
         wanted.append((sizes.batch, prime_above(assumed)))
+    if behind is not None:
+        wanted += [(sizes.batch, n) for n in (behind - 1, behind, behind + 1, prime_above(2 * behind), prime_above(5 * behind))]
     return [(batch, n) for batch, n in wanted if longest is None or n <= longest]
 
 

@@ -199,18 +199,19 @@ def vortex(root, length=None, groups=WIDTH):
 
 
 TNN, S4, GSS = "tnn-pytorch", "s4", "gated-state-spaces-pytorch"
-# name: repository, its builder, the example, the axis of time, further arguments of export
+# name: repository, its builder, the example, the axis of time, further arguments of export: of what has an `l_max`, that it is the
+# longest (Hyena cuts its input there, without a word)
 PUBLISHED = {
     "TNN Tno": (TNN, tno, (2, 2, 64, 4), 2, {}),
     "TNN Tno, decay": (TNN, lambda root: tno(root, use_decay=True), (2, 2, 64, 4), 2, {}),
     "TNN TnnLayer": (TNN, tnn_layer, (2, 64, WIDTH), 1, {}),
     "ETSC Tno": ("ETSC-Exact-Toeplitz-to-SSM-Conversion", etsc, (2, 1, 64, WIDTH), 2, {}),
-    "safari HyenaOperator": ("safari", hyena, (2, 64, WIDTH), 1, {}),
-    "safari HyenaOperator, order 3": ("safari", lambda root: hyena(root, order=3), (2, 64, WIDTH), 1, {}),
+    "safari HyenaOperator": ("safari", hyena, (2, 64, WIDTH), 1, {"longest": 512}),
+    "safari HyenaOperator, order 3": ("safari", lambda root: hyena(root, order=3), (2, 64, WIDTH), 1, {"longest": 512}),
     "safari LongConv": ("safari", safari_long_conv, (2, 64, WIDTH), 1, {"longest": 512}),
     "safari H3": ("safari", safari_h3, (2, 64, WIDTH), 1, {}),
     "safari H3Conv": ("safari", safari_h3_conv, (2, 64, WIDTH), 1, {}),
-    "hyena-dna HyenaOperator": ("hyena-dna", hyena, (2, 64, WIDTH), 1, {}),
+    "hyena-dna HyenaOperator": ("hyena-dna", hyena, (2, 64, WIDTH), 1, {"longest": 512}),
     "StripedHyena ParallelHyenaFilter": ("stripedhyena", stripedhyena, (2, 64, WIDTH), 1, {}),
     "S4 S4D": (S4, s4d, (2, 64, WIDTH), 1, {}),
     "S4 S4Block diag": (S4, lambda root: s4(root, mode="diag"), (2, 64, WIDTH), 1, {}),

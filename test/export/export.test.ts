@@ -67,6 +67,22 @@ describe.skipIf(!hasTorch)("scripts/export/longconv_export.py", () => {
     expect(meant.stderr).not.toContain("note:");
   });
 
+  test("table: a kernel that is cut to the input's length is that kernel beyond its end, and converts", async () => {
+    const { status, stderr, file } = run("table", "--example", "2x16x4");
+    expect(status, stderr).toBe(0);
+    expect(stderr).not.toContain("note:");
+    const { layers, check } = await convert(file, { order: 40, horizon: 128 });
+    expect(layers).toHaveLength(1);
+    expect(check.largest).toBeLessThan(check.tolerance);
+  });
+
+  for (const build of ["table_centred", "table_reversed"])
+    test(`${build}: zeros behind the table would be another model, so the file is for lengths up to its end`, () => {
+      const { status, stderr } = run(build, "--example", "2x16x4");
+      expect(status, stderr).toBe(0);
+      expect(stderr).toMatch(/note: the file is for lengths up to 40: at batch size \d+ and length 41: /);
+    });
+
   test("noisy: the run finds a file that is not the module, at every size, in real and in whole numbers", () => {
     const { status, stderr } = run("noisy", "--example", "2x16x4");
     expect(status, stderr).toBe(0);

@@ -133,6 +133,33 @@ def switched():
     return Switched()
 
 
+class Table(nn.Module):
+    """A kernel of 40 taps, cut to the input's length: for longer inputs the cut cuts nothing, and what follows pads with zeros."""
+
+    def __init__(self, prepared=lambda kernel: kernel):
+        super().__init__()
+        self.taps, self.prepared = nn.Parameter(torch.randn(40, 4, generator=torch.Generator().manual_seed(0)) / 10), prepared
+
+    def forward(self, x):
+        n = x.shape[1]
+        kernel = self.prepared(self.taps[:n])
+        return torch.fft.irfft(torch.fft.rfft(x, 2 * n, dim=1) * torch.fft.rfft(kernel, 2 * n, dim=0), 2 * n, dim=1)[:, :n]
+
+
+def table():
+    return Table()
+
+
+def table_centred():
+    """The mean of what was cut is another one where zeros count."""
+    return Table(lambda kernel: kernel - kernel.mean(0))
+
+
+def table_reversed():
+    """Zeros behind the table are before it, when it is turned around."""
+    return Table(lambda kernel: kernel.flip(0))
+
+
 class Noisy(nn.Module):
     """Draws numbers anew in each run, so no file gives what the module gave; real ones and whole ones."""
 
