@@ -71,6 +71,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/states/scan":
     "converter/find converter/graph converter/lower converter/parts converter/time converter/time/facts converter/time/rules src",
   "src/serve": "runtime src",
+  "src/serve/page": "runtime src",
   "converter/contract": "converter/assemble converter/graph src",
   "converter/states/counter": "converter/assemble converter/find converter/graph src",
   "converter/floor":
@@ -98,7 +99,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "src/bench":
     "converter converter/expand converter/file converter/find converter/floor converter/graph converter/lift converter/ort converter/parts runtime/node runtime/sessions src src/process",
   "src/cli":
-    "converter converter/assemble converter/choose converter/contract converter/deploy converter/file converter/find converter/graph converter/output converter/picture converter/place converter/reduce converter/rename converter/verify converter/weights runtime runtime/node src src/bench src/process src/serve",
+    "converter converter/assemble converter/choose converter/contract converter/deploy converter/file converter/find converter/graph converter/output converter/picture converter/place converter/reduce converter/rename converter/verify converter/weights runtime runtime/node runtime/sessions src src/bench src/process src/serve",
 };
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));

@@ -1,8 +1,8 @@
 /** `longconv-ssm generate MODEL -i`: line by line, each read after everything before it. */
 import { createInterface, type Interface } from "node:readline";
 import type { GenerateOptions, Model, StartOptions, State } from "../../runtime/node.ts";
+import type { Message, Render } from "../chat-template.ts";
 import { LongConvError } from "../errors.ts";
-import type { Message, Render } from "./chat.ts";
 import { type Continued, continueText } from "./continue.ts";
 import type { Terminal } from "./terminal.ts";
 import { tokenIds } from "./values.ts";

@@ -3,6 +3,9 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { readModel } from "../../converter/file/read.ts";
 import { filesOf } from "../../converter/output/target.ts";
+import { stepFileOf } from "../../runtime/sessions/two-sessions.ts";
+import { TEMPLATE_FILE } from "../chat-template.ts";
+import type { ModelFiles } from "../serve/options.ts";
 
 /** What a model hub's folder says of its model. */
 const CONFIGURATION = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
@@ -25,4 +28,19 @@ export async function filesRead(modelFile: string): Promise<string[]> {
   const names = [...CONFIGURATION, "training.json"];
   const beside = foldersOf(modelFile).flatMap((folder) => names.map((name) => path.join(folder, name)));
   return [...filesOf(await readModel(modelFile)), ...beside.filter((file) => existsSync(file))];
+}
+
+/**
+ * What a page needs to run a model itself: the model, its file for one token, the data of both, and what its folder says of it.
+ * @throws LongConvError what `readModel` throws
+ */
+export async function filesGiven(modelFile: string): Promise<ModelFiles> {
+  const folder = configuredFolder(modelFile) ?? path.dirname(path.resolve(modelFile));
+  const models = [path.resolve(modelFile), stepFileOf(path.resolve(modelFile))].filter((file) => existsSync(file));
+  const ofModels = (await Promise.all(models.map(async (file) => filesOf(await readModel(file))))).flat();
+  const beside = [...CONFIGURATION, TEMPLATE_FILE]
+    .map((name) => path.join(folder, name))
+    .filter((file) => existsSync(file));
+  const nameOf = (file: string) => path.relative(folder, path.resolve(file)).replaceAll(path.sep, "/");
+  return { modelFile: nameOf(modelFile), paths: new Map([...ofModels, ...beside].map((file) => [nameOf(file), file])) };
 }

@@ -9,6 +9,7 @@ import { readInput } from "../read-input.ts";
 import type { ModelToServe, ServeOptions } from "../serve/options.ts";
 import { chatTemplate } from "./chat.ts";
 import { newCommand, withAction } from "./command.ts";
+import { filesGiven } from "./model-files.ts";
 import { openModel } from "./open-model.ts";
 import type { Terminal } from "./terminal.ts";
 import { bytes, integer, number, texts, threads } from "./values.ts";
@@ -29,6 +30,7 @@ interface Options {
   readonly cache?: number;
   readonly cacheFolder?: string;
   readonly drain: number;
+  readonly inPage?: boolean;
   readonly threads?: number;
 }
 
@@ -47,6 +49,10 @@ export function serveCommand(): Command {
       "a key a line; without it, those of LONGCONV_API_KEYS (separated by commas), if it is set",
     )
     .option("--cors <origin>", "a page's origin that may ask; may be repeated", texts)
+    .option(
+      "--in-page",
+      "give the models' files to whoever may ask, so that the start page can also run them itself (default: nobody gets them)",
+    )
     .option("--sessions <folder>", "keep sessions there, so that they survive a restart")
     .option("--max-tokens <n>", "tokens of an answer at most (default: 4096)", integer(1))
     .option("--max-batch <n>", "sequences in a step at most (default: 64)", integer(1))
@@ -118,7 +124,9 @@ async function modelOf(terminal: Terminal, given: string, options: Options): Pro
   const out = isNamed ? rest! : given;
   const id = isNamed ? named : path.basename(path.resolve(out)).replace(/\.onnx$/, "");
   const model = await openModel(terminal, out, options);
-  return { id, model, render: model.tokenizer && (await chatTemplate(modelFileOf(out))) };
+  const file = modelFileOf(out);
+  const render = model.tokenizer && (await chatTemplate(file));
+  return { id, model, render, files: options.inPage ? await filesGiven(file) : undefined };
 }
 
 function refuseSameNames(models: readonly ModelToServe[]): void {

@@ -8,6 +8,7 @@ import { restoreCaches, saveCaches } from "./cache-files.ts";
 import { registerChat } from "./chat.ts";
 import { registerCompletions } from "./completions.ts";
 import { ApiError, registerErrors } from "./errors.ts";
+import { registerInPage } from "./in-page.ts";
 import { registerKeys } from "./keys.ts";
 import { createMetrics, registerMetrics } from "./metrics.ts";
 import { registerModels } from "./models.ts";
@@ -27,8 +28,9 @@ const SENDING_MS = 30_000;
 const LAST_WORDS_MS = 1000;
 /** Answered without a key: who watches the process asks them. */
 const OPEN_ROUTES = ["/healthz", "/readyz"];
-/** The start page asks for a key. */
-const isOpen = ({ url }: { readonly url: string }) => [...OPEN_ROUTES, "/"].includes(url.split("?")[0]!);
+/** The start page asks for a key, and its scripts know of none. */
+const isOpen = ({ url }: { readonly url: string }) =>
+  [...OPEN_ROUTES, "/"].includes(url.split("?")[0]!) || url.startsWith("/page/");
 
 export interface Server {
   readonly app: FastifyInstance;
@@ -45,7 +47,7 @@ export interface Server {
  *     const { app, drain } = await createServer({ models: [{ id: "demo", model: await load("demo-model") }] });
  *     await app.listen({ host: "127.0.0.1", port: 8080 });
  *
- * @throws LongConvError what `createBatch` throws
+ * @throws LongConvError what `createBatch` throws; runtime-missing where models' files are given and onnxruntime-web is missing
  */
 export async function createServer(options: ServeOptions): Promise<Server> {
   const limits: ServeLimits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -88,7 +90,9 @@ export async function createServer(options: ServeOptions): Promise<Server> {
     throw new ApiError(503, "shutting_down", "the server is shutting down");
   });
   registerKeys(app, options.keys ?? [], isOpen);
-  registerStart(app);
+  const inPage = models.some(({ files }) => files !== undefined);
+  registerStart(app, inPage);
+  if (inPage) registerInPage(app, find);
   app.get("/healthz", async () => ({ status: "ok" }));
   app.get("/readyz", async (_, reply) =>
     draining ? reply.code(503).send({ status: "shutting down" }) : { status: "ready" },

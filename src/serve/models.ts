@@ -10,11 +10,12 @@ export function registerModels(app: FastifyInstance, { models, find }: Rooms): v
   app.get<{ Params: { "*": string } }>("/v1/models/*", async ({ params }) => shown(find(params["*"])));
 }
 
-const shown = ({ id, created, model, render }: Served) => ({
+const shown = ({ id, created, model, render, files }: Served) => ({
   ...{ id, object: "model", created, owned_by: "longconv-ssm" },
   ...{ language: model.language !== undefined, tokenizer: model.tokenizer !== undefined },
   ...{ chat: render !== undefined && model.tokenizer !== undefined, claim: model.claim, positions: model.positions },
   ...stateSizes(model),
+  model_file: files?.modelFile ?? null,
 });
 
 /** Bytes of one sequence's state: at its start, and what each position adds (keys and values of attention). */

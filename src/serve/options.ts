@@ -1,10 +1,15 @@
 /** What a server is told: its models, who may ask, and how much. */
 import type { Model } from "../../runtime/node.ts";
+import type { Render } from "../chat-template.ts";
 
-/** What somebody said in a conversation. */
-export interface Message {
-  readonly role: "system" | "user" | "assistant";
-  readonly content: string;
+export type { Message } from "../chat-template.ts";
+
+/** A model's files, for pages that run it themselves. */
+export interface ModelFiles {
+  /** The model's own name among them. */
+  readonly modelFile: string;
+  /** Paths by names in the model's folder; nothing else of it is given. */
+  readonly paths: ReadonlyMap<string, string>;
 }
 
 /** A model to be served. */
@@ -13,7 +18,9 @@ export interface ModelToServe {
   readonly id: string;
   readonly model: Model;
   /** Its template of conversations: their text up to where the answer begins. Without one it answers no chat. */
-  readonly render?: ((messages: readonly Message[]) => string) | undefined;
+  readonly render?: Render | undefined;
+  /** Given, weights and all, to whoever may ask, so that the start page can run the model itself. Default: to nobody. */
+  readonly files?: ModelFiles | undefined;
 }
 
 /** What one request, and all of them together, may take. */

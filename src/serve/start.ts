@@ -12,25 +12,31 @@ const hashOf = (tag: "script" | "style"): string => {
   return `'sha256-${createHash("sha256").update(content).digest("base64")}'`;
 };
 
-/** Nothing but its own script, style and server: no other place, no frame around it, no form that is sent. */
-const POLICY = [
-  "default-src 'none'",
-  `script-src ${hashOf("script")}`,
-  `style-src ${hashOf("style")}`,
-  "connect-src 'self'",
-  "img-src data:",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join("; ");
+/**
+ * Nothing but its own script, style and server: no other place, no frame around it, no form that is sent.
+ * @param inPage it may start the worker that runs models
+ */
+const policy = (inPage: boolean): string =>
+  [
+    "default-src 'none'",
+    `script-src ${hashOf("script")}`,
+    `style-src ${hashOf("style")}`,
+    "connect-src 'self'",
+    ...(inPage ? ["worker-src 'self'"] : []),
+    "img-src data:",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
 
 /** It says nothing of the models, and needs no key: it asks for one. */
-export function registerStart(app: FastifyInstance): void {
+export function registerStart(app: FastifyInstance, inPage: boolean): void {
+  const rules = policy(inPage);
   app.get("/", async (_, reply) =>
     reply
       .type("text/html; charset=utf-8")
       .headers({
-        "content-security-policy": POLICY,
+        "content-security-policy": rules,
         "cache-control": "no-cache",
         "referrer-policy": "no-referrer",
         "x-content-type-options": "nosniff",
