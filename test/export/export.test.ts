@@ -71,7 +71,7 @@ describe.skipIf(!hasTorch)("scripts/export/longconv_export.py", () => {
     const { status, stderr, file } = run("table", "--example", "2x16x4");
     expect(status, stderr).toBe(0);
     expect(stderr).not.toContain("note:");
-    const { layers, check } = await convert(file, { order: 40, horizon: 128 });
+    const { layers, check } = await convert(file, { horizon: 128 });
     expect(layers).toHaveLength(1);
     expect(check.largest).toBeLessThan(check.tolerance);
   });
