@@ -2,6 +2,7 @@
 import { LongConvError } from "../src/errors.ts";
 import { BATCH_NAME, refuseConverted, refuseStateful, refuseStatefulByShape, TIME_NAME } from "../src/stateful.ts";
 import { withBatch } from "./batch/batch.ts";
+import { decided } from "./expand/decided.ts";
 import { expanded } from "./expand/index.ts";
 import { inlineFunctions } from "./expand/inline.ts";
 import type { Kind } from "./find/carried.ts";
@@ -16,6 +17,7 @@ import { asLoopError } from "./loop/unranked.ts";
 import { KINDS } from "./states/index.ts";
 import { timeAxis } from "./time/facts/fact.ts";
 import { SUMS_OVER_TIME } from "./time/facts/rule.ts";
+import { foldConstants } from "./time/fold.ts";
 
 export interface AnalyseOptions extends Omit<FindOptions, "kinds"> {
   /** Kinds of state beside those of {@link KINDS}. */
@@ -35,7 +37,7 @@ export async function analyse(model: Model, options: AnalyseOptions = {}): Promi
   if (!options.timeAxis) refuseStatefulByShape(model.graph.inputs, model.graph.outputs, model.file);
   const kinds = [...(options.kinds ?? []), ...KINDS];
   const own = new Set(kinds.flatMap(({ operators = {} }) => Object.keys(operators)));
-  const lifted = lift(inlineFunctions(model, own));
+  const lifted = await decided(lift(inlineFunctions(model, own)), foldConstants);
   const plain = expanded(withScans(lifted));
   const all = { ...options, kinds };
   const found = await findCarried(plain, all).catch(async (error: unknown) => {

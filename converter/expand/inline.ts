@@ -9,9 +9,10 @@ import { addLongConv, LONGCONV_DOMAIN, LONGCONV_OP } from "../graph/longconv.ts"
 import { mapSubgraphs, nodeFromProto, standardDomain } from "../graph/node.ts";
 import { changedBetween } from "../graph/opsets.ts";
 import { topological } from "../graph/order.ts";
-import type { AttributeProto, FunctionProto, GraphProto, NodeProto, StringStringEntryProto } from "../graph/proto.ts";
+import type { AttributeProto, FunctionProto, NodeProto, StringStringEntryProto } from "../graph/proto.ts";
 import { withFields } from "../graph/schema.ts";
 import { calledBy, type Functions, refuseExpansion } from "./functions.ts";
+import { renamed } from "./renamed.ts";
 
 const LONGEST_PREFIX = 256;
 
@@ -127,43 +128,6 @@ function instantiate(body: FunctionProto, call: NodeProto, context: Context): No
 function mergedMetadata(call: NodeProto, inner: NodeProto): StringStringEntryProto[] {
   const own = new Set(call.metadataProps?.map((entry) => entry.key));
   return [...(call.metadataProps ?? []), ...(inner.metadataProps ?? []).filter((entry) => !own.has(entry.key))];
-}
-
-/** A copy of a function's node in the caller's names; `names` grows by the tensors that the node makes. */
-function renamed(
-  node: NodeProto,
-  names: Map<string, string>,
-  attributes: ReadonlyMap<string, AttributeProto>,
-  prefix: string,
-  builder: Builder,
-): NodeProto {
-  const inputs = (node.input ?? []).map((name) => names.get(name) ?? name);
-  const attribute = (node.attribute ?? []).flatMap((each) => {
-    if (!each.refAttrName) return [each];
-    const value = attributes.get(each.refAttrName);
-    return value ? [withFields(value, { name: each.name ?? "" })] : [];
-  });
-  const inSubgraph = (graph: GraphProto): GraphProto => {
-    // Names of a subgraph are its own, but may not be those of any graph around it.
-    const inner = new Map(names);
-    const fresh = <T extends { name?: string | null }>(each: T): T => {
-      inner.set(each.name ?? "", builder.name(`${prefix}/${each.name}`));
-      return withFields(each, { name: inner.get(each.name ?? "")! } as Partial<T>);
-    };
-    const input = (graph.input ?? []).map(fresh);
-    const initializer = (graph.initializer ?? []).map(fresh);
-    const nodes = (graph.node ?? []).map((each) => renamed(each, inner, attributes, prefix, builder));
-    const output = (graph.output ?? []).map((each) =>
-      withFields(each, { name: inner.get(each.name ?? "") ?? each.name! }),
-    );
-    return withFields(graph, { input, initializer, node: nodes, output, valueInfo: [] });
-  };
-  const outputs = (node.output ?? []).map((name) => {
-    if (!names.has(name)) names.set(name, builder.name(`${prefix}/${name}`));
-    return names.get(name)!;
-  });
-  const name = builder.name(`${prefix}/${node.name || node.opType}`);
-  return mapSubgraphs(withFields(node, { name, input: inputs, output: outputs, attribute }), inSubgraph);
 }
 
 function mergeOpsets(body: FunctionProto, call: NodeProto, context: Context): void {

@@ -11,10 +11,21 @@ import { type Numbers, VALUE_RULES } from "./values.ts";
 /** Numbers of a tensor that are looked at. */
 const MOST_NUMBERS = 64;
 
+/** A constant: its shape and type are known, its values are read when asked for. */
+interface Constant {
+  readonly dims: readonly number[];
+  readonly type: number;
+  tensor(): Tensor;
+}
+
 const UNKNOWN: Known = { dims: undefined, values: undefined };
 
 /** What is known of a graph's constants, by name. */
-export function constantsOf({ initializers }: Pick<Graph, "initializers">): Map<string, Known> {
+export function constantsOf({
+  initializers,
+}: {
+  readonly initializers: ReadonlyMap<string, Constant>;
+}): Map<string, Known> {
   const known = new Map<string, Known>();
   for (const [name, initializer] of initializers) {
     const { dims } = initializer;

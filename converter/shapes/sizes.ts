@@ -15,6 +15,11 @@ export type Declared = readonly (number | string | undefined)[];
 /** Sizes of what is open, each its own: small and even, then large and odd, so that neither a limit nor a remainder is taken for a size. */
 const SMALL = (open: number): number => 4 + 2 * open;
 const LARGE = (open: number): number => 1009 + 10 * open;
+/** So that no limit is above it. */
+const SMALLEST = (): number => 1;
+
+/** At which sizes of what is open a number is the same, if it is the model's own. */
+export const SIZES = [SMALLEST, SMALL, LARGE];
 
 /**
  * Sizes of the tensors of a graph, by name.
@@ -41,17 +46,7 @@ export function knownAt(
   declared: (tensor: string) => Declared | undefined,
   sizeOf: (open: number) => number = SMALL,
 ): ReadonlyMap<string, Known> {
-  const opens = new Map<string, number>();
-  const open = (symbol: string) => {
-    if (!opens.has(symbol)) opens.set(symbol, sizeOf(opens.size));
-    return opens.get(symbol)!;
-  };
-  const known = constantsOf(graph);
-  for (const { name, dims } of graph.inputs)
-    known.set(name, {
-      dims: dims?.map((dim, k) => sized(dim) ?? open(String(dim ?? `${name}.${k}`))),
-      values: undefined,
-    });
+  const known = new Map([...constantsOf(graph), ...inputsAt(graph, sizeOf)]);
   for (const node of graph.nodes)
     for (const [i, { dims, values }] of outputsOf(node, known).entries()) {
       const name = node.outputs[i]!;
@@ -60,6 +55,21 @@ export function knownAt(
       known.set(name, { values, dims: told?.map((dim, k) => sized(dim) ?? dims?.[k] ?? Number.NaN) ?? dims });
     }
   return known;
+}
+
+/** What is known of a graph's inputs. */
+export function inputsAt(graph: Graph, sizeOf: (open: number) => number): ReadonlyMap<string, Known> {
+  const opens = new Map<string, number>();
+  const open = (symbol: string) => {
+    if (!opens.has(symbol)) opens.set(symbol, sizeOf(opens.size));
+    return opens.get(symbol)!;
+  };
+  return new Map(
+    graph.inputs.map(({ name, dims }) => [
+      name,
+      { dims: dims?.map((dim, k) => sized(dim) ?? open(String(dim ?? `${name}.${k}`))), values: undefined },
+    ]),
+  );
 }
 
 const sized = (dim: number | string | undefined): number | undefined =>

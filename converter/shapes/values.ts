@@ -1,5 +1,6 @@
 /** Arithmetic on the small whole numbers of which sizes are made, as ONNX Runtime would do it on int64 and float. */
 import type { Attributes } from "../graph/graph.ts";
+import { DataType } from "../graph/tensor.ts";
 
 /** Numbers of a tensor of rank 0 or 1. */
 export type Numbers = readonly number[];
@@ -25,6 +26,10 @@ const binary = (of: (a: number, b: number) => number): ValueRule =>
     return Array.from({ length }, (_, i) => of(at(a!, i), at(b!, i)));
   });
 
+/** Truth values are 1 and 0. */
+const comparison = (of: (a: number, b: number) => boolean): ValueRule =>
+  binary((a, b) => (Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : Number(of(a, b))));
+
 const same: ValueRule = ([a]) => a;
 
 // Of integers the quotient is cut off; of sizes as floats the fraction does not matter here.
@@ -49,7 +54,16 @@ export const VALUE_RULES: Readonly<Record<string, ValueRule>> = {
   Floor: unary(Math.floor),
   Ceil: unary(Math.ceil),
   Round: unary(Math.round),
-  Cast: same,
+  Equal: comparison((a, b) => a === b),
+  Greater: comparison((a, b) => a > b),
+  GreaterOrEqual: comparison((a, b) => a >= b),
+  Less: comparison((a, b) => a < b),
+  LessOrEqual: comparison((a, b) => a <= b),
+  And: comparison((a, b) => a !== 0 && b !== 0),
+  Or: comparison((a, b) => a !== 0 || b !== 0),
+  Not: unary((a) => (Number.isNaN(a) ? a : Number(a === 0))),
+  Cast: ([a], { to }) =>
+    to === DataType.BOOL ? a!.map((each) => (Number.isNaN(each) ? each : Number(each !== 0))) : a,
   Identity: same,
   Squeeze: same,
   Unsqueeze: same,
