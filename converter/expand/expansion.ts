@@ -2,11 +2,14 @@
 import type { Builder } from "../graph/build.ts";
 import type { Node } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import type { Known } from "../shapes/known.ts";
 
 /** Where an operator is written out. */
 export interface Site {
   /** Dimensions of a tensor as they are declared, or follow from others that are; undefined where they do not. */
   readonly dimsOf: (tensor: string) => readonly (number | undefined)[] | undefined;
+  /** Dimensions, and small numbers, at each of several sizes of what is open. */
+  readonly trialsOf: (tensor: string) => readonly Known[];
   /** onnx.TensorProto.DataType of a constant, or of an input of the graph. */
   readonly typeOf: (tensor: string) => number | undefined;
   /** Whether a tensor is declared, or computed, as booleans. */

@@ -5,7 +5,7 @@ import { indexGraph, type Model, type Node } from "../graph/graph.ts";
 import { topological } from "../graph/order.ts";
 import { DataType, toNumbers } from "../graph/tensor.ts";
 import { floatTypeOf } from "../ort/widen.ts";
-import { type Declared, type Sizes, sizesIn } from "../shapes/sizes.ts";
+import { type Declared, type Sizes, sizesIn, type Trials, trialsOf } from "../shapes/sizes.ts";
 import { Attention } from "./attention.ts";
 import { Concat } from "./edge.ts";
 import { Einsum } from "./einsum.ts";
@@ -78,6 +78,11 @@ export function expanded(model: Model): Model {
   const producerOf = (tensor: string) => producer.get(tensor);
   const infos = new Map([...graph.inputs, ...graph.outputs].map((info) => [info.name, info]));
   const said = (tensor: string): Declared | undefined => declared.get(tensor) ?? infos.get(tensor)?.dims;
+  let followed: Trials | undefined;
+  const trials = () => {
+    followed ??= trialsOf(graph, said);
+    return followed;
+  };
   let made: ReadonlyMap<string, Sizes> | undefined;
   const site: Site = {
     producerOf,
@@ -94,9 +99,10 @@ export function expanded(model: Model): Model {
     typeOf: (tensor) => (graph.initializers.get(tensor) ?? infos.get(tensor))?.type,
     isBool: (tensor) => (types.get(tensor) ?? floatTypeOf(model, tensor)) === DataType.BOOL,
     dimsOf: (tensor) => {
-      made ??= sizesIn(graph, said);
+      made ??= sizesIn(trials());
       return made.get(tensor);
     },
+    trialsOf: (tensor) => trials().map((known) => known.get(tensor) ?? { dims: undefined, values: undefined }),
   };
   const unwritten = new Map<string, string>();
   const nodes = graph.nodes.flatMap((node) => {

@@ -12,13 +12,14 @@ const BROADCAST = new Set(["Add", "Sub", "Mul", "Div"]);
 /**
  * A tensor turned round along an axis: the first entry stands last.
  * @param end the axis counted from the last one, 1
+ * @param half the first n of 2 n - 1 entries alone, of which the n-th is the first of the result
  * @returns undefined where no rule turns it round
  */
-export function reversed(b: Builder, site: Site, name: string, end: number): string | undefined {
+export function reversed(b: Builder, site: Site, name: string, end: number, half = false): string | undefined {
   const node = site.producerOf(name);
   if (node?.domain !== "") return undefined;
   const [data, other] = node.inputs as [string, string];
-  const turned = (tensor: string, axis = end) => reversed(b, site, tensor, axis);
+  const turned = (tensor: string, axis = end) => reversed(b, site, tensor, axis, half);
   const again = (inputs: readonly (string | undefined)[]): string | undefined =>
     inputs.every((input) => input !== undefined) ? b.copy(node, inputs as string[])[0] : undefined;
   if (ALONE.has(node.op)) return again([turned(data), ...node.inputs.slice(1)]);
@@ -26,9 +27,9 @@ export function reversed(b: Builder, site: Site, name: string, end: number): str
     return again(node.inputs.map((input) => (isStill(site, input, end) ? input : turned(input))));
   switch (node.op) {
     case "Range":
-      return counted(b, site, node);
+      return half ? countedFrom(b, site, node) : counted(b, site, node);
     case "Slice":
-      return cut(b, site, node, end);
+      return half ? cutFrom(b, site, node, end) : cut(b, site, node, end);
     case "Transpose": {
       const rank = site.dimsOf(data)?.length ?? (node.attributes.perm as readonly number[] | undefined)?.length;
       return rank === undefined ? undefined : again([turned(data, rank - permOf(node, rank)[rank - end]!)]);
@@ -36,6 +37,8 @@ export function reversed(b: Builder, site: Site, name: string, end: number): str
     case "MatMul":
       if (end > 2 || !site.dimsOf(end === 1 ? data : other)) return undefined;
       return end === 1 ? again([data, turned(other)]) : again([turned(data), other]);
+    case "Gemm":
+      return end === 2 && !node.attributes.transA ? again([turned(data), ...node.inputs.slice(1)]) : undefined;
     case "Concat": {
       const rank = site.dimsOf(data)?.length;
       const along = rank === undefined ? undefined : rank - fromFront(Number(node.attributes.axis), rank);
@@ -49,7 +52,9 @@ export function reversed(b: Builder, site: Site, name: string, end: number): str
     }
     case "Reshape": {
       const axis = sameAxis(site, data, name, end);
-      return axis === undefined ? undefined : again([turned(data, axis), other]);
+      const rows = axis === undefined ? undefined : turned(data, axis);
+      const shape = half ? shapeAlong(b, site, name, end) : other;
+      return rows && shape ? again([rows, shape]) : undefined;
     }
   }
   return undefined;
@@ -68,6 +73,41 @@ function counted(b: Builder, site: Site, { inputs }: Node): string | undefined {
   const first = b.one("Sub", [limit, step], {}, { hint: "first" });
   const end = b.one("Sub", [start, step], {}, { hint: "end" });
   return b.one("Range", [first, end, b.one("Neg", [step])], {}, { hint: "positions" });
+}
+
+/** n - 1, …, -(n - 1): its first n numbers, 0, …, n - 1 turned round. */
+function countedFrom(b: Builder, site: Site, { inputs, outputs }: Node): string | undefined {
+  const [start, , step] = inputs as [string, string, string];
+  const rows = site.trialsOf(outputs[0]!);
+  const isWhole = site
+    .trialsOf(start)
+    .every(({ values }, trial) => rows[trial]!.dims?.[0] === 2 * Number(values?.[0]) + 1);
+  if (!isWhole || site.numberOf(step) !== -1) return undefined;
+  const end = b.one("Sub", [start, step], {}, { hint: "end" });
+  return b.one("Range", [b.one("Sub", [start, start]), end, b.one("Neg", [step])], {}, { hint: "positions" });
+}
+
+/** 2 n - 1 rows of a table of the file around its middle: the first n of them, counted from there. */
+function cutFrom(b: Builder, site: Site, { inputs, outputs }: Node, end: number): string | undefined {
+  const [data, starts, , axes, steps] = inputs as [string, string, string, string, string?];
+  const [own, table] = [site.dimsOf(data), site.tensorOf(data)];
+  const axis = site.numberOf(axes ?? "");
+  if (!own || axis === undefined || fromFront(axis, own.length) !== own.length - end) return undefined;
+  if (table?.type !== DataType.FLOAT || (steps && site.numberOf(steps) !== 1)) return undefined;
+  const rows = site.trialsOf(outputs[0]!).map(({ dims }) => (Number(dims?.at(-end)) + 1) / 2);
+  const middles = site.trialsOf(starts).map(({ values }, trial) => Number(values?.[0]) + rows[trial]!);
+  const [middle] = middles;
+  if (middle === undefined || !Number.isInteger(middle) || middles.some((each) => each !== middle)) return undefined;
+  const turned = b.constant("table", turnedRound(table, own.length - end, middle));
+  const length = b.one("Sub", [b.ints("middle", middle), starts], {}, { hint: "length" });
+  const bounds = [b.ints("from", [0]), b.one("Reshape", [length, b.ints("one", [1])]), axes];
+  return b.one("Slice", [turned, ...bounds], {}, { hint: "rows" });
+}
+
+/** The shape of a tensor of which one axis is left open. */
+function shapeAlong(b: Builder, { dimsOf }: Site, name: string, end: number): string | undefined {
+  const sizes = dimsOf(name)?.map((size, k, all) => (k === all.length - end ? -1 : size));
+  return sizes?.every((size) => size !== undefined) ? b.ints("shape", sizes as number[]) : undefined;
 }
 
 /** The last rows of a table of the file; or what was turned round already. */
@@ -100,19 +140,20 @@ function lengthOf(b: Builder, site: Site, starts: string, rows: number): string 
   return node.op === "Sub" && [rows, 0].includes(Number(site.numberOf(x))) ? y : undefined;
 }
 
-/** A table whose rows along an axis stand the other way round. */
-function turnedRound(table: Tensor, axis: number): Tensor {
+/** A table whose first rows along an axis, all of them if no other number is said, stand the other way round. */
+function turnedRound(table: Tensor, axis: number, count = table.dims[axis]!): Tensor {
   const { type, dims } = table;
   const data = toNumbers(table);
   const size = dims[axis]!;
-  const inner = dims.slice(axis + 1).reduce((product, each) => product * each, 1);
-  const made = new Float32Array(data.length);
-  for (let at = 0; at < data.length; at += inner) {
-    const row = (at / inner) % size;
-    const from = at + (size - 1 - 2 * row) * inner;
-    for (let k = 0; k < inner; k++) made[at + k] = data[from + k]!;
+  const product = (sizes: readonly number[]) => sizes.reduce((all, each) => all * each, 1);
+  const [outer, inner] = [product(dims.slice(0, axis)), product(dims.slice(axis + 1))];
+  const made = new Float32Array(outer * count * inner);
+  for (let at = 0; at < outer * count; at++) {
+    const row = at % count;
+    const from = ((at - row) / count) * size + (count - 1 - row);
+    for (let k = 0; k < inner; k++) made[at * inner + k] = data[from * inner + k]!;
   }
-  return makeTensor(type, dims, made);
+  return makeTensor(type, dims.with(axis, count), made);
 }
 
 /** The axis of what is shaped that is an axis of what it is shaped to: what stands before and behind it is as large. */

@@ -24,19 +24,29 @@ interface Relative {
   readonly shapedAgain?: boolean;
   readonly columns?: number;
   readonly from?: number;
+  /** Columns for the distances of later keys as well, and the first so many (beside n) cut off at the end. */
+  readonly wide?: boolean;
+  readonly more?: number;
   /** Keys up to so many behind the query are seen; undefined: all. */
   readonly seen?: number | undefined;
 }
 
 /** [heads, width, time] or [width, time] */
-function distances(b: Builder, of: Relative["of"], length: string): string {
+function distances(b: Builder, of: Relative["of"], length: string, wide: boolean): string {
+  if (of === "table" && wide) {
+    const table = drawn(b, "table", [2 * ROWS - 1, WIDTH]);
+    const [first, end] = [b.one("Sub", [ints(b, ROWS), length]), b.one("Add", [ints(b, ROWS - 1), length])];
+    return b.one("Transpose", [b.one("Slice", [table, first, end, ints(b, 0)])], { perm: [1, 0] });
+  }
   if (of === "table") {
     const table = drawn(b, "table", [ROWS, WIDTH]);
     const rows = b.one("Slice", [table, b.one("Sub", [ints(b, ROWS), length]), ints(b, END), ints(b, 0)]);
     return b.one("Transpose", [rows], { perm: [1, 0] });
   }
   const last = b.one("Cast", [b.one("Sub", [b.one("Squeeze", [length]), b.ints("one", 1)])], { to: DataType.FLOAT });
-  const places = b.one("Range", [last, b.floats("end", [], [-1]), b.floats("step", [], [-1])]);
+  const below = b.one("Neg", [b.one("Cast", [b.one("Squeeze", [length])], { to: DataType.FLOAT })]);
+  const limit = wide ? below : b.floats("end", [], [-1]);
+  const places = b.one("Range", [last, limit, b.floats("step", [], [-1])]);
   const frequencies = b.floats("frequencies", [1, 3], [1, 0.1, 0.01]);
   const angles = b.one("Mul", [b.one("Unsqueeze", [places, ints(b, 1)]), frequencies]);
   const waves = b.one("Concat", [b.one("Sin", [angles]), b.one("Cos", [angles])], { axis: -1 });
@@ -45,24 +55,35 @@ function distances(b: Builder, of: Relative["of"], length: string): string {
   return b.one("Transpose", [apart], { perm: [1, 2, 0] });
 }
 
-const model = ({ of = "table", by = "Pad", shapedAgain = false, columns = 1, from = 1, ...more }: Relative) =>
+const model = ({
+  of = "table",
+  by = "Pad",
+  shapedAgain = false,
+  columns = 1,
+  from = 1,
+  wide = false,
+  ...more
+}: Relative) =>
   small({
     build(b) {
       const seen = "seen" in more ? more.seen : 0;
       const part = (name: string) => heads(b, b.one("MatMul", ["x", drawn(b, name, [CHANNELS, HEADS * WIDTH])]));
       const [q, k, v] = ["q", "k", "v"].map(part);
       const [batch, length] = [0, 1].map((axis) => b.one("Shape", ["x"], { start: axis, end: axis + 1 }));
-      const relative = b.one("MatMul", [q!, distances(b, of, length!)]);
+      const relative = b.one("MatMul", [q!, distances(b, of, length!, wide)]);
       const front = b.one("Concat", [batch!, ints(b, HEADS), length!, ints(b, columns)], { axis: 0 });
       const padded =
         by === "Pad"
           ? b.one("Pad", [relative, ints(b, 0, 0, 0, columns, 0, 0, 0, 0)])
           : b.one("Concat", [b.one("ConstantOfShape", [front]), relative], { axis: 3 });
-      const wide = b.one("Add", [length!, ints(b, columns)]);
-      const shape = b.one("Concat", [batch!, ints(b, HEADS), wide, length!], { axis: 0 });
+      const twice = b.one("Add", [length!, length!]);
+      const high = wide ? twice : b.one("Add", [length!, ints(b, columns)]);
+      const shape = b.one("Concat", [batch!, ints(b, HEADS), high, length!], { axis: 0 });
       const rows = b.one("Slice", [b.one("Reshape", [padded, shape]), ints(b, from), ints(b, END), ints(b, 2)]);
       const whole = columns === from ? rows : b.one("Slice", [rows, ints(b, 0), length!, ints(b, 2)]);
-      const again = shapedAgain ? b.one("Reshape", [whole, b.one("Shape", [relative])]) : whole;
+      const shaped = shapedAgain || wide ? b.one("Reshape", [whole, b.one("Shape", [relative])]) : whole;
+      const left = [ints(b, more.more ?? 0), b.one("Add", [length!, ints(b, more.more ?? 0)]), ints(b, 3)];
+      const again = wide ? b.one("Slice", [shaped, ...left]) : shaped;
       let scores = b.one("Add", [b.one("MatMul", [q!, turned(b, k!)]), again]);
       if (seen !== undefined) {
         const keys = b.one("Range", [b.ints("zero", 0), b.one("Squeeze", [length!]), b.ints("one", 1)]);
@@ -84,6 +105,12 @@ test.each<[string, Relative, object]>([
     { of: "sines", by: "Concat", shapedAgain: true },
     { kind: "proven" },
   ],
+  ["a conformer: the middle of a table", { wide: true }, { kind: "proven", positions: ROWS }],
+  [
+    "sines of the distances before and behind, projected",
+    { wide: true, of: "sines", by: "Concat" },
+    { kind: "proven" },
+  ],
 ])("%s", async (_, how, claim) => {
   // a file for one token has no rows that grow
   await sameAsOriginal(model(how), {});
@@ -95,6 +122,8 @@ test.each<[string, Relative, object]>([
 test.each<[string, Relative, string]>([
   ["no mask", { seen: undefined }, "not-causal"],
   ["a mask that shows one later key", { seen: 1 }, "not-causal"],
+  ["a conformer without a mask", { wide: true, seen: undefined }, "not-causal"],
+  ["the columns one further", { wide: true, more: 1 }, "depends-on-data"],
   ["a shift by none", { from: 0, columns: 1 }, "mixes-time"],
   ["two columns, and two rows", { from: 2, columns: 2 }, "mixes-time"],
 ])("refused: %s", async (_, how, code) => {

@@ -1,6 +1,6 @@
 /** Shapes and small whole numbers, followed from node to node: what each output is, from what is known of the inputs. */
 import { fromFront } from "../graph/axis.ts";
-import type { Graph, Node } from "../graph/graph.ts";
+import type { Node } from "../graph/graph.ts";
 import { nodeFromProto } from "../graph/node.ts";
 import type { GraphProto } from "../graph/proto.ts";
 import { DataType, elementCount, type Tensor } from "../graph/tensor.ts";

@@ -23,19 +23,25 @@ export const SIZES = [SMALLEST, SMALL, LARGE];
 
 /**
  * Sizes of the tensors of a graph, by name.
- * @param declared what the file says of them; of what is open among it more may be known
+ * @param trials of that graph
  */
-export function sizesIn(graph: Graph, declared: (tensor: string) => Declared | undefined): ReadonlyMap<string, Sizes> {
-  const small = knownAt(graph, declared, SMALL);
-  const large = knownAt(graph, declared, LARGE);
+export function sizesIn([small, large]: Trials): ReadonlyMap<string, Sizes> {
   return new Map(
     [...small].flatMap(([name, { dims }]): [string, Sizes][] => {
-      if (!dims) return [];
-      const others = large.get(name)?.dims ?? [];
-      return [[name, dims.map((size, k) => (size === others[k] && size >= 0 ? size : undefined))]];
+      const others = large.get(name)?.dims;
+      return dims ? [[name, dims.map((size, k) => (size === others?.[k] && size >= 0 ? size : undefined))]] : [];
     }),
   );
 }
+
+/** What is known of the tensors of a graph by name, at two sizes of what is open. */
+export type Trials = readonly [ReadonlyMap<string, Known>, ReadonlyMap<string, Known>];
+
+/** @param declared what the file says of sizes; of what is open among it more may be known */
+export const trialsOf = (graph: Graph, declared: (tensor: string) => Declared | undefined): Trials => [
+  knownAt(graph, declared, SMALL),
+  knownAt(graph, declared, LARGE),
+];
 
 /**
  * What is known of a graph's tensors where everything that is open has a size.
