@@ -31,7 +31,7 @@ export function contextPicture({ rows, peers }: Results): string | undefined {
     (point) => !points.some((other) => other.what === point.what && other.context > point.context),
   );
   const names = ["converted", "transformer with its cache", "exported graph again"];
-  return standalone({
+  const options: Plot.PlotOptions = {
     height: 360,
     marginLeft: 60,
     marginRight: 200,
@@ -44,5 +44,6 @@ export function contextPicture({ rows, peers }: Results): string | undefined {
       Plot.dot(points, { x: "context", y: "ms", fill: "what", r: 4 }),
       Plot.text(last, { x: "context", y: "ms", text: "what", fill: "what", textAnchor: "start", dx: 10 }),
     ],
-  });
+  };
+  return standalone(options, "Milliseconds of the next token against the tokens before it, both logarithmic");
 }
