@@ -12,6 +12,7 @@ import { positionLimit } from "./assemble/limit.ts";
 import { evaluatePositionTables } from "./assemble/position-tables.ts";
 import { claimsOfGraph, refuseBelowMeant, refuseShort } from "./claim.ts";
 import { compareWithOriginal, toleranceFor } from "./compare/compare.ts";
+import { type Answers, answersOf } from "./compare/staged.ts";
 import type { Conversion, ConvertOptions, Progress } from "./conversion.ts";
 import { encodeModel } from "./file/encode.ts";
 import { decodeModel, readModel } from "./file/read.ts";
@@ -44,10 +45,18 @@ export async function convert(source: string | Uint8Array, given: ConvertOptions
   });
 }
 
+/** What the models answered while they were checked. */
+export interface Checked {
+  readonly model: Answers | undefined;
+  readonly step: Answers | undefined;
+}
+
 /** What only code of the project asks for. */
 interface Inside {
   /** Takes what was found, and what takes its place. */
   readonly onPlanned?: ((found: Found, planned: readonly Planned[]) => void) | undefined;
+  /** Takes what the models answered while they were checked, where they are what comes out. */
+  readonly onChecked?: ((answers: Checked) => void) | undefined;
   /** Kinds of state beside those that are known. */
   readonly kinds?: AnalyseOptions["kinds"];
 }
@@ -61,7 +70,7 @@ export async function convertModel(
   read: Model,
   given: ConvertOptions = {},
   sha256?: string,
-  { onPlanned, kinds }: Inside = {},
+  { onPlanned, onChecked, kinds }: Inside = {},
 ): Promise<Conversion> {
   return named(read.file, async () => {
     refuseOptions(given);
@@ -104,7 +113,11 @@ export async function convertModel(
       ? assemble(found, realisations, { ...single, path: "step", tables, metadata })
       : undefined;
     const stateError = planned.reduce((sum, { looseness }) => sum + looseness, 0);
+    const answers = new Map<Model | undefined, Answers>();
     const check = await compareWithOriginal(found, converted, {
+      onCompared: async (model, runner) => {
+        if (onChecked) answers.set(model, await answersOf(model, Promise.resolve(runner), model === step));
+      },
       tolerance: options.checkTolerance ?? toleranceFor(stateError),
       reach: Math.min(...[...planned.map((each) => each.claim), ...ofGraph].map((each) => each.positions ?? Infinity)),
       stateError,
@@ -113,6 +126,7 @@ export async function convertModel(
     });
     options.signal?.throwIfAborted();
     if (options.weights) say("weights");
+    else onChecked?.({ model: answers.get(converted), step: step && answers.get(step) });
     const written = await inFewerBits(found, { model: converted, step }, options.weights);
     const said = { ...check, ...(written.weights && { weights: written.weights }) };
     const finished = withMetadata(written.model, METADATA.check, JSON.stringify(said));

@@ -50,10 +50,12 @@ test("what compares stored weights starts without rows: one pass gives what two 
     length: given.length,
     inputs: { input_ids: int64Tensor([1, given.length], given) },
   });
+  const runner = await openModel(converted);
   const [whole, halves] = [
-    await traceOf(converted.graph, openModel(converted), [pass(ids)]),
-    await traceOf(converted.graph, openModel(converted), [pass(ids.slice(0, 3)), pass(ids.slice(3))]),
+    await traceOf(converted.graph, runner, [pass(ids)]),
+    await traceOf(converted.graph, runner, [pass(ids.slice(0, 3)), pass(ids.slice(3))]),
   ];
+  await runner.close();
   const [rows, others] = [whole.get("logits")!, halves.get("logits")!];
   expect(others.length).toBe(rows.length);
   for (const [i, row] of rows.entries())

@@ -46,6 +46,8 @@ export interface CompareOptions {
   /** The model for one token of one sequence a call, checked as well. */
   readonly step?: Model | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Is given each model once it was compared, its session still open; not a model that can only be run in wider numbers. */
+  readonly onCompared?: ((model: Model, runner: Runner) => Promise<void>) | undefined;
 }
 
 /** What outputs may differ by for each part of the kernels' error, and at most: beyond, a mistake would not be told from it. */
@@ -136,6 +138,7 @@ export async function compareWithOriginal(
         }
         options.onProgress?.(i + 1, trials.length);
       }
+      if (readableModel === model) await options.onCompared?.(model, runner);
     } finally {
       await runner.close();
     }

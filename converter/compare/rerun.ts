@@ -32,20 +32,15 @@ export function randomPasses(model: Model, first: number, more: number, seed: nu
   }));
 }
 
-/** Every output of every pass but the states, a row for each vector along the last axis; the session is closed afterwards. */
-export async function traceOf(graph: Graph, opening: Promise<Runner>, passes: readonly Pass[]): Promise<Trace> {
-  const runner = await opening;
-  try {
-    const presents = new Set(pairStates(runner.inputs, runner.outputs).map(({ present }) => present));
-    const pieces = carried(graph, runner, 1);
-    const trace = new Map<string, (Float32Array | Float64Array)[]>();
-    for (const { length, inputs } of passes)
-      for (const [name, tensor] of Object.entries(await pieces.next(length, inputs)))
-        if (!presents.has(name)) trace.set(name, [...(trace.get(name) ?? []), ...rowsOf(tensor)]);
-    return trace;
-  } finally {
-    await runner.close();
-  }
+/** Every output of every pass but the states, a row for each vector along the last axis. */
+export async function traceOf(graph: Graph, runner: Runner, passes: readonly Pass[]): Promise<Trace> {
+  const presents = new Set(pairStates(runner.inputs, runner.outputs).map(({ present }) => present));
+  const pieces = carried(graph, runner, 1);
+  const trace = new Map<string, (Float32Array | Float64Array)[]>();
+  for (const { length, inputs } of passes)
+    for (const [name, tensor] of Object.entries(await pieces.next(length, inputs)))
+      if (!presents.has(name)) trace.set(name, [...(trace.get(name) ?? []), ...rowsOf(tensor)]);
+  return trace;
 }
 
 /** Inputs that are neither states nor what drivers of language models add. */

@@ -2,14 +2,37 @@
 import { LongConvError } from "../../src/errors.ts";
 import type { Model } from "../graph/graph.ts";
 import { DataType, int64Tensor, type Tensor, toNumbers } from "../graph/tensor.ts";
-import { openFile, openModel } from "../ort/run.ts";
+import { openFile, openModel, type Runner } from "../ort/run.ts";
 import { isFailedRun } from "../parts/open-region.ts";
 import { difference } from "./differences.ts";
+import type { Trace } from "./drive.ts";
 import { type Pass, randomPasses, traceOf } from "./rerun.ts";
 
 const [FIRST, MORE, SEED] = [9, 3, 41];
 /** Matrices that are mapped are not packed, so that sums are made in another order. */
 const ALLOWED = 1e-5;
+
+/** What a model that was checked answers random inputs. */
+export interface Answers {
+  readonly passes: readonly Pass[];
+  /** Undefined where the CPU provider has no kernels for it (bfloat16), or random inputs mean nothing to it. */
+  readonly trace: Trace | undefined;
+}
+
+/**
+ * Asks a model whose session is open.
+ * @param isStep of a model for one token a call
+ */
+export async function answersOf(model: Model, opening: Promise<Runner>, isStep = false): Promise<Answers> {
+  const passes = randomPasses(model, isStep ? 1 : FIRST, MORE, SEED);
+  const trace = await opening
+    .then((runner) => traceOf(model.graph, runner, passes))
+    .catch((error: unknown) => {
+      if (!isFailedRun(error)) throw error;
+    });
+  const isNumber = trace && ![...trace.values()].some((rows) => rows.some((row) => row.some(Number.isNaN)));
+  return { passes, trace: isNumber ? trace : undefined };
+}
 
 /** A file that is not in its place yet. */
 export interface Staged {
@@ -19,25 +42,21 @@ export interface Staged {
   readonly written: Model;
   /** One token a call alone. */
   readonly isStep?: boolean;
+  /** What the model answered while it was checked; default: it is asked now. */
+  readonly answers?: Answers | undefined;
 }
 
 /**
- * Runs the file and the model that was checked on the same random inputs.
+ * Runs the file on what the model that was checked was asked.
  * @throws LongConvError check-failed where they differ; runtime-failed where ONNX Runtime does not open the file
  */
-export async function refuseOther(checked: Model, { file, written, isStep = false }: Staged): Promise<void> {
-  const passes = randomPasses(checked, isStep ? 1 : FIRST, MORE, SEED);
-  const wanted = await traceOf(checked.graph, openModel(checked), passes).catch((error: unknown) => {
-    if (!isFailedRun(error)) throw error;
-  });
-  // the CPU provider has no kernels for it (bfloat16), or random inputs mean nothing to it
-  if (!wanted || [...wanted.values()].some((rows) => rows.some((row) => row.some(Number.isNaN)))) return;
-  const got = await traceOf(
-    written.graph,
-    openFile(file),
-    passes.map((pass) => inTypesOf(written, pass)),
-  );
-  const { relative } = difference(wanted, got);
+export async function refuseOther(checked: Model, { file, written, isStep, answers }: Staged): Promise<void> {
+  const { passes, trace } = answers ?? (await asked(checked, isStep));
+  if (!trace) return;
+  const inTypes = passes.map((pass) => inTypesOf(written, pass));
+  const runner = await openFile(file);
+  const got = await traceOf(written.graph, runner, inTypes).finally(() => runner.close());
+  const { relative } = difference(trace, got);
   if (relative <= ALLOWED) return;
   throw new LongConvError(
     "check-failed",
@@ -45,6 +64,16 @@ export async function refuseOther(checked: Model, { file, written, isStep = fals
     { file: checked.file || undefined },
     "Nothing was replaced. Please open an issue with the model.",
   );
+}
+
+async function asked(model: Model, isStep: boolean | undefined): Promise<Answers> {
+  const opening = openModel(model);
+  const answers = await answersOf(model, opening, isStep);
+  await opening.then(
+    (runner) => runner.close(),
+    () => undefined,
+  );
+  return answers;
 }
 
 /** Ids as the file takes them: a driver may have made them int64. */

@@ -3,7 +3,7 @@
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { checkArguments } from "../../src/checks.ts";
-import { refuseOther } from "../compare/staged.ts";
+import { type Answers, refuseOther } from "../compare/staged.ts";
 import { placeModel, type WriteOptions, writeNewModel } from "../file/write.ts";
 import type { Model } from "../graph/graph.ts";
 import type { Beside, Json } from "./beside.ts";
@@ -26,6 +26,12 @@ export interface OutputOptions extends WriteOptions {
   readonly transformersJs?: boolean | undefined;
 }
 
+/** Options of models that were checked in this process. */
+export interface CheckedOptions extends OutputOptions {
+  /** What they answered meanwhile; default: they are asked before their files take their places. */
+  readonly answers?: { readonly model?: Answers | undefined; readonly step?: Answers | undefined } | undefined;
+}
+
 /**
  * Writes `model` to the target; a folder gets onnx/model.onnx, a model card (README.md), config.json, generation_config.json and, where the
  * source has a tokenizer, tokenizer.json, tokenizer_config.json and what belongs to them.
@@ -35,7 +41,7 @@ export interface OutputOptions extends WriteOptions {
  *     await writeOutput(model, await lookBeside(source), targetOf("converted"));
  *
  * @returns paths of the files that hold the model: the graph, and its weights where they are outside
- * @throws LongConvError file-exists, file-unwritable, tokenizer-mismatch, aborted
+ * @throws LongConvError file-exists, file-unwritable, tokenizer-mismatch, aborted; check-failed where a file is not what was given
  */
 export async function writeOutput(
   model: Model,
@@ -49,10 +55,20 @@ export async function writeOutput(
     target: ["options", target],
     options: ["options", options],
   });
+  return writeChecked(model, beside, target, options);
+}
+
+/** {@link writeOutput}, with what is known of the models already. */
+export async function writeChecked(
+  model: Model,
+  beside: Beside,
+  target: Target,
+  options: CheckedOptions,
+): Promise<readonly string[]> {
   const { force = false, signal, externalData = "auto" } = options;
   const refuse = () => refuseTarget(target, options.inputs ?? [], force);
   refuse();
-  const look = (file: string) => refuseOther(model, { file, written: model });
+  const look = (file: string) => refuseOther(model, { file, written: model, answers: options.answers?.model });
   if (target.kind === "file") return placeModel(model, target.path, { force, signal, externalData }, look);
   const files = folderFiles(model, beside, options);
   await writeFolder(files, target.path, { force, signal, refuse });
@@ -69,10 +85,11 @@ export const DATA_FILE = "model.onnx_data";
 const STEP_FILE = "model_step.onnx";
 
 /** The files of the folder, in the order in which they are written: the large one first, so that a full disk shows early. */
-export function folderFiles(model: Model, beside: Beside, options: OutputOptions = {}): FolderFile[] {
+export function folderFiles(model: Model, beside: Beside, options: CheckedOptions = {}): FolderFile[] {
   const {
     signal,
     step,
+    answers,
     variants = {},
     externalData = "auto",
     transformersJs = hasNamesOfTransformersJs(model),
@@ -90,8 +107,9 @@ export function folderFiles(model: Model, beside: Beside, options: OutputOptions
         const beside = path.join(path.dirname(file), STEP_FILE);
         const sharing = single ? [{ model: single, file: beside }] : [];
         await writeNewModel(dropIn.model, file, { signal, externalData, sharing, dataFile: DATA_FILE });
-        await refuseOther(model, { file, written: dropIn.model });
-        if (step && single) await refuseOther(step, { file: beside, written: single, isStep: true });
+        await refuseOther(model, { file, written: dropIn.model, answers: answers?.model });
+        if (step && single)
+          await refuseOther(step, { file: beside, written: single, isStep: true, answers: answers?.step });
       },
     },
     ...named.map(([name, variant]) => ({

@@ -31,7 +31,10 @@ export async function storeWeights(converted: Model, kind: WeightKind): Promise<
   checkArguments({ "the model": ["model", converted], kind: ["text", kind] });
   const reduced = reduceWeights(converted, kind, matricesOf(converted));
   const passes = randomPasses(converted, FIRST, MORE, 77);
-  const traceIn = (model: Model) => traceOf(model.graph, openModel(model), passes);
+  const traceIn = async (model: Model) => {
+    const runner = await openModel(model);
+    return traceOf(model.graph, runner, passes).finally(() => runner.close());
+  };
   const traces = [await traceIn(converted), await traceIn(reduced.model)] as const;
   const { graph, metadata, file } = converted;
   const names = [graph.inputs, graph.outputs].map((values) => values.map(({ name }) => name));

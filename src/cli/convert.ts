@@ -9,12 +9,12 @@ import {
 } from "../../converter/choose/options.ts";
 import type { Required } from "../../converter/claim.ts";
 import type { Progress } from "../../converter/conversion.ts";
-import { convertModel } from "../../converter/convert.ts";
+import { type Checked, convertModel } from "../../converter/convert.ts";
 import { readModel } from "../../converter/file/read.ts";
 import type { Found } from "../../converter/find/found.ts";
 import { sizedStates } from "../../converter/find/sizes.ts";
 import { lookBeside, modelFileOf } from "../../converter/output/beside.ts";
-import { writeOutput } from "../../converter/output/output.ts";
+import { writeChecked } from "../../converter/output/output.ts";
 import { filesOf, refuseTarget, targetOf } from "../../converter/output/target.ts";
 import type { Planned } from "../../converter/plan.ts";
 import { WEIGHT_KINDS, type WeightKind } from "../../converter/weights/weights.ts";
@@ -198,14 +198,19 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
     const solved = planned.flatMap((each) => (each.solved ? [each.solved] : []));
     if (page) seen = { found, candidates: solved, forms: solved.map(({ chosen }) => chosen) };
   };
-  const conversion = await convertModel(model, settings, undefined, { onPlanned });
+  let answers: Checked | undefined;
+  const onChecked = (given: Checked) => {
+    answers = given;
+  };
+  const conversion = await convertModel(model, settings, undefined, { onPlanned, onChecked });
   terminal.signal.throwIfAborted();
   const stored = kinds.length > 1 ? await sideBySide(terminal, conversion.model, kinds) : undefined;
   const read = [...inputs, ...beside.copied.values()];
   terminal.progress("writing", 0, undefined);
-  const written = await writeOutput(conversion.model, beside, target, {
+  const written = await writeChecked(conversion.model, beside, target, {
     inputs: read,
     step: conversion.step,
+    answers,
     variants: stored?.variants,
     force,
     signal: terminal.signal,
