@@ -13,6 +13,7 @@ const ROWS: readonly (readonly [page: RegExp, firstLine: RegExp, how: How])[] = 
   [/from-pytorch/, /./, "test/from-pytorch.test.ts"],
   [/runtime\.md$/, /^\/\*\* *$|^\/\*\*$/, "test/server.test.ts"],
   [/web\.md$/, /^\/\*\* (Loads a model|A page whose|ONNX Runtime is imported)/, "test/web/worker.test.ts"],
+  [/README/, /^curl |^from openai|^import OpenAI/, "test/serve/command.test.ts"],
   [/README|javascript|parts\/runtime/, /^import /, "test/readme.test.ts"],
   [/web\.md$/, /^import /, "test/declarations.test.ts"],
   [/README/, /^npm install --ignore-scripts|^npm ci && npm run pack/, "test/install.test.ts"],

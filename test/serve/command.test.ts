@@ -10,7 +10,7 @@ import { COMMAND, scratch } from "../command.ts";
 import { writeLetters } from "../letters.ts";
 
 const dir = scratch();
-const page = readFileSync(path.join(ROOT, "docs/serving.md"), "utf8");
+const [page, readme] = ["docs/serving.md", "README.md"].map((name) => readFileSync(path.join(ROOT, name), "utf8"));
 let server: ChildProcess;
 let url: string;
 
@@ -39,8 +39,8 @@ afterAll(() => {
   dir.remove();
 });
 
-const blocks = (language: string) =>
-  [...page.matchAll(new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, "g"))].map((match) =>
+const blocks = (language: string, of = page!) =>
+  [...of.matchAll(new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, "g"))].map((match) =>
     match[1]!.replaceAll("http://127.0.0.1:8080", url),
   );
 
@@ -72,6 +72,14 @@ test("the page's curl lines", () => {
   expect([rewound, fork, imported]).toMatchObject(Array(3).fill({ tokens: tokens - 20 }));
   expect(gone.deleted).toBe(true);
   expect(readdirSync(dir.at("sessions")).sort()).toEqual([`${fork.id}.session`, `${imported.id}.session`].sort());
+});
+
+test("the README's lines, by curl and by both clients, are the page's", () => {
+  const [asked, ...others] = blocks("sh", readme).filter((block) => block.includes("curl"));
+  expect(others).toEqual([]);
+  expect(blocks("sh")).toContain(asked);
+  expect(blocks("python", readme)).toEqual(blocks("python"));
+  expect(blocks("js")).toContain(blocks("js", readme).find((block) => block.includes("OpenAI")));
 });
 
 test("a chat, by the template in the model's folder", async () => {
