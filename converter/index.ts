@@ -1,6 +1,7 @@
 /** Entry point `longconv-ssm/converter`. */
 export type { Claim, LanguageNames, LayerMetadata } from "../src/contract.ts";
 export { ERROR_EXIT_CODES, type ErrorCode, LongConvError, type Where } from "../src/errors.ts";
+export type { Missing } from "../src/missing.ts";
 export type { Limits, ProcessOptions } from "../src/process/limits.ts";
 export type { Reach } from "../src/reach.ts";
 export type { PositionLimit } from "./assemble/limit.ts";

@@ -2,6 +2,7 @@
 export { type Claim, describeClaim, type LanguageNames } from "../src/contract.ts";
 export { ERROR_EXIT_CODES, type ErrorCode, LongConvError, type Where } from "../src/errors.ts";
 export type { Expansion } from "../src/function-sizes.ts";
+export type { Missing } from "../src/missing.ts";
 export type { Reach } from "../src/reach.ts";
 export type { ToldStates } from "../src/stateful.ts";
 export {
