@@ -53,12 +53,8 @@ export function hidesPadding(b: Builder, pairs: Pairs, place: Place, symbols: Sy
     b.one("Where", [columns(name, DataType.BOOL), tensor, filled(name, 0)], {}, { hint: "weights" });
   /** The sum of the weights, 1 where there is none: what padding alone gives stays a number. */
   const divisor = (name: string, tensor: string): string => {
-    const ones = b.one("Cast", [shown], { to: DataType.FLOAT }, { hint: "shown" });
-    const some = b.one("ReduceSum", [ones, b.ints("keys", [1])], { keepdims: 1 }, { hint: "any" });
-    const apart = layoutOf(name).map((axis) => axis.filter((factor) => factor === "batch"));
-    const row = b.one("Cast", [some], { to: DataType.BOOL }, { hint: "any" });
-    const rows = b.one("Reshape", [row, shapeOperand(b, apart, symbols, [["batch"], []])], {}, { hint: "any" });
-    return b.one("Where", [rows, tensor, filled(name, 1)], {}, { hint: "sum" });
+    const some = b.one("Cast", [tensor], { to: DataType.BOOL }, { hint: "any" });
+    return b.one("Where", [some, tensor, filled(name, 1)], {}, { hint: "sum" });
   };
   const isSum = ({ op, inputs, outputs }: Node) =>
     !softmax && op === "ReduceSum" && hasKeys(inputs[0]!) && !hasKeys(outputs[0]!);
