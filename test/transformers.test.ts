@@ -23,7 +23,7 @@ test.each([
   ["gpt2", ["cache", "cache", "cache", "cache", "counter"]],
   ["llama", ["cache", "cache", "cache", "cache", "counter"]],
   ["lfm2", ["window", "cache", "cache", "window", "counter"]],
-  ["gpt2-mask", ["cache", "cache", "cache", "cache"]],
+  ["gpt2-mask", ["cache", "cache", "cache", "cache", "counter"]],
   ["llama-mask", ["cache", "cache", "cache", "cache", "counter"]],
   // positions are the running sum of the mask
   ["opt-mask", ["sum", "cache", "cache", "cache", "cache"]],

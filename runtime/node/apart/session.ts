@@ -96,6 +96,8 @@ function start(file: string | undefined, { memory, timeout, signal }: ProcessOpt
   let closed = false;
   const ask = async <T>(value: unknown, bytes: readonly Uint8Array[] = []): Promise<T> => {
     if (closed) throw new Error("the session is closed");
+    // it may take a letter and answer it on its way to its end
+    if (signal?.aborted) return gone;
     const answer = new Promise<Answer>((resolve) => waiting.push(resolve));
     for (const handle of handles) handle.ref();
     const inTime = timeout === undefined ? undefined : supervised.within(timeout);
