@@ -14,8 +14,7 @@ import { demoModel, zooModel } from "./testdata.ts";
 const folder = fileURLToPath(new URL(`../out/readme-${process.pid}`, import.meta.url));
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
 const page = (name: string) => examplesIn(fileURLToPath(new URL(`../${name}`, import.meta.url)));
-// what asks a server is in test/serve/command.test.ts
-const examples = page("README.md").filter((example) => !example.includes("OpenAI"));
+const examples = page("README.md");
 
 beforeAll(async () => {
   mkdirSync(folder, { recursive: true });
