@@ -8,8 +8,6 @@ import { type AnalyseOptions, analyse } from "./analyse.ts";
 import { apart } from "./apart/apart.ts";
 import { assemble } from "./assemble/assemble.ts";
 import { languageInputs } from "./assemble/language-inputs.ts";
-import { positionLimit } from "./assemble/limit.ts";
-import { evaluatePositionTables } from "./assemble/position-tables.ts";
 import { claimsOfGraph, refuseBelowMeant, refuseShort } from "./claim.ts";
 import { compareWithOriginal, toleranceFor } from "./compare/compare.ts";
 import { type Answers, answersOf } from "./compare/staged.ts";
@@ -23,6 +21,7 @@ import { refuseOptions } from "./options.ts";
 import { type Planned, plan } from "./plan.ts";
 import { type LayerReport, layerReports } from "./report.ts";
 import { sha256OfBytes, sha256OfFile } from "./source.ts";
+import { positionsOf } from "./states/counter/counter.ts";
 import { inFewerBits } from "./weights/fewer-bits.ts";
 
 /**
@@ -93,9 +92,9 @@ export async function convertModel(
     refuseUnlessConvertible(found);
     const inputs = languageInputs(found, options);
     say("plan");
-    const tables = await evaluatePositionTables(found);
-    const positions = positionLimit(found, tables);
-    const planned = await plan(found, { tables, limit: positions }, options);
+    const counting = await positionsOf(found);
+    const { tables, limit: positions } = counting;
+    const planned = await plan(found, counting, options);
     onPlanned?.(found, planned);
     const layers = layerReports(planned);
     const realisations = planned.map(({ realisation }) => realisation);

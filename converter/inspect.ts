@@ -5,8 +5,7 @@ import { leastClaim } from "../src/contract.ts";
 import { named } from "../src/unforeseen.ts";
 import { analyse } from "./analyse.ts";
 import { apart } from "./apart/apart.ts";
-import { type PositionLimit, positionLimit } from "./assemble/limit.ts";
-import { evaluatePositionTables } from "./assemble/position-tables.ts";
+import type { PositionLimit } from "./assemble/limit.ts";
 import { type Extent, extentOf } from "./choose/extent.ts";
 import { inlineFunctions } from "./expand/inline.ts";
 import { initializerBytes } from "./file/encode.ts";
@@ -31,6 +30,7 @@ import { lift } from "./lift/lift.ts";
 import { lookBeside, modelFileOf } from "./output/beside.ts";
 import { type Planned, type PlanOptions, plan, planKept } from "./plan.ts";
 import { type LayerReport, layerReports } from "./report.ts";
+import { positionsOf } from "./states/counter/counter.ts";
 import { describeLayout } from "./time/facts/fact.ts";
 import type { Refusal } from "./time/follow.ts";
 import { whyTime } from "./time/inputs.ts";
@@ -108,18 +108,13 @@ async function inspectModel(
   const convertible = all.length === 0 && isConvertible(found);
   const timeBecause =
     found.timeBecause ?? (timeAxis || batchAdded ? undefined : whyTime(found.graphs.inputs, convertible));
-  const tables = await evaluatePositionTables(found);
-  const limit = positionLimit(found, tables);
+  const positions = await positionsOf(found);
+  const { limit } = positions;
   const complete = convertible && (sizes || candidates.length === 0);
   const planned = complete
-    ? await plan(
-        found,
-        { tables, limit },
-        { trainingLength, tolerance, ...progressOf(onProgress) },
-        { candidates, extents },
-      )
+    ? await plan(found, positions, { trainingLength, tolerance, ...progressOf(onProgress) }, { candidates, extents })
     : [];
-  const reports = layerReports(complete ? planned : await planKept(found, { tables, limit }));
+  const reports = layerReports(complete ? planned : await planKept(found, positions));
   const counter = counterOf(found, reports, limit);
   const sources = new Map(found.graphs.model.graph.nodes.map((node) => [node.name, placeOf(model, node).source]));
   const states = sizedStates(reports, complete).map((state) => ({ ...state, source: sources.get(state.node) }));

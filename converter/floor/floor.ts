@@ -3,12 +3,10 @@
  * faster, so it is what a converted model is measured against. Its outputs mean nothing.
  */
 import { assemble } from "../assemble/assemble.ts";
-import { positionLimit } from "../assemble/limit.ts";
-import { evaluatePositionTables } from "../assemble/position-tables.ts";
 import type { Found } from "../find/found.ts";
 import type { Model } from "../graph/graph.ts";
 import { bypass } from "../states/convolution/convolution.ts";
-import { counter } from "../states/counter/counter.ts";
+import { positionsOf, withCounter } from "../states/counter/counter.ts";
 
 export interface FloorOptions {
   /** Whether the converted model has the input `attention_mask`; the floor then has it too and reads nothing of it. */
@@ -23,9 +21,7 @@ export interface FloorOptions {
  */
 export async function floorOf(found: Found, options: FloorOptions): Promise<Model> {
   const kept = await Promise.all(found.kept.map((each) => each.plan()));
-  const beside = [...found.regions.map(bypass), ...kept];
-  const tables = await evaluatePositionTables(found);
-  const counted = counter(found, beside, { tables, limit: positionLimit(found, tables) });
-  const realisations = counted ? [...beside, counted] : beside;
-  return assemble(found, realisations, { ...options, path: "both", tables, metadata: new Map() });
+  const positions = await positionsOf(found);
+  const realisations = withCounter(found, [...found.regions.map(bypass), ...kept], positions);
+  return assemble(found, realisations, { ...options, path: "both", tables: positions.tables, metadata: new Map() });
 }

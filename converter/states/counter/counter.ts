@@ -3,8 +3,8 @@
  * it, and operators that must know where a sequence begins ask it. It closes no opening: it is there where anything needs it.
  */
 import { BATCH_SIZE, pastSsm, presentSsm } from "../../../src/contract.ts";
-import { describeLimit, type PositionLimit } from "../../assemble/limit.ts";
-import type { PositionTables } from "../../assemble/position-tables.ts";
+import { describeLimit, type PositionLimit, positionLimit } from "../../assemble/limit.ts";
+import { evaluatePositionTables, type PositionTables } from "../../assemble/position-tables.ts";
 import type { Place, Realisation, StatePorts } from "../../find/carried.ts";
 import type { Found } from "../../find/found.ts";
 import type { Builder } from "../../graph/build.ts";
@@ -17,6 +17,12 @@ export interface Positions {
   readonly tables: PositionTables;
   /** Where they end; undefined where they do not. */
   readonly limit: PositionLimit | undefined;
+}
+
+/** What the graph says of them. */
+export async function positionsOf(found: Found): Promise<Positions> {
+  const tables = await evaluatePositionTables(found);
+  return { tables, limit: positionLimit(found, tables) };
 }
 
 /** The name of its kind. */
@@ -44,6 +50,12 @@ export function counter(
     ],
     add: (b, place) => [addCounter(b, place)],
   };
+}
+
+/** Realisations with the counter that they need. */
+export function withCounter(found: Found, beside: readonly Realisation[], positions: Positions): Realisation[] {
+  const counted = counter(found, beside, positions);
+  return counted ? [...beside, counted] : [...beside];
 }
 
 /** What reads the positions that the export takes as an input. */
