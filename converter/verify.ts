@@ -22,7 +22,7 @@ import {
   type PieceReader,
   type Reader,
   type Rows,
-  statePairs,
+  refuseStateless,
 } from "./verify/language.ts";
 import { createScorer, type Score, type Scorer } from "./verify/score.ts";
 import { type SignalRow, verifySignals, type Way } from "./verify/signals.ts";
@@ -101,7 +101,7 @@ export async function verify(
     const original = lift(inlineFunctions(await readModel(originalFile)));
     refuseConverted(original);
     const converted = inlineFunctions(await readModel(convertedFile));
-    statePairs(converted);
+    refuseStateless(converted);
     const { trainingLength, onProgress, seed = 1 } = options;
     const lengths = [...(options.lengths ?? defaultLengths(trainingLength))].sort((a, b) => a - b);
     const language = languageOf(original, converted);

@@ -54,12 +54,6 @@ export function expanded(model: Model): Model {
   const of = ({ op, domain }: Node) => EXPANSIONS[domain === "" ? op : `${domain}::${op}`];
   if (!graph.nodes.some(of) && !graph.inputs.some(({ name }) => name === ATTENTION_MASK)) return model;
   const b = createBuilder(model.opsets.get("") ?? 23, namesOf(graph));
-  const declared = new Map(
-    [...(model.proto.graph?.valueInfo ?? [])].map((info) => [
-      info.name ?? "",
-      info.type?.tensorType?.shape?.dim?.map((dim) => (dim.dimParam ? undefined : Number(dim.dimValue))),
-    ]),
-  );
   const sizes = new Map([
     ...(model.proto.graph?.valueInfo ?? []).map((info) => {
       const dims = info.type?.tensorType?.shape?.dim;
@@ -77,7 +71,7 @@ export function expanded(model: Model): Model {
   };
   const producerOf = (tensor: string) => producer.get(tensor);
   const infos = new Map([...graph.inputs, ...graph.outputs].map((info) => [info.name, info]));
-  const said = (tensor: string): Declared | undefined => declared.get(tensor) ?? infos.get(tensor)?.dims;
+  const said = (tensor: string): Declared | undefined => sizes.get(tensor) ?? infos.get(tensor)?.dims;
   let followed: Trials | undefined;
   const trials = () => {
     followed ??= trialsOf(graph, said);

@@ -1,5 +1,5 @@
 /** Runs both language models over windows of ids; no more than one window's logits are in memory at a time. */
-import { isDriven, type LanguageNames, pairStates, type StatePair } from "../../src/contract.ts";
+import { isDriven, type LanguageNames, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Model } from "../graph/graph.ts";
 import { besideFeed, convertedLanguage, exportedLanguage, shapedLikeLanguage } from "../graph/language.ts";
@@ -57,26 +57,20 @@ export async function openOriginal(
   };
 }
 
-/**
- * The states of the converted model.
- * @throws LongConvError not-converted where it carries none
- */
-export function statePairs(model: Model): StatePair[] {
+/** @throws LongConvError not-converted where the model carries no state */
+export function refuseStateless(model: Model): void {
   const { inputs, outputs } = model.graph;
   const pairs = pairStates(
     inputs.map(({ name }) => name),
     outputs.map(({ name }) => name),
   );
-  if (pairs.length === 0) {
-    const remedy = "Give the exported model first and the converted one second.";
-    throw new LongConvError("not-converted", "the model carries no state", { file: model.file || undefined }, remedy);
-  }
-  return pairs;
+  if (pairs.length > 0) return;
+  const remedy = "Give the exported model first and the converted one second.";
+  throw new LongConvError("not-converted", "the model carries no state", { file: model.file || undefined }, remedy);
 }
 
 /** The converted model. */
 export async function openConverted(model: Model, threads: number | undefined): Promise<PieceReader> {
-  statePairs(model);
   const runner = await openModel(model, threads === undefined ? {} : { threads });
   return { read: (rows, piece) => readPieces(model, runner, rows, piece), close: () => runner.close() };
 }
