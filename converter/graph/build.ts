@@ -6,7 +6,7 @@ import type { Graph, Initializer, Model, Node, ValueInfo } from "./graph.ts";
 import { initializerOf } from "./initializer.ts";
 import { makeNode, rewire } from "./node.ts";
 import type { GraphProto, NodeProto } from "./proto.ts";
-import { float32Tensor, int64Tensor, type Tensor, tensorBytes } from "./tensor.ts";
+import { DataType, float32Tensor, int64Tensor, type Tensor, tensorBytes } from "./tensor.ts";
 import { valueInfoToProto } from "./valueinfo.ts";
 
 export { initializerOf } from "./initializer.ts";
@@ -99,6 +99,10 @@ function addNames(names: Set<string>, proto: NodeProto): Set<string> {
   }
   return names;
 }
+
+/** A float32 tensor in another type. */
+export const fromFloat = (b: Builder, tensor: string, type: number, hint?: string): string =>
+  type === DataType.FLOAT ? tensor : b.one("Cast", [tensor], { to: type }, hint === undefined ? {} : { hint });
 
 /** A graph with other nodes, and the constants that they read. */
 export const patched = (graph: Graph, b: Builder, nodes: readonly Node[]): Graph => ({

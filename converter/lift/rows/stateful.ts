@@ -1,5 +1,5 @@
 /** Operators of opset 27 that carry a state, said in operators that every runtime has. */
-import type { Builder } from "../../graph/build.ts";
+import { type Builder, fromFloat } from "../../graph/build.ts";
 import { DataType, makeTensor } from "../../graph/tensor.ts";
 import { valueInfoToProto } from "../../graph/valueinfo.ts";
 import { notLifted, type Row, replacedFirst, type Site } from "./row.ts";
@@ -10,8 +10,7 @@ function zerosLike(site: Site, dims: string, like: string): string {
   const zero = site.b.one("ConstantOfShape", [dims], {
     value: { tensor: makeTensor(DataType.FLOAT, [1], new Float32Array(1)) },
   });
-  const type = site.typeOf(like);
-  return type === DataType.FLOAT ? zero : site.b.one("Cast", [zero], { to: type });
+  return fromFloat(site.b, zero, site.typeOf(like));
 }
 
 /** Size of one axis, as a tensor of one number. */

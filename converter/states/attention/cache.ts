@@ -1,7 +1,7 @@
 /** A cache that grows: rows of keys and values, one for each position that was read. */
 import { ATTENTION_MASK, BATCH_SIZE, pastKeyValues, presentKeyValues } from "../../../src/contract.ts";
 import type { Place, StatePorts, StateReport } from "../../find/carried.ts";
-import type { Builder } from "../../graph/build.ts";
+import { type Builder, fromFloat } from "../../graph/build.ts";
 import { DataType } from "../../graph/tensor.ts";
 import { arranged } from "../../parts/layout.ts";
 import type { Layout } from "../../time/facts/fact.ts";
@@ -44,7 +44,7 @@ export function cachedRows(b: Builder, { caches }: Found, place: Place): Rows {
     const { past, present } = ports[i]!;
     b.one("Concat", [past.name, fresh], { axis: 2 }, { outputs: [present.name] });
     const whole = arranged(b, present.name, cache.stored, cache.axes, symbols);
-    tensors.set(cache.tensor, type === DataType.FLOAT ? whole : b.one("Cast", [whole], { to: type }, { hint: "rows" }));
+    tensors.set(cache.tensor, fromFloat(b, whole, type, "rows"));
   }
   const shown = place.mask === undefined ? undefined : ATTENTION_MASK;
   return { ports, tensors, keys, past, shown, given: ATTENTION_MASK };

@@ -1,6 +1,6 @@
 /** Keys that are padding of a batch are hidden from an attention. */
 import type { Place } from "../../find/carried.ts";
-import type { Builder } from "../../graph/build.ts";
+import { type Builder, fromFloat } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
 import type { SymbolNames } from "../../parts/layout.ts";
@@ -38,16 +38,9 @@ export function hidesPadding(b: Builder, pairs: Pairs, place: Place, symbols: Sy
   const layoutOf = (name: string) => pairs.layouts.get(name) ?? [];
   const hasKeys = (name: string) => layoutOf(name).flat().includes("keys");
   const softmax = pairs.nodes.some(({ op }) => SOFTMAX.has(op));
-  const low = (name: string): string => {
-    const type = place.typeOf(name);
-    if (type === DataType.FLOAT) return b.floats("low", [1], [LOW]);
-    return b.one("Cast", [b.floats("low", [1], [LOW_HALF])], { to: type }, { hint: "low" });
-  };
-  const filled = (name: string, value: number): string => {
-    const type = place.typeOf(name);
-    const number = b.floats("number", [1], [value]);
-    return type === DataType.FLOAT ? number : b.one("Cast", [number], { to: type }, { hint: "number" });
-  };
+  const filled = (name: string, value: number, hint = "number"): string =>
+    fromFloat(b, b.floats(hint, [1], [value]), place.typeOf(name), hint);
+  const low = (name: string): string => filled(name, place.typeOf(name) === DataType.FLOAT ? LOW : LOW_HALF, "low");
   // no product: of padding alone a weight is no number
   const weighed = (name: string, tensor: string): string =>
     b.one("Where", [columns(name, DataType.BOOL), tensor, filled(name, 0)], {}, { hint: "weights" });

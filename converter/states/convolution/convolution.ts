@@ -1,8 +1,7 @@
 /** A long convolution: its nodes give way to the recurrence of a form. */
 import type { Place, Realisation, StatePorts, StateReport } from "../../find/carried.ts";
 import type { Region } from "../../find/region.ts";
-import type { Builder } from "../../graph/build.ts";
-import { DataType } from "../../graph/tensor.ts";
+import { type Builder, fromFloat } from "../../graph/build.ts";
 import { lowerConvolution, recurrenceOf } from "../../lower/lower.ts";
 import { fromCanonical, toCanonical } from "../../parts/layout.ts";
 import type { Form, Mixing } from "../../solve/form.ts";
@@ -66,6 +65,5 @@ function repeated(b: Builder, input: string, { entryChannels, channels, sources,
 /** Adds a number to each channel; the addend is cast to the stream's type where that is not float32. */
 function withBias(b: Builder, stream: string, bias: Float64Array, type: number): string {
   const addend = b.floats("bias", [bias.length], bias);
-  const typed = type === DataType.FLOAT ? addend : b.one("Cast", [addend], { to: type }, { hint: "bias" });
-  return b.one("Add", [stream, typed], {}, { hint: "biased" });
+  return b.one("Add", [stream, fromFloat(b, addend, type, "bias")], {}, { hint: "biased" });
 }

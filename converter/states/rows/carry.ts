@@ -3,7 +3,7 @@ import { BATCH_SIZE, pastConv, presentConv } from "../../../src/contract.ts";
 import { LongConvError } from "../../../src/errors.ts";
 import type { Place, StatePorts } from "../../find/carried.ts";
 import { begunWith } from "../../find/start.ts";
-import type { Builder } from "../../graph/build.ts";
+import { type Builder, fromFloat } from "../../graph/build.ts";
 import { DataType, float32Tensor } from "../../graph/tensor.ts";
 import type { SymbolNames } from "../../parts/layout.ts";
 import { fromCanonical, shapeOperand, toCanonical } from "../../parts/layout.ts";
@@ -130,8 +130,7 @@ function rowsTensor(b: Builder, layout: Layout, rows: number, values: readonly F
   return b.constant("history", float32Tensor(dims, data));
 }
 
-const typed = (b: Builder, tensor: string, type: number): string =>
-  type === DataType.FLOAT ? tensor : b.one("Cast", [tensor], { to: type }, { hint: "history" });
+const typed = (b: Builder, tensor: string, type: number): string => fromFloat(b, tensor, type, "history");
 
 /** Positions of padding become what stands before the first. */
 function hidden(

@@ -3,7 +3,7 @@
  * beginning, so that what it gives is multiplied by the one over the other.
  */
 import type { Place } from "../../find/carried.ts";
-import type { Builder } from "../../graph/build.ts";
+import { type Builder, fromFloat } from "../../graph/build.ts";
 import { DataType } from "../../graph/tensor.ts";
 import type { Layout } from "../../time/facts/fact.ts";
 import { maskFor } from "./carry.ts";
@@ -32,9 +32,7 @@ export function ofThose(
   const counted = b.one("Max", [most, number("one", 1)], {}, { hint: "counted" });
   const share = b.one("Div", [number("taps", taps), counted], {}, { hint: "share" });
   const shaped = maskFor(b, axes, place.symbols, share);
-  const type = place.typeOf(output);
-  const typed = type === DataType.FLOAT ? shaped : b.one("Cast", [shaped], { to: type });
-  b.one("Mul", [mean, typed], {}, { outputs: [output] });
+  b.one("Mul", [mean, fromFloat(b, shaped, place.typeOf(output))], {}, { outputs: [output] });
 }
 
 /** Of each sequence, the number of each position: [batch, T, 1] float32. */

@@ -4,7 +4,7 @@
  */
 import type { Carried, Kind, Known, Place, Realisation, StateReport } from "../../find/carried.ts";
 import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
-import type { Builder } from "../../graph/build.ts";
+import { type Builder, fromFloat } from "../../graph/build.ts";
 import type { GraphIndex, Node } from "../../graph/graph.ts";
 import { DataType, toNumbers } from "../../graph/tensor.ts";
 import { fixedSizes } from "../../parts/seen-shapes.ts";
@@ -60,7 +60,8 @@ export const ROWS: Kind<RefusedOpening> = {
       refuseOpening(node, code, reason, { remedy });
     if ("code" in move) return refuse(move.code, move.reason, move.remedy);
     const moved = { left: offset.left + move.front - move.reach, right: offset.right + move.back };
-    const refusal = misplaced(offset, move, moved, isFilledWith(node, constants));
+    const filledWith = isFilledWith(node, constants);
+    const refusal = misplaced(offset, move, moved, filledWith);
     if (refusal) return { ...refuse(refusal.code, refusal.reason), at: firstMoved(known, node, stream) };
     // a stream of the sequence's own length is brought to its own positions
     const delay = excess(moved) === 0 ? moved.left : 0;
@@ -68,7 +69,7 @@ export const ROWS: Kind<RefusedOpening> = {
     const rows = move.reach + delay;
     // padding stands where earlier positions were left out
     const covered = move.front > 0 && offset.left < 0 ? -offset.left : 0;
-    const filling = covered > 0 ? { covered, with: isFilledWith(node, constants) ?? move.fill } : undefined;
+    const filling = covered > 0 ? { covered, with: filledWith ?? move.fill } : undefined;
     const history = await historyOf(known, { tensor: stream, axes: fact.axes, offset }, rows, move.fill);
     if (typeof history === "string") return refuse("mixes-time", history);
     const exit = { tensor: node.outputs[0]!, fact: withOffset({ kind: "stream", axes: move.axes }, after) };
@@ -219,9 +220,7 @@ function filled(b: Builder, { tensor, axes }: Carry, filling: How["filling"], pl
   const shown = b.one("Cast", [maskFor(b, axes, place.symbols, shownFrom(b, place, filling.covered))], {
     to: DataType.BOOL,
   });
-  const number = b.floats("padding", [1], [filling.with]);
-  const type = place.typeOf(tensor);
-  const typed = type === DataType.FLOAT ? number : b.one("Cast", [number], { to: type }, { hint: "padding" });
+  const typed = fromFloat(b, b.floats("padding", [1], [filling.with]), place.typeOf(tensor), "padding");
   return b.one("Where", [shown, tensor, typed], {}, { hint: "padded" });
 }
 

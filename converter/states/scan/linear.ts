@@ -7,7 +7,7 @@ import type { Carried, Kind, Known, Place, Realisation } from "../../find/carrie
 import type { RefusedOpening } from "../../find/region.ts";
 import { ssmPorts } from "../../find/start.ts";
 import { fromFront } from "../../graph/axis.ts";
-import type { Builder } from "../../graph/build.ts";
+import { type Builder, fromFloat } from "../../graph/build.ts";
 import type { Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
 import { type Blocks, blockRecurrence, isBounded } from "../../lower/blocks.ts";
@@ -203,6 +203,5 @@ function fromSecond(
 ): void {
   const perm = Array.from({ length: rank }, (_, k) => k).filter((k) => k !== 1);
   perm.splice(axis, 0, 1);
-  const typed = type === DataType.FLOAT ? tensor : b.one("Cast", [tensor], { to: type }, { hint: "given" });
-  b.one("Transpose", [typed], { perm }, { outputs: [name] });
+  b.one("Transpose", [fromFloat(b, tensor, type, "given")], { perm }, { outputs: [name] });
 }
