@@ -8,14 +8,12 @@ one call of `longconv_export.export`, converted by `longconv-ssm convert`, and a
 those of its own generation in PyTorch, with its own recurrences and caches where it has them. Needs what published.py needs, and
 transformers. The rotary kernel of flash-attention, which runs on a GPU alone, is stood in for by the same turns in PyTorch.
 """
-import argparse
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 from gpu_stand_ins import Places, flash_attention, whole_depth
-from published import COMMAND, HERE, STRIPED, Settings, StandIn, at, last_line
+from published import COMMAND, HERE, STRIPED, Settings, StandIn, at, last_line, over_checkouts
 
 VOCABULARY, WIDTH, TOKENS, PROMPT = 61, 16, 64, 7
 
@@ -205,26 +203,6 @@ def attempt(folder, name, out):
     return True, True, same, "; ".join(made["notes"])
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="where the checkouts are")
-    parser.add_argument("names", nargs="*", help="which networks, by a part of the name; default: all whose repository is there")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, default=Path("networks"), help="where the files are written")
-    options = parser.parse_args()
-    if options.one:
-        return one(options.folder, options.one, options.out)
-    options.out.mkdir(parents=True, exist_ok=True)
-    print(f"| network | exports | converts | {TOKENS} greedy tokens as its own | |\n|---|---|---|---|---|")
-    for name, (repository, *_) in NETWORKS.items():
-        if options.names and not any(part in name for part in options.names):
-            continue
-        if not (options.folder / repository).is_dir():
-            print(f"{name}: no checkout {repository}")
-            continue
-        *answers, known = attempt(options.folder, name, options.out / f"{name.replace(', ', '-').replace(' ', '-')}.onnx")
-        print(f"| {name} | {' | '.join('yes' if each else 'no' for each in answers)} | {known} |", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    columns = ["exports", "converts", f"{TOKENS} greedy tokens as its own"]
+    over_checkouts(__doc__, NETWORKS, "network", "networks", columns, one, attempt)

@@ -278,29 +278,38 @@ def attempt(folder, name, out):
     return True, right, converted.returncode == 0, "; ".join(notes + ([] if converted.returncode == 0 else [converted.stderr.strip().replace("\n", " ")]))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def over_checkouts(description, subjects, what, out, columns, one, attempt):
+    """Tries each subject whose repository is there, by `attempt`, and prints a row of a table for it; with --one, in a process of its own,
+    `one` of them. `what`: what NAME is; `columns`: what attempt answers with yes or no, before what is to be known. Gives the answers."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where the checkouts are")
-    parser.add_argument("names", nargs="*", help="which modules; default: all whose repository is there")
+    parser.add_argument("names", nargs="*", help=f"which {what}s, by a part of the name; default: all whose repository is there")
     parser.add_argument("--one", help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, default=Path("published"), help="where the files are written")
+    parser.add_argument("--out", type=Path, default=Path(out), help="where the files are written")
     options = parser.parse_args()
     if options.one:
-        return one(options.folder, options.one, options.out)
+        one(options.folder, options.one, options.out)
+        return None
     options.out.mkdir(parents=True, exist_ok=True)
-    whole = tried = 0
-    print("| module | exports | is the module at other sizes | converts | |\n|---|---|---|---|---|")
-    for name, (repository, *_) in PUBLISHED.items():
+    print(f"| {' | '.join([what, *columns])} | |\n|{'---|' * (len(columns) + 2)}")
+    made = []
+    for name, (repository, *_) in subjects.items():
         if options.names and not any(part in name for part in options.names):
             continue
         if not (options.folder / repository).is_dir():
             print(f"{name}: no checkout {repository}")
             continue
-        exports, right, converts, known = attempt(options.folder, name, options.out / f"{name.replace(', ', '-').replace(' ', '-')}.onnx")
-        tried, whole = tried + 1, whole + (exports and right and converts)
-        answers = ["yes" if each else "no" for each in (exports, right, converts)]
-        print(f"| {name} | {' | '.join(answers)} | {known} |", flush=True)
-    print(f"{whole} of {tried} export, are the module at other sizes, and convert with no line changed")
+        *answers, known = attempt(options.folder, name, options.out / f"{name.replace(', ', '-').replace(' ', '-')}.onnx")
+        print(f"| {name} | {' | '.join('yes' if each else 'no' for each in answers)} | {known} |", flush=True)
+        made.append(answers)
+    return made
+
+
+def main():
+    columns = ["exports", "is the module at other sizes", "converts"]
+    made = over_checkouts(__doc__, PUBLISHED, "module", "published", columns, one, attempt)
+    if made is not None:
+        print(f"{sum(map(all, made))} of {len(made)} export, are the module at other sizes, and convert with no line changed")
 
 
 if __name__ == "__main__":
