@@ -35,7 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/shapes": "converter/graph",
   "converter/apart": "converter/file converter/graph src/process",
   "converter/bound": "converter/file converter/graph converter/shapes src",
-  "converter/lift": "converter/file converter/graph converter/lift/rows",
+  "converter/lift": "converter/file converter/graph converter/lift/rows converter/shapes",
   "converter/loop": "converter/file converter/graph converter/shapes src",
   "converter/ort": "converter/file converter/graph src",
   "converter/rename": "converter/file converter/graph src",

@@ -62,15 +62,15 @@ function liftNodes(
   const lifted: Node[] = [];
   for (const each of nodes) {
     const node = withLiftedSubgraphs(each, b, known, around);
-    b.from(node);
     const row = node.domain === "" && Object.hasOwn(ROWS, node.op) ? ROWS[node.op]! : undefined;
-    const first = b.nodes.length;
-    const made = row && applies(row, around.opset) ? row.rewrite(siteOf(node, b, known, read, around)) : node;
-    const inner = b.nodes.slice(first).map((each) => rewire(each, { name: b.name(`${node.name}/${each.op}`) }));
+    const { made, nodes: added } = b.added(
+      () => (row && applies(row, around.opset) ? row.rewrite(siteOf(node, b, known, read, around)) : node),
+      node,
+    );
+    const inner = added.map((each) => rewire(each, { name: b.name(`${node.name}/${each.op}`) }));
     lifted.push(...inner, made);
-    learnNode(known, node);
+    learnNode(known, node, [...inner, made], b.initializers);
   }
-  b.from(undefined);
   return lifted;
 }
 
@@ -80,7 +80,7 @@ const applies = ({ before }: Row, opset: number): boolean =>
 const siteOf = (node: Node, b: Builder, known: Known, read: ReadonlySet<string>, { file, opset }: Around) => ({
   ...{ node, b, opset, file },
   typeOf: (name: string) => known.types.get(name) ?? 1,
-  rankOf: (name: string) => known.ranks.get(name),
+  rankOf: (name: string) => known.shapes.get(name)?.dims?.length,
   dimsOf: (name: string) => known.dims.get(name),
   constantOf: (name: string) => known.constants.get(name)?.(),
   isRead: (name: string) => read.has(name),

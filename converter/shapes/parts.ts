@@ -12,7 +12,7 @@ export const Split: ShapeRule = ([data, split], { axis = 0, split: attribute, nu
 };
 
 export const TopK: ShapeRule = ([data, k], { axis = -1 }) =>
-  data?.dims && k?.values ? withAxis(data.dims, Number(axis), k.values[0]!) : undefined;
+  data?.dims && withAxis(data.dims, Number(axis), k?.values?.[0] ?? Number.NaN);
 
 export const GatherND: ShapeRule = ([data, indices], { batch_dims = 0 }) => {
   const [x, at] = [data?.dims, indices?.dims];
@@ -20,14 +20,15 @@ export const GatherND: ShapeRule = ([data, indices], { batch_dims = 0 }) => {
 };
 
 export const Flatten: ShapeRule = ([data], { axis = 1 }) => {
-  if (!data?.dims) return undefined;
+  if (!data?.dims) return [Number.NaN, Number.NaN];
   const at = Number(axis) === data.dims.length ? data.dims.length : fromFront(Number(axis), data.dims.length);
   const product = (dims: Numbers) => dims.reduce((a, b) => a * b, 1);
   return [product(data.dims.slice(0, at)), product(data.dims.slice(at))];
 };
 
 export const Resize: ShapeRule = ([data, , scales, sizes]) =>
-  sizes?.values ?? data?.dims?.map((dim, k) => Math.floor(dim * (scales?.values?.[k] ?? 1)));
+  sizes?.values ??
+  data?.dims?.map((dim, k) => Math.floor(dim * (sizes ? Number.NaN : scales ? (scales.values?.[k] ?? Number.NaN) : 1)));
 export const Upsample: ShapeRule = ([data, scales]) => Resize([data, undefined, scales], {}, 0);
 
 export const Concat: ShapeRule = (inputs, { axis = 0 }) => {

@@ -11,7 +11,7 @@ export const MatMul: ShapeRule = ([a, b]) => {
 };
 
 export const Gemm: ShapeRule = ([a, b], { transA = 0, transB = 0 }) =>
-  a?.dims && b?.dims ? [a.dims[transA ? 1 : 0] ?? 1, b.dims[transB ? 0 : 1] ?? 1] : undefined;
+  [a?.dims?.[transA ? 1 : 0], b?.dims?.[transB ? 0 : 1]].map((size) => size ?? Number.NaN);
 
 /** The axis is an attribute before opset 20, and an input from then on. */
 export const DFT: ShapeRule = ([data, length, axis], { axis: attribute = 1, onesided = 0, inverse = 0 }) => {
@@ -61,7 +61,15 @@ export function einsumShapes(inputs: readonly (Known | undefined)[], equation: s
   });
 }
 
-export const Einsum: ShapeRule = (inputs, { equation }) => einsumShapes(inputs, String(equation ?? "")).at(-1);
+export const Einsum: ShapeRule = (inputs, { equation }) =>
+  einsumShapes(inputs, String(equation ?? "")).at(-1) ?? lettersOf(String(equation ?? ""));
+
+/** As many axes as the result has letters, where nothing more is known. */
+const lettersOf = (equation: string): Numbers | undefined =>
+  /->\s*([a-zA-Z]*)\s*$/
+    .exec(equation)?.[1]
+    ?.split("")
+    .map(() => Number.NaN);
 
 /** As a convolution whose window is an attribute; the channels stay. */
 export const Pool: ShapeRule = ([data], { kernel_shape, ...attributes }) => {

@@ -11,7 +11,7 @@ const first: ShapeRule = ([data]) => data?.dims;
 
 const Range: ShapeRule = ([start, limit, delta]) => {
   const [from, to, by] = [start?.values?.[0], limit?.values?.[0], delta?.values?.[0]];
-  return isNumber(from) && isNumber(to) && by ? [Math.max(0, Math.ceil((to - from) / by))] : undefined;
+  return [isNumber(from) && isNumber(to) && by ? Math.max(0, Math.ceil((to - from) / by)) : Number.NaN];
 };
 
 const Reshape: ShapeRule = ([data, shape], { allowzero = 0 }) => {
@@ -29,8 +29,8 @@ const Reshape: ShapeRule = ([data, shape], { allowzero = 0 }) => {
 const Pad: ShapeRule = ([data, pads, , axes]) => {
   const [dims, by] = [data?.dims, pads?.values];
   const along = axes ? axes.values?.map((axis) => fromFront(axis, dims?.length ?? 0)) : dims?.map((_, k) => k);
-  if (!dims || !by || !along || by.length !== 2 * along.length) return undefined;
-  return dims.map((dim, k) => {
+  if (!by || !along || by.length !== 2 * along.length) return dims?.map(() => Number.NaN);
+  return dims?.map((dim, k) => {
     const at = along.indexOf(k);
     return at < 0 ? dim : Math.max(0, dim + by[at]! + by[at + along.length]!);
   });
@@ -71,7 +71,7 @@ const Transpose: ShapeRule = ([data], { perm }) =>
   data?.dims && (listOf(perm)?.map((k) => data.dims![k] ?? 1) ?? [...data.dims].reverse());
 
 const Tile: ShapeRule = ([data, repeats]) =>
-  data?.dims && repeats?.values ? data.dims.map((dim, k) => dim * (repeats.values![k] ?? 1)) : undefined;
+  data?.dims?.map((dim, k) => dim * (repeats?.values ? (repeats.values[k] ?? 1) : Number.NaN));
 
 const OneHot: ShapeRule = ([indices, depth]) =>
   indices?.dims && depth?.values ? [...indices.dims, depth.values[0]!] : undefined;
@@ -79,10 +79,10 @@ const OneHot: ShapeRule = ([indices, depth]) =>
 /** The axes are an attribute in old opsets, and an input in newer ones. */
 const reduce: ShapeRule = ([data, axes], { axes: attribute, keepdims = 1 }) => {
   const dims = data?.dims;
-  if (!dims || (axes && !axes.values)) return undefined;
+  if (axes && !axes.values) return keepdims ? dims?.map(() => Number.NaN) : undefined;
   const given = axes?.values ?? listOf(attribute);
-  const along = new Set(given?.map((axis) => fromFront(axis, dims.length)) ?? dims.keys());
-  return dims.flatMap((dim, k) => (along.has(k) ? (keepdims ? [1] : []) : [dim]));
+  const along = new Set(given?.map((axis) => fromFront(axis, dims?.length ?? 0)) ?? dims?.keys());
+  return dims?.flatMap((dim, k) => (along.has(k) ? (keepdims ? [1] : []) : [dim]));
 };
 
 /** A window function of so many points. */
