@@ -21,6 +21,11 @@ export interface ConvertOptions extends ChooseOptions {
   readonly attentionMask?: boolean | undefined;
   /** Add the input `num_logits_to_keep`. Default: for models of token ids with one output that has a time axis. */
   readonly numLogitsToKeep?: boolean | undefined;
+  /**
+   * Make a language model one that stock transformers.js drives: its ids are int64, and a state without elements tells the length of the
+   * past. Default: `writeOutput` does it for folders.
+   */
+  readonly transformersJs?: boolean | undefined;
   /** Make a second model for one token of one sequence a call: static shapes, no control flow. For GPUs. Default false. */
   readonly stepFile?: boolean | undefined;
   /** Positions that an attention holds, in states of one size, where its cache would grow; the model ends there. Default: it grows. */

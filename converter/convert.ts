@@ -9,7 +9,7 @@ import { apart } from "./apart/apart.ts";
 import { assemble } from "./assemble/assemble.ts";
 import { languageInputs } from "./assemble/language-inputs.ts";
 import { claimsOfGraph, refuseBelowMeant, refuseShort } from "./claim.ts";
-import { compareWithOriginal, toleranceFor } from "./compare/compare.ts";
+import { type CheckReport, type CompareOptions, compareWithOriginal, toleranceFor } from "./compare/compare.ts";
 import { type Answers, answersOf } from "./compare/staged.ts";
 import type { Conversion, ConvertOptions, Progress } from "./conversion.ts";
 import { encodeModel } from "./file/encode.ts";
@@ -18,11 +18,13 @@ import { type Found, missingIn, refuseUnlessConvertible } from "./find/found.ts"
 import type { Model } from "./graph/graph.ts";
 import { metadataFor, withMetadata } from "./metadata.ts";
 import { refuseOptions } from "./options.ts";
+import type { Runner } from "./ort/run.ts";
 import { type Planned, plan } from "./plan.ts";
 import { type LayerReport, layerReports } from "./report.ts";
 import { sha256OfBytes, sha256OfFile } from "./source.ts";
 import { positionsOf } from "./states/counter/counter.ts";
-import { inFewerBits } from "./weights/fewer-bits.ts";
+import { compareWeights, type WeightsReport } from "./weights/compare.ts";
+import { type FewerBits, inFewerBits, type Models } from "./weights/fewer-bits.ts";
 
 /**
  * Converts an exported model: finds its long convolutions, solves each for a recurrence, swaps them, and compares the
@@ -94,7 +96,7 @@ export async function convertModel(
     say("plan");
     const counting = await positionsOf(found);
     const { tables, limit: positions } = counting;
-    const planned = await plan(found, counting, options);
+    const planned = await plan(found, counting, { ...options, lengthCache: inputs.transformersJs });
     onPlanned?.(found, planned);
     const layers = layerReports(planned);
     const realisations = planned.map(({ realisation }) => realisation);
@@ -106,36 +108,64 @@ export async function convertModel(
     say("assemble");
     const source = sha256 ?? (read.file ? await sha256OfFile(read.file) : sha256OfBytes(encodeModel(read)));
     const metadata = metadataFor(found, layers, claim, positions, source);
-    const converted = assemble(found, realisations, { ...inputs, path: "both", tables, metadata });
-    const single = { attentionMask: false, numLogitsToKeep: false };
+    const model = assemble(found, realisations, { ...inputs, path: "both", tables, metadata });
+    const single = { ...inputs, attentionMask: false, numLogitsToKeep: false };
     const step = options.stepFile
       ? assemble(found, realisations, { ...single, path: "step", tables, metadata })
       : undefined;
+    const fewer = options.weights && inFewerBits(found, { model, step }, options.weights);
     const stateError = planned.reduce((sum, { looseness }) => sum + looseness, 0);
-    const answers = new Map<Model | undefined, Answers>();
-    const check = await compareWithOriginal(found, converted, {
-      onCompared: async (model, runner) => {
-        if (onChecked) answers.set(model, await answersOf(model, Promise.resolve(runner), model === step));
-      },
+    const limits = {
       tolerance: options.checkTolerance ?? toleranceFor(stateError),
       reach: Math.min(...[...planned.map((each) => each.claim), ...ofGraph].map((each) => each.positions ?? Infinity)),
       stateError,
-      step,
-      onProgress: (done, total) => say("check", done, total),
-    });
+    };
+    const { check, weights, answers } = await judge(
+      found,
+      { model, step },
+      fewer,
+      limits,
+      say,
+      onChecked !== undefined,
+    );
     options.signal?.throwIfAborted();
-    if (options.weights) say("weights");
-    else onChecked?.({ model: answers.get(converted), step: step && answers.get(step) });
-    const written = await inFewerBits(found, { model: converted, step }, options.weights);
-    const said = { ...check, ...(written.weights && { weights: written.weights }) };
-    const finished = withMetadata(written.model, METADATA.check, JSON.stringify(said));
+    onChecked?.(answers);
+    const written = fewer ?? { model, step };
+    const said = JSON.stringify({ ...check, ...(weights && { weights }) });
     const { language, batchAdded = false } = found;
     const { driven } = found.graphs;
     // drivers give the export's own mask and positions under the contract's names
     const renamed = new Map([...found.renamed].filter(([, to]) => to !== driven.mask && to !== driven.positions));
     const missing = missingIn(found);
-    return { ...written, model: finished, renamed, batchAdded, language, layers, missing, claim, positions, check };
+    const finished = { model: withMetadata(written.model, METADATA.check, said), step: written.step };
+    return { ...finished, renamed, batchAdded, language, layers, missing, claim, positions, check, weights };
   });
+}
+
+/**
+ * The last look: what was made against the original, and in fewer bits against what was made. Nothing in the graphs changes after it.
+ * @param isAsked whether random inputs are answered, so that files can be held against the models
+ * @throws LongConvError check-failed
+ */
+async function judge(
+  found: Found,
+  made: Models,
+  fewer: FewerBits | undefined,
+  limits: Pick<CompareOptions, "tolerance" | "reach" | "stateError">,
+  say: (step: Progress["step"], done?: number, total?: number) => void,
+  isAsked: boolean,
+): Promise<{ check: CheckReport; weights: WeightsReport | undefined; answers: Checked }> {
+  const written = fewer ?? made;
+  const answers = new Map<Model | undefined, Answers>();
+  const onCompared = async (model: Model, runner: Runner) => {
+    if (!isAsked || (model !== written.model && model !== written.step)) return;
+    answers.set(model, await answersOf(model, Promise.resolve(runner), model === written.step));
+  };
+  const onProgress = (done: number, total: number) => say("check", done, total);
+  const check = await compareWithOriginal(found, made.model, { ...limits, step: made.step, onProgress, onCompared });
+  if (fewer) say("weights");
+  const weights = fewer && (await compareWeights(found, made, fewer, onCompared));
+  return { check, weights, answers: { model: answers.get(written.model), step: answers.get(written.step) } };
 }
 
 /** @throws LongConvError usage where a file of static shapes is asked for and a state grows */

@@ -12,6 +12,7 @@ import type { LayerReport } from "./report.ts";
 import { type Form, stateChannels, stateOrder } from "./solve/form.ts";
 import { convolution } from "./states/convolution/convolution.ts";
 import { COUNTER, counter, type Positions } from "./states/counter/counter.ts";
+import { LENGTH, lengthCache } from "./states/length/length.ts";
 
 /** A realisation, and what is known of it. */
 export interface Planned {
@@ -27,6 +28,8 @@ export interface Planned {
 }
 
 export interface PlanOptions extends ChooseOptions, KeptOptions {
+  /** Whether a driver reads the length of the past from a state. */
+  readonly lengthCache?: boolean | undefined;
   readonly onProgress?: ((progress: { step: "plan" | "solve"; done: number; total: number }) => void) | undefined;
 }
 
@@ -36,7 +39,8 @@ export interface ReadBefore extends Beforehand {
 }
 
 /**
- * A realisation for everything that carries a state, in the order of the graph, and then the counter of positions, where anything needs it.
+ * A realisation for everything that carries a state, in the order of the graph, and then the counter of positions and the length cache,
+ * where anything needs them.
  * @throws LongConvError runtime-failed where gains cannot be measured; where a convolution turns out to be none at greater lengths; what choosing a form throws
  */
 export async function plan(
@@ -52,12 +56,16 @@ export async function plan(
   const planned = [...candidates.map((each, i) => solved(each, forms[i]!)), ...(await keptStates(found, options))];
   const place = new Map(found.graphs.model.graph.nodes.map((node, i) => [node.name, i]));
   const at = ({ realisation }: Planned) => place.get(realisation.opening.name)!;
-  return withCounter(
+  const carrying = withCounter(
     found,
     positions,
     planned.toSorted((a, b) => at(a) - at(b)),
   );
+  const length = options.lengthCache ? lengthCache(found, carrying.map(realisationOf)) : undefined;
+  return length ? [...carrying, kept(length, LENGTH)] : carrying;
 }
+
+const realisationOf = ({ realisation }: Planned): Realisation => realisation;
 
 /** What carries a state beside convolutions, and the counter that it needs. */
 export const planKept = async (found: Found, positions: Positions): Promise<Planned[]> =>
@@ -67,8 +75,7 @@ const keptStates = (found: Found, options: KeptOptions): Promise<Planned[]> =>
   Promise.all(found.kept.map(async (each) => kept(await each.plan(options), each.kind)));
 
 function withCounter(found: Found, positions: Positions, planned: readonly Planned[]): Planned[] {
-  const beside = planned.map(({ realisation }) => realisation);
-  const counted = counter(found, beside, positions);
+  const counted = counter(found, planned.map(realisationOf), positions);
   return counted ? [...planned, kept(counted, COUNTER)] : [...planned];
 }
 

@@ -1,12 +1,12 @@
 /** What checks, compares and times a model with a state that grows: an export that takes a mask. */
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { withLengthCache, withoutLengthCache } from "../converter/assemble/lengthcache.ts";
 import { traceOf } from "../converter/compare/rerun.ts";
 import { checkContract } from "../converter/contract/contract.ts";
 import { convert } from "../converter/convert.ts";
 import { readModel } from "../converter/file/read.ts";
 import type { Model as Graph } from "../converter/graph/graph.ts";
+import { withLengthCache, withoutLengthCache } from "../converter/graph/length-cache.ts";
 import { DataType, int64Tensor, toNumbers } from "../converter/graph/tensor.ts";
 import { openModel, type Runner } from "../converter/ort/run.ts";
 import { ROOT } from "../scripts/root.ts";

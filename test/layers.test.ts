@@ -72,8 +72,9 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
     "converter/find converter/graph converter/lower converter/parts converter/time converter/time/facts converter/time/rules src",
   "src/serve": "runtime src",
   "src/serve/page": "runtime src",
-  "converter/contract": "converter/assemble converter/graph src",
+  "converter/contract": "converter/graph src",
   "converter/states/counter": "converter/assemble converter/find converter/graph src",
+  "converter/states/length": "converter/find converter/graph",
   "converter/floor":
     "converter/assemble converter/find converter/graph converter/states/convolution converter/states/counter",
   "converter/output": "converter/assemble converter/compare converter/file converter/graph converter/place src",
@@ -91,11 +92,11 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/verify": "converter/compare converter/find converter/graph converter/ort converter/parts src",
   "converter/weights":
     "converter/compare converter/file converter/find converter/graph converter/ort converter/parts src",
-  "converter/deploy": "converter/assemble converter/file converter/graph converter/output src",
+  "converter/deploy": "converter/compare converter/file converter/graph converter/output src",
   "converter/states":
     "converter/find converter/states/attention converter/states/late converter/states/meeting converter/states/product converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total",
   converter:
-    "converter/apart converter/assemble converter/batch converter/bound converter/budget converter/certify converter/choose converter/compare converter/contract converter/deploy converter/expand converter/file converter/find converter/graph converter/lift converter/loop converter/output converter/parts converter/reduce converter/solve converter/states converter/states/convolution converter/states/counter converter/time converter/time/facts converter/verify converter/weights src src/process",
+    "converter/apart converter/assemble converter/batch converter/bound converter/budget converter/certify converter/choose converter/compare converter/contract converter/deploy converter/expand converter/file converter/find converter/graph converter/lift converter/loop converter/ort converter/output converter/parts converter/reduce converter/solve converter/states converter/states/convolution converter/states/counter converter/states/length converter/time converter/time/facts converter/verify converter/weights src src/process",
   "src/bench":
     "converter converter/expand converter/file converter/find converter/floor converter/graph converter/lift converter/ort converter/parts runtime/node runtime/sessions src src/process",
   "src/cli":

@@ -1,5 +1,5 @@
 /** Puts the converted graph together: everything that carries a state gives way to its realisation, with the state as input and output. */
-import { ATTENTION_MASK } from "../../src/contract.ts";
+import { ATTENTION_MASK, INPUT_IDS } from "../../src/contract.ts";
 import type { Place, Realisation, StatePorts } from "../find/carried.ts";
 import type { Found } from "../find/found.ts";
 import { type Builder, createBuilder, irVersionFor, namesOf } from "../graph/build.ts";
@@ -15,6 +15,7 @@ import { prefillPlans } from "../lower/prefill-plan.ts";
 import { floatTypeOf } from "../ort/widen.ts";
 import { typeIn } from "../parts/graphs.ts";
 import type { SymbolNames } from "../parts/layout.ts";
+import { withInt64Ids } from "./int64-ids.ts";
 import { type AssembleOptions, type Interface, interfaceOf } from "./interface.ts";
 import { keepLastPositions } from "./last-positions.ts";
 import { countedNodes } from "./positions.ts";
@@ -24,7 +25,7 @@ import { shareTied } from "./tied.ts";
 
 /**
  * The converted model, in memory.
- * @param realisations of everything that carries a state, in the order of the graph; the counter is the last
+ * @param realisations of everything that carries a state, in the order of the graph; the counter of positions and the length cache are the last
  */
 export function assemble(found: Found, realisations: readonly Realisation[], options: AssembleOptions): Model {
   // names are the same in the model and in the twin that was analysed; nodes are not
@@ -58,9 +59,10 @@ export function assemble(found: Found, realisations: readonly Realisation[], opt
         ? shapeOfGone(b, node, found, symbols)
         : withSymbolicShape(b, meeting.get(node.name) ?? node, found, symbols),
     );
-  const whole = [...rest, ...b.nodes];
-  const nodes = options.numLogitsToKeep ? keepLastPositions(b, found, whole) : whole;
-  return shareTied(finish(model, b, nodes, interfaceOf(found, states, options), options.metadata));
+  const all = [...rest, ...b.nodes];
+  const nodes = options.numLogitsToKeep ? keepLastPositions(b, found, all) : all;
+  const whole = finish(model, b, nodes, interfaceOf(found, states, options), options.metadata);
+  return shareTied(options.transformersJs ? withInt64Ids(whole, INPUT_IDS) : whole);
 }
 
 type Surroundings = Pick<Place, "symbols" | "mask" | "columns" | "path" | "read" | "position">;

@@ -13,6 +13,8 @@ export interface AssembleOptions {
   readonly attentionMask: boolean;
   /** Add the input `num_logits_to_keep`. */
   readonly numLogitsToKeep: boolean;
+  /** Whether stock transformers.js is to drive it: its ids are int64. */
+  readonly transformersJs?: boolean | undefined;
   /**
    * `step`: one token of one sequence a call, without control flow and with static shapes, so that a GPU can record
    * its commands once (graph capture).

@@ -1,5 +1,5 @@
 /** Which of the inputs that drivers of language models know a converted model takes. */
-import { NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
+import { INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Found } from "../find/found.ts";
 import { whereOf } from "../graph/graph.ts";
@@ -7,7 +7,10 @@ import { tokenInput } from "../graph/language.ts";
 import type { AssembleOptions } from "./interface.ts";
 import { canKeepLast } from "./last-positions.ts";
 
-type LanguageInputs = Pick<AssembleOptions, "attentionMask" | "numLogitsToKeep">;
+interface LanguageInputs extends Pick<AssembleOptions, "attentionMask" | "numLogitsToKeep"> {
+  /** Whether stock transformers.js is to drive it, and can: it looks for ids, logits and a mask by their names. */
+  readonly transformersJs: boolean;
+}
 
 /**
  * Inputs that drivers of language models know; other models keep to their own.
@@ -39,8 +42,11 @@ export function languageInputs(found: Found, options: Partial<LanguageInputs>): 
       `${NUM_LOGITS_TO_KEEP} is asked for, but output '${outputs[0]!.name}' has no time axis to keep the last positions of`,
       { file: found.original.file || undefined },
     );
+  const attentionMask = options.attentionMask ?? (tokens && hides);
+  const isLookedFor = found.language?.ids === INPUT_IDS && found.language.logits === LOGITS && attentionMask;
   return {
-    attentionMask: options.attentionMask ?? (tokens && hides),
+    attentionMask,
+    transformersJs: options.transformersJs === true && isLookedFor,
     numLogitsToKeep: options.numLogitsToKeep ?? (tokens && outputs.length === 1 && cuttable),
   };
 }

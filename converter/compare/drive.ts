@@ -2,6 +2,7 @@
 import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import type { Found } from "../find/found.ts";
 import type { Model } from "../graph/graph.ts";
+import { idsAs } from "../graph/integers.ts";
 import { joinRows } from "../graph/join.ts";
 import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
 import { carried } from "../ort/carried.ts";
@@ -83,7 +84,7 @@ export async function drive(
   keep = 0,
   padding = 0,
 ): Promise<Trace> {
-  const declared = new Set(converted.graph.inputs.map(({ name }) => name));
+  const declared = new Map(converted.graph.inputs.map(({ name, type }) => [name, type]));
   const pieces = carried(converted.graph, runner, batch);
   const trace = new Map<string, Row[]>();
   let from = 0;
@@ -91,7 +92,10 @@ export async function drive(
     const piece: Record<string, Tensor> = {};
     // what the converted model makes itself is no input of it
     for (const [name, tensor] of Object.entries(feeds).filter(([name]) => declared.has(name)))
-      piece[name] = cut(tensor, graphs.inputs.layouts.get(name)!, from, to, from === 0 ? padding : 0);
+      piece[name] = idsAs(
+        declared.get(name),
+        cut(tensor, graphs.inputs.layouts.get(name)!, from, to, from === 0 ? padding : 0),
+      );
     if (declared.has(ATTENTION_MASK)) {
       const hidden = (row: number) => padding + paddingOf(graphs, row, cuts.at(-1)!);
       const seen = Array.from({ length: batch * (padding + to) }, (_, i) => {

@@ -32,10 +32,13 @@ export function randomPasses(model: Model, first: number, more: number, seed: nu
   }));
 }
 
-/** Every output of every pass but the states, a row for each vector along the last axis. */
-export async function traceOf(graph: Graph, runner: Runner, passes: readonly Pass[]): Promise<Trace> {
+/**
+ * Every output of every pass but the states, a row for each vector along the last axis.
+ * @param keep positions of each pass whose logits are asked for, where the model can be asked; 0: all
+ */
+export async function traceOf(graph: Graph, runner: Runner, passes: readonly Pass[], keep = 0): Promise<Trace> {
   const presents = new Set(pairStates(runner.inputs, runner.outputs).map(({ present }) => present));
-  const pieces = carried(graph, runner, 1);
+  const pieces = carried(graph, runner, 1, keep);
   const trace = new Map<string, (Float32Array | Float64Array)[]>();
   for (const { length, inputs } of passes)
     for (const [name, tensor] of Object.entries(await pieces.next(length, inputs)))

@@ -4,6 +4,8 @@ import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Scratch, scratch } from "../../test/command.ts";
 import { CHANNELS, conv, converted, drawn, ofIds } from "../../test/small.ts";
+import { genaiModel } from "../deploy/genai.ts";
+import { tritonModel } from "../deploy/triton.ts";
 import { placeModel, writeModel } from "../file/write.ts";
 import type { Model } from "../graph/graph.ts";
 import { initializerOf } from "../graph/initializer.ts";
@@ -59,4 +61,21 @@ test("a file of weights with other numbers is found before anything is in its pl
   });
   await expect(spoilt).rejects.toMatchObject(differs);
   expect(readdirSync(dir.folder).filter((name) => name.includes("spoilt"))).toEqual([]);
+});
+
+test("as a stack wants it: the file of another model is found, also where it gives the last logits alone", async () => {
+  for (const keep of ["last", "all"] as const) {
+    const files = [checked, changed(checked)].map((model, i) => ({ model, file: dir.at(`${keep}${i}.onnx`) }));
+    for (const { model, file } of files) await writeModel(tritonModel(model, keep), file);
+    const staged = ({ model, file }: { model: Model; file: string }) =>
+      refuseOther(checked, { file, written: tritonModel(model, keep), lastAlone: keep === "last" });
+    await staged(files[0]!);
+    await expect(staged(files[1]!)).rejects.toMatchObject(differs);
+  }
+  const [same, other] = [checked, changed(checked)].map(genaiModel);
+  await writeModel(same!, dir.at("genai.onnx"));
+  await writeModel(other!, dir.at("other-genai.onnx"));
+  await refuseOther(checked, { file: dir.at("genai.onnx"), written: same! });
+  const refused = refuseOther(checked, { file: dir.at("other-genai.onnx"), written: other! });
+  await expect(refused).rejects.toMatchObject(differs);
 });

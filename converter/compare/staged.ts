@@ -1,7 +1,7 @@
 /** The last look at a file before it takes its place: opened where it lies, it answers as the model that was checked. */
 import { LongConvError } from "../../src/errors.ts";
 import type { Model } from "../graph/graph.ts";
-import { DataType, int64Tensor, type Tensor, toNumbers } from "../graph/tensor.ts";
+import { idsAs } from "../graph/integers.ts";
 import { openFile, openModel, type Runner } from "../ort/run.ts";
 import { isFailedRun } from "../parts/open-region.ts";
 import { difference } from "./differences.ts";
@@ -22,11 +22,17 @@ export interface Answers {
 /**
  * Asks a model whose session is open.
  * @param isStep of a model for one token a call
+ * @param lastAlone asks for the logits of the last position of each call
  */
-export async function answersOf(model: Model, opening: Promise<Runner>, isStep = false): Promise<Answers> {
+export async function answersOf(
+  model: Model,
+  opening: Promise<Runner>,
+  isStep = false,
+  lastAlone = false,
+): Promise<Answers> {
   const passes = randomPasses(model, isStep ? 1 : FIRST, MORE, SEED);
   const trace = await opening
-    .then((runner) => traceOf(model.graph, runner, passes))
+    .then((runner) => traceOf(model.graph, runner, passes, lastAlone ? 1 : 0))
     .catch((error: unknown) => {
       if (!isFailedRun(error)) throw error;
     });
@@ -42,6 +48,8 @@ export interface Staged {
   readonly written: Model;
   /** One token a call alone. */
   readonly isStep?: boolean;
+  /** It answers at the last position of a call alone. */
+  readonly lastAlone?: boolean;
   /** What the model answered while it was checked; default: it is asked now. */
   readonly answers?: Answers | undefined;
 }
@@ -50,10 +58,15 @@ export interface Staged {
  * Runs the file on what the model that was checked was asked.
  * @throws LongConvError check-failed where they differ; runtime-failed where ONNX Runtime does not open the file
  */
-export async function refuseOther(checked: Model, { file, written, isStep, answers }: Staged): Promise<void> {
-  const { passes, trace } = answers ?? (await asked(checked, isStep));
+export async function refuseOther(checked: Model, staged: Staged): Promise<void> {
+  const { file, written, isStep, lastAlone, answers } = staged;
+  const { passes, trace } = answers ?? (await asked(checked, isStep, lastAlone));
   if (!trace) return;
-  const inTypes = passes.map((pass) => inTypesOf(written, pass));
+  const types = new Map(written.graph.inputs.map(({ name, type }) => [name, type]));
+  const inTypes = passes.map(({ length, inputs }) => ({
+    length,
+    inputs: Object.fromEntries(Object.entries(inputs).map(([name, ids]) => [name, idsAs(types.get(name), ids)])),
+  }));
   const runner = await openFile(file);
   const got = await traceOf(written.graph, runner, inTypes).finally(() => runner.close());
   const { relative } = difference(trace, got);
@@ -66,22 +79,12 @@ export async function refuseOther(checked: Model, { file, written, isStep, answe
   );
 }
 
-async function asked(model: Model, isStep: boolean | undefined): Promise<Answers> {
+async function asked(model: Model, isStep = false, lastAlone = false): Promise<Answers> {
   const opening = openModel(model);
-  const answers = await answersOf(model, opening, isStep);
+  const answers = await answersOf(model, opening, isStep, lastAlone);
   await opening.then(
     (runner) => runner.close(),
     () => undefined,
   );
   return answers;
-}
-
-/** Ids as the file takes them: a driver may have made them int64. */
-function inTypesOf({ graph }: Model, { length, inputs }: Pass): Pass {
-  const types = new Map(graph.inputs.map(({ name, type }) => [name, type]));
-  const asTaken = ([name, tensor]: [string, Tensor]): [string, Tensor] =>
-    tensor.type === DataType.INT32 && types.get(name) === DataType.INT64
-      ? [name, int64Tensor(tensor.dims, toNumbers(tensor))]
-      : [name, tensor];
-  return { length, inputs: Object.fromEntries(Object.entries(inputs).map(asTaken)) };
 }

@@ -2,9 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { FORMS } from "../../test/recurrence/forms.ts";
 import { recurrenceModel } from "../../test/recurrence/model.ts";
-import { withLengthCache, withoutLengthCache } from "../assemble/lengthcache.ts";
 import { createBuilder, initializerOf, makeModel } from "../graph/build.ts";
 import type { Model, ValueInfo } from "../graph/graph.ts";
+import { withLengthCache, withoutLengthCache } from "../graph/length-cache.ts";
 import { rewire } from "../graph/node.ts";
 import { DataType, float32Tensor } from "../graph/tensor.ts";
 import { aliasingHazard } from "./aliasing.ts";

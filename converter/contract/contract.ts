@@ -2,8 +2,8 @@
 import { checkArguments } from "../../src/checks.ts";
 import { pairStates } from "../../src/contract.ts";
 import type { Reach } from "../../src/reach.ts";
-import { isLengthCache } from "../assemble/lengthcache.ts";
 import type { Model, ValueInfo } from "../graph/graph.ts";
+import { isLengthCache } from "../graph/length-cache.ts";
 import { aliasing, type Finding, otherInputs, pairing, reachIn, shapes, types, version, zeroStart } from "./rules.ts";
 
 /** The states of a model, as declared. */

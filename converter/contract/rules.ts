@@ -11,9 +11,9 @@ import {
 } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { type Reach, reachOf } from "../../src/reach.ts";
-import { isLengthCache, PAST_LENGTH, PRESENT_LENGTH } from "../assemble/lengthcache.ts";
 import type { Model, ValueInfo } from "../graph/graph.ts";
 import { convertedLanguage } from "../graph/language.ts";
+import { isLengthCache, PAST_LENGTH, PRESENT_LENGTH } from "../graph/length-cache.ts";
 import { DataType } from "../graph/tensor.ts";
 import { aliasingHazard } from "./aliasing.ts";
 

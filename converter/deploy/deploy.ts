@@ -4,8 +4,10 @@ import path from "node:path";
 import { checkArguments } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { named } from "../../src/unforeseen.ts";
+import { refuseOther } from "../compare/staged.ts";
 import { readModel } from "../file/read.ts";
 import { writeNewModel } from "../file/write.ts";
+import type { Model } from "../graph/graph.ts";
 import { type Beside, type Json, lookBeside, modelFileOf } from "../output/beside.ts";
 import { copiedFile, type FolderFile, textFile, writeFolder } from "../output/folder.ts";
 import { markFile } from "../output/mark.ts";
@@ -61,7 +63,8 @@ export interface DeployTritonOptions {
  * @param converted a converted model: a .onnx file, or a folder as `writeOutput` writes it
  * @param out the folder; it must not exist, or be empty, or with `force` be one that was written here
  * @throws LongConvError what reading throws; bad-input and not-converted where GenAI cannot run the model; usage without
- *   a token that ends a text; beyond-claim, beyond-positions for a longer context; file-exists, file-unwritable, aborted
+ *   a token that ends a text; beyond-claim, beyond-positions for a longer context; check-failed where the file does not answer as the model; file-exists,
+ *   file-unwritable, aborted
  */
 export async function deployGenai(converted: string, out: string, options: DeployGenaiOptions = {}): Promise<Deployed> {
   return named(converted, async () => {
@@ -77,7 +80,7 @@ export async function deployGenai(converted: string, out: string, options: Deplo
     const endTokens = options.endTokens ?? endTokensOf(beside);
     const config = genaiConfig(model, { contextLength, beyond, endTokens });
     const files = [
-      { name: "model.onnx", write: (to: string) => writeNewModel(model, to, { signal, dataFile: DATA_FILE }) },
+      modelFile("model.onnx", source, model, { signal }),
       jsonFile("genai_config.json", config),
       ...(beside.tokenizerConfig ? [jsonFile("tokenizer_config.json", beside.tokenizerConfig)] : []),
       ...[...beside.copied].map(([name, from]) => copiedFile(name, from)),
@@ -94,7 +97,7 @@ export async function deployGenai(converted: string, out: string, options: Deplo
  * @param converted a converted model: a .onnx file, or a folder as `writeOutput` writes it
  * @param out the repository; it must not exist, or be empty, or with `force` be one that was written here
  * @throws LongConvError what reading throws; usage for a name that Triton does not take; beyond-claim for more
- *   rows; unsupported-layout, not-converted; file-exists, file-unwritable, aborted
+ *   rows; unsupported-layout, not-converted; check-failed where the file does not answer as the model; file-exists, file-unwritable, aborted
  */
 export async function deployTriton(
   converted: string,
@@ -118,10 +121,7 @@ export async function deployTriton(
     const model = tritonModel(source, logits);
     const config = tritonConfig(model, { name, strategy, maxBatchSize, sameBuffer, beyond });
     const files = [
-      {
-        name: `${name}/1/model.onnx`,
-        write: (to: string) => writeNewModel(model, to, { signal, dataFile: DATA_FILE }),
-      },
+      modelFile(`${name}/1/model.onnx`, source, model, { signal, lastAlone: logits !== "all" }),
       textFile(`${name}/config.pbtxt`, config),
     ];
     return write("triton", files, out, { force, signal, refuse: () => refuse(inputs) });
@@ -146,6 +146,20 @@ async function write(
   await writeFolder(all, out, { force, signal, refuse });
   return { output: out, files: all.map(({ name }) => name).sort() };
 }
+
+/** The model as a stack wants it, which must answer as the one that it was made from before it takes its place. */
+const modelFile = (
+  name: string,
+  source: Model,
+  written: Model,
+  { signal, lastAlone }: { signal: AbortSignal | undefined; lastAlone?: boolean },
+): FolderFile => ({
+  name,
+  write: async (file) => {
+    await writeNewModel(written, file, { signal, dataFile: DATA_FILE });
+    await refuseOther(source, { file, written, ...(lastAlone && { lastAlone }) });
+  },
+});
 
 const jsonFile = (name: string, value: Json): FolderFile => textFile(name, `${JSON.stringify(value, undefined, 2)}\n`);
 

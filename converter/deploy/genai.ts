@@ -10,10 +10,10 @@ import {
 } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { beyondEnd, endOf, reachOf } from "../../src/reach.ts";
-import { withoutLengthCache } from "../assemble/lengthcache.ts";
 import { createBuilder, namesOf } from "../graph/build.ts";
 import type { Model, ValueInfo } from "../graph/graph.ts";
 import { convertedLanguage } from "../graph/language.ts";
+import { withoutLengthCache } from "../graph/length-cache.ts";
 import { DataType } from "../graph/tensor.ts";
 import type { Json } from "../output/beside.ts";
 import { withConstantInput } from "./constant.ts";

@@ -6,8 +6,8 @@
 import { BATCH_SIZE, METADATA, NUM_LOGITS_TO_KEEP, pairStates } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { beyondClaim, reachOf } from "../../src/reach.ts";
-import { withoutLengthCache } from "../assemble/lengthcache.ts";
 import type { Model, ValueInfo } from "../graph/graph.ts";
+import { withoutLengthCache } from "../graph/length-cache.ts";
 import { DataType } from "../graph/tensor.ts";
 import { withConstantInput } from "./constant.ts";
 

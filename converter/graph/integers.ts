@@ -1,5 +1,14 @@
 /** Tensors of whole numbers of any type. */
-import { byteSizeOf, DataType, elementCount, float32Tensor, type Tensor, tensorFromBytes } from "./tensor.ts";
+import {
+  byteSizeOf,
+  DataType,
+  elementCount,
+  float32Tensor,
+  int64Tensor,
+  type Tensor,
+  tensorFromBytes,
+  toNumbers,
+} from "./tensor.ts";
 
 /** The smallest and the largest number of the integer types that are no ids as a rule: samples, codes. */
 const RANGES: ReadonlyMap<number, readonly [number, number]> = new Map([
@@ -41,3 +50,7 @@ export function integerTensor(type: number, dims: readonly number[], at: (i: num
  */
 export const zeroTensor = (type: number, dims: readonly number[]): Tensor =>
   tensorFromBytes(type, dims, new Uint8Array(byteSizeOf(type, dims)));
+
+/** Ids of int32 as an input takes them that a driver may have made int64; any other tensor as it is. */
+export const idsAs = (type: number | undefined, ids: Tensor): Tensor =>
+  type === DataType.INT64 && ids.type === DataType.INT32 ? int64Tensor(ids.dims, toNumbers(ids)) : ids;

@@ -10,8 +10,8 @@ export interface Carried {
   /**
    * Reads the next positions.
    * @param length how many they are
-   * @param feeds what they hold: every input but the states; of those that drivers add, a mask that hides nothing and the
-   *   wish for all logits are added where they are not given
+   * @param feeds what they hold: every input but the states; of those that drivers add, a mask that hides nothing and how many
+   *   logits are wanted are added where they are not given
    * @param wanted outputs to compute beside the states; default all
    */
   next(
@@ -28,8 +28,11 @@ export const stateAtStart = ({ type, dims = [] }: Pick<ValueInfo, "type" | "dims
     dims.map((size, k) => (k === 0 ? batch : typeof size === "number" ? size : 0)),
   );
 
-/** The driver of a recurrent model whose session is open. */
-export function carried({ inputs }: Pick<Graph, "inputs">, runner: Runner, batch: number): Carried {
+/**
+ * The driver of a recurrent model whose session is open.
+ * @param keep positions of each call whose logits are wanted, where that can be said; 0: all
+ */
+export function carried({ inputs }: Pick<Graph, "inputs">, runner: Runner, batch: number, keep = 0): Carried {
   const declared = new Map(inputs.map((input) => [input.name, input]));
   const pairs = pairStates(runner.inputs, runner.outputs);
   let states: Record<string, Tensor> = Object.fromEntries(
@@ -43,7 +46,7 @@ export function carried({ inputs }: Pick<Graph, "inputs">, runner: Runner, batch
       if (declared.has(ATTENTION_MASK))
         added[ATTENTION_MASK] = int64Tensor([batch, read], new Array<number>(batch * read).fill(1));
       if (declared.has(NUM_LOGITS_TO_KEEP))
-        added[NUM_LOGITS_TO_KEEP] = makeTensor(DataType.INT64, [], BigInt64Array.of(0n));
+        added[NUM_LOGITS_TO_KEEP] = makeTensor(DataType.INT64, [], BigInt64Array.of(BigInt(keep)));
       const outputs = await runner.run(
         { ...added, ...feeds, ...states },
         wanted && [...wanted, ...pairs.map(({ present }) => present)],

@@ -2,12 +2,10 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { ATTENTION_MASK, INPUT_IDS, LOGITS } from "../../src/contract.ts";
-import { withLengthCache } from "../assemble/lengthcache.ts";
-import { createBuilder, namesOf } from "../graph/build.ts";
+import { withInt64Ids } from "../assemble/int64-ids.ts";
 import type { Model } from "../graph/graph.ts";
 import { convertedLanguage } from "../graph/language.ts";
-import { renameTensors } from "../graph/rename.ts";
-import { DataType } from "../graph/tensor.ts";
+import { withLengthCache } from "../graph/length-cache.ts";
 import type { Json } from "./beside.ts";
 import { CONFIG_SECTION } from "./configs.ts";
 
@@ -35,21 +33,9 @@ export interface DropIn {
   readonly section: Json;
 }
 
-/** transformers.js has int64 alone: ids of int32 become so behind the input. */
-export function withInt64Ids(model: Model): Model {
-  const { graph } = model;
-  if (graph.inputs.find(({ name }) => name === INPUT_IDS)?.type !== DataType.INT32) return model;
-  const b = createBuilder(model.opsets.get("") ?? 13, namesOf(graph));
-  const own = b.one("Cast", [INPUT_IDS], { to: DataType.INT32 }, { hint: "ids" });
-  const renamed = renameTensors(graph, new Map([[INPUT_IDS, own]]));
-  const inputs = renamed.inputs.map((info) =>
-    info.name === own ? { ...info, name: INPUT_IDS, type: DataType.INT64 } : info,
-  );
-  return { ...model, graph: { ...renamed, inputs, nodes: [...b.nodes, ...renamed.nodes] } };
-}
-
 /**
- * Makes ids int64, adds the length cache where no state grows, and names the family under which the model is loaded.
+ * Names the family under which the model is loaded; one that was converted without `transformersJs` gets int64 ids, and the length cache
+ * where no state grows.
  * @param source config.json of the source
  */
 export function forTransformersJs(model: Model, source: Json = {}): DropIn {
@@ -58,7 +44,7 @@ export function forTransformersJs(model: Model, source: Json = {}): DropIn {
     return index === undefined ? [] : [Number(index)];
   });
   return {
-    model: withLengthCache(withInt64Ids(model), INPUT_IDS),
+    model: withLengthCache(withInt64Ids(model, INPUT_IDS), INPUT_IDS),
     config: {
       model_type: MODEL_TYPE,
       architectures: ["GraniteMoeHybridForCausalLM"],

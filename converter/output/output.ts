@@ -3,13 +3,15 @@
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { checkArguments } from "../../src/checks.ts";
+import { INPUT_IDS } from "../../src/contract.ts";
+import { withInt64Ids } from "../assemble/int64-ids.ts";
 import { type Answers, refuseOther } from "../compare/staged.ts";
 import { placeModel, type WriteOptions, writeNewModel } from "../file/write.ts";
 import type { Model } from "../graph/graph.ts";
 import type { Beside, Json } from "./beside.ts";
 import { CARD, modelCard } from "./card.ts";
 import { configsOf } from "./configs.ts";
-import { forTransformersJs, hasNamesOfTransformersJs, withFilesBeside, withInt64Ids } from "./dropin.ts";
+import { forTransformersJs, hasNamesOfTransformersJs, withFilesBeside } from "./dropin.ts";
 import { copiedFile, type FolderFile, textFile, writeFolder } from "./folder.ts";
 import { refuseTarget, type Target } from "./target.ts";
 
@@ -103,7 +105,7 @@ export function folderFiles(model: Model, beside: Beside, options: CheckedOption
     {
       name: "onnx/model.onnx",
       write: async (file) => {
-        const single = step && transformersJs ? withInt64Ids(step) : step;
+        const single = step && transformersJs ? withInt64Ids(step, INPUT_IDS) : step;
         const beside = path.join(path.dirname(file), STEP_FILE);
         const sharing = single ? [{ model: single, file: beside }] : [];
         await writeNewModel(dropIn.model, file, { signal, externalData, sharing, dataFile: DATA_FILE });

@@ -1,12 +1,13 @@
-/** What weights in fewer bits cost: the reduced model against the same model with float32 weights. */
+/** What weights in fewer bits cost: the reduced models against the same models with float32 weights. */
 import { LongConvError } from "../../src/errors.ts";
 import { larger } from "../compare/differences.ts";
 import { drive, outputLayouts, type Trace } from "../compare/drive.ts";
 import type { Found } from "../find/found.ts";
 import type { Model } from "../graph/graph.ts";
-import { openModel } from "../ort/run.ts";
+import { openModel, type Runner } from "../ort/run.ts";
 import { randomInputs } from "../parts/feeds.ts";
 import { fixedSizes } from "../parts/seen-shapes.ts";
+import type { FewerBits, Models } from "./fewer-bits.ts";
 import type { Reduced, WeightKind } from "./weights.ts";
 
 /** The comparison, on random inputs; `verify` compares on a text. */
@@ -31,32 +32,42 @@ const SANE_RMS: Readonly<Record<WeightKind, number>> = { float16: 0.02, int8: 0.
 const POSITIONS = 64;
 
 /**
- * Runs both converted models over the same random inputs, in passes of many and of one token.
+ * Runs the models of a conversion over the same random inputs before and after, in passes of many and of one token; the model for one
+ * token a call in passes of one.
+ * @param onCompared is given each model in fewer bits once it was compared, its session still open
  * @throws LongConvError check-failed where they have nothing to do with each other
  */
 export async function compareWeights(
   found: Found,
-  model: Model,
-  kind: WeightKind,
-  reduced: Reduced,
+  before: Models,
+  after: FewerBits,
+  onCompared?: (model: Model, runner: Runner) => Promise<void>,
 ): Promise<WeightsReport> {
   const fixed = fixedSizes(found.graphs.inputs);
   const sizes = { batch: fixed.batch ?? 1, time: fixed.time ?? POSITIONS };
   const feeds = randomInputs(found.graphs, found.constants, sizes, 77);
   const axes = outputLayouts(found);
   const half = Math.ceil(sizes.time / 2);
-  const cuts = Array.from({ length: sizes.time - half + 1 }, (_, i) => half + i);
-  const traceOf = async (each: Model): Promise<Trace> => {
+  const cutsFrom = (first: number) => Array.from({ length: sizes.time - first + 1 }, (_, i) => first + i);
+  const traceOf = async (each: Model, cuts: readonly number[]): Promise<Trace> => {
     const runner = await openModel(each);
     try {
-      return await drive(each, runner, found.graphs, axes, feeds, cuts, sizes.batch);
+      const trace = await drive(each, runner, found.graphs, axes, feeds, cuts, sizes.batch);
+      if (each === after.model || each === after.step) await onCompared?.(each, runner);
+      return trace;
     } finally {
       await runner.close();
     }
   };
   const logits = sizes.batch === 1 ? found.language?.logits : undefined;
-  const traces = [await traceOf(model), await traceOf(reduced.model)] as const;
-  return reported(traces, { kind, reduced, positions: sizes.time, logits, file: model.file });
+  const of = { ...{ kind: after.kind, reduced: after, positions: sizes.time }, logits, file: before.model.file };
+  const report = reported(
+    [await traceOf(before.model, cutsFrom(half)), await traceOf(after.model, cutsFrom(half))],
+    of,
+  );
+  if (before.step && after.step && sizes.batch === 1)
+    reported([await traceOf(before.step, cutsFrom(1)), await traceOf(after.step, cutsFrom(1))], of);
+  return report;
 }
 
 /**
@@ -68,7 +79,7 @@ export function reported(
   [wanted, got]: readonly [Trace, Trace],
   of: {
     readonly kind: WeightKind;
-    readonly reduced: Reduced;
+    readonly reduced: Pick<Reduced, "matrices" | "bytes">;
     readonly positions: number;
     readonly logits: string | undefined;
     readonly file: string;

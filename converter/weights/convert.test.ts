@@ -5,14 +5,17 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildTnn } from "../../scripts/paper-model.ts";
 import { METADATA, pairStates } from "../../src/contract.ts";
+import { analyse } from "../analyse.ts";
 import type { Conversion } from "../conversion.ts";
 import { convert } from "../convert.ts";
 import { initializerBytes } from "../file/encode.ts";
 import { readModel } from "../file/read.ts";
 import { writeModel } from "../file/write.ts";
-import { createBuilder } from "../graph/build.ts";
+import { createBuilder, initializerOf } from "../graph/build.ts";
 import type { Model } from "../graph/graph.ts";
-import { DataType } from "../graph/tensor.ts";
+import { DataType, float32Tensor } from "../graph/tensor.ts";
+import { compareWeights } from "./compare.ts";
+import { inFewerBits } from "./fewer-bits.ts";
 import { storeWeights } from "./store.ts";
 import { WEIGHT_KINDS } from "./weights.ts";
 
@@ -103,3 +106,18 @@ const namesOf = ({ graph }: Model): [string[], string[]] => [
   graph.inputs.map(({ name }) => name),
   graph.outputs.map(({ name }) => name),
 ];
+
+test("the model for one token a call is compared as well: one that forgets a layer is refused", async () => {
+  const found = await analyse(await readModel(file));
+  const models = { model: plain.model, step: plain.step };
+  const fewer = inFewerBits(found, models, "int8");
+  await compareWeights(found, models, fewer);
+  const stored = [...fewer.step!.graph.initializers.keys()].filter((name) => name.endsWith("_scales"));
+  const broken = new Map(fewer.step!.graph.initializers);
+  for (const name of stored) {
+    const { dims } = broken.get(name)!;
+    broken.set(name, initializerOf(name, float32Tensor(dims, new Float32Array(dims.reduce((a, b) => a * b, 1)))));
+  }
+  const step = { ...fewer.step!, graph: { ...fewer.step!.graph, initializers: broken } };
+  await expect(compareWeights(found, models, { ...fewer, step })).rejects.toMatchObject({ code: "check-failed" });
+});

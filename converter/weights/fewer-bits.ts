@@ -1,25 +1,24 @@
-/** A conversion in fewer bits: both of its models, and what that changes. */
+/** A conversion in fewer bits: both of its models. */
 import type { Found } from "../find/found.ts";
 import type { Model } from "../graph/graph.ts";
-import { compareWeights, type WeightsReport } from "./compare.ts";
-import { reduceWeights, type WeightCache, type WeightKind } from "./weights.ts";
+import { type Reduced, reduceWeights, type WeightCache, type WeightKind } from "./weights.ts";
 
-interface Models {
+/** What a conversion makes. */
+export interface Models {
   readonly model: Model;
   /** For one token a call. */
   readonly step: Model | undefined;
 }
 
-/** Both models with their weights stored in fewer bits, compared with what they were. */
-export async function inFewerBits(
-  found: Found,
-  { model, step }: Models,
-  kind: WeightKind | undefined,
-): Promise<Models & { readonly weights: WeightsReport | undefined }> {
-  if (!kind) return { model, step, weights: undefined };
+/** The same with weights in fewer bits. */
+export interface FewerBits extends Models, Reduced {
+  readonly kind: WeightKind;
+}
+
+/** @throws LongConvError usage where the model has no float32 matrix to change */
+export function inFewerBits(found: Found, { model, step }: Models, kind: WeightKind): FewerBits {
   const source = new Set(found.original.graph.initializers.keys());
   const cache: WeightCache = new Map();
   const reduced = reduceWeights(model, kind, source, cache);
-  const weights = await compareWeights(found, model, kind, reduced);
-  return { model: reduced.model, step: step && reduceWeights(step, kind, source, cache).model, weights };
+  return { ...reduced, kind, step: step && reduceWeights(step, kind, source, cache).model };
 }

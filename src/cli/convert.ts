@@ -184,6 +184,7 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
     weights: kinds.length === 1 ? kinds[0] : undefined,
     stepFile,
     cacheCapacity,
+    transformersJs: target.kind === "folder",
     trainingLength,
     require: options.require,
     timeAxis: options.timeAxis,

@@ -1,6 +1,7 @@
 /** `convert --weights` of what is converted: several kinds side by side, and a converted model again. */
-import { withoutLengthCache } from "../../converter/assemble/lengthcache.ts";
+
 import type { Model } from "../../converter/graph/graph.ts";
+import { withoutLengthCache } from "../../converter/graph/length-cache.ts";
 import { prune } from "../../converter/graph/prune.ts";
 import { readsOf } from "../../converter/graph/reads.ts";
 import { lookBeside } from "../../converter/output/beside.ts";
