@@ -1,9 +1,9 @@
 /** From a layer's kernels [lags × channels] to the few scalar sequences in whose span they all lie. */
 
-import { Matrix, SingularValueDecomposition } from "ml-matrix";
 import { uniform } from "../../src/random.ts";
 import type { Kernels } from "../solve/form.ts";
 import { type Columns, orthogonalise, timesSmall } from "./columns.ts";
+import { singularOf } from "./singular.ts";
 
 /** t_k ≈ Σ_j sequences[j][k-1] · mix[j], k ≥ 1, each row in order of falling energy. */
 export interface Compressed {
@@ -65,17 +65,13 @@ export function compress(kernels: Kernels, cut: number, most: number): Compresse
 function project(kernels: Kernels, width: number) {
   const q = orthogonalise(sketch(kernels, width)).q.filter((column) => column.some((x) => x !== 0));
   const rows = transposeTimesTaps(q, kernels);
-  // B = Qᵀ T = (LQ of B) → SVD of the small triangle
+  // B = Qᵀ T = triangleᵀ Vᵀ, and triangleᵀ = W s Uᵀ: B = W s (V U)ᵀ
   const { q: v, triangle } = orthogonalise(rows);
-  const svd = new SingularValueDecomposition(new Matrix(triangle), { autoTranspose: true });
-  const u = svd.leftSingularVectors;
-  const w = svd.rightSingularVectors;
-  const s = Float64Array.from(svd.diagonal);
-  // B = triangleᵀ vᵀ = w s (v u)ᵀ
+  const { values, scaled, right } = singularOf(triangle);
   return {
-    singularValues: s,
-    sequences: timesSmall(q, q.length, (row, j) => w.get(row, j) * s[j]!),
-    mix: timesSmall(v, v.length, (row, j) => u.get(row, j)),
+    singularValues: values,
+    sequences: timesSmall(q, q.length, (row, j) => scaled[j]![row]!),
+    mix: timesSmall(v, v.length, (row, j) => right[j]![row]!),
   };
 }
 

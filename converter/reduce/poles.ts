@@ -1,8 +1,8 @@
 /** Poles from the shift invariance of a controllability matrix, and what keeps them stable. */
 
-import { EigenvalueDecomposition, Matrix } from "ml-matrix";
 import { normal } from "../../src/random.ts";
 import { type Columns, gram } from "./columns.ts";
+import { type Eigenvalues, eigenvaluesOf } from "./eigenvalues.ts";
 
 /** Poles closed under conjugation, as {@link Modal} keeps them: im > 0 of each pair, and the real ones. */
 export interface Poles {
@@ -39,18 +39,19 @@ export function shiftInvariance(vectors: Columns): (order: number, spread?: numb
     const l = Float64Array.from({ length: order }, (_, j) => vectors[j]![last]!);
     const lp = Float64Array.from({ length: order }, (_, j) => l.reduce((sum, x, i) => sum + x * product[i]![j]!, 0));
     const rest = Math.max(1 - l.reduce((sum, x) => sum + x * x, 0), 1e-9);
-    const a = Matrix.zeros(order, order);
-    for (let i = 0; i < order; i++) {
-      for (let j = 0; j < order; j++) a.set(i, j, product[i]![j]! + (l[i]! * lp[j]!) / rest + spread * noise());
+    const a = new Float64Array(order * order);
+    for (let i = 0, at = 0; i < order; i++) {
+      for (let j = 0; j < order; j++, at++) a[at] = product[i]![j]! + (l[i]! * lp[j]!) / rest + spread * noise();
     }
-    const { realEigenvalues, imaginaryEigenvalues } = new EigenvalueDecomposition(a, { assumeSymmetric: false });
-    return sortPoles(realEigenvalues, imaginaryEigenvalues);
+    return sortPoles(eigenvaluesOf(a, order));
   };
 }
 
 /** Eigenvalues of a real matrix → poles; slowest first, so that the same model gives the same bytes. */
-function sortPoles(re: readonly number[], im: readonly number[]): Poles {
-  const all = re.map((x, i) => [x, im[i]!] as const).filter(([x, y]) => Number.isFinite(x) && Number.isFinite(y));
+function sortPoles({ re, im }: Eigenvalues): Poles {
+  const all = Array.from(re, (x, i) => [x, im[i]!] as const).filter(
+    ([x, y]) => Number.isFinite(x) && Number.isFinite(y),
+  );
   const pairs = all.filter(([, y]) => y > 0).sort((a, b) => Math.hypot(...b) - Math.hypot(...a));
   const reals = all.filter(([, y]) => y === 0).sort((a, b) => Math.abs(b[0]) - Math.abs(a[0]));
   return {
