@@ -8,10 +8,11 @@ import type { Conversion } from "../conversion.ts";
 import { convert } from "../convert.ts";
 import { readModel } from "../file/read.ts";
 import type { Found } from "../find/found.ts";
-import { createBuilder, namesOf } from "../graph/build.ts";
+import { type Builder, createBuilder, namesOf } from "../graph/build.ts";
 import type { Initializer, Model, Node } from "../graph/graph.ts";
 import { initializerOf } from "../graph/initializer.ts";
 import { rewire } from "../graph/node.ts";
+import { renameTensors } from "../graph/rename.ts";
 import { DataType, makeTensor } from "../graph/tensor.ts";
 import { type CheckReport, compareWithOriginal, toleranceFor } from "./compare.ts";
 
@@ -98,6 +99,34 @@ function unmasked(model: Model): Model {
   return withNodes(model, [...b.nodes, ...nodes], b.initializers);
 }
 
+/** Calls in which something goes wrong, by how many positions a call reads and how many there are with those before. */
+type When = (b: Builder, read: string, all: string) => string;
+
+const inSteps: When = (b, read) => b.one("Equal", [read, b.ints("single", [1])]);
+const afterLongPieces: When = (b, read) => b.one("Greater", [read, b.ints("long", [15])]);
+/** In a single step behind so many positions. */
+const inLateSteps: When = (b, read, all) =>
+  b.one("And", [inSteps(b, read, all), b.one("Greater", [all, b.ints("late", [55])])]);
+/** In a single step behind no more than so many. */
+const inEarlySteps: When = (b, read, all) =>
+  b.one("And", [inSteps(b, read, all), b.one("Less", [all, b.ints("early", [12])])]);
+
+/** What every call computes of `tensor` is so many times itself in some calls; `present_` states and inputs alike. */
+function scaledIn(model: Model, tensor: string, factor: number, when: When): Model {
+  const b = createBuilder(model.opsets.get("") ?? 13, namesOf(model.graph));
+  const sizeOf = (input: string) => b.one("Gather", [b.one("Shape", [input]), b.ints("along", [1])]);
+  const isWrong = when(b, sizeOf("input_ids"), sizeOf(ATTENTION_MASK));
+  const by = b.one("Where", [isWrong, b.floats("wrong", [1], [factor]), b.floats("right", [1], [1])]);
+  const isInput = model.graph.inputs.some(({ name }) => name === tensor);
+  const other = b.name("other");
+  const type = [...model.graph.inputs, ...model.graph.outputs].find(({ name }) => name === tensor)!.type;
+  const cast = (x: string, to: number, outputs?: string[]) => b.one("Cast", [x], { to }, outputs && { outputs });
+  const from = cast(isInput ? tensor : other, DataType.FLOAT);
+  cast(b.one("Mul", [from, by]), type, [isInput ? other : tensor]);
+  const { nodes } = renameTensors(model.graph, new Map([[tensor, other]]));
+  return withNodes(model, isInput ? [...b.nodes, ...nodes] : [...nodes, ...b.nodes], b.initializers);
+}
+
 /** The initializers of the converter whose names begin so, whatever their number. */
 const called = ({ graph }: Model, stem: string): string[] =>
   [...graph.initializers.keys()].filter((name) => name === stem || name.startsWith(`${stem}_`));
@@ -119,6 +148,12 @@ const BROKEN: readonly (readonly [string, (model: Model) => Model])[] = [
   ["taps of a prompt, shifted", everywhere("taps", shifted)],
   ["a state that is not carried", (model) => notCarried(model, "ssm.0")],
   ["a mask that hides nothing", unmasked],
+  ["single steps that read another token", (model) => scaledIn(model, "input_ids", 0, inSteps)],
+  ["single steps that begin anew", (model) => scaledIn(model, "past_ssm.0", 0, inSteps)],
+  ["single steps whose state dies too soon", (model) => scaledIn(model, "present_ssm.0", 0.97, inSteps)],
+  ["a state not carried out of a long piece", (model) => scaledIn(model, "present_ssm.1", 0, afterLongPieces)],
+  ["single steps that go wrong late", (model) => scaledIn(model, "past_ssm.1", 0.5, inLateSteps)],
+  ["single steps that go wrong at first", (model) => scaledIn(model, "present_ssm.0", 1.2, inEarlySteps)],
 ];
 
 describe.each([

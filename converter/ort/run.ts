@@ -35,6 +35,8 @@ export interface RunOptions {
    * while of a mapped file only what is read is in memory. What such a session took is given back when it is closed.
    */
   readonly maxEmbeddedBytes?: number;
+  /** The file is run a few times only: matrices are not packed, which costs more than it would save. */
+  readonly briefly?: boolean;
 }
 
 /**
@@ -73,8 +75,8 @@ export function openFile(file: string, options: RunOptions = {}): Promise<Runner
 async function open(
   source: Uint8Array | string,
   file: string,
-  { threads, optimization }: RunOptions,
-  mapped = false,
+  { threads, optimization, briefly = false }: RunOptions,
+  mapped = briefly,
 ): Promise<Runner> {
   const sessionOptions: InferenceSession.SessionOptions = {
     executionProviders: ["cpu"],

@@ -1,4 +1,4 @@
-/** The Hankel matrix that is never formed, against one that is. */
+/** The Hankel matrix that is never formed, against one that is: by its Gram matrix, and by transforms. */
 
 import { Matrix, SingularValueDecomposition } from "ml-matrix";
 import { describe, expect, it } from "vitest";
@@ -7,18 +7,22 @@ import { dot, gram, orthogonalise } from "./columns.ts";
 import { dominantSubspace, hankelOf } from "./hankel.ts";
 
 const gauss = normal(5);
-const sequences = [0.9, 0.7, 0.95].map((rho, j) =>
-  Float64Array.from({ length: 61 }, (_, k) => rho ** k * Math.cos(j * k) + 1e-3 * gauss()),
-);
-const hankel = hankelOf(sequences);
-const dense = new Matrix(
-  sequences.flatMap((s) =>
-    Array.from({ length: hankel.rows }, (_, i) => Array.from(s.subarray(i, i + hankel.columns))),
-  ),
-);
+function caseOf(length: number, decays: readonly number[]) {
+  const sequences = decays.map((rho, j) =>
+    Float64Array.from({ length }, (_, k) => rho ** k * Math.cos(j * k) + 1e-3 * gauss()),
+  );
+  const hankel = hankelOf(sequences);
+  const rowsOf = (s: Float64Array) =>
+    Array.from({ length: hankel.rows }, (_, i) => Array.from(s.subarray(i, i + hankel.columns)));
+  return { hankel, dense: new Matrix(sequences.flatMap(rowsOf)) };
+}
+
+/** Few columns beside the sequences, even and odd, and many. */
+const CASES = [caseOf(61, [0.9, 0.7, 0.95]), caseOf(40, [0.9]), caseOf(301, [0.97])] as const;
+const { hankel, dense } = CASES[0];
 
 describe("hankelOf", () => {
-  it("applies HᵀH as the dense matrix does, for an odd number of vectors", () => {
+  it.each(CASES)("applies HᵀH as the dense matrix does, for an odd number of vectors", ({ hankel, dense }) => {
     const x = [0, 1, 2].map(() => Float64Array.from({ length: hankel.columns }, gauss));
     const expected = dense.transpose().mmul(dense).mmul(new Matrix(x).transpose());
     hankel.gram(x).forEach((column, j) => {

@@ -1,9 +1,9 @@
 /** The dominant right singular vectors of a Hankel matrix that is never formed: subspace iteration by FFT. */
 
-import { EigenvalueDecomposition, Matrix } from "ml-matrix";
 import { normal } from "../../src/random.ts";
 import { planDft } from "../solve/dft.ts";
-import { type Columns, dot, gram, orthogonalise, timesSmall } from "./columns.ts";
+import { type Columns, dot, gram, orthogonalise, timesSmall, transposeTimes } from "./columns.ts";
+import { singularOf } from "./singular.ts";
 
 /**
  * A block Hankel matrix [rows · k × columns] of k sequences: entry ((i, j), a) is sequences[j][i + a].
@@ -29,7 +29,55 @@ export function hankelOf(sequences: Columns): Hankel {
   const m = sequences[0]!.length;
   const columns = Math.min(m, Math.ceil(m / 2) + 1);
   const rows = m - columns + 1;
+  let energy = 0;
+  for (const s of sequences) {
+    for (let i = 0; i < m; i++) energy += s[i]! * s[i]! * Math.min(i + 1, rows, columns, m - i);
+  }
   const size = 2 ** Math.ceil(Math.log2(Math.max(m, 2)));
+  // two vectors travel through two transforms for each sequence, of about 5 n log n operations each
+  const isDirect = columns <= MOST_FORMED && columns < 5 * sequences.length * Math.log2(size);
+  const times = isDirect ? formedGram(sequences, rows, columns) : gramByTransforms(sequences, rows, columns, size);
+  return { rows, columns, energy, gram: times };
+}
+
+/** Columns of a Gram matrix that is formed: 32 MB. */
+const MOST_FORMED = 2048;
+
+/**
+ * Hᵀ H as a matrix. Down a diagonal each entry is the one before it, without the products that leave the window and with those
+ * that enter it.
+ */
+function formedGram(sequences: Columns, rows: number, columns: number): Hankel["gram"] {
+  const matrix = Array.from({ length: columns }, () => new Float64Array(columns));
+  const [top, spare] = [matrix[0]!, new Float64Array(columns)];
+  for (const s of sequences) {
+    const shifted = Array.from({ length: columns }, (_, b) => s.subarray(b, b + rows));
+    transposeTimes(shifted, s.subarray(0, rows), spare);
+    for (let b = 0; b < columns; b++) top[b] = top[b]! + spare[b]!;
+  }
+  for (let a = 1; a < columns; a++) {
+    const [above, row] = [matrix[a - 1]!, matrix[a]!];
+    for (let b = 0; b < a; b++) row[b] = matrix[b]![a]!;
+    row.set(above.subarray(a - 1, columns - 1), a);
+    for (const s of sequences) slide(row, s, a, rows);
+  }
+  return (x) =>
+    x.map((vector) => {
+      const image = new Float64Array(columns);
+      transposeTimes(matrix, vector, image);
+      return image;
+    });
+}
+
+/** What a sequence's window of so many rows gains and loses where it comes to start at a. */
+function slide(row: Float64Array, s: Float64Array, a: number, rows: number): void {
+  const [left, entered] = [s[a - 1]!, s[a - 1 + rows]!];
+  for (let b = a; b < row.length; b++) row[b] = row[b]! + (entered * s[b - 1 + rows]! - left * s[b - 1]!);
+}
+
+/** Hᵀ H X without the matrix. */
+function gramByTransforms(sequences: Columns, rows: number, columns: number, size: number): Hankel["gram"] {
+  const m = sequences[0]!.length;
   const transform = planDft(size).forward;
   const spectra = sequences.map((sequence) => {
     const padded = new Float64Array(2 * size);
@@ -38,11 +86,6 @@ export function hankelOf(sequences: Columns): Hankel {
     transform(padded, spectrum);
     return spectrum;
   });
-  let energy = 0;
-  for (const s of sequences) {
-    for (let i = 0; i < m; i++) energy += s[i]! * s[i]! * Math.min(i + 1, rows, columns, m - i);
-  }
-
   const [packed, spectrum, product, sum] = [0, 0, 0, 0].map(() => new Float64Array(2 * size)) as [
     Float64Array,
     Float64Array,
@@ -78,13 +121,12 @@ export function hankelOf(sequences: Columns): Hankel {
       y1[a] = packed[from + 1]! / size;
     }
   };
-  const gramTimes = (x: Columns) => {
+  return (x) => {
     const y = x.map(() => new Float64Array(columns));
     const spare = new Float64Array(columns);
     for (let j = 0; j < x.length; j += 2) gramOfPair(x[j]!, x[j + 1], y[j]!, y[j + 1] ?? spare);
     return y;
   };
-  return { rows, columns, energy, gram: gramTimes };
 }
 
 /** out(ω) = or += a(ω) b(-ω), complex and interleaved. */
@@ -115,11 +157,9 @@ export function dominantSubspace(hankel: Hankel, width: number, start: Columns =
   for (let pass = 0; pass < passes; pass++) q = orthogonalise(hankel.gram(orthogonalise(q).q)).q;
   q = q.filter((column) => dot(column, column) > 0.5);
   const small = gram(q, hankel.gram(q));
-  const symmetric = new Matrix(small.map((row, i) => Float64Array.from(row, (x, j) => (x + small[j]![i]!) / 2)));
-  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(symmetric, { assumeSymmetric: true });
-  const last = q.length - 1;
-  return {
-    singularValues: Float64Array.from(realEigenvalues, (_, j) => Math.sqrt(Math.max(realEigenvalues[last - j]!, 0))),
-    vectors: timesSmall(q, q.length, (row, j) => eigenvectorMatrix.get(row, last - j)),
-  };
+  // symmetric, and nothing below 0 but rounding: its singular values and vectors are those sought
+  const { values, right } = singularOf(
+    small.map((row, i) => Float64Array.from(row, (x, j) => (x + small[j]![i]!) / 2)),
+  );
+  return { singularValues: values.map(Math.sqrt), vectors: timesSmall(q, q.length, (row, j) => right[j]![row]!) };
 }
