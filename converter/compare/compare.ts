@@ -7,7 +7,7 @@ import { openModel, type Runner } from "../ort/run.ts";
 import { hasHalves, widened, withFloatInterface } from "../ort/widen.ts";
 import { isFailedRun } from "../parts/open-region.ts";
 import { aloneOf } from "./alone.ts";
-import { difference, larger, largestOf } from "./differences.ts";
+import { difference, hasNaN, larger, largestOf } from "./differences.ts";
 import { asExported, drive, outputLayouts, type Trace, withoutPadding } from "./drive.ts";
 import { runOriginal } from "./original.ts";
 import { withExactSums } from "./sums.ts";
@@ -81,7 +81,7 @@ export async function compareWithOriginal(
   const wanted = traces.filter((trace) => trace !== undefined);
   // what stands at padding means nothing
   const meant = wanted.map((trace, i) => withoutPadding(found.graphs, trace, outputAxes, trials[i]!.sizes.batch));
-  if (meant.some((trace) => [...trace.values()].some((rows) => rows.some((row) => row.some(Number.isNaN)))))
+  if (meant.some(hasNaN))
     throw new LongConvError(
       "check-failed",
       "the exported model's own outputs are NaN on random inputs, so nothing can be compared with them",

@@ -7,17 +7,38 @@ export const larger = (a: number, b: number): number => (b > a || Number.isNaN(b
 /** The largest |difference| of two rows, where equal infinities do not differ; NaN where one lacks a number or has a NaN. */
 export function largestApart(a: ArrayLike<number>, b: ArrayLike<number> | undefined): number {
   let apart = 0;
-  for (let k = 0; k < a.length; k++)
-    if (a[k] !== b?.[k]) apart = larger(apart, Math.abs(a[k]! - (b?.[k] ?? Number.NaN)));
+  if (!b || b.length < a.length) return a.length === 0 ? apart : Number.NaN;
+  for (let k = 0; k < a.length; k++) {
+    const [due, got] = [a[k]!, b[k]!];
+    if (due === got) continue;
+    const difference = Math.abs(due - got);
+    if (!(difference <= apart)) apart = larger(apart, difference);
+  }
   return apart;
 }
 
 /** The largest finite |value|; 0 where there is none. */
 export function largestOf(rows: readonly Row[]): number {
   let largest = 0;
-  for (const row of rows)
-    for (const value of row) if (Number.isFinite(value)) largest = Math.max(largest, Math.abs(value));
+  for (const row of rows) largest = Math.max(largest, largestIn(row));
   return largest;
+}
+
+function largestIn(row: Row): number {
+  let largest = 0;
+  for (let k = 0; k < row.length; k++) {
+    const size = Math.abs(row[k]!);
+    if (size > largest && size < Infinity) largest = size;
+  }
+  return largest;
+}
+
+/** Whether a number of a trace is NaN. */
+export const hasNaN = (trace: Trace): boolean => [...trace.values()].some((rows) => rows.some(isSomeNaN));
+
+function isSomeNaN(row: Row): boolean {
+  for (let k = 0; k < row.length; k++) if (Number.isNaN(row[k])) return true;
+  return false;
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Model } from "../graph/graph.ts";
 import { idsAs } from "../graph/integers.ts";
 import { openFile, openModel, type Runner } from "../ort/run.ts";
 import { isFailedRun } from "../parts/open-region.ts";
-import { difference } from "./differences.ts";
+import { difference, hasNaN } from "./differences.ts";
 import type { Trace } from "./drive.ts";
 import { type Pass, randomPasses, traceOf } from "./rerun.ts";
 
@@ -36,8 +36,7 @@ export async function answersOf(
     .catch((error: unknown) => {
       if (!isFailedRun(error)) throw error;
     });
-  const isNumber = trace && ![...trace.values()].some((rows) => rows.some((row) => row.some(Number.isNaN)));
-  return { passes, trace: isNumber ? trace : undefined };
+  return { passes, trace: trace && !hasNaN(trace) ? trace : undefined };
 }
 
 /** A file that is not in its place yet. */

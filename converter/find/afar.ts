@@ -47,9 +47,11 @@ export async function answerAfar(graphs: Graphs, region: Region, kernels: Kernel
 /** Runs the region over combs for these kernels at one length; the last position is not 0. */
 export async function answerAt(runRows: RunRows, region: Region, kernels: Kernels, time: number): Promise<Answer> {
   const { entryChannels, sources } = region;
+  const tapsOf = byChannel(kernels.taps, kernels.channels);
+  const answeredAt = new Map(sources.map((source, c) => [source, c] as const).toReversed());
   const combs = Array.from({ length: entryChannels }, (_, c) =>
     // one that is answered nowhere still must not be
-    combFor(tapsOf(kernels, Math.max(0, sources.indexOf(c))), time, c),
+    combFor(tapsOf(answeredAt.get(c) ?? 0), time, c),
   );
   const row = new Float64Array(time * entryChannels);
   for (const [c, comb] of combs.entries()) for (let i = 0; i < time; i++) row[i * entryChannels + c] = comb[i]!;
@@ -60,13 +62,14 @@ export async function answerAt(runRows: RunRows, region: Region, kernels: Kernel
 /** Where the region's answer is not the convolution with these kernels; undefined where it is. */
 export function departure(region: Region, kernels: Kernels, { time, combs, values }: Answer): ProbeRefusal | undefined {
   const { sources, channels, bias } = region;
+  const [tapsOf, answerOf] = [byChannel(kernels.taps, kernels.channels), byChannel(values, channels)];
   for (let c = 0; c < channels; c++) {
-    const taps = tapsOf(kernels, c);
+    const [taps, answer] = [tapsOf(c), answerOf(c)];
     const comb = combs[sources[c]!]!;
     const expected = convolveSparse(comb, taps);
     const tolerance = toleranceOf(time, norm(taps) * norm(comb), bias?.[c] ?? 0);
     for (let i = 0; i < time; i++) {
-      const apart = Math.abs(values[i * channels + c]! - (bias?.[c] ?? 0) - expected[i]!);
+      const apart = Math.abs(answer[i]! - (bias?.[c] ?? 0) - expected[i]!);
       if (apart <= tolerance) continue;
       return {
         code: "not-time-invariant",
@@ -78,10 +81,24 @@ export function departure(region: Region, kernels: Kernels, { time, combs, value
   return undefined;
 }
 
-function tapsOf({ lags, channels, taps }: Kernels, channel: number): Float64Array {
-  const own = new Float64Array(lags);
-  for (let k = 0; k < lags; k++) own[k] = taps[k * channels + channel]!;
-  return own;
+/** Channels that are gathered at a time: neighbours share what is read from memory. */
+const GATHERED = 16;
+
+/** The columns of a matrix [… × channels], asked for one after the other. */
+function byChannel(values: Float64Array, channels: number): (channel: number) => Float64Array {
+  const length = values.length / channels;
+  let from = -1;
+  let columns: Float64Array[] = [];
+  return (channel) => {
+    const first = channel - (channel % GATHERED);
+    if (first !== from) {
+      from = first;
+      columns = Array.from({ length: Math.min(GATHERED, channels - first) }, () => new Float64Array(length));
+      for (let k = 0; k < length; k++)
+        for (let c = 0; c < columns.length; c++) columns[c]![k] = values[k * channels + first + c]!;
+    }
+    return columns[channel - first]!;
+  };
 }
 
 /** Numbers of one sign or the other at random places, a quarter of the kernel's reach apart. */
@@ -100,8 +117,11 @@ function combFor(taps: Float64Array, time: number, channel: number): Float64Arra
 
 /** Lags up to the last tap above a part of the largest. */
 function lagsAbove(taps: Float64Array, part: number): number {
-  const least = part * taps.reduce((most, tap) => Math.max(most, Math.abs(tap)), 0);
-  return Math.max(1, taps.findLastIndex((tap) => Math.abs(tap) > least) + 1);
+  let most = 0;
+  for (let k = 0; k < taps.length; k++) most = Math.max(most, Math.abs(taps[k]!));
+  let lags = taps.length;
+  while (lags > 1 && !(Math.abs(taps[lags - 1]!) > part * most)) lags--;
+  return Math.max(1, lags);
 }
 
 function convolveSparse(comb: Float64Array, taps: Float64Array): Float64Array {

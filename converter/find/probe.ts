@@ -144,17 +144,15 @@ function compare(
       ? 0
       : Math.floor(values.findIndex((value) => value !== 0) / entryChannels);
   let worst: { i: number; c: number; excess: number } | undefined;
-  for (let c = 0; c < channels; c++) {
-    const input = sources[c];
-    const squares =
-      sumOver(Math.max(time, known.lags), (k) => (known.taps[k * channels + c] ?? 0) ** 2) *
-      sumOver(time, (i) => (input === undefined ? 0 : values[i * entryChannels + input]! ** 2));
-    const tolerance = toleranceOf(time, Math.sqrt(squares), bias[c]!);
-    for (let i = 0; i < time; i++) {
-      const excess = Math.abs(answer[i * channels + c]! - bias[c]! - expected[i * channels + c]!) / tolerance;
+  const [ofTaps, ofInputs] = [squaresOf(known.taps, channels), squaresOf(values, entryChannels)];
+  const tolerances = Float64Array.from(sources, (input, c) =>
+    toleranceOf(time, Math.sqrt(ofTaps[c]! * (input === undefined ? 0 : ofInputs[input]!)), bias[c]!),
+  );
+  for (let i = 0, at = 0; i < time; i++)
+    for (let c = 0; c < channels; c++, at++) {
+      const excess = Math.abs(answer[at]! - bias[c]! - expected[at]!) / tolerances[c]!;
       if (!(excess <= 1) && (!worst || !(excess <= worst.excess))) worst = { i, c, excess };
     }
-  }
   if (!worst) return undefined;
   const at = `position ${worst.i}, channel ${worst.c}`;
   if (worst.i < first)
@@ -201,10 +199,12 @@ export function convolve(
   return result;
 }
 
-function sumOver(count: number, of: (i: number) => number): number {
-  let sum = 0;
-  for (let i = 0; i < count; i++) sum += of(i);
-  return sum;
+/** Σ v² of each column of a matrix [… × channels]. */
+function squaresOf(values: Float64Array, channels: number): Float64Array {
+  const squares = new Float64Array(channels);
+  for (let from = 0; from < values.length; from += channels)
+    for (let c = 0; c < channels; c++) squares[c] = squares[c]! + values[from + c]! ** 2;
+  return squares;
 }
 
 function largest(values: Float64Array, of: (value: number, i: number) => number): number {

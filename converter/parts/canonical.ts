@@ -38,19 +38,33 @@ function walk(order: Order, visit: (place: number, at: number) => void): void {
   }
 }
 
+/** Whether the layout's order is that of [batch, time, channels]. */
+function isCanonical({ sizes, strides }: Order): boolean {
+  let within = 1;
+  for (let k = sizes.length - 1; k >= 0; k--) {
+    if (sizes[k] !== 1 && strides[k] !== within) return false;
+    within *= sizes[k]!;
+  }
+  return true;
+}
+
 /** From [batch, time, channels] to the layout's row-major order. */
 export function toLayout(canonical: Float64Array, axes: Layout, sizes: Sizes): Float32Array {
+  const order = orderOf(axes, sizes);
+  if (isCanonical(order)) return new Float32Array(canonical);
   const result = new Float32Array(canonical.length);
-  walk(orderOf(axes, sizes), (place, at) => {
+  walk(order, (place, at) => {
     result[place] = canonical[at]!;
   });
   return result;
 }
 
-/** From the layout's row-major order to [batch, time, channels]. */
-export function fromLayout(values: ArrayLike<number>, axes: Layout, sizes: Sizes): Float64Array {
+/** From the layout's row-major order to [batch, time, channels]: the same array where that is its order. */
+export function fromLayout(values: Float64Array, axes: Layout, sizes: Sizes): Float64Array {
+  const order = orderOf(axes, sizes);
+  if (isCanonical(order)) return values;
   const result = new Float64Array(values.length);
-  walk(orderOf(axes, sizes), (place, at) => {
+  walk(order, (place, at) => {
     result[at] = values[place]!;
   });
   return result;

@@ -54,7 +54,7 @@ export async function openRegion(graphs: Graphs, entry: End, exit: End): Promise
       const values = fromLayout(toNumbers(output), exit.axes, sizes);
       const outSize = values.length / batch;
       for (let i = 0; i < batch && from + i < rows.length; i++)
-        answers.push(values.slice(i * outSize, (i + 1) * outSize));
+        answers.push(values.subarray(i * outSize, (i + 1) * outSize));
     }
     return answers;
   };
@@ -92,7 +92,7 @@ export const openKernels = (
 function makeFloats(type: number, dims: readonly number[], values: Float32Array): Tensor {
   if (type === DataType.FLOAT16) return makeTensor(type, dims, float16FromFloat32(values));
   if (type === DataType.BFLOAT16) return makeTensor(type, dims, bfloat16FromFloat32(values));
-  return makeTensor(type, dims, type === DataType.DOUBLE ? Float64Array.from(values) : values);
+  return makeTensor(type, dims, type === DataType.DOUBLE ? new Float64Array(values) : values);
 }
 
 /** Whether ONNX Runtime could not run a graph, at some length say. */

@@ -79,17 +79,23 @@ export function significantLags(kernels: Kernels, tolerance: number): number {
   const { lags, channels, taps } = kernels;
   // Taps over the channel's largest, so that squares neither overflow nor vanish
   const weights = largestTaps(kernels).map((size) => (size > 0 ? 1 / size : 0));
-  const square = (k: number, c: number): number => (taps[k * channels + c]! * weights[c]!) ** 2;
   const limits = new Float64Array(channels);
-  for (let k = 0; k < lags; k++) for (let c = 0; c < channels; c++) limits[c] = limits[c]! + square(k, c);
+  for (let k = 0; k < lags; k++) addSquares(limits, taps, weights, k * channels);
+  for (let c = 0; c < channels; c++) limits[c] = tolerance * tolerance * limits[c]!;
   const tails = new Float64Array(channels);
   for (let k = lags - 1; k >= 1; k--) {
-    for (let c = 0; c < channels; c++) {
-      tails[c] = tails[c]! + square(k, c);
-      if (tails[c]! > tolerance * tolerance * limits[c]!) return k + 1;
-    }
+    addSquares(tails, taps, weights, k * channels);
+    for (let c = 0; c < channels; c++) if (tails[c]! > limits[c]!) return k + 1;
   }
   return Math.min(1, lags);
+}
+
+/** Adds the square of each tap of a lag, times its channel's weight. */
+function addSquares(sums: Float64Array, taps: Float64Array, weights: Float64Array, from: number): void {
+  for (let c = 0; c < sums.length; c++) {
+    const tap = taps[from + c]! * weights[c]!;
+    sums[c] = sums[c]! + tap * tap;
+  }
 }
 
 /** max_k |t_k| of every channel. */
