@@ -103,12 +103,10 @@ export function certify(kernels: Kernels, modal: Modal, options: CertifyOptions 
     );
     const difference = kernelOf(part, from).taps;
     const truth = new Float64Array(horizon * width);
+    takeColumns(truth, kernels, first, width);
     for (let k = 0; k < known.lags; k++) {
-      for (let c = 0; c < width; c++) {
-        const tap = (k < horizon ? kernels : known).taps[k * channels + first + c]!;
-        if (k < horizon) truth[k * width + c] = tap;
-        difference[k * width + c] = tap - difference[k * width + c]!;
-      }
+      const { taps } = k < horizon ? kernels : known;
+      subtractFrom(taps, k * channels + first, difference, k * width, width);
     }
     const place = (to: Sizes<PerChannel>, taps: Float64Array, which: "grid" | "bound") => {
       const norms = normsOf(taps, width, 0, horizon);
@@ -135,6 +133,16 @@ export function certify(kernels: Kernels, modal: Modal, options: CertifyOptions 
   };
   const certified = { horizon, kernel, error, relative, tail, roundoff };
   return { ...certified, layer: layerBounds(certified) };
+}
+
+/** `width` channels from `first` on. */
+function takeColumns(into: Float64Array, { lags, channels, taps }: Kernels, first: number, width: number): void {
+  for (let k = 0; k < lags; k++) into.set(taps.subarray(k * channels + first, k * channels + first + width), k * width);
+}
+
+/** What is in `difference` is subtracted from the taps, in its place. */
+function subtractFrom(taps: Float64Array, from: number, difference: Float64Array, at: number, width: number): void {
+  for (let c = 0; c < width; c++) difference[at + c] = taps[from + c]! - difference[at + c]!;
 }
 
 /** The bounds of a layer from those of its channels. */

@@ -21,6 +21,7 @@ export function frequencyPeak(taps: Float64Array, channels: number): Peak {
   const size = 2 ** Math.ceil(Math.log2(Math.max(4 * lags, 4)));
   const { forward } = planDft(size);
   const [input, output] = [new Float64Array(2 * size), new Float64Array(2 * size)];
+  const peaks = new Float64Array(2);
   const grid = new Float64Array(channels);
   const bound = new Float64Array(channels);
   const between = 1 / (1 - ((Math.PI * (lags - 1)) / (2 * size)) ** 2 / 2);
@@ -29,21 +30,11 @@ export function frequencyPeak(taps: Float64Array, channels: number): Peak {
   for (let c = 0; c < channels; c += 2) {
     const pair = c + 1 < channels;
     const scale = largest(taps, channels, c, pair) || 1;
-    input.fill(0);
-    let energy = 0;
-    for (let k = 0; k < lags; k++) {
-      input[2 * k] = taps[k * channels + c]! / scale;
-      input[2 * k + 1] = pair ? taps[k * channels + c + 1]! / scale : 0;
-      energy += input[2 * k]! ** 2 + input[2 * k + 1]! ** 2;
-    }
+    const energy = pack(taps, channels, c, pair, scale, input);
     forward(input, output);
-    let [first, second] = [0, 0];
-    for (let f = 0; f <= size / 2; f++) {
-      const r = f === 0 ? 0 : 2 * (size - f);
-      const [zr, zi, mr, mi] = [output[2 * f]!, output[2 * f + 1]!, output[r]!, output[r + 1]!];
-      first = Math.max(first, (zr + mr) ** 2 + (zi - mi) ** 2);
-      second = Math.max(second, (zi + mi) ** 2 + (mr - zr) ** 2);
-    }
+    largestOfPair(output, size, peaks);
+    const first = peaks[0]!;
+    const second = peaks[1]!;
     const slack = rounding * Math.sqrt(energy);
     grid[c] = (scale * Math.sqrt(first)) / 2;
     bound[c] = scale * (Math.sqrt(first) / 2 + slack) * between;
@@ -52,6 +43,44 @@ export function frequencyPeak(taps: Float64Array, channels: number): Peak {
     bound[c + 1] = scale * (Math.sqrt(second) / 2 + slack) * between;
   }
   return { grid, bound };
+}
+
+/** Two channels as one complex signal. @returns its energy */
+function pack(
+  taps: Float64Array,
+  channels: number,
+  channel: number,
+  pair: boolean,
+  scale: number,
+  input: Float64Array,
+): number {
+  input.fill(0);
+  let energy = 0;
+  for (let i = channel, k = 0; i < taps.length; i += channels, k += 2) {
+    const re = taps[i]! / scale;
+    const im = pair ? taps[i + 1]! / scale : 0;
+    input[k] = re;
+    input[k + 1] = im;
+    energy += re * re + im * im;
+  }
+  return energy;
+}
+
+/** Four times the largest squared modulus of the spectrum of each of the two. */
+function largestOfPair(output: Float64Array, size: number, peaks: Float64Array): void {
+  let first = 0;
+  let second = 0;
+  for (let f = 0; f <= size / 2; f++) {
+    const r = f === 0 ? 0 : 2 * (size - f);
+    const zr = output[2 * f]!;
+    const zi = output[2 * f + 1]!;
+    const mr = output[r]!;
+    const mi = output[r + 1]!;
+    first = Math.max(first, (zr + mr) * (zr + mr) + (zi - mi) * (zi - mi));
+    second = Math.max(second, (zi + mi) * (zi + mi) + (mr - zr) * (mr - zr));
+  }
+  peaks[0] = first;
+  peaks[1] = second;
 }
 
 /** Largest modulus in a channel, or in it and the next. */

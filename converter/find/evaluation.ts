@@ -23,10 +23,16 @@ export interface Evaluation {
   at(lags: number): Promise<EvaluatedKernels>;
 }
 
-/** The tensors whose rows are the probed impulse response. */
-export async function tensorEvaluations(graphs: Graphs, time: TimeFacts, region: Region): Promise<Evaluation[]> {
+/** The tensors whose rows are the probed impulse response, of those that may hold a kernel. */
+export async function tensorEvaluations(
+  graphs: Graphs,
+  time: TimeFacts,
+  region: Region,
+  mayHold: (tensor: string) => boolean,
+): Promise<Evaluation[]> {
   const found: Evaluation[] = [];
   for (const candidate of kernelCandidates(graphs, time, region)) {
+    if (!mayHold(candidate.tensor)) continue;
     const direct = matches(await evaluate(graphs, candidate, region.probed.lags), region.probed);
     if (!direct) continue;
     const at = async (lags: number) => {

@@ -92,8 +92,8 @@ export async function kernelSource(
   const wanted = horizon === undefined ? LOOKED_AT_LAGS : Math.max(LEAST_VERIFIED, 2 * horizon);
   const length = Math.min(powerBelow(wanted), LOOKED_AT_LAGS, longestWithin(bytesOf(graphs, region), VERIFIED_BYTES));
   // what agrees on the lags probed need not be the kernel: rules say which tensor is
-  const isKernel = ({ holder }: Evaluation) => !proof?.proven || proof.kernel.tensors.has(holder?.tensor ?? "");
-  const evaluations = [...(await tensorEvaluations(graphs, time, region)).filter(isKernel), impulse];
+  const mayHold = (tensor: string) => !proof?.proven || proof.kernel.tensors.has(tensor);
+  const evaluations = [...(await tensorEvaluations(graphs, time, region, mayHold)), impulse];
   const far = await verifiedSource(context, evaluations, length);
   if (!("code" in far)) return proof?.proven ? far : widelySeen(context, far, horizon);
   // a graph that is right up to the horizon is all that was asked for

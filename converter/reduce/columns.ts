@@ -17,39 +17,64 @@ export function dot(a: Float64Array, b: Float64Array): number {
 
 /** Aᵀ v into `out[offset …]`. */
 export function transposeTimes(a: Columns, v: Float64Array, out: Float64Array, offset = 0): void {
-  const n = v.length;
   let j = 0;
-  for (; j + 3 < a.length; j += 4) {
-    const [a0, a1, a2, a3] = [a[j]!, a[j + 1]!, a[j + 2]!, a[j + 3]!];
-    let [s0, s1, s2, s3] = [0, 0, 0, 0];
-    for (let i = 0; i < n; i++) {
-      const x = v[i]!;
-      s0 += a0[i]! * x;
-      s1 += a1[i]! * x;
-      s2 += a2[i]! * x;
-      s3 += a3[i]! * x;
-    }
-    out[offset + j] = s0;
-    out[offset + j + 1] = s1;
-    out[offset + j + 2] = s2;
-    out[offset + j + 3] = s3;
-  }
+  for (; j + 3 < a.length; j += 4) fourDots(a[j]!, a[j + 1]!, a[j + 2]!, a[j + 3]!, v, out, offset + j);
   for (; j < a.length; j++) out[offset + j] = dot(a[j]!, v);
 }
 
+/** The products of four columns with a vector into `out[at …]`. */
+function fourDots(
+  a0: Float64Array,
+  a1: Float64Array,
+  a2: Float64Array,
+  a3: Float64Array,
+  v: Float64Array,
+  out: Float64Array,
+  at: number,
+): void {
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  for (let i = 0; i < v.length; i++) {
+    const x = v[i]!;
+    s0 += a0[i]! * x;
+    s1 += a1[i]! * x;
+    s2 += a2[i]! * x;
+    s3 += a3[i]! * x;
+  }
+  out[at] = s0;
+  out[at + 1] = s1;
+  out[at + 2] = s2;
+  out[at + 3] = s3;
+}
+
 /** v -= A h, in place. */
-export function subtractCombination(v: Float64Array, a: Columns, h: ArrayLike<number>): void {
-  const n = v.length;
+export function subtractCombination(v: Float64Array, a: Columns, h: Float64Array): void {
   let j = 0;
-  for (; j + 3 < a.length; j += 4) {
-    const [a0, a1, a2, a3] = [a[j]!, a[j + 1]!, a[j + 2]!, a[j + 3]!];
-    const [h0, h1, h2, h3] = [h[j]!, h[j + 1]!, h[j + 2]!, h[j + 3]!];
-    for (let i = 0; i < n; i++) v[i] = v[i]! - (a0[i]! * h0 + a1[i]! * h1 + (a2[i]! * h2 + a3[i]! * h3));
-  }
-  for (; j < a.length; j++) {
-    const [column, factor] = [a[j]!, h[j]!];
-    for (let i = 0; i < n; i++) v[i] = v[i]! - column[i]! * factor;
-  }
+  for (; j + 3 < a.length; j += 4) subtractFour(v, a[j]!, a[j + 1]!, a[j + 2]!, a[j + 3]!, h, j);
+  for (; j < a.length; j++) subtractOne(v, a[j]!, h[j]!);
+}
+
+/** v -= four columns times h[at …]. */
+function subtractFour(
+  v: Float64Array,
+  a0: Float64Array,
+  a1: Float64Array,
+  a2: Float64Array,
+  a3: Float64Array,
+  h: Float64Array,
+  at: number,
+): void {
+  const h0 = h[at]!;
+  const h1 = h[at + 1]!;
+  const h2 = h[at + 2]!;
+  const h3 = h[at + 3]!;
+  for (let i = 0; i < v.length; i++) v[i] = v[i]! - (a0[i]! * h0 + a1[i]! * h1 + (a2[i]! * h2 + a3[i]! * h3));
+}
+
+function subtractOne(v: Float64Array, column: Float64Array, factor: number): void {
+  for (let i = 0; i < v.length; i++) v[i] = v[i]! - column[i]! * factor;
 }
 
 /** Aᵀ B, row by row: [columns of A][columns of B]. */
@@ -70,7 +95,7 @@ export function timesSmall(a: Columns, width: number, m: (row: number, column: n
     subtractCombination(
       column,
       a,
-      a.map((_, i) => -m(i, j)),
+      Float64Array.from(a, (_, i) => -m(i, j)),
     );
     return column;
   });

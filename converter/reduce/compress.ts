@@ -2,7 +2,7 @@
 
 import { uniform } from "../../src/random.ts";
 import type { Kernels } from "../solve/form.ts";
-import { type Columns, orthogonalise, timesSmall } from "./columns.ts";
+import { type Columns, dot, orthogonalise, timesSmall } from "./columns.ts";
 import { singularOf } from "./singular.ts";
 
 /** t_k ≈ Σ_j sequences[j][k-1] · mix[j], k ≥ 1, each row in order of falling energy. */
@@ -32,10 +32,9 @@ const SPREAD = 8;
  */
 export function compress(kernels: Kernels, cut: number, most: number): Compressed {
   const { lags, channels, taps } = kernels;
-  let energy = 0;
-  for (const tap of taps) energy += tap * tap;
-  let direct = 0;
-  for (let c = 0; c < channels; c++) direct += taps[c]! * taps[c]!;
+  const energy = dot(taps, taps);
+  const first = taps.subarray(0, channels);
+  const direct = dot(first, first);
   const full = Math.min(lags - 1, channels);
   if (!Number.isFinite(energy) || full < 1 || energy - direct <= 0) {
     return { sequences: [], mix: [], lost: 0, energy, singularValues: new Float64Array(0) };
@@ -53,8 +52,7 @@ export function compress(kernels: Kernels, cut: number, most: number): Compresse
     });
     if (unseen > 1e-13 * energy) lost += unseen;
     return {
-      sequences: found.sequences.slice(0, kept),
-      mix: found.mix.slice(0, kept),
+      ...found.first(kept),
       lost,
       energy,
       singularValues: found.singularValues,
@@ -70,8 +68,10 @@ function project(kernels: Kernels, width: number) {
   const { values, scaled, right } = singularOf(triangle);
   return {
     singularValues: values,
-    sequences: timesSmall(q, q.length, (row, j) => scaled[j]![row]!),
-    mix: timesSmall(v, v.length, (row, j) => right[j]![row]!),
+    first: (count: number) => ({
+      sequences: timesSmall(q, count, (row, j) => scaled[j]![row]!),
+      mix: timesSmall(v, count, (row, j) => right[j]![row]!),
+    }),
   };
 }
 
@@ -97,18 +97,24 @@ function sketch({ lags, channels, taps }: Kernels, width: number): Float64Array[
   return columns;
 }
 
+/** row += four entries of the column from `at` on, times the four rows of taps that begin at `from`. */
+function addFour(row: Float64Array, column: Float64Array, at: number, taps: Float64Array, from: number): void {
+  const n = row.length;
+  const q0 = column[at]!;
+  const q1 = column[at + 1]!;
+  const q2 = column[at + 2]!;
+  const q3 = column[at + 3]!;
+  for (let c = 0, i = from; c < n; c++, i++)
+    row[c] = row[c]! + (q0 * taps[i]! + q1 * taps[i + n]! + (q2 * taps[i + 2 * n]! + q3 * taps[i + 3 * n]!));
+}
+
 /** Qᵀ T over the lags ≥ 1: one row [channels] for each column of Q. */
 function transposeTimesTaps(q: Columns, { lags, channels, taps }: Kernels): Float64Array[] {
   const rows = q.map(() => new Float64Array(channels));
   let k = 1;
   for (; k + 3 < lags; k += 4) {
-    const [o0, o1, o2, o3] = [k * channels, (k + 1) * channels, (k + 2) * channels, (k + 3) * channels];
     for (let j = 0; j < q.length; j++) {
-      const [column, row] = [q[j]!, rows[j]!];
-      const [q0, q1, q2, q3] = [column[k - 1]!, column[k]!, column[k + 1]!, column[k + 2]!];
-      for (let c = 0; c < channels; c++) {
-        row[c] = row[c]! + (q0 * taps[o0 + c]! + q1 * taps[o1 + c]! + (q2 * taps[o2 + c]! + q3 * taps[o3 + c]!));
-      }
+      addFour(rows[j]!, q[j]!, k - 1, taps, k * channels);
     }
   }
   for (; k < lags; k++) {

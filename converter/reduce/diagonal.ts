@@ -198,6 +198,10 @@ function merge(kernels: Kernels, solved: readonly Solved[]): ChannelModal {
 /** ‖t_c‖² of every channel. */
 function energiesOf({ lags, channels, taps }: Kernels): Float64Array {
   const energies = new Float64Array(channels);
-  for (let k = 0, i = 0; k < lags; k++) for (let c = 0; c < channels; c++, i++) energies[c]! += taps[i]! ** 2;
+  for (let k = 0; k < lags; k++) addSquares(energies, taps, k * channels);
   return energies;
+}
+
+function addSquares(sums: Float64Array, taps: Float64Array, from: number): void {
+  for (let c = 0; c < sums.length; c++) sums[c] = sums[c]! + taps[from + c]! * taps[from + c]!;
 }

@@ -83,7 +83,7 @@ export function fitResidues(basis: Float64Array[], sequences: Columns, ridge: nu
   // Residual Φ - Q (triangle c): what c gives up for the ridge is inside the span of Q
   let [lost, penalty] = [0, 0];
   const residual = sequences.map((sequence, j) => {
-    const combination = triangle.map((row, s) => {
+    const combination = Float64Array.from(triangle, (row, s) => {
       let sum = 0;
       for (let e = s; e < order; e++) sum += row[e]! * scaled[e]![j]!;
       return sum;

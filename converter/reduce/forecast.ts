@@ -2,6 +2,7 @@
 
 import { uniform } from "../../src/random.ts";
 import type { Kernels } from "../solve/form.ts";
+import { dot } from "./columns.ts";
 import { type HankelSpectrum, hankelSpectrum } from "./lanczos.ts";
 
 /** Lags looked at: fewer only weaken the bound. */
@@ -38,11 +39,10 @@ export function leastSharedOrder(kernels: Kernels, tolerance: number, limit: num
   const signs = Float64Array.from({ length: channels }, () => (next() < 0.5 ? -1 : 1));
   const sum = new Float64Array(lags - 1);
   let energy = 0;
-  for (let k = 0, i = 0; k < kernels.lags; k++) {
-    for (let c = 0; c < channels; c++, i++) {
-      energy += taps[i]! ** 2;
-      if (k > 0 && k < lags) sum[k - 1] = sum[k - 1]! + signs[c]! * taps[i]!;
-    }
+  for (let k = 0; k < kernels.lags; k++) {
+    const row = taps.subarray(k * channels, (k + 1) * channels);
+    energy += dot(row, row);
+    if (k > 0 && k < lags) sum[k - 1] = dot(signs, row);
   }
   let order = 1;
   // most layers need few poles, and a narrow look costs the square of its width

@@ -28,6 +28,18 @@ function transformOf(size: number): Transform {
   return forward;
 }
 
+/** out = a b̄, complex and interleaved. */
+function timesConjugate(a: Float64Array, b: Float64Array, out: Float64Array): void {
+  for (let f = 0; f < out.length; f += 2) {
+    const ar = a[f]!;
+    const ai = a[f + 1]!;
+    const br = b[f]!;
+    const bi = b[f + 1]!;
+    out[f] = ar * br + ai * bi;
+    out[f + 1] = ai * br - ar * bi;
+  }
+}
+
 /** y = Hx for the square Hankel matrix with entry (i, a) = sequence[i + a], which is never formed. */
 function hankelProduct(sequence: Float64Array, size: number): (x: Float64Array) => Float64Array {
   const length = 2 ** Math.ceil(Math.log2(Math.max(sequence.length, 2)));
@@ -47,17 +59,18 @@ function hankelProduct(sequence: Float64Array, size: number): (x: Float64Array) 
     for (let a = 0; a < size; a++) packed[2 * a] = x[a]!;
     transform(packed, spectrum);
     // Σ_a s(i+a) x(a) has the spectrum S(ω) X(-ω), and X(-ω) is the conjugate of X(ω): x is real
-    for (let f = 0; f < 2 * length; f += 2) {
-      const [ar, ai, br, bi] = [own[f]!, own[f + 1]!, spectrum[f]!, -spectrum[f + 1]!];
-      product[f] = ar * br - ai * bi;
-      product[f + 1] = ar * bi + ai * br;
-    }
+    timesConjugate(own, spectrum, product);
     // Inverse transform by the forward one: x(n) = DFT(X)(-n) / length
     transform(product, packed);
     const y = new Float64Array(size);
     for (let i = 0; i < size; i++) y[i] = packed[i === 0 ? 0 : 2 * (length - i)]! / length;
     return y;
   };
+}
+
+/** image -= alpha q + beta before. */
+function withoutTwo(image: Float64Array, alpha: number, q: Float64Array, beta: number, before: Float64Array): void {
+  for (let i = 0; i < image.length; i++) image[i] = image[i]! - alpha * q[i]! - beta * before[i]!;
 }
 
 /**
@@ -92,7 +105,7 @@ export function hankelSpectrum(sequence: Float64Array, width: number): HankelSpe
     diagonal.push(dot(image, q));
     // The two terms that Lanczos knows of, then what rounding has left along the others
     const [alpha, beta, before] = [diagonal[step]!, beside[step - 1] ?? 0, basis[step - 1] ?? q];
-    for (let i = 0; i < size; i++) image[i] = image[i]! - alpha * q[i]! - beta * before[i]!;
+    withoutTwo(image, alpha, q, beta, before);
     transposeTimes(basis, image, h);
     subtractCombination(image, basis, h);
     q = image;

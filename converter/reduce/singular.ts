@@ -38,26 +38,31 @@ export function singularOf(a: Float64Array[]): Singular {
 function turnAll(a: Float64Array[], u: Float64Array[], squares: Float64Array): number {
   let turned = 0;
   for (let i = 0; i < a.length - 1; i++)
-    for (let j = i + 1; j < a.length; j++) {
-      const between = dot(a[i]!, a[j]!);
-      const [p, q] = [squares[i]!, squares[j]!];
-      if (!(Math.abs(between) > ORTHOGONAL * Math.sqrt(p * q))) continue;
-      turned++;
-      // the smaller root of t² + 2 zeta t - 1: both columns orthogonal, the turn at most an eighth
-      const zeta = (q - p) / (2 * between);
-      const t = (zeta < 0 ? -1 : 1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
-      const c = 1 / Math.sqrt(1 + t * t);
-      turn(a[i]!, a[j]!, c, c * t);
-      turn(u[i]!, u[j]!, c, c * t);
-      squares[i] = p - t * between;
-      squares[j] = q + t * between;
-    }
+    for (let j = i + 1; j < a.length; j++) if (turnTwo(a, u, squares, i, j)) turned++;
   return turned;
+}
+
+/** Turns two columns where they are not orthogonal. */
+function turnTwo(a: Float64Array[], u: Float64Array[], squares: Float64Array, i: number, j: number): boolean {
+  const between = dot(a[i]!, a[j]!);
+  const p = squares[i]!;
+  const q = squares[j]!;
+  if (!(Math.abs(between) > ORTHOGONAL * Math.sqrt(p * q))) return false;
+  // the smaller root of t² + 2 zeta t - 1: both columns orthogonal, the turn at most an eighth
+  const zeta = (q - p) / (2 * between);
+  const t = (zeta < 0 ? -1 : 1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
+  const c = 1 / Math.sqrt(1 + t * t);
+  turn(a[i]!, a[j]!, c, c * t);
+  turn(u[i]!, u[j]!, c, c * t);
+  squares[i] = p - t * between;
+  squares[j] = q + t * between;
+  return true;
 }
 
 function turn(x: Float64Array, y: Float64Array, c: number, s: number): void {
   for (let i = 0; i < x.length; i++) {
-    const [xi, yi] = [x[i]!, y[i]!];
+    const xi = x[i]!;
+    const yi = y[i]!;
     x[i] = c * xi - s * yi;
     y[i] = s * xi + c * yi;
   }

@@ -30,12 +30,7 @@ export function kernelOf(modal: Modal, lags: number): Kernels {
     for (let channel = 0; channel < channels; channel += 4) {
       const width = Math.min(4, channels - channel);
       turn(residues, leaps, pairs.re.length, order, channels, channel, width, turned);
-      for (let i = 0; i < height; i += 4) {
-        product4x4(basis, 4 * order * (i >> 2), turned, order, sums);
-        for (let r = 0; r < Math.min(4, height - i); r++) {
-          for (let c = 0; c < width; c++) taps[(block + i + r) * channels + channel + c] = sums[4 * r + c]!;
-        }
-      }
+      fill(taps, block * channels + channel, channels, height, width, basis, turned, order, sums);
     }
     if (block + BLOCK < lags) current = current.map((power, p) => times(power, leap[p]!));
   }
@@ -169,10 +164,44 @@ function turn(
   }
 }
 
+/** `height` lags of `width` channels, from taps[at] on. */
+function fill(
+  taps: Float64Array,
+  at: number,
+  channels: number,
+  height: number,
+  width: number,
+  basis: Float64Array,
+  turned: Float64Array,
+  order: number,
+  sums: Float64Array,
+): void {
+  for (let i = 0; i < height; i += 4) {
+    product4x4(basis, 4 * order * (i >> 2), turned, order, sums);
+    for (let r = 0; r < Math.min(4, height - i); r++) {
+      for (let c = 0; c < width; c++) taps[at + (i + r) * channels + c] = sums[4 * r + c]!;
+    }
+  }
+}
+
 /** sums [4 × 4] = Σ_s basis[s, 4 lags] turned[s, 4 channels]; sixteen sums in registers are what makes this fast. */
 function product4x4(basis: Float64Array, from: number, turned: Float64Array, order: number, sums: Float64Array): void {
-  let [s00, s01, s02, s03, s10, s11, s12, s13] = [0, 0, 0, 0, 0, 0, 0, 0];
-  let [s20, s21, s22, s23, s30, s31, s32, s33] = [0, 0, 0, 0, 0, 0, 0, 0];
+  let s00 = 0;
+  let s01 = 0;
+  let s02 = 0;
+  let s03 = 0;
+  let s10 = 0;
+  let s11 = 0;
+  let s12 = 0;
+  let s13 = 0;
+  let s20 = 0;
+  let s21 = 0;
+  let s22 = 0;
+  let s23 = 0;
+  let s30 = 0;
+  let s31 = 0;
+  let s32 = 0;
+  let s33 = 0;
   for (let s = 0; s < 4 * order; s += 4) {
     const c0 = turned[s]!;
     const c1 = turned[s + 1]!;
