@@ -9,7 +9,8 @@ export function largestApart(a: ArrayLike<number>, b: ArrayLike<number> | undefi
   let apart = 0;
   if (!b || b.length < a.length) return a.length === 0 ? apart : Number.NaN;
   for (let k = 0; k < a.length; k++) {
-    const [due, got] = [a[k]!, b[k]!];
+    const due = a[k]!;
+    const got = b[k]!;
     if (due === got) continue;
     const difference = Math.abs(due - got);
     if (!(difference <= apart)) apart = larger(apart, difference);
