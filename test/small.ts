@@ -1,11 +1,8 @@
 /** Small models [batch, time, channels] → y for tests: built, converted, and run beside the original in ORT. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, expect } from "vitest";
+import { expect } from "vitest";
 import type { Conversion, ConvertOptions } from "../converter/conversion.ts";
 import { convert } from "../converter/convert.ts";
-import { writeModel } from "../converter/file/write.ts";
+import { encodeModel } from "../converter/file/encode.ts";
 import { type Builder, createBuilder, makeModel } from "../converter/graph/build.ts";
 import type { Model, ValueInfo } from "../converter/graph/graph.ts";
 import { LONGCONV_DOMAIN } from "../converter/graph/longconv.ts";
@@ -13,9 +10,6 @@ import { DataType, float32Tensor, type Tensor, toNumbers } from "../converter/gr
 import { carried } from "../converter/ort/carried.ts";
 import { openModel } from "../converter/ort/run.ts";
 import { uniform } from "../src/random.ts";
-
-const folder = mkdtempSync(join(tmpdir(), "longconv-"));
-afterAll(() => rmSync(folder, { recursive: true }));
 
 export const CHANNELS = 4;
 /** Kernels of 64 lags that die away. */
@@ -90,16 +84,8 @@ export function positions(b: Builder): string {
   return b.one("Unsqueeze", [b.one("Cast", [range], { to: DataType.FLOAT }), b.ints("axes", [1])]);
 }
 
-let count = 0;
-/** The path of the model in a temporary folder. */
-export async function saved(model: Model): Promise<string> {
-  const file = join(folder, `${count++}.onnx`);
-  await writeModel(model, file);
-  return file;
-}
-
-export const conversion = async (model: Model, options: ConvertOptions = {}): Promise<Conversion> =>
-  convert(await saved(model), options);
+export const conversion = (model: Model, options: ConvertOptions = {}): Promise<Conversion> =>
+  convert(encodeModel(model), options);
 
 export const converted = async (model: Model, options: ConvertOptions = {}): Promise<Model> =>
   (await conversion(model, options)).model;

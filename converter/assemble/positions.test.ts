@@ -2,7 +2,6 @@
 import { describe, expect, test } from "vitest";
 import { METADATA } from "../../src/contract.ts";
 import type { ErrorCode } from "../../src/errors.ts";
-import { longconv } from "../../test/command.ts";
 import { openConverted } from "../../test/converted.ts";
 import {
   CHANNELS,
@@ -14,15 +13,16 @@ import {
   positions,
   type Small,
   sameAsOriginal,
-  saved,
   signal,
   small,
   steps,
 } from "../../test/small.ts";
+import { encodeModel } from "../file/encode.ts";
 import type { Builder } from "../graph/build.ts";
 import type { Model } from "../graph/graph.ts";
 import { LONGCONV_DOMAIN, LONGCONV_OP } from "../graph/longconv.ts";
 import { DataType, float32Tensor, int64Tensor, toNumbers } from "../graph/tensor.ts";
+import { inspect } from "../inspect.ts";
 import { openModel } from "../ort/run.ts";
 
 test("positions without a convolution: a counter alone", async () => {
@@ -277,14 +277,7 @@ test("a function of the position joined to the channels", () =>
   ));
 
 describe("inspect and convert say the same", () => {
-  const inspected = async (model: Model) => {
-    const { stdout } = await longconv(["inspect", await saved(model), "--json"]);
-    return JSON.parse(stdout) as {
-      convertible: boolean;
-      counter?: { nodes: string[]; limit?: { positions: number } };
-      refusals: { code: string; operator: string }[];
-    };
-  };
+  const inspected = (model: Model) => inspect(encodeModel(model));
 
   test("a counter alone is worth converting", async () => {
     const table = (b: Builder) =>

@@ -1,7 +1,8 @@
 /** Convolutions without padding: the output lacks the first positions, and the rest is the export's; ONNX Runtime is the judge. */
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { METADATA } from "../../../src/contract.ts";
-import { CHANNELS, close, conversion, ofIds, type Small, saved, signal, small, steps } from "../../../test/small.ts";
+import { scratch } from "../../../test/command.ts";
+import { CHANNELS, close, conversion, ofIds, type Small, signal, small, steps } from "../../../test/small.ts";
 import { convertModel } from "../../convert.ts";
 import { writeModel } from "../../file/write.ts";
 import type { AttributeInput } from "../../graph/attributes.ts";
@@ -217,11 +218,14 @@ test("logits of a language model need a row for each token", async () => {
 });
 
 test("said by inspect and by the file, and left out by verify", async () => {
-  const original = await saved(small({ outputDims: LACKING, build: VALID[0]![2] }));
+  const dir = scratch();
+  onTestFinished(() => dir.remove());
+  const original = dir.at("original.onnx");
+  await writeModel(small({ outputDims: LACKING, build: VALID[0]![2] }), original);
   expect((await inspect(original)).missing).toEqual({ y: 4 });
   const { model } = await conversion(small({ outputDims: LACKING, build: VALID[0]![2] }));
   expect(model.metadata.get(METADATA.missing)).toBe('{"y":4}');
-  const converted = original.replace(/\.onnx$/, "-recurrent.onnx");
+  const converted = dir.at("recurrent.onnx");
   await writeModel(model, converted);
   const { rows } = await verify(original, converted, { lengths: [64] });
   for (const row of rows) expect("largest" in row && row.largest).toBeLessThan(1e-4);
