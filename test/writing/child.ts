@@ -2,17 +2,9 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { Command } from "commander";
-import { deployGenai, deployTriton } from "../../converter/deploy/deploy.ts";
-import { readModel } from "../../converter/file/read.ts";
-import { lookBeside } from "../../converter/output/beside.ts";
-import { writeOutput } from "../../converter/output/output.ts";
-import { targetOf } from "../../converter/output/target.ts";
-import { createPrefixCache, load, read, savePrefixes } from "../../runtime/node.ts";
 import { newCommand, runProgram, withAction } from "../../src/cli/command.ts";
-import { outputFile } from "../../src/cli/output-file.ts";
 import type { Terminal } from "../../src/cli/terminal.ts";
 import { LongConvError } from "../../src/errors.ts";
-import { openSessionFiles } from "../../src/serve/session-files.ts";
 
 /**
  * What is written: a model with its weights in it or outside, a folder, a single file such as a state; what other stacks take; a
@@ -22,13 +14,22 @@ export type Kind = "embedded" | "external" | "folder" | "state" | "genai" | "tri
 
 type Writer = (source: string, target: string, signal: AbortSignal, force: boolean) => Promise<unknown>;
 
-/** Writers of their own. */
+/** Writers of their own; each loads what it needs, for it is started hundreds of times. */
 const WRITERS: Readonly<Partial<Record<Kind, Writer>>> = {
-  state: async (source, target, _, force) =>
-    (await outputFile(target, { models: [], force })).write(await readFile(source)),
-  genai: (source, target, signal, force) => deployGenai(source, target, { signal, force, endTokens: [0] }),
-  triton: (source, target, signal, force) => deployTriton(source, target, { signal, force, name: "tiny" }),
+  async state(source, target, _, force) {
+    const { outputFile } = await import("../../src/cli/output-file.ts");
+    await (await outputFile(target, { models: [], force })).write(await readFile(source));
+  },
+  async genai(source, target, signal, force) {
+    const { deployGenai } = await import("../../converter/deploy/deploy.ts");
+    await deployGenai(source, target, { signal, force, endTokens: [0] });
+  },
+  async triton(source, target, signal, force) {
+    const { deployTriton } = await import("../../converter/deploy/deploy.ts");
+    await deployTriton(source, target, { signal, force, name: "tiny" });
+  },
   async prefixes(source, target) {
+    const { createPrefixCache, load, read, savePrefixes } = await import("../../runtime/node.ts");
     const model = await load(source);
     const cache = createPrefixCache(model, { leastTokens: 1 });
     for (const beginning of BEGINNINGS) await cache.keep(beginning, await read(model, [beginning]));
@@ -36,6 +37,7 @@ const WRITERS: Readonly<Partial<Record<Kind, Writer>>> = {
     await model.close();
   },
   async session(source, target) {
+    const { openSessionFiles } = await import("../../src/serve/session-files.ts");
     const { files } = await openSessionFiles(path.dirname(target), () => undefined);
     const session = { id: path.basename(target, ".session"), owner: "", model: "tiny", ids: [1, 2, 3] };
     await files.write({ ...session, state: await readFile(source) }).catch((error: Error) => {
@@ -59,6 +61,10 @@ async function write(
 ): Promise<void> {
   const writer = WRITERS[kind];
   if (writer) return void (await writer(source, target, signal, force === true));
+  const { readModel } = await import("../../converter/file/read.ts");
+  const { lookBeside } = await import("../../converter/output/beside.ts");
+  const { writeOutput } = await import("../../converter/output/output.ts");
+  const { targetOf } = await import("../../converter/output/target.ts");
   const model = await readModel(source);
   await writeOutput(model, await lookBeside(source), targetOf(target), {
     force: force === true,
