@@ -10,15 +10,15 @@ import { quantile } from "d3-array";
 import { uniform } from "../src/random.ts";
 import { temporaryFolder } from "../src/temporary-folder.ts";
 import { readArguments, wholeNumber } from "./arguments.ts";
-import { SMALL_MODEL, startServer, writeServed } from "./serve-process.ts";
+import { restingBytes, SMALL_MODEL, startServer, writeServed } from "./serve-process.ts";
 
 /** Different requests. */
 const REQUESTS = 60;
 const VOCABULARY = 20;
 /** Of log probabilities: what another order of additions changes. */
 const ROUNDING = 1e-3;
-/** Requests after which the server's memory is what it is. */
-const WARM = 500;
+/** Requests after which the server's memory at rest is what it is. */
+const WARM = 2000;
 /** Of that, what may be there at the end. */
 const MOST_MEMORY = 1.02;
 
@@ -108,8 +108,6 @@ function faultOf(
   return !left && tokens.length !== alone.length ? `${tokens.length} tokens, alone ${alone.length}` : undefined;
 }
 
-const residentOf = async (url: string): Promise<number> =>
-  Number(/^longconv_resident_bytes (\S+)$/m.exec(await (await fetch(`${url}/metrics`)).text())![1]);
 const sequencesOf = async (url: string): Promise<number> =>
   [...(await (await fetch(`${url}/metrics`)).text()).matchAll(/^longconv_sequences_\w+\{.*\} (\d+)$/gm)].reduce(
     (sum, match) => sum + Number(match[1]),
@@ -123,17 +121,16 @@ const folder = await temporaryFolder();
 try {
   const file = path.join(folder.path, "model.onnx");
   await writeServed(values.model, file);
-  const { url, kill } = await startServer([file, "--max-batch", String(batch), "--max-queue", String(2 * clients)]);
+  const server = await startServer([file, "--max-batch", String(batch), "--max-queue", String(2 * clients)]);
+  const { url, kill } = server;
   try {
     const requests = Array.from({ length: REQUESTS }, requestFor);
     const texts: Token[][] = [];
     for (const request of requests) texts.push((await ask(url, request)).tokens);
-    times.first.length = times.between.length = 0;
-    const began = performance.now();
-    let [started, early] = [0, 0];
-    const client = async () => {
-      while (started < most && performance.now() - began < endMs) {
-        if (++started === WARM) early = await residentOf(url);
+    let [started, began] = [0, performance.now()];
+    const client = async (goesOn: () => boolean) => {
+      while (goesOn()) {
+        started++;
         const which = below(REQUESTS);
         const leaves = draw() < 1 / 3 && texts[which]!.length > 1;
         const got = await ask(url, requests[which]!, leaves ? below(texts[which]!.length - 1) : Infinity);
@@ -145,16 +142,26 @@ try {
         console.error(fault);
       }
     };
-    await Promise.all(Array.from({ length: clients }, client));
+    const all = (goesOn: () => boolean) => Promise.all(Array.from({ length: clients }, () => client(goesOn)));
+    const left = async () => {
+      for (let tries = 0; tries < 1000 && (await sequencesOf(url)) > 0; tries++);
+      return sequencesOf(url);
+    };
+    const warm = Math.min(WARM, Math.floor(most / 2));
+    await all(() => started < warm);
+    await left();
+    const early = await restingBytes(server);
+    times.first.length = times.between.length = counts.tokens = 0;
+    began = performance.now();
+    await all(() => started < most && performance.now() - began < endMs);
     const seconds = (performance.now() - began) / 1000;
-    for (let tries = 0; tries < 1000 && (await sequencesOf(url)) > 0; tries++);
-    const remaining = await sequencesOf(url);
+    const remaining = await left();
     if (remaining > 0) counts.wrong++;
     const perSecond = Math.round(counts.tokens / seconds);
     const ms = { first: quantiles(times.first), between: quantiles(times.between) };
-    const late = await residentOf(url);
+    const late = await restingBytes(server);
     const bytes = [early, late];
-    if (early > 0 && late > MOST_MEMORY * early) {
+    if (warm === WARM && late > MOST_MEMORY * early) {
       counts.wrong++;
       console.error(`memory grew from ${early} to ${late} bytes`);
     }
