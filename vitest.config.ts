@@ -7,8 +7,6 @@ export default defineConfig({
     // ends what hangs, and nothing else: no test is judged by its time, on a machine however busy
     testTimeout: 3_600_000,
     hookTimeout: 3_600_000,
-    // files of one worker share what they import: most of it is the converter
-    isolate: false,
     // one more than two cores: a worker often waits for a process that it started
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },

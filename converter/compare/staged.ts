@@ -9,8 +9,8 @@ import type { Trace } from "./drive.ts";
 import { type Pass, randomPasses, traceOf } from "./rerun.ts";
 
 const [FIRST, MORE, SEED] = [9, 3, 41];
-/** A model in memory may be run with packed matrices, so that sums are made in another order. */
-const ALLOWED = 1e-5;
+/** Matrices that are mapped are not packed, so that sums are made in another order: as much as the check allows for that. */
+const ALLOWED = 1e-4;
 
 /** What a model that was checked answers random inputs. */
 export interface Answers {
@@ -66,7 +66,7 @@ export async function refuseOther(checked: Model, staged: Staged): Promise<void>
     length,
     inputs: Object.fromEntries(Object.entries(inputs).map(([name, ids]) => [name, idsAs(types.get(name), ids)])),
   }));
-  const runner = await openFile(file, { briefly: true });
+  const runner = await openFile(file);
   const got = await traceOf(written.graph, runner, inTypes).finally(() => runner.close());
   const { relative } = difference(trace, got);
   if (relative <= ALLOWED) return;

@@ -35,8 +35,6 @@ export interface RunOptions {
    * while of a mapped file only what is read is in memory. What such a session took is given back when it is closed.
    */
   readonly maxEmbeddedBytes?: number;
-  /** The file is run a few times only: matrices are not packed, which costs more than it would save. */
-  readonly briefly?: boolean;
 }
 
 /**
@@ -75,8 +73,8 @@ export function openFile(file: string, options: RunOptions = {}): Promise<Runner
 async function open(
   source: Uint8Array | string,
   file: string,
-  { threads, optimization, briefly = false }: RunOptions,
-  mapped = briefly,
+  { threads, optimization }: RunOptions,
+  mapped = false,
 ): Promise<Runner> {
   const sessionOptions: InferenceSession.SessionOptions = {
     executionProviders: ["cpu"],
