@@ -41,7 +41,7 @@ async function storeAll(terminal: Terminal, model: Model, kinds: readonly Weight
   return stored;
 }
 
-/** As it was before it became part of a folder. */
+/** As a file of its own: without what a folder's drivers want. */
 function asConverted(given: Model): Model {
   const { graph, ...model } = withoutLengthCache(given);
   const nodes = prune(
@@ -84,7 +84,7 @@ export async function reweigh(
   const inputs = filesOf(given);
   refuseTarget(target, inputs, force);
   const beside = await lookBeside(given.file);
-  const model = asConverted(given);
+  const model = target.kind === "folder" ? given : asConverted(given);
   const stored = await storeAll(terminal, model, kinds);
   const several = kinds.length > 1;
   terminal.progress("writing", 0, undefined);
