@@ -108,6 +108,16 @@ test("stops, and goes on from where it was stopped", async () => {
   expect(problems.filter((problem) => !problem.includes("409"))).toEqual([]);
 });
 
+test("a long text that a model writes faster than the page is stopped like any other", async () => {
+  await open();
+  await set({ Prompt: "abc", Temperature: 0, Tokens: 1e6 });
+  await button("Write").click();
+  await page.waitForFunction(() => document.getElementById("text")!.textContent!.length > 10_000);
+  const stopped = await press("Stop", "Stopped.");
+  expect(stopped.length).toBeLessThan(1e6);
+  expect(problems).toEqual([]);
+});
+
 test("a session that is gone is made again, and none is left behind", async () => {
   await open();
   await set({ Prompt: "abc", Temperature: 0, Tokens: 10 });
