@@ -43,7 +43,8 @@ export async function outputFile(file: string, { models, inputs = [], force = fa
 
 /** A rename would take a device or a pipe away. */
 function refuseSpecial(file: string): void {
-  const found = existsSync(file) ? statSync(file) : undefined;
+  // asked once: whoever deletes it meanwhile has it replaced all the same
+  const found = statSync(file, { throwIfNoEntry: false });
   if (!found || found.isFile() || found.isDirectory()) return;
   throw new LongConvError("file-exists", "is a device or a pipe", { file }, "Give the path of a file.");
 }
