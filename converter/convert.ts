@@ -159,7 +159,7 @@ async function judge(
   const answers = new Map<Model | undefined, Answers>();
   const onCompared = async (model: Model, runner: Runner) => {
     if (!isAsked || (model !== written.model && model !== written.step)) return;
-    answers.set(model, await answersOf(model, Promise.resolve(runner), model === written.step));
+    answers.set(model, await answersOf(model, Promise.resolve(runner), { isStep: model === written.step }));
   };
   const onProgress = (done: number, total: number) => say("check", done, total);
   const check = await compareWithOriginal(found, made.model, { ...limits, step: made.step, onProgress, onCompared });

@@ -92,7 +92,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "converter/verify": "converter/compare converter/find converter/graph converter/ort converter/parts src",
   "converter/weights":
     "converter/compare converter/file converter/find converter/graph converter/ort converter/parts src",
-  "converter/deploy": "converter/compare converter/file converter/graph converter/output src",
+  "converter/deploy": "converter/file converter/graph converter/output src",
   "converter/states":
     "converter/find converter/states/attention converter/states/late converter/states/meeting converter/states/product converter/states/recurrent converter/states/rows converter/states/scan converter/states/sum converter/states/total",
   converter:

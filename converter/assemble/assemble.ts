@@ -1,5 +1,5 @@
 /** Puts the converted graph together: everything that carries a state gives way to its realisation, with the state as input and output. */
-import { ATTENTION_MASK, INPUT_IDS } from "../../src/contract.ts";
+import { ATTENTION_MASK } from "../../src/contract.ts";
 import type { Place, Realisation, StatePorts } from "../find/carried.ts";
 import type { Found } from "../find/found.ts";
 import { type Builder, createBuilder, irVersionFor, namesOf } from "../graph/build.ts";
@@ -62,7 +62,7 @@ export function assemble(found: Found, realisations: readonly Realisation[], opt
   const all = [...rest, ...b.nodes];
   const nodes = options.numLogitsToKeep ? keepLastPositions(b, found, all) : all;
   const whole = finish(model, b, nodes, interfaceOf(found, states, options), options.metadata);
-  return shareTied(options.transformersJs ? withInt64Ids(whole, INPUT_IDS) : whole);
+  return shareTied(options.transformersJs ? withInt64Ids(whole) : whole);
 }
 
 type Surroundings = Pick<Place, "symbols" | "mask" | "columns" | "path" | "read" | "position">;

@@ -1,5 +1,5 @@
 /** Which of the inputs that drivers of language models know a converted model takes. */
-import { INPUT_IDS, LOGITS, NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
+import { INPUT_IDS, type LanguageNames, LOGITS, NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Found } from "../find/found.ts";
 import { whereOf } from "../graph/graph.ts";
@@ -11,6 +11,10 @@ interface LanguageInputs extends Pick<AssembleOptions, "attentionMask" | "numLog
   /** Whether stock transformers.js is to drive it, and can: it looks for ids, logits and a mask by their names. */
   readonly transformersJs: boolean;
 }
+
+/** Whether transformers.js finds what it looks for: a language model under its names, with a mask. */
+export const isForTransformersJs = (language: LanguageNames | undefined, hasMask: boolean): boolean =>
+  language?.ids === INPUT_IDS && language.logits === LOGITS && hasMask;
 
 /**
  * Inputs that drivers of language models know; other models keep to their own.
@@ -43,10 +47,9 @@ export function languageInputs(found: Found, options: Partial<LanguageInputs>): 
       { file: found.original.file || undefined },
     );
   const attentionMask = options.attentionMask ?? (tokens && hides);
-  const isLookedFor = found.language?.ids === INPUT_IDS && found.language.logits === LOGITS && attentionMask;
   return {
     attentionMask,
-    transformersJs: options.transformersJs === true && isLookedFor,
+    transformersJs: options.transformersJs === true && isForTransformersJs(found.language, attentionMask),
     numLogitsToKeep: options.numLogitsToKeep ?? (tokens && outputs.length === 1 && cuttable),
   };
 }

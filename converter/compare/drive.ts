@@ -1,10 +1,10 @@
 /** Drives a converted model in the check: whole sequences, or cut into pieces with the state carried. */
-import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
+import { ATTENTION_MASK } from "../../src/contract.ts";
 import type { Found } from "../find/found.ts";
 import type { Model } from "../graph/graph.ts";
 import { idsAs } from "../graph/integers.ts";
 import { joinRows } from "../graph/join.ts";
-import { DataType, int64Tensor, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
+import { int64Tensor, type Tensor, toNumbers } from "../graph/tensor.ts";
 import { carried } from "../ort/carried.ts";
 import type { Runner } from "../ort/run.ts";
 import type { Graphs } from "../parts/graphs.ts";
@@ -85,7 +85,7 @@ export async function drive(
   padding = 0,
 ): Promise<Trace> {
   const declared = new Map(converted.graph.inputs.map(({ name, type }) => [name, type]));
-  const pieces = carried(converted.graph, runner, batch);
+  const pieces = carried(converted.graph, runner, batch, keep);
   const trace = new Map<string, Row[]>();
   let from = 0;
   for (const to of cuts) {
@@ -104,8 +104,6 @@ export async function drive(
       });
       piece[ATTENTION_MASK] = int64Tensor([batch, padding + to], seen);
     }
-    if (declared.has(NUM_LOGITS_TO_KEEP))
-      piece[NUM_LOGITS_TO_KEEP] = makeTensor(DataType.INT64, [], BigInt64Array.of(BigInt(keep)));
     const outputs = await pieces.next(from === 0 ? padding + to : to - from, piece);
     for (const [name, axes] of outputAxes) {
       const all = byPosition(outputs[name]!, axes);

@@ -19,16 +19,19 @@ export interface Answers {
   readonly trace: Trace | undefined;
 }
 
-/**
- * Asks a model whose session is open.
- * @param isStep of a model for one token a call
- * @param lastAlone asks for the logits of the last position of each call
- */
+/** What a model can be asked. */
+export interface Asking {
+  /** One token a call alone. */
+  readonly isStep?: boolean | undefined;
+  /** The logits of the last position of each call alone. */
+  readonly lastAlone?: boolean | undefined;
+}
+
+/** Asks a model whose session is open. */
 export async function answersOf(
   model: Model,
   opening: Promise<Runner>,
-  isStep = false,
-  lastAlone = false,
+  { isStep, lastAlone }: Asking,
 ): Promise<Answers> {
   const passes = randomPasses(model, isStep ? 1 : FIRST, MORE, SEED);
   const trace = await opening
@@ -40,15 +43,11 @@ export async function answersOf(
 }
 
 /** A file that is not in its place yet. */
-export interface Staged {
+export interface Staged extends Asking {
   /** Where it lies. */
   readonly file: string;
   /** What was written to it: the model that was checked, or that model in the dress of a driver. */
   readonly written: Model;
-  /** One token a call alone. */
-  readonly isStep?: boolean;
-  /** It answers at the last position of a call alone. */
-  readonly lastAlone?: boolean;
   /** What the model answered while it was checked; default: it is asked now. */
   readonly answers?: Answers | undefined;
 }
@@ -58,8 +57,8 @@ export interface Staged {
  * @throws LongConvError check-failed where they differ; runtime-failed where ONNX Runtime does not open the file
  */
 export async function refuseOther(checked: Model, staged: Staged): Promise<void> {
-  const { file, written, isStep, lastAlone, answers } = staged;
-  const { passes, trace } = answers ?? (await asked(checked, isStep, lastAlone));
+  const { file, written, answers } = staged;
+  const { passes, trace } = answers ?? (await asked(checked, staged));
   if (!trace) return;
   const types = new Map(written.graph.inputs.map(({ name, type }) => [name, type]));
   const inTypes = passes.map(({ length, inputs }) => ({
@@ -78,9 +77,9 @@ export async function refuseOther(checked: Model, staged: Staged): Promise<void>
   );
 }
 
-async function asked(model: Model, isStep = false, lastAlone = false): Promise<Answers> {
+async function asked(model: Model, asking: Asking): Promise<Answers> {
   const opening = openModel(model);
-  const answers = await answersOf(model, opening, isStep, lastAlone);
+  const answers = await answersOf(model, opening, asking);
   await opening.then(
     (runner) => runner.close(),
     () => undefined,

@@ -4,12 +4,9 @@ import path from "node:path";
 import { checkArguments } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { named } from "../../src/unforeseen.ts";
-import { refuseOther } from "../compare/staged.ts";
 import { readModel } from "../file/read.ts";
-import { writeNewModel } from "../file/write.ts";
-import type { Model } from "../graph/graph.ts";
 import { type Beside, type Json, lookBeside, modelFileOf } from "../output/beside.ts";
-import { copiedFile, type FolderFile, textFile, writeFolder } from "../output/folder.ts";
+import { copiedFile, type FolderFile, modelFile, textFile, writeFolder } from "../output/folder.ts";
 import { markFile } from "../output/mark.ts";
 import { DATA_FILE } from "../output/output.ts";
 import { filesOf, refuseTarget } from "../output/target.ts";
@@ -80,7 +77,7 @@ export async function deployGenai(converted: string, out: string, options: Deplo
     const endTokens = options.endTokens ?? endTokensOf(beside);
     const config = genaiConfig(model, { contextLength, beyond, endTokens });
     const files = [
-      modelFile("model.onnx", source, model, { signal }),
+      modelFile("model.onnx", model, { signal, dataFile: DATA_FILE }, source),
       jsonFile("genai_config.json", config),
       ...(beside.tokenizerConfig ? [jsonFile("tokenizer_config.json", beside.tokenizerConfig)] : []),
       ...[...beside.copied].map(([name, from]) => copiedFile(name, from)),
@@ -121,7 +118,9 @@ export async function deployTriton(
     const model = tritonModel(source, logits);
     const config = tritonConfig(model, { name, strategy, maxBatchSize, sameBuffer, beyond });
     const files = [
-      modelFile(`${name}/1/model.onnx`, source, model, { signal, lastAlone: logits !== "all" }),
+      modelFile(`${name}/1/model.onnx`, model, { signal, dataFile: DATA_FILE }, source, {
+        lastAlone: logits !== "all",
+      }),
       textFile(`${name}/config.pbtxt`, config),
     ];
     return write("triton", files, out, { force, signal, refuse: () => refuse(inputs) });
@@ -146,20 +145,6 @@ async function write(
   await writeFolder(all, out, { force, signal, refuse });
   return { output: out, files: all.map(({ name }) => name).sort() };
 }
-
-/** The model as a stack wants it, which must answer as the one that it was made from before it takes its place. */
-const modelFile = (
-  name: string,
-  source: Model,
-  written: Model,
-  { signal, lastAlone }: { signal: AbortSignal | undefined; lastAlone?: boolean },
-): FolderFile => ({
-  name,
-  write: async (file) => {
-    await writeNewModel(written, file, { signal, dataFile: DATA_FILE });
-    await refuseOther(source, { file, written, ...(lastAlone && { lastAlone }) });
-  },
-});
 
 const jsonFile = (name: string, value: Json): FolderFile => textFile(name, `${JSON.stringify(value, undefined, 2)}\n`);
 

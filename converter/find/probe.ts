@@ -2,6 +2,7 @@
 import type { ErrorCode } from "../../src/errors.ts";
 import { signed } from "../../src/random.ts";
 import type { RunRows } from "../parts/open-region.ts";
+import { energiesOf } from "../solve/energies.ts";
 import type { Kernels } from "../solve/form.ts";
 
 export interface ProbeResult {
@@ -144,7 +145,7 @@ function compare(
       ? 0
       : Math.floor(values.findIndex((value) => value !== 0) / entryChannels);
   let worst: { i: number; c: number; excess: number } | undefined;
-  const [ofTaps, ofInputs] = [squaresOf(known.taps, channels), squaresOf(values, entryChannels)];
+  const [ofTaps, ofInputs] = [energiesOf(known.taps, channels), energiesOf(values, entryChannels)];
   const tolerances = Float64Array.from(sources, (input, c) =>
     toleranceOf(time, Math.sqrt(ofTaps[c]! * (input === undefined ? 0 : ofInputs[input]!)), bias[c]!),
   );
@@ -197,14 +198,6 @@ export function convolve(
     }
   }
   return result;
-}
-
-/** Σ v² of each column of a matrix [… × channels]. */
-function squaresOf(values: Float64Array, channels: number): Float64Array {
-  const squares = new Float64Array(channels);
-  for (let from = 0; from < values.length; from += channels)
-    for (let c = 0; c < channels; c++) squares[c] = squares[c]! + values[from + c]! ** 2;
-  return squares;
 }
 
 function largest(values: Float64Array, of: (value: number, i: number) => number): number {

@@ -1,8 +1,9 @@
 /** What makes the folder one that stock transformers.js loads: the length cache, and the fields of config.json. */
 import { readdirSync } from "node:fs";
 import path from "node:path";
-import { ATTENTION_MASK, INPUT_IDS, LOGITS } from "../../src/contract.ts";
+import { ATTENTION_MASK, INPUT_IDS } from "../../src/contract.ts";
 import { withInt64Ids } from "../assemble/int64-ids.ts";
+import { isForTransformersJs } from "../assemble/language-inputs.ts";
 import type { Model } from "../graph/graph.ts";
 import { convertedLanguage } from "../graph/language.ts";
 import { withLengthCache } from "../graph/length-cache.ts";
@@ -17,11 +18,10 @@ const MODEL_TYPE = "granitemoehybrid";
 
 const NOTE = `model_type '${MODEL_TYPE}' is the family whose cache names transformers.js 4 has for state space models; this is a long-convolution model that longconv-ssm made recurrent, and no Granite model`;
 
-/** Whether transformers.js finds what it looks for: a language model under its names, with a mask. */
+/** Whether a converted model is one that transformers.js can drive. */
 export function hasNamesOfTransformersJs(model: Model): boolean {
-  const language = convertedLanguage(model);
   const hasMask = model.graph.inputs.some(({ name }) => name === ATTENTION_MASK);
-  return language?.ids === INPUT_IDS && language.logits === LOGITS && hasMask;
+  return isForTransformersJs(convertedLanguage(model), hasMask);
 }
 
 /** A model for transformers.js, and what config.json must say of it. */
@@ -44,7 +44,7 @@ export function forTransformersJs(model: Model, source: Json = {}): DropIn {
     return index === undefined ? [] : [Number(index)];
   });
   return {
-    model: withLengthCache(withInt64Ids(model, INPUT_IDS), INPUT_IDS),
+    model: withLengthCache(withInt64Ids(model), INPUT_IDS),
     config: {
       model_type: MODEL_TYPE,
       architectures: ["GraniteMoeHybridForCausalLM"],

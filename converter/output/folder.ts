@@ -2,6 +2,9 @@
 import fs from "node:fs/promises";
 import path from "node:path";
 import { LongConvError } from "../../src/errors.ts";
+import { type Asking, refuseOther } from "../compare/staged.ts";
+import { writeNewModel } from "../file/write.ts";
+import type { Model } from "../graph/graph.ts";
 import { exchange } from "../place/exchange.ts";
 import { asideOf, move, placeOf, type Staging, stage, syncFolder } from "../place/staging.ts";
 
@@ -33,6 +36,21 @@ export const textFile = (name: string, text: string): FolderFile => ({
     } finally {
       await handle.close();
     }
+  },
+});
+
+/** A model, which must answer as the one that it was made from before it takes its place. */
+export const modelFile = (
+  name: string,
+  written: Model,
+  options: Parameters<typeof writeNewModel>[2],
+  source: Model,
+  asking: Asking = {},
+): FolderFile => ({
+  name,
+  write: async (file) => {
+    await writeNewModel(written, file, options);
+    await refuseOther(source, { ...asking, file, written });
   },
 });
 

@@ -3,7 +3,6 @@
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { checkArguments } from "../../src/checks.ts";
-import { INPUT_IDS } from "../../src/contract.ts";
 import { withInt64Ids } from "../assemble/int64-ids.ts";
 import { type Answers, refuseOther } from "../compare/staged.ts";
 import { placeModel, type WriteOptions, writeNewModel } from "../file/write.ts";
@@ -12,7 +11,7 @@ import type { Beside, Json } from "./beside.ts";
 import { CARD, modelCard } from "./card.ts";
 import { configsOf } from "./configs.ts";
 import { forTransformersJs, hasNamesOfTransformersJs, withFilesBeside } from "./dropin.ts";
-import { copiedFile, type FolderFile, textFile, writeFolder } from "./folder.ts";
+import { copiedFile, type FolderFile, modelFile, textFile, writeFolder } from "./folder.ts";
 import { refuseTarget, type Target } from "./target.ts";
 
 export interface OutputOptions extends WriteOptions {
@@ -105,7 +104,7 @@ export function folderFiles(model: Model, beside: Beside, options: CheckedOption
     {
       name: "onnx/model.onnx",
       write: async (file) => {
-        const single = step && transformersJs ? withInt64Ids(step, INPUT_IDS) : step;
+        const single = step && transformersJs ? withInt64Ids(step) : step;
         const beside = path.join(path.dirname(file), STEP_FILE);
         const sharing = single ? [{ model: single, file: beside }] : [];
         await writeNewModel(dropIn.model, file, { signal, externalData, sharing, dataFile: DATA_FILE });
@@ -114,14 +113,10 @@ export function folderFiles(model: Model, beside: Beside, options: CheckedOption
           await refuseOther(step, { file: beside, written: single, isStep: true, answers: answers?.step });
       },
     },
-    ...named.map(([name, variant]) => ({
-      name,
-      write: async (file: string) => {
-        const written = transformersJs ? forTransformersJs(variant, beside.config).model : variant;
-        await writeNewModel(written, file, { signal, externalData, dataFile: `${path.basename(name)}_data` });
-        await refuseOther(variant, { file, written });
-      },
-    })),
+    ...named.map(([name, variant]) => {
+      const written = transformersJs ? forTransformersJs(variant, beside.config).model : variant;
+      return modelFile(name, written, { signal, externalData, dataFile: `${path.basename(name)}_data` }, variant);
+    }),
     {
       name: "config.json",
       write: (file) =>

@@ -1,6 +1,7 @@
 /** A layer's kernels → poles of each channel's own, as many for every channel; docs/parts/diagonal.md. */
 
 import { LongConvError } from "../../src/errors.ts";
+import { energiesOf } from "../solve/energies.ts";
 import type { ChannelModal, Kernels } from "../solve/form.ts";
 import { type Channel, emptyModal, openChannel, type Solved } from "./channel.ts";
 import { leastLoss } from "./forecast.ts";
@@ -67,7 +68,7 @@ export function lookAtChannels(kernels: Kernels, target: DiagonalTarget): Lookou
   }
   const { channels } = kernels;
   const most = Math.max(1, maxOrder >> 1);
-  const energies = energiesOf(kernels);
+  const energies = energiesOf(kernels.taps, kernels.channels);
   const energy = energies.reduce((a, b) => a + b, 0);
   if (!Number.isFinite(energy)) throw new LongConvError("no-reduction", "the kernels hold NaN or infinity");
   const allowed = tolerance * tolerance * energy;
@@ -193,15 +194,4 @@ function merge(kernels: Kernels, solved: readonly Solved[]): ChannelModal {
     }
   });
   return merged;
-}
-
-/** ‖t_c‖² of every channel. */
-function energiesOf({ lags, channels, taps }: Kernels): Float64Array {
-  const energies = new Float64Array(channels);
-  for (let k = 0; k < lags; k++) addSquares(energies, taps, k * channels);
-  return energies;
-}
-
-function addSquares(sums: Float64Array, taps: Float64Array, from: number): void {
-  for (let c = 0; c < sums.length; c++) sums[c] = sums[c]! + taps[from + c]! * taps[from + c]!;
 }

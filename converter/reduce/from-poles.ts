@@ -39,7 +39,7 @@ export function modalFromPoles(kernels: Kernels, compressed: Compressed, fitting
   for (let s = 0; s < order; s++) {
     const row = residues.subarray(s * channels, (s + 1) * channels);
     addModuli(sizes, row);
-    if (s >= 2 * pairs || s % 2 === 0) subtractCombination(sums, [row], MINUS);
+    if (s >= 2 * pairs || s % 2 === 0) addRow(sums, row);
   }
   for (let k = 0; k < lags; k++) raiseToModuli(largest, taps, k * channels);
   for (let c = 0; c < channels; c++) {
@@ -54,7 +54,9 @@ export function modalFromPoles(kernels: Kernels, compressed: Compressed, fitting
   return { modal, error, gain };
 }
 
-const MINUS = Float64Array.of(-1);
+function addRow(sums: Float64Array, row: Float64Array): void {
+  for (let c = 0; c < sums.length; c++) sums[c] = sums[c]! + row[c]!;
+}
 
 function addModuli(sums: Float64Array, row: Float64Array): void {
   for (let c = 0; c < sums.length; c++) sums[c] = sums[c]! + Math.abs(row[c]!);

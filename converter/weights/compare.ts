@@ -34,7 +34,7 @@ const POSITIONS = 64;
 /**
  * Runs the models of a conversion over the same random inputs before and after, in passes of many and of one token; the model for one
  * token a call in passes of one.
- * @param onCompared is given each model in fewer bits once it was compared, its session still open
+ * @param onCompared is given each model once it has answered, its session still open
  * @throws LongConvError check-failed where they have nothing to do with each other
  */
 export async function compareWeights(
@@ -53,7 +53,7 @@ export async function compareWeights(
     const runner = await openModel(each);
     try {
       const trace = await drive(each, runner, found.graphs, axes, feeds, cuts, sizes.batch);
-      if (each === after.model || each === after.step) await onCompared?.(each, runner);
+      await onCompared?.(each, runner);
       return trace;
     } finally {
       await runner.close();
