@@ -1,6 +1,6 @@
 /** Where the output goes, and whether it may: nothing of the source, and nothing that is not ours, is ever replaced. */
 
-import { readdirSync, realpathSync, statSync } from "node:fs";
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
 import { checkArguments } from "../../src/checks.ts";
 import { LongConvError } from "../../src/errors.ts";
@@ -102,7 +102,8 @@ function refuseForeign(folder: string): void {
   const foreign = orGone(() => readdirSync(folder, { recursive: true, withFileTypes: true }), [])
     .filter((entry) => !entry.isDirectory())
     .map((entry) => nameIn(folder, entry))
-    .find((name) => !written(name));
+    // what was deleted meanwhile is no longer ours to keep
+    .find((name) => !written(name) && existsSync(path.join(folder, name)));
   if (foreign === undefined) return;
   const reason = `contains '${foreign}', which longconv-ssm did not write, so it is not replaced, also not with \`force\``;
   throw new LongConvError("file-exists", reason, { file: folder }, remedy);
