@@ -107,6 +107,21 @@ it.each(LONG)("is right over 5 000 tokens in one call: %s", async (_, form) => {
   }
 });
 
+it("is right where there are more groups of chunks than chunks in a group", async () => {
+  const form: Form = { kind: "compact", lags: 64, modal: modalOf({ pairs: 3, reals: 1, radius: [0.9, 0.999] }, 2) };
+  // 64 chunks of 2 are a group; the remainder of the last is every length once
+  for (const tokens of [128, 129, 8192, 8193, 9001, 16_511]) {
+    for (const batch of [1, 2]) {
+      const shape = [batch, tokens + 40, 2] as const;
+      const x = inputOf(batch * shape[1] * 2, tokens);
+      for (const options of [{ chunk: 2 }, { chunk: 2, path: "prefill" } as const]) {
+        const found = await runInParts(await openRecurrence(form, options), x, shape, [tokens, 40]);
+        expect(relativeError(found, reference(form, x, shape)), `${batch} × ${tokens}`).toBeLessThan(1e-5);
+      }
+    }
+  }
+});
+
 it("keeps its state in float32 where the stream is float16", async () => {
   const form: Form = { kind: "compact", lags: 64, modal: modalOf({ pairs: 3, reals: 1, radius: [0.9, 0.99] }, 4) };
   const { runner, state } = await openRecurrence(form, { elementType: DataType.FLOAT16 });

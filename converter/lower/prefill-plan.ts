@@ -2,9 +2,9 @@
  * What a model's layers share in prefill: how a prompt is cut into chunks, and powers of their poles. It is made
  * once for all of them, in an If beside theirs, because a node of a few numbers costs ONNX Runtime as much as one of many.
  *
- * T tokens are chunks of c, the last of them r tokens long, and the chunks are N groups of g ≤ {@link MOST_IN_GROUP}, as few and as
- * equal as can be, n = N g chunks in all. They are laid out by their place in a chunk, token k of
- * chunk I at k n + I, so that what is the same for every chunk is one matrix product over all of them; places past the end hold
+ * T tokens are chunks of c, the last of them r tokens long, and the chunks are N groups of g ≤ {@link MOST_IN_GROUP}, about
+ * as equal as can be, the last token in the last. A group is laid out by the place in a chunk, token k of its
+ * chunk I at k g + I, so that what is the same for every chunk is one matrix product over all of them; places past the end hold
  * the last token again, and nothing that is kept reads them.
  */
 import type { Builder, SubgraphBuilder } from "../graph/build.ts";
@@ -12,7 +12,7 @@ import { DataType } from "../graph/tensor.ts";
 import type { Duo } from "./modes.ts";
 import { buildPowers } from "./powers.ts";
 
-/** Chunks whose states come from one product; with more of them its zeros cost more than a scan over groups. */
+/** Chunks that are computed at once: with more of them the zeros of one product cost more than a scan over groups, which also bounds memory. */
 const MOST_IN_GROUP = 64;
 
 /** Tokens at most that have a pass of their own, few.ts. */
@@ -20,16 +20,18 @@ export const FEW = 8;
 
 /** What prefill has to know of the prompt's length; names of tensors. */
 export interface PrefillPlan {
-  /** int64 [c n]: which token stands at each place. */
+  /** int64 [1]: T. */
+  readonly length: string;
+  /** int64 [N, c g]: which token stands at each place of a group. */
   readonly tokens: string;
-  /** int64 [T]: the place of each token. */
+  /** int64 [min(T, c g)]: the place of each token of a group. */
   readonly places: string;
   /** int64 [1]: N. */
   readonly groups: string;
-  /** int64 [1]: g. */
-  readonly group: string;
-  /** int64 scalar: the chunk that the last token is in. */
+  /** int64 scalar: the chunk of the last group that the last token is in. */
   readonly lastChunk: string;
+  /** int64 [c]: the tokens of that chunk. */
+  readonly lastTokens: string;
   /** int64 scalar r - 1. */
   readonly lastToken: string;
   /** int64 [1], c - r. */
@@ -58,7 +60,7 @@ export interface PlanWanted {
 }
 
 /** The plan itself. */
-type Made = Omit<PrefillPlan, "few">;
+type Made = Omit<PrefillPlan, "few" | "length">;
 
 /**
  * Adds the plans of all layers.
@@ -74,7 +76,7 @@ export function prefillPlans(
   isStep: string | undefined,
 ): (PrefillPlan | undefined)[] {
   if (wanted.every((each) => each === undefined)) return [...wanted] as undefined[];
-  if (isStep === undefined) return plansIn(b, wanted, length);
+  if (isStep === undefined) return plansIn(b, wanted, length).map((plan) => plan && { ...plan, length });
   const isFew = b.one("LessOrEqual", [length, b.ints("few", [FEW])], undefined, { hint: "is_few" });
   const isTwo = b.one("Equal", [length, b.ints("two", [2])], undefined, { hint: "is_two" });
   const inner = b.subgraph();
@@ -95,7 +97,7 @@ export function prefillPlans(
   const renamed = new Map(names.map((name, i) => [name, outside[i]!]));
   return made.map((plan, i) => {
     const few = wanted[i]?.few && { isFew, isTwo, length };
-    return plan && { ...outsideOf(plan, (name) => renamed.get(name)!), few };
+    return plan && { ...outsideOf(plan, (name) => renamed.get(name)!), length, few };
   });
 }
 
@@ -103,8 +105,8 @@ const outsideOf = (plan: Made, renamed: (name: string) => string): Made => ({
   tokens: renamed(plan.tokens),
   places: renamed(plan.places),
   groups: renamed(plan.groups),
-  group: renamed(plan.group),
   lastChunk: renamed(plan.lastChunk),
+  lastTokens: renamed(plan.lastTokens),
   lastToken: renamed(plan.lastToken),
   missing: renamed(plan.missing),
   entries: renamed(plan.entries),
@@ -161,29 +163,34 @@ function chunkPlan(b: Builder, length: string, chunk: number): Omit<Made, "power
   const range = (from: string, to: string) => b.one("Range", [from, to, one]);
   const T = b.one("Reshape", [length, scalar], undefined, { hint: "length" });
   const lastIndex = b.one("Sub", [T, one], undefined, { hint: "last" });
-  const lastChunk = b.one("Div", [lastIndex, size], undefined, { hint: "last_chunk" });
-  const needed = b.one("Add", [lastChunk, one], undefined, { hint: "chunks" });
-  const more = b.one("Div", [lastChunk, b.ints("most", MOST_IN_GROUP)]);
-  const count = b.one("Add", [more, one], undefined, { hint: "groups" });
-  const inGroup = b.one("Div", [b.one("Add", [needed, more]), count], undefined, { hint: "in_group" });
-  const chunks = b.one("Mul", [count, inGroup], undefined, { hint: "chunks" });
+  const lastOfAll = b.one("Div", [lastIndex, size], undefined, { hint: "last_of_all" });
+  const more = b.one("Div", [lastOfAll, b.ints("most", MOST_IN_GROUP)]);
+  // ⌈chunks / N⌉, and as many groups of that size as it takes: the last has a token in it
+  const almost = b.one("Add", [b.one("Add", [lastOfAll, one]), more], undefined, { hint: "almost" });
+  const inGroup = b.one("Div", [almost, b.one("Add", [more, one])], undefined, { hint: "in_group" });
+  const count = b.one("Add", [b.one("Div", [lastOfAll, inGroup]), one], undefined, { hint: "groups" });
+  const lastChunk = b.one("Mod", [lastOfAll, inGroup], undefined, { hint: "last_chunk" });
   const lastToken = b.one("Mod", [lastIndex, size], undefined, { hint: "last_token" });
+  const tokensInGroup = b.one("Mul", [inGroup, size], undefined, { hint: "tokens_in_group" });
 
   const inChunk = b.ints(
     "in_chunk",
     Array.from({ length: chunk }, (_, k) => k),
   );
-  const first = b.one("Mul", [range(zero, chunks), size], undefined, { hint: "first" });
-  const token = b.one("Min", [b.one("Add", [b.one("Reshape", [inChunk, column]), first]), lastIndex]);
-  const tokens = b.one("Reshape", [token, b.ints("flat", [-1])], undefined, { hint: "tokens" });
-  const t = range(zero, T);
-  const place = b.one("Mul", [b.one("Mod", [t, size]), chunks]);
+  const within = (first: string) => b.one("Min", [b.one("Add", [inChunk, first]), lastIndex]);
+  const lastTokens = within(b.one("Mul", [lastOfAll, size]));
+  const first = b.one("Mul", [range(zero, inGroup), size], undefined, { hint: "first" });
+  const token = b.one("Add", [b.one("Reshape", [inChunk, column]), first]);
+  const group = b.one("Mul", [range(zero, count), tokensInGroup], undefined, { hint: "group" });
+  const inGroups = b.one("Add", [b.one("Reshape", [token, b.ints("row", [1, -1])]), b.one("Reshape", [group, column])]);
+  const tokens = b.one("Min", [inGroups, lastIndex], undefined, { hint: "tokens" });
+  const t = range(zero, b.one("Min", [T, tokensInGroup]));
+  const place = b.one("Mul", [b.one("Mod", [t, size]), inGroup]);
   const places = b.one("Add", [place, b.one("Div", [t, size])], undefined, { hint: "places" });
   const missing = b.one("Sub", [b.ints("last_place", [chunk - 1]), lastToken], undefined, { hint: "missing" });
-  const flat = b.ints("flat", [-1]);
-  const [groups, group] = [b.one("Reshape", [count, flat]), b.one("Reshape", [inGroup, flat])];
+  const groups = b.one("Reshape", [count, b.ints("flat", [-1])]);
   return {
-    ...{ inGroup, groups, group, tokens, places, lastChunk, lastToken, missing },
+    ...{ inGroup, groups, tokens, places, lastChunk, lastTokens, lastToken, missing },
     entries: scanEntries(b, inGroup),
   };
 }
