@@ -3,9 +3,10 @@
  * past in front; functions of two positions are computed for all keys and the new queries.
  */
 import { type Claim, leastClaim } from "../../../src/contract.ts";
+import type { Port } from "../../find/altered.ts";
 import type { Carried, Kind, Known, Realisation } from "../../find/carried.ts";
 import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
-import { type Port, sightOf, weightAhead } from "../../find/sight.ts";
+import { sightOf, weightAhead } from "../../find/sight.ts";
 import type { Node } from "../../graph/graph.ts";
 import { DataType } from "../../graph/tensor.ts";
 import { typeIn } from "../../parts/graphs.ts";
