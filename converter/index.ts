@@ -26,8 +26,8 @@ export { STRATEGIES, type Strategy } from "./deploy/triton.ts";
 export { encodeModel } from "./file/encode.ts";
 export { decodeModel, readModel } from "./file/read.ts";
 export { type WriteOptions, writeModel } from "./file/write.ts";
-export type { KernelEnd } from "./find/kernel.ts";
 export type { SizedState } from "./find/sizes.ts";
+export type { KernelEnd } from "./find/source.ts";
 export type {
   Attributes,
   AttributeValue,

@@ -12,10 +12,10 @@ import { initializerBytes } from "./file/encode.ts";
 import { decodeModel, readModel } from "./file/read.ts";
 import { type Candidate, candidatesOf } from "./find/candidates.ts";
 import { type Found, isConvertible, missingIn } from "./find/found.ts";
-import type { KernelSource } from "./find/kernel.ts";
 import type { Region } from "./find/region.ts";
 import { remedyOf } from "./find/remedies.ts";
 import { positionBytes, sizedStates, stateBytes } from "./find/sizes.ts";
+import type { KernelSource } from "./find/source.ts";
 import { type Model, type Node, type ValueInfo, whereOf } from "./graph/graph.ts";
 import { typeName } from "./graph/tensor.ts";
 import type {

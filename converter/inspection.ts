@@ -3,8 +3,8 @@ import type { Claim } from "../src/contract.ts";
 import type { Missing } from "../src/missing.ts";
 import type { ProcessOptions } from "../src/process/limits.ts";
 import type { PositionLimit } from "./assemble/limit.ts";
-import type { KernelEnd } from "./find/kernel.ts";
 import type { SizedState } from "./find/sizes.ts";
+import type { KernelEnd } from "./find/source.ts";
 
 export interface InspectOptions {
   /** Time axis of an input by name, where axis 1 of the first input is wrong. */

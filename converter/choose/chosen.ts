@@ -1,7 +1,7 @@
 /** A form that is chosen, and the plainest of them: a kernel that ends, as it is. */
 import type { Claim } from "../../src/contract.ts";
 import type { Certificate } from "../certify/certify.ts";
-import type { SourcedKernels } from "../find/kernel.ts";
+import type { SourcedKernels } from "../find/source.ts";
 import type { Reduction } from "../reduce/reduce.ts";
 import type { Form, Kernels, Mixing } from "../solve/form.ts";
 import { restAfter } from "./horizon.ts";

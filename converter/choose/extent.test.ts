@@ -1,7 +1,7 @@
 /** How far kernels are read and looked at, from sources whose every tap is known. */
 import { describe, expect, test } from "vitest";
-import type { KernelEnd, KernelSource } from "../find/kernel.ts";
 import type { Region } from "../find/region.ts";
+import type { KernelEnd, KernelSource } from "../find/source.ts";
 import { extentOf } from "./extent.ts";
 
 const region = { opening: { name: "conv", op: "Conv" } } as Region;

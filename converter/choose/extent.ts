@@ -1,8 +1,9 @@
 /** How far a kernel goes: where it ends, where it has died away, or that it lives on; and how far that is known. */
 import type { Claim } from "../../src/contract.ts";
-import { type KernelSource, LOOKED_AT_LAGS, type SourcedKernels } from "../find/kernel.ts";
+import { LOOKED_AT_LAGS } from "../find/kernel.ts";
 import { LIFE_LAGS } from "../find/life.ts";
 import type { Region } from "../find/region.ts";
+import type { KernelSource, SourcedKernels } from "../find/source.ts";
 import { significantLags } from "../solve/decay.ts";
 import type { Kernels } from "../solve/form.ts";
 import { edgeOf, finiteLags, NEGLIGIBLE, refuseSingleLag } from "./horizon.ts";

@@ -1,7 +1,7 @@
 /** How many lags count, of kernels whose ends are known. */
 import { describe, expect, test } from "vitest";
-import type { KernelEnd, SourcedKernels } from "../find/kernel.ts";
 import type { Region } from "../find/region.ts";
+import type { KernelEnd, SourcedKernels } from "../find/source.ts";
 import { edgeOf, finiteLags, horizonOf, restAfter } from "./horizon.ts";
 
 const region = { opening: { name: "conv", op: "Conv" } } as Region;

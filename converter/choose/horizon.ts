@@ -1,8 +1,8 @@
 /** How many lags of a kernel count: those that it has, that it keeps before it has died away, or that are asked for. */
 import { LongConvError } from "../../src/errors.ts";
 import type { EvaluatedKernels } from "../find/evaluation.ts";
-import type { KernelEnd, SourcedKernels } from "../find/kernel.ts";
 import type { Region } from "../find/region.ts";
+import type { KernelEnd, SourcedKernels } from "../find/source.ts";
 import { significantLags } from "../solve/decay.ts";
 import type { Kernels } from "../solve/form.ts";
 

@@ -2,8 +2,8 @@
 import { type Claim, leastClaim } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import type { Candidate } from "../find/candidates.ts";
-import type { SourcedKernels } from "../find/kernel.ts";
 import type { Region } from "../find/region.ts";
+import type { SourcedKernels } from "../find/source.ts";
 import type { Target } from "../reduce/reduce.ts";
 import type { Kernels, Mixing } from "../solve/form.ts";
 import { norm } from "../solve/norm.ts";

@@ -2,8 +2,9 @@
 import { ERROR_EXIT_CODES, LongConvError } from "../../src/errors.ts";
 import type { Refusal } from "../time/follow.ts";
 import type { Found } from "./found.ts";
-import { type KernelSource, kernelSource } from "./kernel.ts";
+import { kernelSource } from "./kernel.ts";
 import type { Region } from "./region.ts";
+import type { KernelSource } from "./source.ts";
 
 /** A convolution and where its kernel can be had. */
 export interface Candidate {
