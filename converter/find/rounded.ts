@@ -15,7 +15,8 @@ import { fixedSizes } from "../parts/seen-shapes.ts";
 import { type Dim, isConstant } from "../time/facts/dim.ts";
 import { integers } from "../time/facts/rule.ts";
 import type { Constant } from "../time/fold.ts";
-import { operandOf, type TimeFacts } from "../time/follow.ts";
+import type { TimeFacts } from "../time/follow.ts";
+import { operandOf } from "../time/judge.ts";
 
 /** A graph at multiples of some number. */
 export interface Unfilled {

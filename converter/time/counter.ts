@@ -2,7 +2,8 @@
 import type { GraphIndex, Node } from "../graph/graph.ts";
 import { constantLayout, isChannelAxis, type Layout, sameLayout, timeAxis } from "./facts/fact.ts";
 import type { Constant } from "./fold.ts";
-import { isFixed, type PositionUse, type Refusal, type TimeFacts } from "./follow.ts";
+import type { PositionUse, Refusal, TimeFacts } from "./follow.ts";
+import { isFixed } from "./judge.ts";
 import { type Placement, placement } from "./placement.ts";
 import { ELEMENTWISE } from "./rules/elementwise.ts";
 

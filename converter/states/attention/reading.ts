@@ -4,7 +4,7 @@ import { fromFront } from "../../graph/axis.ts";
 import type { Node } from "../../graph/graph.ts";
 import { type Axis, type Fact, type Layout, sameLayout, timeAxis } from "../../time/facts/fact.ts";
 import { axesOf, numbers, type Operand } from "../../time/facts/rule.ts";
-import { judge, operandOf } from "../../time/follow.ts";
+import { judge, operandOf } from "../../time/judge.ts";
 import { isOffset } from "../../time/offset.ts";
 
 /** One node, read: the layouts of its outputs, and how its inputs are read. */

@@ -3,7 +3,7 @@ import type { Carried, Kind, Realisation } from "../../find/carried.ts";
 import { type RefusedOpening, refuseOpening } from "../../find/region.ts";
 import type { Node } from "../../graph/graph.ts";
 import { timeAxis } from "../../time/facts/fact.ts";
-import { judge, operandOf } from "../../time/follow.ts";
+import { judge, operandOf } from "../../time/judge.ts";
 import { excess, judgedOffset, offsetOf, withOffset } from "../../time/offset.ts";
 import { type Carry, carried } from "../rows/carry.ts";
 import { historyOf } from "../rows/history.ts";

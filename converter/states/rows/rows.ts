@@ -9,7 +9,7 @@ import type { GraphIndex, Node } from "../../graph/graph.ts";
 import { DataType, toNumbers } from "../../graph/tensor.ts";
 import { fixedSizes } from "../../parts/seen-shapes.ts";
 import { type Offset, timeAxis } from "../../time/facts/fact.ts";
-import { operandOf } from "../../time/follow.ts";
+import { operandOf } from "../../time/judge.ts";
 import { excess, isOffset, NO_OFFSET, offsetOf, withOffset } from "../../time/offset.ts";
 import { type Carry, carried, maskFor, stateDims } from "./carry.ts";
 import { ofThose } from "./counted.ts";

@@ -15,7 +15,7 @@ import type { Node } from "../../graph/graph.ts";
 import { DataType, float32Tensor, toNumbers } from "../../graph/tensor.ts";
 import { typeIn } from "../../parts/graphs.ts";
 import { axisOf, axisSize, channelCount, type Layout, timeAxis } from "../../time/facts/fact.ts";
-import { judge, operandOf } from "../../time/follow.ts";
+import { judge, operandOf } from "../../time/judge.ts";
 import { isOffset } from "../../time/offset.ts";
 import { maskFor } from "../rows/carry.ts";
 import { addUp, partsOf, SUM_ROWS } from "../rows/sums.ts";
