@@ -1,4 +1,4 @@
-/** A converted model in a session: its states paired by name, zero states of any batch size, and one pure step. */
+/** Loading a converted model: refused unopened where it can be, else opened in a session, with its states and the language model it is. */
 
 import { checkArguments, checkCount } from "../../src/checks.ts";
 import {
@@ -7,13 +7,12 @@ import {
   languageNames,
   NUM_LOGITS_TO_KEEP,
   SEQUENCE_LENGTH,
-  type StatePair,
 } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { describeExpansion, MOST_NODES } from "../../src/function-sizes.ts";
 import { missingOf } from "../../src/missing.ts";
 import { reachOf } from "../../src/reach.ts";
-import { BATCH_NAME, batchOfFixed, pairByName, type ToldStates } from "../../src/stateful.ts";
+import type { ToldStates } from "../../src/stateful.ts";
 import { named } from "../../src/unforeseen.ts";
 import type { Backend, ModelSource } from "../sessions/backend.ts";
 import { refuseGraphCapture } from "../sessions/capture/refuse.ts";
@@ -22,9 +21,10 @@ import type { InferenceSession, Tensor } from "../sessions/ort.ts";
 import type { OutlinedGraph } from "../sessions/outline.ts";
 import type { Tokenizer } from "../text/text.ts";
 import type { GenerationDefaults } from "./defaults.ts";
-import type { InputSpec, LanguageModel, Model, StateSpec } from "./model.ts";
-import { inOwnLayout, type OwnLayout } from "./own-layout.ts";
+import type { InputSpec, LanguageModel, Model } from "./model.ts";
+import { inOwnLayout } from "./own-layout.ts";
 import { disposeState } from "./state.ts";
+import { pairsOf, stateSpecs } from "./state-specs.ts";
 import { step, zeroState } from "./step.ts";
 
 export interface LoadModelOptions {
@@ -97,8 +97,6 @@ export async function loadModel(backend: Backend, source: ModelSource, options: 
   });
 }
 
-const CONVERT = "Convert it first: longconv-ssm convert model.onnx -o recurrent.onnx";
-
 /** ONNX Runtime writes functions out by recursion, in a time that is quadratic in their depth. */
 const DEEPEST_FUNCTIONS = 256;
 
@@ -114,84 +112,6 @@ function refuseOutline(graph: OutlinedGraph, file: string | undefined, told: Tol
   const reason = `its functions call one another ${depth} deep; ${DEEPEST_FUNCTIONS} are the most`;
   throw new LongConvError("too-large", reason, { file }, remedy);
 }
-
-function pairsOf(
-  { inputNames, outputNames }: Pick<InferenceSession, "inputNames" | "outputNames">,
-  file: string | undefined,
-  told: ToldStates | undefined,
-): StatePair[] {
-  const pairs = pairByName(inputNames, outputNames, told, file);
-  const unpaired = inputNames.find((name) => name.startsWith("past_") && !pairs.some((pair) => pair.past === name));
-  if (unpaired) {
-    const reason = `the state has no output '${unpaired.replace(/^past/, "present")}'`;
-    throw new LongConvError("not-converted", reason, { file, tensor: unpaired }, CONVERT);
-  }
-  if (pairs.length > 0) return pairs;
-  const reason = `the model carries no state: none of its inputs (${inputNames.join(", ")}) begins with past_`;
-  throw new LongConvError("not-converted", reason, { file }, CONVERT);
-}
-
-function stateSpecs(
-  session: InferenceSession,
-  file: string | undefined,
-  { states: told, initial = {} }: Pick<LoadModelOptions, "states" | "initial">,
-) {
-  const pairs = pairsOf(session, file, told);
-  const other = Object.keys(initial).find((name) => !pairs.some(({ past }) => past === name));
-  if (other !== undefined)
-    throw new LongConvError("bad-input", `'${other}' is no state that could start from a number`, { file });
-  const fixedBatches = new Set<number>();
-  const batchNames = new Set<string>();
-  const layouts: OwnLayout[] = [];
-  const main = session.inputMetadata.find(({ name }) => !pairs.some(({ past }) => past === name));
-  const rows = main?.isTensor ? main.shape[0] : undefined;
-  const all = pairs.map(({ past, present }): StateSpec => {
-    const metadata = session.inputMetadata.find((value) => value.name === past);
-    if (!metadata?.isTensor || metadata.shape.length === 0) {
-      throw new LongConvError("not-converted", "the state has no batch axis", { file, tensor: past }, CONVERT);
-    }
-    const { type, shape } = metadata;
-    const batchAxis = batchAxisOf(past, shape, rows);
-    if (batchAxis !== 0) layouts.push({ past, present, batchAxis });
-    const batch = batchAxis === undefined ? 1 : shape[batchAxis];
-    const rest = shape.filter((_, axis) => axis !== batchAxis);
-    if (typeof batch === "number") fixedBatches.add(batch);
-    else if (batch) batchNames.add(batch);
-    // A tensor that never holds an element may have symbolic axes (a length cache): any length will do, also 0.
-    const empty = rest.includes(0);
-    const open = rest.flatMap((dim, index) => (typeof dim === "number" ? [] : [index]));
-    if (!empty && open.length > 1) {
-      const reason = `dimensions ${open.map((index) => `${index + 1} ('${rest[index]}')`).join(" and ")} of a state are no fixed numbers: it can grow along one`;
-      throw new LongConvError("not-converted", reason, { file, tensor: past }, CONVERT);
-    }
-    const dims = rest.map((dim) => (typeof dim === "number" ? dim : 0));
-    const grows = empty ? undefined : open[0];
-    const start = initial[past] ?? 0;
-    if (start !== 0) checkStart(past, type, start, file);
-    const size = dims.reduce((product, dim) => product * dim, 1);
-    return { past, present, type, dims, size, grows, ...(start !== 0 && { start }) };
-  });
-  return { all, batchSize: fixedBatches.size ? Math.max(...fixedBatches) : undefined, batchNames, layouts };
-}
-
-/**
- * Axis 0 of a state under the contract's names; under others where the batch of the first input stands, or where all sizes are
- * fixed an axis of 1. Undefined: there is none.
- */
-function batchAxisOf(past: string, shape: readonly (number | string)[], rows: unknown): number | undefined {
-  if (typeof shape[0] !== "number") return 0;
-  if (shape.every((size) => typeof size === "number")) return past.startsWith("past_") ? 0 : batchOfFixed(shape);
-  const isBatch = (size: number | string) => typeof size === "string" && (size === rows || BATCH_NAME.test(size));
-  return Math.max(0, shape.findIndex(isBatch));
-}
-
-function checkStart(past: string, type: Tensor.Type, start: number, file: string | undefined): void {
-  const isRight = type === "float32" || type === "float64" ? Number.isFinite(start) : Number.isSafeInteger(start);
-  if (isRight && STARTS.has(type)) return;
-  throw new LongConvError("bad-input", `a state of ${type} cannot start from ${start}`, { file, tensor: past });
-}
-
-const STARTS: ReadonlySet<Tensor.Type> = new Set(["float32", "float64", "int32", "int64"]);
 
 /** Token ids are [batch, time] whatever their dimensions are called; other inputs are what the model says they are. */
 function withAxes(
