@@ -2,7 +2,23 @@
 import { fromFront } from "../graph/axis.ts";
 import { Attention, GroupQueryAttention, MultiHeadAttention, PackedAttention } from "./attention.ts";
 import { broadcast, type Known, listOf, numbersIn, type ShapeRule } from "./known.ts";
-import { Concat, Flatten, Gather, GatherND, Resize, Split, TopK, Upsample } from "./parts.ts";
+import {
+  Concat,
+  Flatten,
+  Gather,
+  GatherND,
+  Pad,
+  Reshape,
+  Resize,
+  Slice,
+  Split,
+  Squeeze,
+  Tile,
+  TopK,
+  Transpose,
+  Unsqueeze,
+  Upsample,
+} from "./parts.ts";
 import { Conv, ConvTranspose, DFT, Einsum, Gemm, MatMul, Pool, Recurrent, STFT } from "./products.ts";
 
 const isNumber = (value: unknown): value is number => typeof value === "number";
@@ -13,65 +29,6 @@ const Range: ShapeRule = ([start, limit, delta]) => {
   const [from, to, by] = [start?.values?.[0], limit?.values?.[0], delta?.values?.[0]];
   return [isNumber(from) && isNumber(to) && by ? Math.max(0, Math.ceil((to - from) / by)) : Number.NaN];
 };
-
-const Reshape: ShapeRule = ([data, shape], { allowzero = 0 }) => {
-  const wanted = numbersIn(shape);
-  const [own, isCopied] = [data?.dims, (dim: number) => dim === 0 && !allowzero];
-  const dims = wanted?.map((dim, k) => (isCopied(dim) ? (own?.[k] ?? Number.NaN) : dim));
-  if (!dims?.includes(-1)) return dims;
-  // what is copied leaves the rest as large as it was
-  const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
-  const whole = own && product(own.filter((_, k) => !isCopied(wanted![k] ?? -1)));
-  const rest = product(dims.filter((dim, k) => dim !== -1 && !isCopied(wanted![k]!)));
-  return dims.map((dim) => (dim === -1 ? (whole === undefined || rest === 0 ? Number.NaN : whole / rest) : dim));
-};
-
-const Pad: ShapeRule = ([data, pads, , axes]) => {
-  const [dims, by] = [data?.dims, pads?.values];
-  const along = axes ? axes.values?.map((axis) => fromFront(axis, dims?.length ?? 0)) : dims?.map((_, k) => k);
-  if (!by || !along || by.length !== 2 * along.length) return dims?.map(() => Number.NaN);
-  return dims?.map((dim, k) => {
-    const at = along.indexOf(k);
-    return at < 0 ? dim : Math.max(0, dim + by[at]! + by[at + along.length]!);
-  });
-};
-
-const Unsqueeze: ShapeRule = ([data, axes]) => {
-  if (!data?.dims || !axes?.values) return undefined;
-  const rank = data.dims.length + axes.values.length;
-  const added = new Set(axes.values.map((axis) => fromFront(axis, rank)));
-  const rest = data.dims.values();
-  return Array.from({ length: rank }, (_, k) => (added.has(k) ? 1 : (rest.next().value ?? 1)));
-};
-
-const Squeeze: ShapeRule = ([data, axes]) => {
-  if (!data?.dims || (axes && !axes.values)) return undefined;
-  const gone = axes?.values?.map((axis) => fromFront(axis, data.dims!.length));
-  if (!gone && data.dims.some(Number.isNaN)) return undefined;
-  return data.dims.filter((dim, k) => (gone ? !gone.includes(k) : dim !== 1));
-};
-
-const Slice: ShapeRule = ([data, starts, ends, axes, steps]) => {
-  const [dims, from, to] = [data?.dims, numbersIn(starts), numbersIn(ends)];
-  if (!dims) return undefined;
-  const along = axes ? axes.values?.map((axis) => fromFront(axis, dims.length)) : from?.map((_, k) => k);
-  if (!along || !from || !to) return dims.map(() => Number.NaN);
-  const by = steps ? (numbersIn(steps) ?? [Number.NaN]) : [];
-  const place = (at: number, dim: number) => Math.min(dim, Math.max(0, at < 0 ? at + dim : at));
-  return dims.map((dim, k) => {
-    const at = along.indexOf(k);
-    if (at < 0) return dim;
-    const step = by[at] ?? 1;
-    if (!(step > 0)) return step === -1 && from[at] === -1 && to[at]! < -dim ? dim : Number.NaN;
-    return Math.max(0, Math.ceil((place(to[at]!, dim) - place(from[at]!, dim)) / step));
-  });
-};
-
-const Transpose: ShapeRule = ([data], { perm }) =>
-  data?.dims && (listOf(perm)?.map((k) => data.dims![k] ?? 1) ?? [...data.dims].reverse());
-
-const Tile: ShapeRule = ([data, repeats]) =>
-  data?.dims?.map((dim, k) => dim * (repeats?.values ? (repeats.values[k] ?? 1) : Number.NaN));
 
 const OneHot: ShapeRule = ([indices, depth]) =>
   indices?.dims && depth?.values ? [...indices.dims, depth.values[0]!] : undefined;
