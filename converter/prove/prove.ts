@@ -21,7 +21,8 @@ import {
   Split,
   Unproven,
 } from "./values/cases.ts";
-import { delayed, keyUpTo } from "./values/sequence.ts";
+import { keyUpTo } from "./values/cutting.ts";
+import { delayed } from "./values/sequence.ts";
 import { keyOfName, lineAt, positionOf, type Sequence, streamOf, tensor, type Value } from "./values/value.ts";
 import { at, axesOf, type Known, nodesTo, Stopped, walk } from "./walk.ts";
 

@@ -1,9 +1,10 @@
 /** Products with matrices: sums over axes that operands share. */
 import { add, type Dim, dim } from "../../time/facts/dim.ts";
 import { atLeast, type Case, least, Unproven } from "../values/cases.ts";
+import { earlier, endedAt, sliced } from "../values/cutting.ts";
 import { overChannels } from "../values/poly.ts";
 import { fixed, numbersText, type Rule, type Site, tensorOf } from "../values/rule.ts";
-import { convolved, earlier, endedAt, sliced } from "../values/sequence.ts";
+import { convolved } from "../values/sequence.ts";
 import {
   type Axes,
   type Body,

@@ -1,8 +1,9 @@
 /** Convolutions. */
 import { add, type Dim, dim, subtract } from "../../time/facts/dim.ts";
 import { type Case, Unproven } from "../values/cases.ts";
+import { endedAt, padded, sliced } from "../values/cutting.ts";
 import { type Rule, sizeOfAxis, tensorOf } from "../values/rule.ts";
-import { convolved, endedAt, kernelOfFilter, padded, sliced } from "../values/sequence.ts";
+import { convolved, kernelOfFilter } from "../values/sequence.ts";
 import { type Lines, lineAt, linesOf, type Sequence } from "../values/value.ts";
 
 /** https://onnx.ai/onnx/operators/onnx__Conv.html along one axis, each channel by itself. */

@@ -3,8 +3,8 @@
 import { fromFront } from "../../graph/axis.ts";
 import { add, type Dim, dim, scale, subtract } from "../../time/facts/dim.ts";
 import { atLeast, type Case, most, NotRun, numberOf, Unproven } from "../values/cases.ts";
+import { endedAt, keyAnywhere } from "../values/cutting.ts";
 import { numbersOf, placed, type Rule, sizeOfAxis, tensorOf } from "../values/rule.ts";
-import { endedAt, keyAnywhere } from "../values/sequence.ts";
 import {
   type Axes,
   type Body,

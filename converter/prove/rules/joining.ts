@@ -3,8 +3,9 @@
 import { fromFront } from "../../graph/axis.ts";
 import { add, type Dim, dim, equal, subtract } from "../../time/facts/dim.ts";
 import { atLeast, type Case, isSame, negated, numberOf, Unproven } from "../values/cases.ts";
+import { endedAt, padded, sliced, turned } from "../values/cutting.ts";
 import { fixed, numbersOf, type Rule, sizeOfAxis, sizesOf, tensorOf } from "../values/rule.ts";
-import { endedAt, padded, sliced, summed, turned } from "../values/sequence.ts";
+import { summed } from "../values/sequence.ts";
 import { axisOf, type Body, type Factor, isLine, type Lines, lineAt, linesOf, type Sequence } from "../values/value.ts";
 import { asLine, asRows } from "./positions.ts";
 

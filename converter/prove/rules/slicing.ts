@@ -3,8 +3,8 @@
 import { fromFront } from "../../graph/axis.ts";
 import { add, type Dim, dim, equal, scale, subtract } from "../../time/facts/dim.ts";
 import { atLeast, type Case, least, most, numberOf, Unproven } from "../values/cases.ts";
+import { endedAt, sliced, turned } from "../values/cutting.ts";
 import { numbersOf, type Rule, sizeOfAxis, sizesOf, tensorOf } from "../values/rule.ts";
-import { endedAt, sliced, turned } from "../values/sequence.ts";
 import { axisOf, type Body, isLine, type Lines, lineAt, linesOf } from "../values/value.ts";
 import { asLine, asRows } from "./positions.ts";
 

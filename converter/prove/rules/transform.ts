@@ -3,9 +3,10 @@
 import { fromFront } from "../../graph/axis.ts";
 import { add, type Dim, dim, multiply, subtract } from "../../time/facts/dim.ts";
 import { floor, isSame, numberOf, Unproven } from "../values/cases.ts";
+import { cutTo } from "../values/cutting.ts";
 import { atom, plus, productsOf } from "../values/poly.ts";
 import { numbersOf, type Rule, type Site, sizeOfAxis, sizesOf, tensorOf } from "../values/rule.ts";
-import { convolved, cutTo, summed, weighted } from "../values/sequence.ts";
+import { convolved, summed, weighted } from "../values/sequence.ts";
 import type { Poly } from "../values/value.ts";
 import {
   type Body,

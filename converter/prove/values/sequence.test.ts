@@ -3,19 +3,8 @@ import fc from "fast-check";
 import { test } from "vitest";
 import { type Dim, dim, equal, evaluate, subtract, TIME } from "../../time/facts/dim.ts";
 import { type Case, EVERY_LENGTH, examplesOf, floor, isEmpty, least, most, Split, Unproven } from "./cases.ts";
-import {
-  convolved,
-  cutTo,
-  endedAt,
-  keyUpTo,
-  mapped,
-  multiplied,
-  padded,
-  sliced,
-  summed,
-  turned,
-  weighted,
-} from "./sequence.ts";
+import { cutTo, endedAt, keyUpTo, padded, sliced, turned } from "./cutting.ts";
+import { convolved, mapped, multiplied, summed, weighted } from "./sequence.ts";
 import { positionOf, type Sequence, streamOf } from "./value.ts";
 
 /** A size in both worlds. */
