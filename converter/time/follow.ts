@@ -11,7 +11,7 @@ import { laidBehind, laidOut } from "./laid.ts";
 import { isOffset, judgedOffset } from "./offset.ts";
 import { rowsDiffer } from "./rows.ts";
 import { oneOf, readForSizes, readsSizes } from "./sized.ts";
-import { newWalked, type Walked } from "./walked.ts";
+import { type Judged, newWalked, type Walked } from "./walked.ts";
 
 /** A node at which time is mixed: a long convolution may begin here. */
 export interface Opening {
@@ -88,20 +88,13 @@ export function followTime(
   const closedOf = new Map<Node, Closed>();
   for (const region of closed) for (const node of region.nodes) closedOf.set(node, region);
 
+  const numbersOf = (name: string) => numbers(operandOf(name, facts, constants));
   /** Of tensors that are open, for what reads their sizes. */
-  const laid = new Map<string, Layout>();
+  const laid = laidInside(closed, numbersOf);
   const layoutOf = (name: string): Layout | undefined => {
     const operand = name ? operandOf(name, facts, constants) : undefined;
     return operand && (isOffset(operand.fact) ? undefined : (axesOf(operand) ?? laid.get(name)));
   };
-  for (const { nodes, exits } of closed) {
-    const left = exits.flatMap(({ tensor, fact }) => {
-      const axes = isOffset(fact) ? undefined : axesOf({ name: tensor, fact, constant: () => undefined });
-      return axes ? [{ tensor, axes }] : [];
-    });
-    const numbersOf = (name: string) => numbers(operandOf(name, facts, constants));
-    for (const [name, axes] of laidBehind(nodes, left, numbersOf)) laid.set(name, axes);
-  }
   const open = (node: Node, openings: ReadonlySet<string>) => {
     const told = () => (node.inputs[1] ? integers(operandOf(node.inputs[1], facts, constants)) : undefined);
     const layout = laidOut(node, node.inputs.map(layoutOf), told, context);
@@ -118,6 +111,18 @@ export function followTime(
     open(node, new Set());
   };
 
+  /** By rules; of an If by what it chooses by; where nothing is read but its sizes, by these. */
+  const verdictOn = (node: Node, operands: readonly (Operand | undefined)[]): Judged => {
+    const branch = node.op === "If" && node.domain === "" && operands[0]?.fact.kind !== "open";
+    const judged = branch
+      ? refusesBranch(operands[0], facts, model.graph.nodes)
+      : walked.judged(node, operands, varies, () =>
+          judgedOffset(operands, context, (given, within) => judge(node, given, within, varies)),
+        );
+    const one = sized.has(node) && !("outputs" in judged) ? oneOf(node, operands) : undefined;
+    return one ? { outputs: [one] } : judged;
+  };
+
   for (const node of model.graph.nodes) {
     const region = closedOf.get(node);
     if (region) {
@@ -128,14 +133,7 @@ export function followTime(
     if (node.outputs.every((output) => !output || constants.has(output))) continue;
     const given = node.inputs.map((name) => (name ? operandOf(name, facts, constants) : undefined));
     const operands = readsSizes(node) ? given.map(asLaid) : given;
-    const branch = node.op === "If" && node.domain === "" && operands[0]?.fact.kind !== "open";
-    const judged = branch
-      ? refusesBranch(operands[0], facts, model.graph.nodes)
-      : walked.judged(node, operands, varies, () =>
-          judgedOffset(operands, context, (given, within) => judge(node, given, within, varies)),
-        );
-    const one = sized.has(node) && !("outputs" in judged) ? oneOf(node, operands) : undefined;
-    const verdict = one ? { outputs: [one] } : judged;
+    const verdict = verdictOn(node, operands);
     if ("open" in verdict) open(node, verdict.open);
     else if ("refuses" in verdict)
       refuse(node, {
@@ -165,6 +163,22 @@ export function followTime(
     }
   }
   return { facts, openings, refusals, positions, varies, context };
+}
+
+/** How tensors inside of closed parts are laid out, as far as what leaves these tells. */
+function laidInside(
+  closed: readonly Closed[],
+  numbersOf: (name: string) => readonly number[] | undefined,
+): Map<string, Layout> {
+  const laid = new Map<string, Layout>();
+  for (const { nodes, exits } of closed) {
+    const left = exits.flatMap(({ tensor, fact }) => {
+      const axes = isOffset(fact) ? undefined : axesOf({ name: tensor, fact, constant: () => undefined });
+      return axes ? [{ tensor, axes }] : [];
+    });
+    for (const [name, axes] of laidBehind(nodes, left, numbersOf)) laid.set(name, axes);
+  }
+  return laid;
 }
 
 const firstStream = (node: Node, operands: readonly (Operand | undefined)[]): string =>
