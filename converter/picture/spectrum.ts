@@ -97,22 +97,6 @@ export function poleFigure(modal: AnyModal): string {
   const real = poles.filter(({ im }) => im === 0).length;
   const pairs = (poles.length - real) / 2;
   const size = (pole: Pole) => Math.max(1.6, 9 * Math.sqrt(pole.norm / largest));
-  const circle = (radius: number) =>
-    Array.from(
-      { length: 121 },
-      (_, i) => [radius * Math.cos((i * Math.PI) / 60), radius * Math.sin((i * Math.PI) / 60)] as const,
-    );
-  const aside = (lines: readonly string[], y: number, options: Plot.TextOptions = {}) =>
-    lines.map((line, i) =>
-      Plot.text([line], {
-        x: [1.22],
-        y: [y - 0.155 * i],
-        text: (each: string) => each,
-        textAnchor: "start",
-        fill: "currentColor",
-        ...options,
-      }),
-    );
   const domain = 1.08;
   const side = HEIGHT - 8;
   return draw(`${poles.length} poles in the unit disc`, {
@@ -125,34 +109,7 @@ export function poleFigure(modal: AnyModal): string {
     y: { domain: [-domain, domain] },
     r: { type: "identity" },
     marks: [
-      Plot.line(
-        [
-          [-1, 0],
-          [1, 0],
-        ],
-        { stroke: "currentColor", strokeOpacity: 0.18 },
-      ),
-      Plot.line(
-        [
-          [0, -1],
-          [0, 1],
-        ],
-        { stroke: "currentColor", strokeOpacity: 0.18 },
-      ),
-      Plot.line(circle(0.5), { stroke: "currentColor", strokeOpacity: 0.18 }),
-      Plot.line(circle(1), { stroke: "currentColor", strokeWidth: 1.2, strokeOpacity: 0.75 }),
-      Plot.text(["½", "1"], {
-        // upwards, where few poles are
-        x: [0, 0],
-        y: [0.5, 1],
-        text: (each: string) => each,
-        dx: 4,
-        dy: 9,
-        textAnchor: "start",
-        fill: "currentColor",
-        fillOpacity: 0.7,
-        ...HALO,
-      }),
+      ...unitDisc(),
       Plot.dot(shown, {
         x: "re",
         y: "im",
@@ -183,6 +140,58 @@ export function poleFigure(modal: AnyModal): string {
     ],
   });
 }
+
+/** The axes of the unit disc, the circles of radius ½ and 1, and their labels. */
+const unitDisc = () => [
+  Plot.line(
+    [
+      [-1, 0],
+      [1, 0],
+    ],
+    { stroke: "currentColor", strokeOpacity: 0.18 },
+  ),
+  Plot.line(
+    [
+      [0, -1],
+      [0, 1],
+    ],
+    { stroke: "currentColor", strokeOpacity: 0.18 },
+  ),
+  Plot.line(circle(0.5), { stroke: "currentColor", strokeOpacity: 0.18 }),
+  Plot.line(circle(1), { stroke: "currentColor", strokeWidth: 1.2, strokeOpacity: 0.75 }),
+  Plot.text(["½", "1"], {
+    // upwards, where few poles are
+    x: [0, 0],
+    y: [0.5, 1],
+    text: (each: string) => each,
+    dx: 4,
+    dy: 9,
+    textAnchor: "start",
+    fill: "currentColor",
+    fillOpacity: 0.7,
+    ...HALO,
+  }),
+];
+
+/** The points of a circle around 0. */
+const circle = (radius: number) =>
+  Array.from(
+    { length: 121 },
+    (_, i) => [radius * Math.cos((i * Math.PI) / 60), radius * Math.sin((i * Math.PI) / 60)] as const,
+  );
+
+/** Lines of text beside the disc, from a height down. */
+const aside = (lines: readonly string[], y: number, options: Plot.TextOptions = {}) =>
+  lines.map((line, i) =>
+    Plot.text([line], {
+      x: [1.22],
+      y: [y - 0.155 * i],
+      text: (each: string) => each,
+      textAnchor: "start",
+      fill: "currentColor",
+      ...options,
+    }),
+  );
 
 const modulus = ({ re, im }: Pole): number => Math.hypot(re, im);
 
