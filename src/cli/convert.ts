@@ -8,7 +8,7 @@ import {
   toleranceOf,
 } from "../../converter/choose/options.ts";
 import type { Required } from "../../converter/claim.ts";
-import type { Progress } from "../../converter/conversion.ts";
+import type { ConvertOptions, Progress } from "../../converter/conversion.ts";
 import { type Checked, convertModel } from "../../converter/convert.ts";
 import { readModel } from "../../converter/file/read.ts";
 import type { Found } from "../../converter/find/found.ts";
@@ -166,33 +166,17 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   refuseTarget(target, inputs, force);
   const beside = await lookBeside(file);
   const trainingLength = options.trainingLength ?? beside.trainingLength?.positions;
-  const { exact, tolerance, budget, order, maxState, horizon, threads, checkTolerance, stepFile, cacheCapacity } =
-    options;
+  const { exact, order, maxState, stepFile } = options;
   if (stepFile && target.kind !== "folder")
     throw new LongConvError("usage", "--step-file needs a folder as output: the two files share their weights");
   const page = options.html === undefined ? undefined : await outputFile(options.html, { models: [file], force });
   let seen: Pick<Shown, "found" | "candidates" | "forms"> | undefined;
-  const settings = {
-    exact,
-    tolerance,
-    budget,
-    order,
-    maxState,
-    horizon,
-    threads,
-    checkTolerance,
+  const settings: ConvertOptions = {
+    ...settingsOf(options),
     weights: kinds.length === 1 ? kinds[0] : undefined,
-    stepFile,
-    cacheCapacity,
     transformersJs: target.kind === "folder",
     trainingLength,
-    require: options.require,
-    timeAxis: options.timeAxis,
-    inputName: options.inputName,
-    outputName: options.outputName,
     signal: terminal.signal,
-    ...(options.attentionMask ? {} : { attentionMask: false }),
-    ...(options.numLogitsToKeep ? {} : { numLogitsToKeep: false }),
     onProgress: ({ step, done, total }: Progress) => terminal.progress(STEPS[step], done, total),
   };
   const onPlanned = (found: Found, planned: readonly Planned[]) => {
@@ -231,6 +215,18 @@ async function run(terminal: Terminal, given: string, options: Options): Promise
   const done = { file, conversion, target, written, trainingLength, from, weights, seconds };
   terminal.print(conversionReport(done));
   terminal.result(conversionJson(done));
+}
+
+/** What is passed on as it was given. */
+function settingsOf(options: Options): ConvertOptions {
+  const { exact, tolerance, budget, order, maxState, horizon, threads, checkTolerance } = options;
+  const { stepFile, cacheCapacity, require, timeAxis, inputName, outputName } = options;
+  return {
+    ...{ exact, tolerance, budget, order, maxState, horizon, threads, checkTolerance },
+    ...{ stepFile, cacheCapacity, require, timeAxis, inputName, outputName },
+    ...(options.attentionMask ? {} : { attentionMask: false }),
+    ...(options.numLogitsToKeep ? {} : { numLogitsToKeep: false }),
+  };
 }
 
 const STEPS = {
