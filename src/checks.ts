@@ -37,11 +37,16 @@ const isObject = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
 const isPath = (value: unknown) => typeof value === "string" && value !== "";
 const isBytes = (value: unknown) => value instanceof Uint8Array;
-const hasAll = (value: unknown, wanted: Readonly<Record<string, (field: unknown) => boolean>>) =>
-  isObject(value) && Object.entries(wanted).every(([name, is]) => is(value[name]));
-const isReport = (value: unknown) => hasAll(value, { decode: isObject, prompt: isObject, memory: isObject });
+const isList = (value: unknown) => Array.isArray(value);
 const isFunction = (value: unknown) => typeof value === "function";
 const isMap = (value: unknown) => value instanceof Map;
+// fields one by one: a decode step asks while the caches hold a model's weights, and every line of code costs then
+const isReport = (value: unknown) =>
+  isObject(value) && isObject(value.decode) && isObject(value.prompt) && isObject(value.memory);
+const isLoaded = (value: unknown) =>
+  isObject(value) && isObject(value.session) && isObject(value.backend) && isList(value.states) && isList(value.inputs);
+const isState = (value: unknown) =>
+  isObject(value) && isList(value.tensors) && (isList(value.positions) || ArrayBuffer.isView(value.positions));
 
 /** Arguments of the functions that programs call. */
 export const KINDS = {
@@ -49,29 +54,21 @@ export const KINDS = {
   source: { what: "the path of a model, or its bytes", is: (value) => isPath(value) || isBytes(value) },
   bytes: { what: "bytes (a Uint8Array)", is: isBytes },
   text: { what: "a text", is: (value) => typeof value === "string" },
-  list: { what: "an array", is: (value) => Array.isArray(value) },
+  list: { what: "an array", is: isList },
   map: { what: "a Map", is: isMap },
   options: { what: "an object", is: isObject },
   model: {
     what: "a model, as readModel, decodeModel and convert give it",
-    is: (value) => hasAll(value, { metadata: isMap, graph: (graph) => isObject(graph) && Array.isArray(graph.nodes) }),
+    is: (value) => isObject(value) && isMap(value.metadata) && isObject(value.graph) && isList(value.graph.nodes),
   },
-  loaded: {
-    what: "a model, as load gives it",
-    is: (value) =>
-      hasAll(value, { session: isObject, backend: isObject, states: Array.isArray, inputs: Array.isArray }),
-  },
-  state: {
-    what: "a state, as read, step and zeroState give it",
-    is: (value) =>
-      hasAll(value, { tensors: Array.isArray, positions: (list) => Array.isArray(list) || ArrayBuffer.isView(list) }),
-  },
+  loaded: { what: "a model, as load gives it", is: isLoaded },
+  state: { what: "a state, as read, step and zeroState give it", is: isState },
   backend: {
     what: "a backend, such as nodeBackend",
-    is: (value) => hasAll(value, { open: isFunction, outline: isFunction }),
+    is: (value) => isObject(value) && isFunction(value.open) && isFunction(value.outline),
   },
-  cache: { what: "a cache, as createPrefixCache gives it", is: (value) => hasAll(value, { all: isFunction }) },
-  tokenizer: { what: "a tokenizer", is: (value) => hasAll(value, { decode: isFunction }) },
+  cache: { what: "a cache, as createPrefixCache gives it", is: (value) => isObject(value) && isFunction(value.all) },
+  tokenizer: { what: "a tokenizer", is: (value) => isObject(value) && isFunction(value.decode) },
   report: { what: "what bench reports", is: isReport },
   reports: { what: "an array of what bench reports", is: (value) => Array.isArray(value) && value.every(isReport) },
 } as const satisfies Readonly<Record<string, Kind>>;
@@ -84,6 +81,8 @@ export const KINDS = {
 export function checkArguments(
   given: Readonly<Record<string, readonly [kind: keyof typeof KINDS, value: unknown]>>,
 ): void {
-  for (const [name, [kind, value]] of Object.entries(given))
+  for (const name in given) {
+    const [kind, value] = given[name]!;
     if (!KINDS[kind].is(value)) throw notValid(name, KINDS[kind].what, value);
+  }
 }

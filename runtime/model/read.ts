@@ -1,7 +1,6 @@
 /** A language model reads tokens: prompts in slices of bounded length, and single tokens, each row one. */
 
 import { checkArguments, checkNumbers, notValid } from "../../src/checks.ts";
-import { ATTENTION_MASK, NUM_LOGITS_TO_KEEP } from "../../src/contract.ts";
 import { LongConvError } from "../../src/errors.ts";
 import { named } from "../../src/unforeseen.ts";
 import { dataOf, toFloat32 } from "../sessions/numeric.ts";
@@ -10,7 +9,7 @@ import { checkReach } from "./limit.ts";
 import { type Model, refuseOther, type State } from "./model.ts";
 import { concatStates, disposeState, sliceState } from "./state.ts";
 import { type StepOptions, step, zeroState } from "./step.ts";
-import { checkIds, encodePrompt, type Ids, idTensor, languageOf, tokenFeeds } from "./tokens.ts";
+import { checkIds, encodePrompt, feedsOf, type Ids, languageOf, tokenFeeds } from "./tokens.ts";
 
 export interface ReadOptions {
   /** Read after this state (as many rows as prompts). It is not changed. Default: after nothing. */
@@ -170,10 +169,8 @@ async function readColumns(
   state: State,
   options: RunOptions,
 ): Promise<State> {
-  const { ids: idsName, logits: logitsName, idType, hasMask, hasNumLogitsToKeep } = languageOf(model);
-  const { Tensor } = model.backend;
+  const { logits: logitsName } = languageOf(model);
   const width = to - from;
-  const dims = [prompts.length, width];
   const ids = new Float64Array(prompts.length * width);
   const mask = new BigInt64Array(ids.length);
   const advance = prompts.map((prompt, row) => {
@@ -185,9 +182,7 @@ async function readColumns(
     }
     return Math.max(0, to - first);
   });
-  const feeds: Record<string, Tensor> = { [idsName]: idTensor(model, idType, ids, dims) };
-  if (hasMask) feeds[ATTENTION_MASK] = new Tensor("int64", mask, dims);
-  if (hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new Tensor("int64", new BigInt64Array([1n]), []);
+  const feeds = feedsOf(model, ids, mask, [prompts.length, width], 1);
   const last = to === length;
   // The logits are fetched after the last slice only; a run must fetch something, and the states are always fetched.
   const outputs = last ? [logitsName] : [];

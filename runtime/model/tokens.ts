@@ -41,18 +41,34 @@ export function checkIds(ids: Ids, { vocabulary, ids: tensor }: LanguageModel, f
 
 /** What a run takes that reads so many tokens in each row. @param count positions whose logits are wanted, the last ones */
 export function tokenFeeds(model: Model, rows: readonly Ids[], count: number): Record<string, Tensor> {
-  const { ids, idType, hasMask, hasNumLogitsToKeep } = languageOf(model);
+  const width = rows[0]!.length;
+  const ids = new Float64Array(rows.length * width);
+  for (let row = 0; row < rows.length; row++)
+    for (let column = 0; column < width; column++) ids[row * width + column] = rows[row]![column]!;
+  return feedsOf(model, ids, new BigInt64Array(ids.length).fill(1n), [rows.length, width], count);
+}
+
+/** The inputs of a run. @param mask 1n where a token stands, of as many elements as ids */
+export function feedsOf(
+  model: Model,
+  ids: Float64Array,
+  mask: BigInt64Array,
+  dims: readonly number[],
+  count: number,
+): Record<string, Tensor> {
+  const { ids: name, idType, hasMask, hasNumLogitsToKeep } = languageOf(model);
   const { Tensor } = model.backend;
-  const dims = [rows.length, rows[0]!.length];
-  const feeds: Record<string, Tensor> = { [ids]: idTensor(model, idType, Float64Array.from(rows.flat()), dims) };
-  if (hasMask) feeds[ATTENTION_MASK] = new Tensor("int64", new BigInt64Array(rows.flat().length).fill(1n), dims);
-  if (hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new Tensor("int64", new BigInt64Array([BigInt(count)]), []);
+  const feeds: Record<string, Tensor> = { [name]: idTensor(model, idType, ids, dims) };
+  if (hasMask) feeds[ATTENTION_MASK] = new Tensor("int64", mask, dims);
+  if (hasNumLogitsToKeep) feeds[NUM_LOGITS_TO_KEEP] = new Tensor("int64", BigInt64Array.of(BigInt(count)), []);
   return feeds;
 }
 
 /** Ids as a tensor of the model's type. */
-export function idTensor(model: Model, type: "int64" | "int32", ids: Float64Array, dims: readonly number[]): Tensor {
-  return type === "int32"
-    ? new model.backend.Tensor(type, Int32Array.from(ids), dims)
-    : new model.backend.Tensor(type, BigInt64Array.from(ids as unknown as ArrayLike<number>, BigInt), dims);
+function idTensor(model: Model, type: "int64" | "int32", ids: Float64Array, dims: readonly number[]): Tensor {
+  if (type === "int32") return new model.backend.Tensor(type, new Int32Array(ids), dims);
+  // not BigInt64Array.from, which asks an iterator for every id
+  const wide = new BigInt64Array(ids.length);
+  for (let i = 0; i < ids.length; i++) wide[i] = BigInt(ids[i]!);
+  return new model.backend.Tensor(type, wide, dims);
 }
