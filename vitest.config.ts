@@ -30,6 +30,7 @@ export default defineConfig({
           include: ["{src,converter,runtime,test,scripts}/**/*.test.ts"],
           exclude: APART,
           isolate: false,
+          setupFiles: "test/one-thread.ts",
         },
       },
       { extends: true, test: { name: "apart", include: APART } },
