@@ -132,7 +132,7 @@ test.each(["full.onnx", "full", "small"])("a full disk halfway: %s", async (out)
 
 test("Ctrl-C halfway: exit code 130, nothing left behind", async () => {
   const before = contents(dir.folder);
-  const run = await longconv(["convert", demo.file, "-o", dir.at("stopped"), "--progress", "plain"], {
+  const run = await longconv(["convert", demo.file, "-o", dir.at("stopped"), "--horizon", "512", "--progress", "plain"], {
     interruptWhen: (_, stderr) => stderr.includes("solving layers"),
   });
   expect(run.code, run.stderr).toBe(130);

@@ -33,7 +33,7 @@ let demo: Model;
 let expected: number[];
 
 beforeAll(async () => {
-  folders = await convertFolders([demoModel()], { order: 64 });
+  folders = await convertFolders([demoModel()], { order: 64, horizon: 512 });
   const zoo = await convertFolders(ZOO.map(zooModel), { exact: true, horizon: 64 });
   const short = await convertFolders([zooModel("s4d")], { exact: true, horizon: 64 }, CLAIM);
   site = await serve({ models: folders.folder, zoo: zoo.folder, short: short.folder });

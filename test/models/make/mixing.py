@@ -117,7 +117,7 @@ def add(name, build, inputs, outputs, note, refused=False, **kw):
 
 
 add("mixing-einsum", lambda: Ssm(6, 3, 5, "einsum"), 6, 5, "bcl,nl,nc,dn->bdl of spectra")
-add("mixing-states", lambda: Ssm(6, 3, 5, "states"), 6, 5, "spectra by matrices before and behind the kernels")
+add("mixing-states", lambda: Ssm(3, 2, 2, "states"), 3, 2, "spectra by matrices before and behind the kernels")
 add("mixing-sum", lambda: Ssm(4, 5, 3, "sum"), 4, 3, "spectra of all pairs of channels, multiplied and summed")
 add("mixing-s5", lambda: S5(5, 3, 5), 5, 5, "S5 as a convolution: complex B and C")
 add("mixing-conv-80", lambda: LongConv(6, 3, 4, 80), 6, 4, "Conv1d(6, 4, 80) whose taps die away: a recurrence is smaller than its window")
