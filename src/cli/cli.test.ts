@@ -276,7 +276,7 @@ describe("inspect", () => {
 
   test("writes a page with pictures, once", async () => {
     const page = dir.at("page.html");
-    const { file } = zooModel("tnn-fft-opset18");
+    const { file } = zooModel("sgconv");
     await json("inspect", file, "--html", page);
     const html = readFileSync(page, "utf8");
     expect(html).toMatch(/^<!doctype html>/i);
