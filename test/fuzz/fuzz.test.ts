@@ -6,8 +6,8 @@ import { describe, expect, test } from "vitest";
 import { judged, summary, type Verdict } from "./campaign.ts";
 import { OVERCLAIMS } from "./overclaims/index.ts";
 
-const FIRST = 1;
-const GRAPHS = 14;
+/** The first ones that cost little: the others (3, 5, 13) take as long as all of these. */
+const SEEDS = [1, 2, 4, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 17];
 const SHARE = 0.9;
 
 /** One of each kind: of those that show what is meant the one that costs least. */
@@ -53,17 +53,15 @@ function expectSound({ graph, form, outcome }: Verdict): void {
 describe("refused, or right as far as is claimed", () => {
   const verdicts: Verdict[] = [];
 
-  for (let seed = FIRST; seed < FIRST + GRAPHS; seed++) {
-    test(`seed ${seed}`, async () => {
-      const both = await judged(seed);
-      verdicts.push(...both);
-      both.forEach(expectSound);
-    });
-  }
+  test.each(SEEDS)("seed %i", async (seed) => {
+    const both = await judged(seed);
+    verdicts.push(...both);
+    both.forEach(expectSound);
+  });
 
   test("most of what can run token by token was converted, and some of each kind were made", () => {
     const { counts, convertedShare, graphs } = summary(verdicts);
-    expect(graphs).toBe(GRAPHS);
+    expect(graphs).toBe(SEEDS.length);
     expect(convertedShare).toBeGreaterThanOrEqual(SHARE);
     for (const kind of ["causal right", "trap refused", "rewritten right"])
       expect(counts[kind] ?? 0).toBeGreaterThan(0);
