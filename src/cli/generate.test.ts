@@ -3,7 +3,8 @@ import { spawnSync } from "node:child_process";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTokenizer } from "../../runtime/text/text.ts";
-import { COMMAND, convertInto, longconv, scratch } from "../../test/command.ts";
+import { COMMAND, convertInto, errorOf, longconv, scratch } from "../../test/command.ts";
+import { longconvHere } from "../../test/in-process.ts";
 import { demoModel } from "../../test/testdata.ts";
 
 const dir = scratch();
@@ -101,7 +102,7 @@ test("a text that matches a pattern, and JSON that a schema allows", async () =>
   for (const each of several.texts) expect(["yes", "no"]).toContain(each.text);
 
   writeFileSync(dir.at("broken.json"), "{");
-  const refused = async (...more: string[]) => (await json(...args, ...more)).error;
+  const refused = async (...more: string[]) => errorOf(await longconvHere(["generate", ...args, ...more, "--json"]));
   expect(await refused("--regex", "a(")).toMatchObject({ code: "bad-input" });
   expect(await refused("--regex", "a{40}", "-n", "30")).toMatchObject({
     code: "bad-input",
@@ -110,8 +111,8 @@ test("a text that matches a pattern, and JSON that a schema allows", async () =>
   expect(await refused("--json-schema", dir.at("broken.json"))).toMatchObject({ code: "bad-input" });
   expect(await refused("--json-schema", dir.at("none.json"))).toMatchObject({ code: "file-missing" });
   expect(await refused("--json-schema", dir.at("schema.json"), "--regex", "a")).toMatchObject({ code: "usage" });
-  const beams = await json(dir.at("demo"), "-p", "a", "--beams", "2", "--regex", "a");
-  expect(beams.error).toMatchObject({ code: "usage" });
+  const beams = ["generate", dir.at("demo"), "-p", "a", "--beams", "2", "--regex", "a", "--json"];
+  expect(errorOf(await longconvHere(beams))).toMatchObject({ code: "usage" });
 });
 
 test("what does not go together is said", async () => {
