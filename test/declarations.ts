@@ -32,24 +32,26 @@ interface Named {
 }
 
 /**
- * Names in exported signatures, and in what these name, that the entry point does not export: "Name (file)". A name of a
- * dependency counts; those of the language, the browser and Node do not.
+ * Of each entry point, names in exported signatures, and in what these name, that it does not export: "Name (file)". A name
+ * of a dependency counts; those of the language, the browser and Node do not.
  * @param root folder of the package
  * @param types folder whose node_modules has @types/node
  */
-export function notExported(ts: Compiler, root: string, entry: string, types: string): string[] {
-  const program = ts.createProgram([entry], {
+export function notExported(ts: Compiler, root: string, entries: readonly string[], types: string): string[][] {
+  const program = ts.createProgram(entries, {
     module: ts.ModuleKind.NodeNext,
     lib: ["lib.es2022.d.ts", "lib.dom.d.ts"],
     types: ["node"],
     typeRoots: [path.join(types, "node_modules/@types")],
   });
   const checker = program.getTypeChecker();
+  return entries.map((entry) => missingFrom(ts, checker, root, program.getSourceFile(entry)));
+}
+
+function missingFrom(ts: Compiler, checker: Checker, root: string, entry: Node): string[] {
   const meant = (symbol: Named) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol);
   const isPlatform = (file: string) => /node_modules\/(@types|undici-types|typescript[^/]*)\//.test(file);
-  const seen = new Set(
-    checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(entry))!).map(meant),
-  );
+  const seen = new Set(checker.getExportsOfModule(checker.getSymbolAtLocation(entry)!).map(meant));
   const missing: string[] = [];
   const { TypeReference, ExpressionWithTypeArguments, TypeQuery } = ts.SyntaxKind;
   const visit = (node: Node): void => {
