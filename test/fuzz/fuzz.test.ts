@@ -6,8 +6,8 @@ import { describe, expect, test } from "vitest";
 import { judged, summary, type Verdict } from "./campaign.ts";
 import { OVERCLAIMS } from "./overclaims/index.ts";
 
-/** The first ones that cost little: the others (3, 5, 13) take as long as all of these. */
-const SEEDS = [1, 2, 4, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 17];
+/** The first ones that cost little, and 5, whose kernels are spectra: 3 and 13 take as long as ten of these. */
+const SEEDS = [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16];
 const SHARE = 0.9;
 
 /** One of each kind: of those that show what is meant the one that costs least. */
