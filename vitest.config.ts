@@ -17,8 +17,8 @@ export default defineConfig({
     // ends what hangs, and nothing else: no test is judged by its time, on a machine however busy
     testTimeout: 3_600_000,
     hookTimeout: 3_600_000,
-    // one more than two cores: a worker often waits for a process that it started
-    maxWorkers: 3,
+    // two more than two cores: a worker often waits for a process that it started
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     // transformers.js and Python open ONNX Runtime by themselves
     env: { ORT_DISABLE_TELEMETRY: "1" },
