@@ -40,9 +40,9 @@ function manyOrFew(
 ): string {
   const duos = duosOf(modal);
   const residues = b.floats("residues", [2, 2 * duos.length, 1, modal.channels], spreadResidues(modal, duos));
-  const { few } = plan;
+  const { few, length } = plan;
   if (path.straight || !few) return modalPrefill(b, modal, path, chunk, plan, residues);
-  const { isFew, isTwo, length } = few;
+  const { isFew, isTwo } = few;
   const two: Pass = { name: "two", graph: "two_tokens", add: (inner, at) => stepsInARow(inner, decodeStep, at, 2) };
   const chunkOfFew: Pass = {
     ...{ name: "chunk", graph: "one_chunk" },

@@ -44,11 +44,10 @@ export interface PrefillPlan {
   readonly few?: FewTokens | undefined;
 }
 
-/** Whether there are at most {@link FEW} tokens, and whether two, bool [1], and T, int64 [1]. */
+/** Whether there are at most {@link FEW} tokens, and whether two, bool [1]. */
 export interface FewTokens {
   readonly isFew: string;
   readonly isTwo: string;
-  readonly length: string;
 }
 
 /** What a layer wants a plan for. */
@@ -96,7 +95,7 @@ export function prefillPlans(
   );
   const renamed = new Map(names.map((name, i) => [name, outside[i]!]));
   return made.map((plan, i) => {
-    const few = wanted[i]?.few && { isFew, isTwo, length };
+    const few = wanted[i]?.few && { isFew, isTwo };
     return plan && { ...outsideOf(plan, (name) => renamed.get(name)!), length, few };
   });
 }

@@ -55,17 +55,15 @@ export function modalPrefill(
   const whole = orderOf(modal) === width ? path.past : b.one("Pad", [path.past, b.ints("row", [0, 0, 0, 0, 1, 0])]);
   const carried = b.one("Reshape", [whole, b.ints("carried", [0, width, 1, channels])]);
   const tables: Tables = {
-    ...{ duos, channels, chunk, residues, places: plan.places, lastChunk: plan.lastChunk },
+    ...{ duos, channels, chunk, plan, residues },
     toeplitz: toeplitzOf(b, kernelOf(modal, chunk), chunk),
     gather: b.floats("gather", [width, chunk], gatherMatrix(duos, chunk)),
     spread: b.floats("spread", [chunk, 2 * width], spreadMatrix(duos, chunk)),
     scan: b.one("Gather", [plan.powers, plan.entries], { axis: 1 }, { hint: "scan" }),
     leap: b.floats("leap", [duos.length, 2, 2], leapBlocks(duos, chunk).subarray(-4 * duos.length)),
   };
-  const { y, start } = path.straight
-    ? allGroups(b, tables, path.x, carried, plan)
-    : oneOrAll(b, tables, path.x, carried, plan);
-  toTheEnd(b, modal, tables, path, start, plan);
+  const { y, start } = path.straight ? allGroups(b, tables, path.x, carried) : oneOrAll(b, tables, path.x, carried);
+  toTheEnd(b, modal, tables, path, start);
   return y;
 }
 
@@ -74,12 +72,9 @@ interface Tables {
   readonly duos: readonly Duo[];
   readonly channels: number;
   readonly chunk: number;
+  readonly plan: PrefillPlan;
   /** As of {@link modalPrefill}. */
   readonly residues: string;
-  /** int64: the place of each token of a group. */
-  readonly places: string;
-  /** int64 scalar: the chunk of the last group that the last token is in. */
-  readonly lastChunk: string;
   /** K for every channel, [channels, chunk, chunk]. */
   readonly toeplitz: string;
   /** P, [states, chunk]. */
@@ -99,11 +94,12 @@ interface Outcome {
 }
 
 /** If there is one group, it alone; nothing is scanned then. */
-function oneOrAll(b: Builder, tables: Tables, x: string, carried: string, plan: PrefillPlan): Outcome {
+function oneOrAll(b: Builder, tables: Tables, x: string, carried: string): Outcome {
+  const { plan } = tables;
   const single = b.subgraph();
   const one = oneGroup(single, tables, x, single.one("Reshape", [plan.tokens, b.ints("flat", [-1])]), carried);
   const many = b.subgraph();
-  const all = allGroups(many, tables, x, carried, plan);
+  const all = allGroups(many, tables, x, carried);
   const isOne = b.one("Equal", [plan.groups, b.ints("one_group", [1])]);
   const branches = {
     then_branch: { graph: single.finish("one_group", [one.y, one.start]) },
@@ -115,7 +111,7 @@ function oneOrAll(b: Builder, tables: Tables, x: string, carried: string, plan: 
 
 /** One group of chunks. @param tokens which stand at its places, int64 [c g] @param before its state, [batch, 2 duos, 1, channels] */
 function oneGroup(b: Builder, tables: Tables, from: string, tokens: string, before: string) {
-  const { duos, channels, chunk, gather, scan, places, lastChunk } = tables;
+  const { duos, channels, chunk, plan, gather, scan } = tables;
   const width = 2 * duos.length;
   // [batch, c g, channels]; a Gather copies rows in parallel
   const x = b.one("Gather", [from, tokens], { axis: 1 }, { hint: "placed" });
@@ -128,8 +124,8 @@ function oneGroup(b: Builder, tables: Tables, from: string, tokens: string, befo
   const sum = b.one("Add", [insideChunks(b, tables, x), fromStarts(b, tables, starts)]);
   const all = b.one("Reshape", [starts, b.ints("halves", [0, duos.length, 2, -1, channels])]);
   return {
-    y: b.one("Gather", [sum, places], { axis: 1 }, { hint: "y" }),
-    start: b.one("Gather", [all, lastChunk], { axis: 3 }, { hint: "start" }),
+    y: b.one("Gather", [sum, plan.places], { axis: 1 }, { hint: "y" }),
+    start: b.one("Gather", [all, plan.lastChunk], { axis: 3 }, { hint: "start" }),
     starts,
     byState,
   };
@@ -155,8 +151,8 @@ function fromStarts(b: Builder, { duos, channels, spread, residues }: Tables, st
 }
 
 /** Group by group, the state carried from one to the next: what is live at once does not grow with T, but for x and y. */
-function allGroups(b: Builder, tables: Tables, x: string, carried: string, plan: PrefillPlan): Outcome {
-  const { duos, channels, leap } = tables;
+function allGroups(b: Builder, tables: Tables, x: string, carried: string): Outcome {
+  const { duos, channels, plan, leap } = tables;
   const width = 2 * duos.length;
   const inner = b.subgraph();
   const [before, earlier, tokens] = [b.name("before_group"), b.name("earlier_start"), b.name("group_tokens")];
@@ -196,10 +192,9 @@ function allGroups(b: Builder, tables: Tables, x: string, carried: string, plan:
 function toTheEnd(
   b: Builder,
   modal: Modal,
-  { duos, channels, chunk }: Tables,
+  { duos, channels, chunk, plan }: Tables,
   { x, present }: PathTensors,
   start: string,
-  plan: PrefillPlan,
 ): void {
   const width = 2 * duos.length;
   const leaps = b.floats("leaps", [chunk, duos.length, 2, 2], leapBlocks(duos, chunk));
