@@ -40,9 +40,9 @@ const isBytes = (value: unknown) => value instanceof Uint8Array;
 const isList = (value: unknown) => Array.isArray(value);
 const isFunction = (value: unknown) => typeof value === "function";
 const isMap = (value: unknown) => value instanceof Map;
-// fields one by one: a decode step asks while the caches hold a model's weights, and every line of code costs then
 const isReport = (value: unknown) =>
   isObject(value) && isObject(value.decode) && isObject(value.prompt) && isObject(value.memory);
+// fields one by one: a decode step asks while the caches hold a model's weights, and every line of code costs then
 const isLoaded = (value: unknown) =>
   isObject(value) && isObject(value.session) && isObject(value.backend) && isList(value.states) && isList(value.inputs);
 const isState = (value: unknown) =>

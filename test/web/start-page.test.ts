@@ -94,12 +94,17 @@ test("goes on from any place, as the whole text does", async () => {
   expect(problems).toEqual([]);
 });
 
-test("stops, and goes on from where it was stopped", async () => {
+/** A text without end, stopped once more than so many letters are there. */
+async function stoppedAfter(letters: number): Promise<string> {
   await open();
   await set({ Prompt: "abc", Temperature: 0, Tokens: 1e6 });
   await button("Write").click();
-  await page.waitForFunction(() => document.getElementById("text")!.textContent!.length > 40);
-  const stopped = await press("Stop", "Stopped.");
+  await page.waitForFunction((least) => document.getElementById("text")!.textContent!.length > least, letters);
+  return press("Stop", "Stopped.");
+}
+
+test("stops, and goes on from where it was stopped", async () => {
+  const stopped = await stoppedAfter(40);
   expect(stopped).toBe(`abc${await greedy("abc", stopped.length - 3)}`);
   await set({ Tokens: 10 });
   expect(await press("Go on from here")).toBe(`abc${await greedy("abc", stopped.length + 7)}`);
@@ -109,11 +114,7 @@ test("stops, and goes on from where it was stopped", async () => {
 });
 
 test("a long text that a model writes faster than the page is stopped like any other", async () => {
-  await open();
-  await set({ Prompt: "abc", Temperature: 0, Tokens: 1e6 });
-  await button("Write").click();
-  await page.waitForFunction(() => document.getElementById("text")!.textContent!.length > 10_000);
-  const stopped = await press("Stop", "Stopped.");
+  const stopped = await stoppedAfter(10_000);
   expect(stopped.length).toBeLessThan(1e6);
   expect(problems).toEqual([]);
 });
